@@ -1,0 +1,92 @@
+//! What moved when a derived value moved. Changes are not events: they can be worked out again from
+//! them. They are kept as history, and a late fact may correct one by another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::EventId;
+use crate::lifecycle::{Stage, StageCause};
+use crate::loyalty::{ProgramId, TierName};
+use crate::segment::SegmentName;
+use crate::time::Timestamp;
+use crate::timer::AlarmKind;
+
+/// A derived value moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// When it moved.
+    pub at: Timestamp,
+    /// What moved it.
+    pub cause: Cause,
+    /// What moved.
+    pub body: ChangeBody,
+}
+
+/// What made a derived value move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A fact or a decision.
+    Event(EventId),
+    /// Time passed.
+    Alarm(AlarmKind),
+    /// A definition was changed and the base reconsidered.
+    Definition,
+}
+
+/// Which derived value moved, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChangeBody {
+    /// The stage of the life cycle.
+    StageChanged {
+        /// From which; none for somebody new.
+        from: Option<Stage>,
+        /// To which; none when every fact was voided.
+        to: Option<Stage>,
+        /// Why.
+        cause: StageCause,
+    },
+    /// The customer is in a segment now.
+    SegmentEntered {
+        /// Which.
+        segment: SegmentName,
+    },
+    /// The customer is no longer in a segment.
+    SegmentLeft {
+        /// Which.
+        segment: SegmentName,
+    },
+    /// The customer rose to a tier, or came to have one.
+    TierReached {
+        /// In which programme.
+        program: ProgramId,
+        /// From which tier, if any.
+        from: Option<TierName>,
+        /// To which.
+        to: TierName,
+    },
+    /// The customer fell to a tier, or to none.
+    TierLost {
+        /// In which programme.
+        program: ProgramId,
+        /// From which tier.
+        from: TierName,
+        /// To which, if any.
+        to: Option<TierName>,
+    },
+}
+
+impl ChangeBody {
+    /// The kind it is stored under, and by which workflows listen for it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            ChangeBody::StageChanged { .. } => "stage_changed",
+            ChangeBody::SegmentEntered { .. } => "segment_entered",
+            ChangeBody::SegmentLeft { .. } => "segment_left",
+            ChangeBody::TierReached { .. } => "tier_reached",
+            ChangeBody::TierLost { .. } => "tier_lost",
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The fold of a customer's facts. It depends on the set of facts, the definitions and the time that
+//! has passed, and not on the order in which the facts became known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::custom::KindName;
+use crate::definitions::Definitions;
+use crate::event::Fact;
+use crate::id::EventId;
+use crate::identity::IdentifierKey;
+use crate::lifecycle::{Lifecycle, StageMove};
+use crate::order::{Effect, Orders};
+use crate::text::Tag;
+use crate::time::Timestamp;
+
+/// What a customer's facts come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FactState {
+    first_at: Option<Timestamp>,
+    last: Option<(Timestamp, EventId)>,
+    visits: u32,
+    enquiries: u32,
+    carts: u32,
+    custom: BTreeMap<KindName, u32>,
+    identifiers: BTreeSet<IdentifierKey>,
+    tags: BTreeSet<Tag>,
+    orders: Orders,
+    lifecycle: Lifecycle,
+    /// What was voided, known or not.
+    voided: BTreeSet<EventId>,
+}
+
+/// Which orders a fact changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrdersTouched {
+    /// None.
+    None,
+    /// The newest one, which is new.
+    Newest,
+    /// Any of those that are there.
+    Any,
+    /// Any, and some may be gone.
+    Gone,
+}
+
+impl FactState {
+    /// When the first fact happened.
+    #[must_use]
+    pub const fn first_at(&self) -> Option<Timestamp> {
+        self.first_at
+    }
+
+    /// When the last fact happened.
+    #[must_use]
+    pub fn last_at(&self) -> Option<Timestamp> {
+        self.last.map(|(at, _)| at)
+    }
+
+    /// How many visits there were.
+    #[must_use]
+    pub const fn visits(&self) -> u32 {
+        self.visits
+    }
+
+    /// How many enquiries there were.
+    #[must_use]
+    pub const fn enquiries(&self) -> u32 {
+        self.enquiries
+    }
+
+    /// How often a cart was filled or changed.
+    #[must_use]
+    pub const fn carts(&self) -> u32 {
+        self.carts
+    }
+
+    /// How many facts of a shop-defined kind there were.
+    #[must_use]
+    pub fn custom(&self, kind: &KindName) -> u32 {
+        self.custom.get(kind).copied().unwrap_or(0)
+    }
+
+    /// What the customer is known by.
+    pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
+        self.identifiers.iter()
+    }
+
+    /// The tags that the shop put on.
+    pub fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.tags.iter()
+    }
+
+    /// Orders and refunds.
+    #[must_use]
+    pub const fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// The life cycle.
+    #[must_use]
+    pub const fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    pub(super) fn has_tag(&self, tag: &Tag) -> bool {
+        self.tags.contains(tag)
+    }
+
+    /// Whether a fact can be folded on top of those that are there. If not, all have to be folded anew.
+    #[must_use]
+    pub fn takes(&self, id: EventId, at: Timestamp, fact: &Fact) -> bool {
+        // Voiding takes something out from the middle, unless there is nothing yet.
+        let voids = matches!(fact, Fact::Voided(_)) && self.last.is_some();
+        let late = self.last.is_some_and(|last| (at, id) <= last)
+            || self.lifecycle.since().is_some_and(|since| at < since);
+        !voids && !late
+    }
+
+    /// Lets time pass.
+    pub fn elapse(&mut self, until: Timestamp, moves: &mut Vec<StageMove>) {
+        self.lifecycle.elapse(until, moves);
+    }
+
+    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over.
+    pub fn fold(
+        &mut self,
+        id: EventId,
+        at: Timestamp,
+        fact: &Fact,
+        definitions: &Definitions,
+        moves: &mut Vec<StageMove>,
+    ) -> OrdersTouched {
+        if let Fact::Voided(voided) = fact {
+            self.voided.insert(voided.event);
+            return OrdersTouched::Gone;
+        }
+        if self.voided.contains(&id) {
+            return OrdersTouched::None;
+        }
+        self.elapse(at, moves);
+        self.first_at.get_or_insert(at);
+        self.last = Some((at, id));
+        let touched = match fact {
+            Fact::Visited(_) => {
+                self.visits = self.visits.saturating_add(1);
+                OrdersTouched::None
+            }
+            Fact::Enquired(_) => {
+                self.enquiries = self.enquiries.saturating_add(1);
+                self.interest(id, at, definitions, moves);
+                OrdersTouched::None
+            }
+            Fact::CartUpdated(cart) => {
+                self.carts = self.carts.saturating_add(1);
+                if cart.items > 0 {
+                    self.interest(id, at, definitions, moves);
+                }
+                OrdersTouched::None
+            }
+            Fact::OrderPlaced(placed) => {
+                let effect = self.orders.place(id, at, placed);
+                self.lifecycle
+                    .ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
+                self.undone_if(effect, id, at, moves);
+                OrdersTouched::Newest
+            }
+            Fact::PaymentReceived(payment) => {
+                self.orders.pay(payment);
+                OrdersTouched::None
+            }
+            Fact::Refunded(refund) => {
+                let effect = self.orders.refund(refund);
+                self.undone_if(effect, id, at, moves);
+                if let Some(newest) = self.orders.standing_newest_first().next() {
+                    let placed_at = newest.placed_at;
+                    self.lifecycle
+                        .bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
+                    self.lifecycle.elapse(at, moves);
+                }
+                OrdersTouched::Any
+            }
+            Fact::Tagged(tagged) => {
+                self.tags.insert(tagged.tag.clone());
+                OrdersTouched::None
+            }
+            Fact::Untagged(untagged) => {
+                self.tags.remove(&untagged.tag);
+                OrdersTouched::None
+            }
+            Fact::Identified(identified) => {
+                self.identifiers.insert(identified.identifier);
+                OrdersTouched::None
+            }
+            Fact::Custom(custom) => {
+                let count = self.custom.entry(custom.kind.clone()).or_default();
+                *count = count.saturating_add(1);
+                if definitions
+                    .kind(&custom.kind, at)
+                    .is_some_and(|schema| schema.shows_interest)
+                {
+                    self.interest(id, at, definitions, moves);
+                }
+                OrdersTouched::None
+            }
+            // Handled above.
+            Fact::Voided(_) => OrdersTouched::None,
+        };
+        self.lifecycle.contact(at, id, moves);
+        touched
+    }
+
+    /// Folds facts from nothing, in any order, up to an instant; later ones are left out.
+    #[must_use]
+    pub fn refold<'a>(
+        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)>,
+        until: Timestamp,
+        definitions: &Definitions,
+    ) -> Self {
+        let mut facts: Vec<_> = facts.filter(|(_, at, _)| *at <= until).collect();
+        facts.sort_unstable_by_key(|(id, at, _)| (*at, *id));
+        facts.dedup_by_key(|(id, at, _)| (*at, *id));
+        let mut state = FactState::default();
+        for (_, _, fact) in &facts {
+            if let Fact::Voided(voided) = fact {
+                state.voided.insert(voided.event);
+            }
+        }
+        let mut moves = Vec::new();
+        for (id, at, fact) in facts {
+            state.fold(id, at, fact, definitions, &mut moves);
+        }
+        state.elapse(until, &mut moves);
+        state
+    }
+
+    fn interest(
+        &mut self,
+        id: EventId,
+        at: Timestamp,
+        definitions: &Definitions,
+        moves: &mut Vec<StageMove>,
+    ) {
+        self.lifecycle
+            .interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
+    }
+
+    fn undone_if(
+        &mut self,
+        effect: Effect,
+        id: EventId,
+        at: Timestamp,
+        moves: &mut Vec<StageMove>,
+    ) {
+        match effect {
+            Effect::NoneStandsAnyMore => self.lifecycle.undone(at, id, moves),
+            Effect::None => {}
+        }
+    }
+}

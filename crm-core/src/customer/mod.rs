@@ -1,0 +1,321 @@
+//! The customer: the fold of their facts, the fold of our decisions about them, and what follows from
+//! both at an instant.
+
+mod command;
+mod decided;
+mod derive;
+mod facts;
+mod snapshot;
+
+use serde::{Deserialize, Serialize};
+
+pub use command::{Command, Refusal};
+pub use decided::DecidedState;
+pub use derive::Standing;
+pub use facts::{FactState, OrdersTouched};
+pub use snapshot::{STATE_SHAPE, SnapshotError};
+
+use crate::definitions::Definitions;
+use crate::event::{Decision, Deed, EventBody, Fact};
+use crate::id::{CustomerId, EventId};
+use crate::lifecycle::{Stage, StageMove};
+use crate::loyalty::{PointsBook, Posting, ProgramId};
+use crate::order::Order;
+use crate::text::Tag;
+use crate::time::Timestamp;
+use crate::timer::{Alarm, AlarmKind};
+use crate::value::Rfm;
+use crate::workflow::PluginName;
+
+/// A customer as of an instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    id: CustomerId,
+    facts: FactState,
+    decided: DecidedState,
+    standing: Standing,
+    /// Facts from the future, by the time at which they happen.
+    waiting: Vec<(Timestamp, EventId)>,
+    clock: Option<Timestamp>,
+    alarm: Option<Alarm>,
+}
+
+impl Customer {
+    /// A customer about whom nothing is known.
+    #[must_use]
+    pub fn new(id: CustomerId) -> Self {
+        Customer {
+            id,
+            facts: FactState::default(),
+            decided: DecidedState::default(),
+            standing: Standing::default(),
+            waiting: Vec::new(),
+            clock: None,
+            alarm: None,
+        }
+    }
+
+    /// The id.
+    #[must_use]
+    pub const fn id(&self) -> CustomerId {
+        self.id
+    }
+
+    /// The fold of the facts.
+    #[must_use]
+    pub const fn facts(&self) -> &FactState {
+        &self.facts
+    }
+
+    /// Stage, segments and tiers.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The stage in the life cycle; none if every fact was voided.
+    #[must_use]
+    pub const fn stage(&self) -> Option<Stage> {
+        self.facts.lifecycle().stage()
+    }
+
+    /// Up to which instant time has passed for this customer.
+    #[must_use]
+    pub const fn clock(&self) -> Option<Timestamp> {
+        self.clock
+    }
+
+    /// The alarm that a store was asked to keep.
+    #[must_use]
+    pub const fn alarm(&self) -> Option<Alarm> {
+        self.alarm
+    }
+
+    /// The points books, by programme.
+    pub fn books(&self) -> impl Iterator<Item = (&ProgramId, &PointsBook)> {
+        self.decided.books.iter()
+    }
+
+    /// The points book of one programme.
+    #[must_use]
+    pub fn book(&self, program: &ProgramId) -> Option<&PointsBook> {
+        self.decided.books.get(program)
+    }
+
+    /// Whether the shop or the CRM put a tag on.
+    #[must_use]
+    pub fn has_tag(&self, tag: &Tag) -> bool {
+        self.facts.has_tag(tag) || self.decided.tags.contains(tag)
+    }
+
+    /// All tags, those of the shop first.
+    pub fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.facts.tags().chain(
+            self.decided
+                .tags
+                .iter()
+                .filter(|tag| !self.facts.has_tag(tag)),
+        )
+    }
+
+    /// How many actions of each kind plugins had carried out for this customer.
+    pub fn actions(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.decided
+            .actions
+            .iter()
+            .map(|(kind, count)| (kind.as_str(), *count))
+    }
+
+    /// What a plugin asked to be given again; empty at first.
+    #[must_use]
+    pub fn memory(&self, plugin: &PluginName) -> &[u8] {
+        self.decided.memories.get(plugin).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many decisions were made about this customer.
+    #[must_use]
+    pub const fn decisions(&self) -> u64 {
+        self.decided.count
+    }
+
+    /// Recency, frequency and monetary value at an instant; none without an order that stands.
+    #[must_use]
+    pub fn rfm(&self, at: Timestamp, definitions: &Definitions) -> Option<Rfm> {
+        use crate::attribute::Attribute;
+        let currency = definitions.currency(at);
+        Some(Rfm {
+            recency_days: Attribute::RecencyDays.of(self, at, currency)?,
+            frequency: self.facts.orders().standing(),
+            monetary_minor: Attribute::Spend.of(self, at, currency)?,
+        })
+    }
+
+    // ---- building it up; used by the engine's plan ----
+
+    /// Keeps a fact from the future for later.
+    pub fn wait_for(&mut self, id: EventId, at: Timestamp) {
+        if let Err(place) = self.waiting.binary_search(&(at, id)) {
+            self.waiting.insert(place, (at, id));
+        }
+    }
+
+    /// Whether a fact from the future is due at or before an instant.
+    #[must_use]
+    pub fn fact_due(&self, until: Timestamp) -> Option<(Timestamp, EventId)> {
+        self.waiting.first().copied().filter(|(at, _)| *at <= until)
+    }
+
+    /// Lets time pass up to an instant, for the life cycle too. Never goes back.
+    pub fn elapse(&mut self, until: Timestamp, moves: &mut Vec<StageMove>) {
+        self.facts.elapse(until, moves);
+        self.clock = self.clock.max(Some(until));
+    }
+
+    /// Folds a fact that [`FactState::takes`] accepts and that is not from the future.
+    pub fn fold_fact(
+        &mut self,
+        id: EventId,
+        at: Timestamp,
+        fact: &Fact,
+        definitions: &Definitions,
+        moves: &mut Vec<StageMove>,
+    ) -> OrdersTouched {
+        let touched = self.facts.fold(id, at, fact, definitions, moves);
+        self.clock = self.clock.max(Some(at));
+        // A fact that happened before the clock may have opened a window that has ended since.
+        if let Some(clock) = self.clock {
+            self.facts.elapse(clock, moves);
+        }
+        touched
+    }
+
+    /// Folds all facts anew, up to the customer's clock or `until`, whichever is later; what lies in the
+    /// future waits.
+    pub fn refold<'a>(
+        &mut self,
+        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)> + Clone,
+        until: Timestamp,
+        definitions: &Definitions,
+    ) {
+        let clock = self.clock.map_or(until, |clock| clock.max(until));
+        self.facts = FactState::refold(facts.clone(), clock, definitions);
+        self.waiting = facts
+            .filter(|(_, at, _)| *at > clock)
+            .map(|(id, at, _)| (at, id))
+            .collect();
+        self.waiting.sort_unstable();
+        self.waiting.dedup();
+        self.clock = Some(clock);
+    }
+
+    /// Records a decision.
+    pub fn apply_decision(&mut self, decision: &Decision) {
+        self.decided.apply(decision);
+    }
+
+    /// Folds a whole history from nothing: facts in any order, decisions in the order given, at an
+    /// instant. Stage, segments and tiers follow without changes being told.
+    #[must_use]
+    pub fn replay<'a>(
+        id: CustomerId,
+        events: impl Iterator<Item = (EventId, Timestamp, &'a EventBody)> + Clone,
+        until: Timestamp,
+        definitions: &Definitions,
+    ) -> Self {
+        let mut customer = Customer::new(id);
+        let facts = events.clone().filter_map(|(id, at, body)| match body {
+            EventBody::Fact(fact) => Some((id, at, fact)),
+            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        });
+        customer.refold(facts, until, definitions);
+        for (_, _, body) in events {
+            match body {
+                EventBody::Decision(decision) => customer.apply_decision(decision),
+                EventBody::Fact(_) | EventBody::Unrecognised { .. } => {}
+            }
+        }
+        customer.standing = customer.stand(until, definitions);
+        customer
+    }
+
+    /// The postings that bring the points in line with the orders that a fact touched.
+    #[must_use]
+    pub fn reconcile_points(
+        &self,
+        touched: OrdersTouched,
+        definitions: &Definitions,
+    ) -> Vec<Posting> {
+        let orders = self.facts.orders().list();
+        let (orders, all): (&[Order], bool) = match touched {
+            OrdersTouched::None => return Vec::new(),
+            OrdersTouched::Newest => (&orders[orders.len().saturating_sub(1)..], false),
+            OrdersTouched::Any => (orders, false),
+            OrdersTouched::Gone => (orders, true),
+        };
+        let empty = PointsBook::default();
+        let mut postings = Vec::new();
+        for program in definitions.program_ids() {
+            let book = self.book(program).unwrap_or(&empty);
+            let in_force = |at| definitions.program(program, at);
+            postings.extend(crate::loyalty::reconcile(
+                program, book, orders, in_force, all,
+            ));
+        }
+        postings
+    }
+
+    /// The postings that expire what is due at or before an instant.
+    #[must_use]
+    pub fn expire_points(&self, at: Timestamp) -> Vec<Posting> {
+        self.books()
+            .filter_map(|(program, book)| book.expire(program, at))
+            .collect()
+    }
+
+    /// The earliest thing that will be due, whether or not it is in the past.
+    #[must_use]
+    pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
+        let alarm = |kind| move |due_at| Alarm { due_at, kind };
+        let clock = self.clock?;
+        let waiting = self
+            .waiting
+            .first()
+            .map(|(at, _)| *at)
+            .map(alarm(AlarmKind::FactDue));
+        let lifecycle = self
+            .facts
+            .lifecycle()
+            .deadline()
+            .map(alarm(AlarmKind::Lifecycle));
+        let points = self
+            .books()
+            .filter_map(|(_, book)| book.next_expiry())
+            .min()
+            .map(alarm(AlarmKind::PointsExpiry));
+        let segment = definitions
+            .segments(clock)
+            .filter_map(|(_, predicate)| predicate.next_change(self, clock))
+            .min()
+            .map(alarm(AlarmKind::Segment));
+        // `Timestamp::MAX` stands for what is too far off to happen.
+        [waiting, lifecycle, points, segment]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|next| next.due_at < Timestamp::MAX)
+    }
+
+    /// Notes which alarm the store is asked to keep.
+    pub fn arm(&mut self, alarm: Option<Alarm>) {
+        self.alarm = alarm;
+    }
+
+    /// What a posting of this kind is as a decision of a rule.
+    #[must_use]
+    pub const fn rule_decision(posting: Posting) -> Decision {
+        Decision {
+            by: crate::workflow::Actor::Rule,
+            deed: Deed::PointsPosted(posting),
+        }
+    }
+}

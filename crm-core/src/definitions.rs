@@ -1,0 +1,309 @@
+//! What the shop decided about its rules, each with the instant from which it holds. A version is never
+//! changed: a new one takes over, so that the past keeps the rules it had.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::custom::{KindName, KindSchema};
+use crate::lifecycle::LifecyclePolicy;
+use crate::loyalty::{Program, ProgramId};
+use crate::money::Currency;
+use crate::segment::{Predicate, PredicateError, SegmentName};
+use crate::time::Timestamp;
+
+/// One definition, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Definition {
+    /// The currency in which spend is counted.
+    Currency(Currency),
+    /// The windows of the life cycle.
+    Lifecycle(LifecyclePolicy),
+    /// A loyalty programme; none ends it: later orders earn nothing, and points already there stay.
+    Program(ProgramId, Option<Program>),
+    /// A segment; none ends it.
+    Segment(SegmentName, Option<Predicate>),
+    /// A kind of event; none ends it: later facts of that kind are refused.
+    Kind(KindName, Option<KindSchema>),
+}
+
+/// A definition and the instant from which it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefinitionVersion {
+    /// From when on.
+    pub from: Timestamp,
+    /// What.
+    pub definition: Definition,
+}
+
+/// Why a definition was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DefinitionError {
+    /// A segment's predicate exceeds a limit.
+    #[error("segment {segment}")]
+    Segment {
+        /// Which.
+        segment: SegmentName,
+        /// What is wrong with it.
+        source: PredicateError,
+    },
+    /// A later version is already there: the past is not rewritten.
+    #[error("{name} already has a version from {latest}, later than {from}")]
+    Older {
+        /// Which definition.
+        name: String,
+        /// The instant asked for.
+        from: Timestamp,
+        /// The instant of the latest version.
+        latest: Timestamp,
+    },
+    /// Another definition of that name already holds from that instant.
+    #[error("{name} already has another version from {from}")]
+    Taken {
+        /// Which definition.
+        name: String,
+        /// The instant.
+        from: Timestamp,
+    },
+}
+
+impl Definition {
+    /// The kind and the name under which its versions are kept together.
+    #[must_use]
+    pub fn key(&self) -> (&'static str, &str) {
+        match self {
+            Definition::Currency(_) => ("currency", ""),
+            Definition::Lifecycle(_) => ("lifecycle", ""),
+            Definition::Program(id, _) => ("program", id.as_str()),
+            Definition::Segment(name, _) => ("segment", name.as_str()),
+            Definition::Kind(name, _) => ("kind", name.as_str()),
+        }
+    }
+}
+
+/// The versions of one definition, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Versions<T>(Vec<(Timestamp, T)>);
+
+impl<T> Default for Versions<T> {
+    fn default() -> Self {
+        Versions(Vec::new())
+    }
+}
+
+impl<T> Versions<T> {
+    fn at(&self, instant: Timestamp) -> Option<&T> {
+        self.0
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= instant)
+            .map(|(_, version)| version)
+    }
+
+    fn add(&mut self, from: Timestamp, version: T) {
+        self.0.push((from, version));
+    }
+}
+
+/// All definitions of a tenant, with all their versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Definitions {
+    all: Vec<DefinitionVersion>,
+    currency: Versions<Currency>,
+    lifecycle: Versions<LifecyclePolicy>,
+    programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
+    segments: BTreeMap<SegmentName, Versions<Option<Predicate>>>,
+    kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
+}
+
+impl Definitions {
+    /// Adds a version. The same one again changes nothing and answers `false`.
+    ///
+    /// # Errors
+    ///
+    /// `DefinitionError` if a predicate exceeds its limits, or a version of the same or a later instant
+    /// is there.
+    pub fn add(&mut self, version: DefinitionVersion) -> Result<bool, DefinitionError> {
+        let DefinitionVersion { from, definition } = &version;
+        let (kind, name) = definition.key();
+        if let Definition::Segment(segment, Some(predicate)) = definition {
+            predicate
+                .check()
+                .map_err(|source| DefinitionError::Segment {
+                    segment: segment.clone(),
+                    source,
+                })?;
+        }
+        if self.all.contains(&version) {
+            return Ok(false);
+        }
+        let full_name = || {
+            if name.is_empty() {
+                kind.to_owned()
+            } else {
+                format!("{kind} {name}")
+            }
+        };
+        let latest = self
+            .all
+            .iter()
+            .filter(|old| old.definition.key() == (kind, name))
+            .map(|old| old.from)
+            .max();
+        match latest {
+            Some(latest) if latest > *from => {
+                return Err(DefinitionError::Older {
+                    name: full_name(),
+                    from: *from,
+                    latest,
+                });
+            }
+            Some(latest) if latest == *from => {
+                return Err(DefinitionError::Taken {
+                    name: full_name(),
+                    from: *from,
+                });
+            }
+            Some(_) | None => {}
+        }
+        match definition.clone() {
+            Definition::Currency(currency) => self.currency.add(*from, currency),
+            Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
+            Definition::Program(id, program) => {
+                self.programs.entry(id).or_default().add(*from, program)
+            }
+            Definition::Segment(name, predicate) => {
+                self.segments.entry(name).or_default().add(*from, predicate)
+            }
+            Definition::Kind(name, schema) => {
+                self.kinds.entry(name).or_default().add(*from, schema)
+            }
+        }
+        self.all.push(version);
+        Ok(true)
+    }
+
+    /// Every version, in the order in which they were added.
+    #[must_use]
+    pub fn all(&self) -> &[DefinitionVersion] {
+        &self.all
+    }
+
+    /// The currency in which spend is counted; the euro where none was defined.
+    #[must_use]
+    pub fn currency(&self, at: Timestamp) -> Currency {
+        self.currency.at(at).copied().unwrap_or(Currency::EUR)
+    }
+
+    /// The windows of the life cycle; the default ones where none were defined.
+    #[must_use]
+    pub fn lifecycle(&self, at: Timestamp) -> LifecyclePolicy {
+        self.lifecycle.at(at).copied().unwrap_or_default()
+    }
+
+    /// A programme in force.
+    #[must_use]
+    pub fn program(&self, id: &ProgramId, at: Timestamp) -> Option<&Program> {
+        self.programs.get(id)?.at(at)?.as_ref()
+    }
+
+    /// The keys of all programmes there ever were.
+    pub fn program_ids(&self) -> impl Iterator<Item = &ProgramId> {
+        self.programs.keys()
+    }
+
+    /// The segments in force, by name.
+    pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
+        self.segments
+            .iter()
+            .filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// The schema of a kind of event in force.
+    #[must_use]
+    pub fn kind(&self, name: &KindName, at: Timestamp) -> Option<&KindSchema> {
+        self.kinds.get(name)?.at(at)?.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Span;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * 86_400_000).unwrap()
+    }
+
+    fn policy(days: u32) -> Definition {
+        Definition::Lifecycle(LifecyclePolicy {
+            quiet_after: Span::days(days),
+            ..LifecyclePolicy::default()
+        })
+    }
+
+    #[test]
+    fn the_past_keeps_the_rules_it_had() {
+        let mut definitions = Definitions::default();
+        assert!(
+            definitions
+                .add(DefinitionVersion {
+                    from: at(10),
+                    definition: policy(90)
+                })
+                .unwrap()
+        );
+        assert!(
+            definitions
+                .add(DefinitionVersion {
+                    from: at(20),
+                    definition: policy(60)
+                })
+                .unwrap()
+        );
+        assert_eq!(definitions.lifecycle(at(9)), LifecyclePolicy::default());
+        assert_eq!(definitions.lifecycle(at(19)).quiet_after, Span::days(90));
+        assert_eq!(definitions.lifecycle(at(20)).quiet_after, Span::days(60));
+    }
+
+    #[test]
+    fn a_version_is_never_changed() {
+        let mut definitions = Definitions::default();
+        let first = DefinitionVersion {
+            from: at(10),
+            definition: policy(90),
+        };
+        assert_eq!(definitions.add(first.clone()), Ok(true));
+        assert_eq!(definitions.add(first), Ok(false));
+        let again = |from, days| DefinitionVersion {
+            from: at(from),
+            definition: policy(days),
+        };
+        assert!(matches!(
+            definitions.add(again(10, 91)),
+            Err(DefinitionError::Taken { .. })
+        ));
+        assert!(matches!(
+            definitions.add(again(5, 90)),
+            Err(DefinitionError::Older { .. })
+        ));
+        assert_eq!(definitions.all().len(), 1);
+    }
+
+    #[test]
+    fn a_predicate_nested_too_deep_is_refused_without_recursion() {
+        let mut predicate = Predicate::All(Vec::new());
+        for _ in 0..50 {
+            predicate = Predicate::Not(Box::new(predicate));
+        }
+        let definition = Definition::Segment(SegmentName::new("deep").unwrap(), Some(predicate));
+        let refused = Definitions::default().add(DefinitionVersion {
+            from: at(0),
+            definition,
+        });
+        assert!(matches!(refused, Err(DefinitionError::Segment { .. })));
+    }
+}

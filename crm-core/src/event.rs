@@ -1,0 +1,375 @@
+//! Everything that happened. A [`Fact`] came from outside; a [`Decision`] is ours and carries its full
+//! result. Kind and shape are kept beside the body, so that a body is plain JSON without tags and can
+//! be read by anything, in ten years too.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::custom::CustomFact;
+use crate::id::{EventId, Source};
+use crate::identity::Identified;
+use crate::interaction::{Enquired, Visited};
+use crate::loyalty::Posting;
+use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
+use crate::profile::{Tagged, Untagged};
+use crate::text::Remark;
+use crate::time::Timestamp;
+use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
+
+/// The shape in which bodies are written now.
+pub const EVENT_SHAPE: u16 = 1;
+
+/// Something that happened to a customer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its id: the same for the same fact, however often it is sent.
+    pub id: EventId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When it became known.
+    pub recorded_at: Timestamp,
+    /// Where a fact came from; none for a decision.
+    pub source: Option<Source>,
+    /// The event that caused a decision, if one did.
+    pub cause: Option<EventId>,
+    /// What happened.
+    pub body: EventBody,
+}
+
+/// The two kinds of event, and what a newer version may have written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EventBody {
+    /// From outside.
+    Fact(Fact),
+    /// Ours.
+    Decision(Decision),
+    /// Of a kind or shape that this version does not know: kept, and not folded.
+    Unrecognised {
+        /// Its kind.
+        kind: SmolStr,
+        /// Its shape.
+        shape: u16,
+        /// Its JSON, as it was.
+        body: Vec<u8>,
+    },
+}
+
+/// A wrong fact is taken out of the fold. It stays in the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// The fact that was wrong. It may arrive later than this. Decisions and other voidings cannot be
+    /// voided: naming one has no effect.
+    pub event: EventId,
+    /// Why, in few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Remark>,
+}
+
+/// Something from outside.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Fact {
+    /// A visit.
+    Visited(Visited),
+    /// An enquiry.
+    Enquired(Enquired),
+    /// A cart changed.
+    CartUpdated(CartUpdated),
+    /// An order.
+    OrderPlaced(OrderPlaced),
+    /// A payment.
+    PaymentReceived(PaymentReceived),
+    /// A refund.
+    Refunded(Refunded),
+    /// The shop put a tag on.
+    Tagged(Tagged),
+    /// The shop took a tag off.
+    Untagged(Untagged),
+    /// The customer is known by an identifier.
+    Identified(Identified),
+    /// Another fact was wrong.
+    Voided(Voided),
+    /// A kind that the shop defined.
+    Custom(CustomFact),
+}
+
+/// Something that the CRM decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Who decided.
+    pub by: Actor,
+    /// What was done.
+    pub deed: Deed,
+}
+
+/// What a decision did.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Deed {
+    /// Points moved.
+    PointsPosted(Posting),
+    /// A tag was put on.
+    TagAdded(TagAdded),
+    /// A tag was taken off.
+    TagRemoved(TagRemoved),
+    /// The host was told something.
+    Notified(Notified),
+    /// A plugin keeps something for the next time it is called for this customer.
+    Remembered(Remembered),
+    /// A plugin failed, or asked for what it may not have.
+    Faulted(Faulted),
+}
+
+impl Deed {
+    /// The kind it is stored under.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Deed::PointsPosted(_) => "points_posted",
+            Deed::TagAdded(_) => "tag_added",
+            Deed::TagRemoved(_) => "tag_removed",
+            Deed::Notified(_) => "notified",
+            Deed::Remembered(_) => "remembered",
+            Deed::Faulted(_) => "plugin_faulted",
+        }
+    }
+
+    /// The name of the action that asks for it; none for what is no action.
+    #[must_use]
+    pub const fn action(&self) -> Option<&'static str> {
+        match self {
+            Deed::PointsPosted(_) => Some("award_points"),
+            Deed::TagAdded(_) => Some("add_tag"),
+            Deed::TagRemoved(_) => Some("remove_tag"),
+            Deed::Notified(_) => Some("notify"),
+            Deed::Remembered(_) | Deed::Faulted(_) => None,
+        }
+    }
+}
+
+/// The prefix of the kinds that shops define.
+pub const CUSTOM_PREFIX: &str = "shop.";
+
+impl Fact {
+    /// The kind it is stored under; those that the shop defined begin with `shop.`.
+    #[must_use]
+    pub fn kind(&self) -> SmolStr {
+        SmolStr::new_static(match self {
+            Fact::Visited(_) => "visited",
+            Fact::Enquired(_) => "enquired",
+            Fact::CartUpdated(_) => "cart_updated",
+            Fact::OrderPlaced(_) => "order_placed",
+            Fact::PaymentReceived(_) => "payment_received",
+            Fact::Refunded(_) => "refunded",
+            Fact::Tagged(_) => "tagged",
+            Fact::Untagged(_) => "untagged",
+            Fact::Identified(_) => "identified",
+            Fact::Voided(_) => "voided",
+            Fact::Custom(custom) => {
+                return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
+            }
+        })
+    }
+
+    /// Checks the limits that types alone do not keep.
+    ///
+    /// # Errors
+    ///
+    /// `OrderError` for amounts and lines beyond their limits.
+    pub fn check(&self) -> Result<(), OrderError> {
+        match self {
+            Fact::CartUpdated(cart) => cart.check(),
+            Fact::OrderPlaced(order) => order.check(),
+            Fact::PaymentReceived(payment) => payment.check(),
+            Fact::Refunded(refund) => refund.check(),
+            Fact::Visited(_)
+            | Fact::Enquired(_)
+            | Fact::Tagged(_)
+            | Fact::Untagged(_)
+            | Fact::Identified(_)
+            | Fact::Voided(_)
+            | Fact::Custom(_) => Ok(()),
+        }
+    }
+}
+
+macro_rules! fact_from {
+    ($($kind:ident),*) => {$(
+        impl From<$kind> for Fact {
+            fn from(fact: $kind) -> Self {
+                Fact::$kind(fact)
+            }
+        }
+    )*};
+}
+fact_from!(
+    Visited,
+    Enquired,
+    CartUpdated,
+    OrderPlaced,
+    PaymentReceived,
+    Refunded,
+    Tagged,
+    Untagged,
+    Identified,
+    Voided
+);
+
+impl From<CustomFact> for Fact {
+    fn from(fact: CustomFact) -> Self {
+        Fact::Custom(fact)
+    }
+}
+
+/// A body that claims a kind and shape which this version knows, and is not of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the body of a stored event of kind {kind} and shape {shape} cannot be read")]
+pub struct EventDecodeError {
+    /// Its kind.
+    pub kind: SmolStr,
+    /// Its shape.
+    pub shape: u16,
+    /// What is wrong with it.
+    pub source: serde_json::Error,
+}
+
+impl EventBody {
+    /// The kind it is stored under.
+    #[must_use]
+    pub fn kind(&self) -> SmolStr {
+        match self {
+            EventBody::Fact(fact) => fact.kind(),
+            EventBody::Decision(decision) => SmolStr::new_static(decision.deed.kind()),
+            EventBody::Unrecognised { kind, .. } => kind.clone(),
+        }
+    }
+
+    /// The shape it is stored in.
+    #[must_use]
+    pub const fn shape(&self) -> u16 {
+        match self {
+            EventBody::Fact(_) | EventBody::Decision(_) => EVENT_SHAPE,
+            EventBody::Unrecognised { shape, .. } => *shape,
+        }
+    }
+
+    /// The body as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let json = match self {
+            EventBody::Fact(fact) => match fact {
+                Fact::Visited(body) => serde_json::to_vec(body),
+                Fact::Enquired(body) => serde_json::to_vec(body),
+                Fact::CartUpdated(body) => serde_json::to_vec(body),
+                Fact::OrderPlaced(body) => serde_json::to_vec(body),
+                Fact::PaymentReceived(body) => serde_json::to_vec(body),
+                Fact::Refunded(body) => serde_json::to_vec(body),
+                Fact::Tagged(body) => serde_json::to_vec(body),
+                Fact::Untagged(body) => serde_json::to_vec(body),
+                Fact::Identified(body) => serde_json::to_vec(body),
+                Fact::Voided(body) => serde_json::to_vec(body),
+                Fact::Custom(body) => serde_json::to_vec(&body.fields),
+            },
+            EventBody::Decision(decision) => encode_decision(decision),
+            EventBody::Unrecognised { body, .. } => return body.clone(),
+        };
+        // These types have text keys and no floats, which is all that JSON can fail on.
+        json.unwrap_or_default()
+    }
+
+    /// Reads a stored body back. What a newer version wrote is kept as it is.
+    ///
+    /// # Errors
+    ///
+    /// `EventDecodeError` if the body is not what its kind and shape say.
+    pub fn decode(kind: &str, shape: u16, body: &[u8]) -> Result<Self, EventDecodeError> {
+        let fail = |source| EventDecodeError {
+            kind: SmolStr::new(kind),
+            shape,
+            source,
+        };
+        macro_rules! read {
+            ($variant:ident) => {
+                serde_json::from_slice(body)
+                    .map(|body| EventBody::Fact(Fact::$variant(body)))
+                    .map_err(fail)
+            };
+        }
+        if shape != EVENT_SHAPE {
+            return Ok(EventBody::Unrecognised {
+                kind: SmolStr::new(kind),
+                shape,
+                body: body.to_vec(),
+            });
+        }
+        match kind {
+            "visited" => read!(Visited),
+            "enquired" => read!(Enquired),
+            "cart_updated" => read!(CartUpdated),
+            "order_placed" => read!(OrderPlaced),
+            "payment_received" => read!(PaymentReceived),
+            "refunded" => read!(Refunded),
+            "tagged" => read!(Tagged),
+            "untagged" => read!(Untagged),
+            "identified" => read!(Identified),
+            "voided" => read!(Voided),
+            "points_posted" | "tag_added" | "tag_removed" | "notified" | "remembered"
+            | "plugin_faulted" => decode_decision(kind, body)
+                .map(EventBody::Decision)
+                .map_err(fail),
+            _ => match kind
+                .strip_prefix(CUSTOM_PREFIX)
+                .map(crate::custom::KindName::new)
+            {
+                Some(Ok(name)) => serde_json::from_slice(body)
+                    .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
+                    .map_err(fail),
+                Some(Err(_)) | None => Ok(EventBody::Unrecognised {
+                    kind: SmolStr::new(kind),
+                    shape,
+                    body: body.to_vec(),
+                }),
+            },
+        }
+    }
+}
+
+/// A decision is stored as who decided, beside the fields of what was done.
+#[derive(Serialize, Deserialize)]
+struct Stored<B, D> {
+    by: B,
+    deed: D,
+}
+
+fn encode_decision(decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
+    let by = &decision.by;
+    match &decision.deed {
+        Deed::PointsPosted(deed) => serde_json::to_vec(&Stored { by, deed }),
+        Deed::TagAdded(deed) => serde_json::to_vec(&Stored { by, deed }),
+        Deed::TagRemoved(deed) => serde_json::to_vec(&Stored { by, deed }),
+        Deed::Notified(deed) => serde_json::to_vec(&Stored { by, deed }),
+        Deed::Remembered(deed) => serde_json::to_vec(&Stored { by, deed }),
+        Deed::Faulted(deed) => serde_json::to_vec(&Stored { by, deed }),
+    }
+}
+
+fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Error> {
+    fn read<'a, D: Deserialize<'a>>(
+        body: &'a [u8],
+        deed: fn(D) -> Deed,
+    ) -> Result<Decision, serde_json::Error> {
+        let stored: Stored<Actor, D> = serde_json::from_slice(body)?;
+        Ok(Decision {
+            by: stored.by,
+            deed: deed(stored.deed),
+        })
+    }
+    match kind {
+        "tag_added" => read(body, Deed::TagAdded),
+        "tag_removed" => read(body, Deed::TagRemoved),
+        "notified" => read(body, Deed::Notified),
+        "remembered" => read(body, Deed::Remembered),
+        "plugin_faulted" => read(body, Deed::Faulted),
+        _ => read(body, Deed::PointsPosted),
+    }
+}

@@ -1,0 +1,363 @@
+//! The customer life cycle: prospect → intent → purchase → historical, and back.
+//!
+//! | from \ what happens | contact | interest | order | orders undone | intent fades | goes quiet |
+//! |---|---|---|---|---|---|---|
+//! | nobody | prospect | intent | purchase | – | – | – |
+//! | prospect | – | intent | purchase | – | – | – |
+//! | intent | – | – | purchase | – | prospect | – |
+//! | purchase | – | – | – | intent or prospect | – | historical |
+//! | historical | – | – | purchase | intent or prospect | – | – |
+//!
+//! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart, *orders undone*
+//! the full refund of the last order that stood; it leads to intent if there was interest within the
+//! window, and to prospect otherwise. A window opens with the fact that counts and runs under the
+//! policy that was in force at that moment. It is half open: at its last instant the stage has moved.
+
+mod policy;
+
+use serde::{Deserialize, Serialize};
+
+pub use policy::LifecyclePolicy;
+
+use crate::id::EventId;
+use crate::time::{Span, Timestamp};
+
+/// Where a customer stands in the life cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Known, and has shown no wish to buy lately.
+    Prospect,
+    /// Has enquired or filled a cart lately, and has no order that stands.
+    Intent,
+    /// Has an order that stands, and bought lately.
+    Purchase,
+    /// Has an order that stands, and has been quiet since.
+    Historical,
+}
+
+impl Stage {
+    /// All of them, in the order of the life cycle.
+    pub const ALL: [Stage; 4] = [
+        Stage::Prospect,
+        Stage::Intent,
+        Stage::Purchase,
+        Stage::Historical,
+    ];
+
+    /// The name it is stored and shown under.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stage::Prospect => "prospect",
+            Stage::Intent => "intent",
+            Stage::Purchase => "purchase",
+            Stage::Historical => "historical",
+        }
+    }
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What can move a customer from stage to stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// A fact that says nothing about buying.
+    Contact,
+    /// An enquiry, or a cart with something in it.
+    Interest,
+    /// An order.
+    Order,
+    /// The last order that stood was refunded, and there was interest within the window.
+    UndoneWithInterest,
+    /// The last order that stood was refunded, and there was no interest within the window.
+    UndoneWithoutInterest,
+    /// The intent window ran out.
+    IntentFaded,
+    /// The purchase window ran out.
+    WentQuiet,
+}
+
+impl Trigger {
+    /// All of them.
+    pub const ALL: [Trigger; 7] = [
+        Trigger::Contact,
+        Trigger::Interest,
+        Trigger::Order,
+        Trigger::UndoneWithInterest,
+        Trigger::UndoneWithoutInterest,
+        Trigger::IntentFaded,
+        Trigger::WentQuiet,
+    ];
+}
+
+/// The transition table: where `trigger` leads from `stage`. The same stage means that nothing moves;
+/// no stage is a customer about whom nothing has happened yet.
+#[must_use]
+pub const fn next(stage: Option<Stage>, trigger: Trigger) -> Option<Stage> {
+    use Stage::{Historical, Intent, Prospect, Purchase};
+    match (stage, trigger) {
+        (_, Trigger::Order) => Some(Purchase),
+
+        (None, Trigger::Contact) => Some(Prospect),
+        (None | Some(Prospect), Trigger::Interest) => Some(Intent),
+        (Some(_), Trigger::Contact) | (Some(Intent | Purchase | Historical), Trigger::Interest) => {
+            stage
+        }
+
+        (Some(Purchase | Historical), Trigger::UndoneWithInterest) => Some(Intent),
+        (Some(Purchase | Historical), Trigger::UndoneWithoutInterest) => Some(Prospect),
+        (
+            None | Some(Prospect | Intent),
+            Trigger::UndoneWithInterest | Trigger::UndoneWithoutInterest,
+        ) => stage,
+
+        (Some(Intent), Trigger::IntentFaded) => Some(Prospect),
+        (None | Some(Prospect | Purchase | Historical), Trigger::IntentFaded) => stage,
+
+        (Some(Purchase), Trigger::WentQuiet) => Some(Historical),
+        (None | Some(Prospect | Intent | Historical), Trigger::WentQuiet) => stage,
+    }
+}
+
+/// Why a stage changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageCause {
+    /// A first contact.
+    Contact(EventId),
+    /// An enquiry or a filled cart.
+    Interest(EventId),
+    /// An order.
+    Ordered(EventId),
+    /// The last order that stood was refunded in full.
+    OrdersUndone(EventId),
+    /// No sign of intent for as long as the policy waits.
+    IntentFaded,
+    /// No order for as long as the policy waits.
+    WentQuiet,
+    /// A fact that came late, or voided another, showed that the past was different.
+    Corrected(EventId),
+}
+
+/// A move from stage to stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageMove {
+    /// When.
+    pub at: Timestamp,
+    /// Where from; none for somebody new.
+    pub from: Option<Stage>,
+    /// Where to; none when every fact about the customer was voided.
+    pub to: Option<Stage>,
+    /// Why.
+    pub cause: StageCause,
+}
+
+/// A customer's life cycle so far: the fold of their facts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    stage: Option<Stage>,
+    since: Option<Timestamp>,
+    interest_until: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+impl Lifecycle {
+    /// The stage now; none before the first fact.
+    #[must_use]
+    pub const fn stage(&self) -> Option<Stage> {
+        self.stage
+    }
+
+    /// Since when it has been this stage.
+    #[must_use]
+    pub const fn since(&self) -> Option<Timestamp> {
+        self.since
+    }
+
+    /// When the stage will move if nothing else happens.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
+
+    /// Lets time pass: works off the deadline if it is at or before `until`.
+    pub(crate) fn elapse(&mut self, until: Timestamp, moves: &mut Vec<StageMove>) {
+        // A deadline leads to a stage that has none, so there is at most one.
+        if let Some(at) = self.deadline.filter(|at| *at <= until) {
+            match self.stage {
+                Some(Stage::Intent) => {
+                    self.go(Trigger::IntentFaded, at, StageCause::IntentFaded, moves)
+                }
+                Some(Stage::Purchase) => {
+                    self.go(Trigger::WentQuiet, at, StageCause::WentQuiet, moves)
+                }
+                Some(Stage::Prospect | Stage::Historical) | None => {}
+            }
+            self.deadline = None;
+        }
+    }
+
+    pub(crate) fn contact(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
+        if self.stage.is_none() {
+            self.go(Trigger::Contact, at, StageCause::Contact(event), moves);
+        }
+    }
+
+    pub(crate) fn interest(
+        &mut self,
+        at: Timestamp,
+        event: EventId,
+        window: Span,
+        moves: &mut Vec<StageMove>,
+    ) {
+        self.interest_until = Some(at.plus(window));
+        self.go(Trigger::Interest, at, StageCause::Interest(event), moves);
+        if self.stage == Some(Stage::Intent) {
+            self.deadline = self.interest_until;
+        }
+    }
+
+    pub(crate) fn ordered(
+        &mut self,
+        at: Timestamp,
+        event: EventId,
+        window: Span,
+        moves: &mut Vec<StageMove>,
+    ) {
+        self.go(Trigger::Order, at, StageCause::Ordered(event), moves);
+        self.deadline = Some(at.plus(window));
+    }
+
+    /// The last standing order is gone.
+    pub(crate) fn undone(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
+        let interest = self.interest_until.filter(|until| *until > at);
+        let trigger = if interest.is_some() {
+            Trigger::UndoneWithInterest
+        } else {
+            Trigger::UndoneWithoutInterest
+        };
+        self.go(trigger, at, StageCause::OrdersUndone(event), moves);
+        self.deadline = interest;
+    }
+
+    /// The newest order that stands is another one now: the quiet window runs from there.
+    pub(crate) fn bought_last(&mut self, placed_at: Timestamp, window: Span) {
+        if self.stage == Some(Stage::Purchase) {
+            self.deadline = Some(placed_at.plus(window));
+        }
+    }
+
+    fn go(
+        &mut self,
+        trigger: Trigger,
+        at: Timestamp,
+        cause: StageCause,
+        moves: &mut Vec<StageMove>,
+    ) {
+        let to = next(self.stage, trigger);
+        if to != self.stage {
+            moves.push(StageMove {
+                at,
+                from: self.stage,
+                to,
+                cause,
+            });
+            self.stage = to;
+            self.since = Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * 86_400_000).unwrap()
+    }
+
+    fn event() -> EventId {
+        EventId::from_uuid(uuid::Uuid::nil())
+    }
+
+    const WINDOW: Span = Span::days(30);
+
+    #[test]
+    fn the_table_has_an_answer_for_every_pair_and_never_loses_a_customer() {
+        let stages = [
+            None,
+            Some(Stage::Prospect),
+            Some(Stage::Intent),
+            Some(Stage::Purchase),
+            Some(Stage::Historical),
+        ];
+        for stage in stages {
+            for trigger in Trigger::ALL {
+                let to = next(stage, trigger);
+                assert!(stage.is_none() || to.is_some(), "{stage:?} {trigger:?}");
+                if to == Some(Stage::Historical) && stage != to {
+                    assert_eq!(
+                        (stage, trigger),
+                        (Some(Stage::Purchase), Trigger::WentQuiet)
+                    );
+                }
+                if to == Some(Stage::Purchase) && stage != to {
+                    assert_eq!(trigger, Trigger::Order);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_half_open() {
+        let mut life = Lifecycle::default();
+        let mut moves = Vec::new();
+        life.ordered(at(0), event(), WINDOW, &mut moves);
+        life.elapse(
+            Timestamp::from_millis(at(30).as_millis() - 1).unwrap(),
+            &mut moves,
+        );
+        assert_eq!(life.stage(), Some(Stage::Purchase));
+        life.elapse(at(30), &mut moves);
+        assert_eq!(life.stage(), Some(Stage::Historical));
+        assert_eq!(moves.last().unwrap().at, at(30));
+    }
+
+    #[test]
+    fn undoing_the_only_order_leads_back_to_what_was_there_before() {
+        let mut moves = Vec::new();
+        let mut keen = Lifecycle::default();
+        keen.interest(at(0), event(), WINDOW, &mut moves);
+        keen.ordered(at(1), event(), WINDOW, &mut moves);
+        keen.undone(at(2), event(), &mut moves);
+        assert_eq!(
+            (keen.stage(), keen.deadline()),
+            (Some(Stage::Intent), Some(at(30)))
+        );
+
+        let mut cool = Lifecycle::default();
+        cool.ordered(at(1), event(), WINDOW, &mut moves);
+        cool.undone(at(2), event(), &mut moves);
+        assert_eq!(
+            (cool.stage(), cool.deadline()),
+            (Some(Stage::Prospect), None)
+        );
+    }
+
+    #[test]
+    fn interest_does_not_move_a_customer_who_bought() {
+        let mut life = Lifecycle::default();
+        let mut moves = Vec::new();
+        life.ordered(at(0), event(), WINDOW, &mut moves);
+        life.interest(at(1), event(), WINDOW, &mut moves);
+        assert_eq!(
+            (life.stage(), life.deadline()),
+            (Some(Stage::Purchase), Some(at(30)))
+        );
+    }
+}

@@ -1,0 +1,341 @@
+//! One customer's points in one programme: lots, debt, and totals that always add up.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LotMove, Posting, PostingKind, Program, ProgramId};
+use crate::id::EventId;
+use crate::order::Order;
+use crate::time::Timestamp;
+
+/// Points that came together and expire together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lot {
+    /// Its number within the customer's book, from 0.
+    pub lot: u32,
+    /// How many points are left; never 0 or less.
+    pub left: i64,
+    /// Since when they count.
+    pub earned_at: Timestamp,
+    /// When they expire; none means never.
+    pub expires_at: Option<Timestamp>,
+    /// The order that earned them, if one did.
+    pub order: Option<EventId>,
+}
+
+impl Lot {
+    /// The order in which lots are spent: soonest expiry first, then the oldest, never-expiring last.
+    fn rank(&self) -> (bool, Option<Timestamp>, Timestamp, u32) {
+        (
+            self.expires_at.is_none(),
+            self.expires_at,
+            self.earned_at,
+            self.lot,
+        )
+    }
+}
+
+/// Points by what became of them, since the beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointsTotals {
+    /// Earned by orders or awarded.
+    pub earned: i128,
+    /// Spent.
+    pub spent: i128,
+    /// Taken back from orders.
+    pub reversed: i128,
+    /// Expired.
+    pub expired: i128,
+}
+
+impl PointsTotals {
+    /// What has to be there: earned less spent, reversed and expired.
+    #[must_use]
+    pub const fn outstanding(&self) -> i128 {
+        self.earned - self.spent - self.reversed - self.expired
+    }
+}
+
+impl std::ops::AddAssign for PointsTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.earned += other.earned;
+        self.spent += other.spent;
+        self.reversed += other.reversed;
+        self.expired += other.expired;
+    }
+}
+
+/// What was posted for one order, net.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct PostedForOrder {
+    order: EventId,
+    points: i64,
+}
+
+/// A customer's book in one programme: the fold of its postings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointsBook {
+    /// In the order in which they are spent.
+    lots: Vec<Lot>,
+    owed: i64,
+    totals: PointsTotals,
+    next_lot: u32,
+    by_order: Vec<PostedForOrder>,
+}
+
+impl PointsBook {
+    /// The lots that have something left, in the order in which they are spent.
+    #[must_use]
+    pub fn lots(&self) -> &[Lot] {
+        &self.lots
+    }
+
+    /// What the customer owes, because points were taken back after they had been spent. Whoever owes
+    /// has no lots: what is earned next pays the debt first.
+    #[must_use]
+    pub const fn owed(&self) -> i64 {
+        self.owed
+    }
+
+    /// Totals since the beginning.
+    #[must_use]
+    pub const fn totals(&self) -> PointsTotals {
+        self.totals
+    }
+
+    /// What can be spent; negative when the customer owes points.
+    #[must_use]
+    pub const fn balance(&self) -> i128 {
+        self.totals.outstanding()
+    }
+
+    /// What counts towards a tier: earned and not taken back.
+    #[must_use]
+    pub const fn qualifying(&self) -> i128 {
+        self.totals.earned - self.totals.reversed
+    }
+
+    /// When the next lot expires.
+    #[must_use]
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.lots.first().and_then(|lot| lot.expires_at)
+    }
+
+    /// A posting that gives points: debt is paid first, the rest becomes a lot.
+    pub(super) fn give(
+        &self,
+        id: ProgramId,
+        kind: PostingKind,
+        points: i64,
+        earned_at: Timestamp,
+        program: &Program,
+    ) -> Posting {
+        let pays = points.min(self.owed);
+        let expires_at = program.expires_after.map(|span| earned_at.plus(span));
+        let lot = LotMove {
+            lot: self.next_lot,
+            points: points - pays,
+            earned_at: Some(earned_at),
+            expires_at,
+        };
+        let moves = if lot.points > 0 {
+            vec![lot]
+        } else {
+            Vec::new()
+        };
+        Posting {
+            program: id,
+            kind,
+            moves,
+            owed: -pays,
+        }
+    }
+
+    /// A posting that takes points, from the lots of one order first where it is named; what is not
+    /// there becomes debt.
+    pub(super) fn take(
+        &self,
+        id: ProgramId,
+        kind: PostingKind,
+        points: i64,
+        first: Option<EventId>,
+    ) -> Posting {
+        let own = self
+            .lots
+            .iter()
+            .filter(|lot| first.is_some() && lot.order == first);
+        let others = self
+            .lots
+            .iter()
+            .filter(|lot| first.is_none() || lot.order != first);
+        let mut left = points;
+        let mut moves = Vec::new();
+        for lot in own.chain(others) {
+            if left == 0 {
+                break;
+            }
+            let part = left.min(lot.left);
+            left -= part;
+            moves.push(LotMove {
+                lot: lot.lot,
+                points: -part,
+                earned_at: None,
+                expires_at: None,
+            });
+        }
+        Posting {
+            program: id,
+            kind,
+            moves,
+            owed: left,
+        }
+    }
+
+    /// The posting that expires what is due at or before an instant, if anything is.
+    #[must_use]
+    pub fn expire(&self, id: &ProgramId, at: Timestamp) -> Option<Posting> {
+        let due = |lot: &&Lot| lot.expires_at.is_some_and(|expires| expires <= at);
+        let moves: Vec<LotMove> = self
+            .lots
+            .iter()
+            .take_while(due)
+            .map(|lot| LotMove {
+                lot: lot.lot,
+                points: -lot.left,
+                earned_at: None,
+                expires_at: None,
+            })
+            .collect();
+        let posting = Posting {
+            program: id.clone(),
+            kind: PostingKind::Expired,
+            moves,
+            owed: 0,
+        };
+        (!posting.moves.is_empty()).then_some(posting)
+    }
+
+    /// Records a posting. It never refuses: a lot that is not there (as after corrupted storage) is
+    /// passed over, and the totals follow what was posted.
+    pub(crate) fn apply(&mut self, posting: &Posting) {
+        let order = match &posting.kind {
+            PostingKind::Earned { order } | PostingKind::Reversed { order } => Some(*order),
+            PostingKind::Awarded { .. } | PostingKind::Spent { .. } | PostingKind::Expired => None,
+        };
+        for change in &posting.moves {
+            if let Some(earned_at) = change.earned_at {
+                let lot = Lot {
+                    lot: change.lot,
+                    left: change.points,
+                    earned_at,
+                    expires_at: change.expires_at,
+                    order,
+                };
+                let place = self.lots.partition_point(|other| other.rank() < lot.rank());
+                self.lots.insert(place, lot);
+                self.next_lot = self.next_lot.max(change.lot.saturating_add(1));
+            } else if let Some(place) = self.lots.iter().position(|lot| lot.lot == change.lot) {
+                self.lots[place].left = self.lots[place].left.saturating_add(change.points);
+                if self.lots[place].left <= 0 {
+                    self.lots.remove(place);
+                }
+            }
+        }
+        self.owed = self.owed.saturating_add(posting.owed);
+        let points = posting.points();
+        match posting.kind {
+            PostingKind::Earned { .. } | PostingKind::Awarded { .. } => {
+                self.totals.earned += points
+            }
+            PostingKind::Reversed { .. } => self.totals.reversed -= points,
+            PostingKind::Spent { .. } => self.totals.spent -= points,
+            PostingKind::Expired => self.totals.expired -= points,
+        }
+        if let Some(order) = order {
+            let points = i64::try_from(points).unwrap_or(0);
+            match self
+                .by_order
+                .iter_mut()
+                .rev()
+                .find(|posted| posted.order == order)
+            {
+                Some(posted) => posted.points = posted.points.saturating_add(points),
+                None => self.by_order.push(PostedForOrder { order, points }),
+            }
+        }
+    }
+
+    fn posted_for(&self, order: EventId) -> i64 {
+        self.by_order
+            .iter()
+            .rev()
+            .find(|posted| posted.order == order)
+            .map_or(0, |posted| posted.points)
+    }
+
+    /// Orders for which something was posted and that are no longer there.
+    fn orphans<'a>(&'a self, orders: &'a [Order]) -> impl Iterator<Item = (EventId, i64)> + 'a {
+        self.by_order
+            .iter()
+            .filter(|posted| {
+                posted.points > 0 && !orders.iter().any(|order| order.event == posted.order)
+            })
+            .map(|posted| (posted.order, posted.points))
+    }
+}
+
+/// The postings that bring the book in line with some orders: for each, the difference between what it
+/// is entitled to and what was posted for it. `program_at` gives the programme that was in force when an
+/// order was placed. With `all`, the orders are all there are, and what was posted for any other is
+/// taken back.
+pub(crate) fn reconcile<'p>(
+    id: &ProgramId,
+    book: &PointsBook,
+    orders: &[Order],
+    program_at: impl Fn(Timestamp) -> Option<&'p Program>,
+    all: bool,
+) -> Vec<Posting> {
+    // Each posting is worked out against the book as the ones before it left it. The copy is made
+    // only when there is something to post.
+    let mut changed: Option<PointsBook> = None;
+    let mut postings = Vec::new();
+    let mut post = |order: EventId, difference: i64, terms: Option<(Timestamp, &Program)>| {
+        let current = changed.get_or_insert_with(|| book.clone());
+        let posting = match terms {
+            Some((at, program)) if difference > 0 => current.give(
+                id.clone(),
+                PostingKind::Earned { order },
+                difference,
+                at,
+                program,
+            ),
+            _ => current.take(
+                id.clone(),
+                PostingKind::Reversed { order },
+                -difference,
+                Some(order),
+            ),
+        };
+        current.apply(&posting);
+        postings.push(posting);
+    };
+    if all {
+        for (order, posted) in book.orphans(orders) {
+            post(order, -posted, None);
+        }
+    }
+    for order in orders {
+        let program = program_at(order.placed_at);
+        let entitled = program.map_or(0, |program| {
+            program.entitlement(order.net_minor(), order.total.currency())
+        });
+        let difference = entitled - book.posted_for(order.event);
+        if difference != 0 {
+            post(
+                order.event,
+                difference,
+                program.map(|program| (order.placed_at, program)),
+            );
+        }
+    }
+    postings
+}

@@ -1,0 +1,168 @@
+//! Facts about carts, orders, payments and refunds.
+
+use serde::{Deserialize, Serialize};
+
+use super::{OrderError, OrderRef, ProductRef};
+use crate::money::Money;
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// What was bought; absent where the source does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<ProductRef>,
+    /// How many.
+    pub quantity: i64,
+    /// The line's total in minor units of the order's currency.
+    pub minor: i64,
+}
+
+/// What is in the customer's cart now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CartUpdated {
+    /// How many pieces; 0 means that the cart was emptied.
+    pub items: u32,
+    /// What they cost together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Money>,
+}
+
+/// The customer placed an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The shop's order number. It is claimed: within a tenant one order has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
+    /// What the order costs; 0 is an order too.
+    pub total: Money,
+    /// What was bought, if known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+}
+
+impl OrderPlaced {
+    /// An order of a total, without number and lines.
+    #[must_use]
+    pub const fn new(total: Money) -> Self {
+        OrderPlaced {
+            order: None,
+            total,
+            lines: Vec::new(),
+        }
+    }
+
+    /// With the shop's order number.
+    #[must_use]
+    pub fn with_order(mut self, order: OrderRef) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// With what was bought.
+    #[must_use]
+    pub fn with_lines(mut self, lines: Vec<Line>) -> Self {
+        self.lines = lines;
+        self
+    }
+}
+
+/// A payment came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReceived {
+    /// For which order, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Money went back to the customer. How a refund finds its order is told in [`crate::order`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refunded {
+    /// For which order; none for a credit note that names no order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
+    /// How much, as a positive amount.
+    pub amount: Money,
+}
+
+/// The most minor units that one fact may carry, either way.
+pub const AMOUNT_MAX_MINOR: i64 = 1_000_000_000_000_000;
+/// The most lines that one order may have.
+pub const LINES_MAX: usize = 10_000;
+
+pub(super) fn check_amount(what: &'static str, money: &Money) -> Result<(), OrderError> {
+    if (0..=AMOUNT_MAX_MINOR).contains(&money.minor()) {
+        Ok(())
+    } else {
+        Err(OrderError::Amount {
+            what,
+            minor: money.minor(),
+            max: AMOUNT_MAX_MINOR,
+        })
+    }
+}
+
+impl OrderPlaced {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    ///
+    /// `OrderError` for a negative or too large total or line, or for too many lines.
+    pub fn check(&self) -> Result<(), OrderError> {
+        check_amount("order total", &self.total)?;
+        if self.lines.len() > LINES_MAX {
+            return Err(OrderError::Lines {
+                count: self.lines.len(),
+                max: LINES_MAX,
+            });
+        }
+        match self.lines.iter().find(|line| {
+            line.minor
+                .checked_abs()
+                .is_none_or(|minor| minor > AMOUNT_MAX_MINOR)
+        }) {
+            Some(line) => Err(OrderError::Amount {
+                what: "order line",
+                minor: line.minor,
+                max: AMOUNT_MAX_MINOR,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CartUpdated {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    ///
+    /// `OrderError` for a negative or too large value.
+    pub fn check(&self) -> Result<(), OrderError> {
+        self.value
+            .as_ref()
+            .map_or(Ok(()), |value| check_amount("cart value", value))
+    }
+}
+
+impl PaymentReceived {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    ///
+    /// `OrderError` for a negative or too large amount.
+    pub fn check(&self) -> Result<(), OrderError> {
+        check_amount("payment", &self.amount)
+    }
+}
+
+impl Refunded {
+    /// Checks the limits.
+    ///
+    /// # Errors
+    ///
+    /// `OrderError` for a negative or too large amount.
+    pub fn check(&self) -> Result<(), OrderError> {
+        check_amount("refund", &self.amount)
+    }
+}

@@ -1,0 +1,50 @@
+//! Decisions that carry out an action.
+
+use serde::{Deserialize, Serialize};
+
+use smol_str::SmolStr;
+
+use super::{Fields, Topic};
+use crate::text::Tag;
+
+/// The CRM put a tag on the customer. Tags of the shop and of the CRM are kept apart: neither side
+/// takes off what the other put on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagAdded {
+    /// Which one.
+    pub tag: Tag,
+}
+
+/// The CRM took off a tag that it had put on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagRemoved {
+    /// Which one.
+    pub tag: Tag,
+}
+
+/// The host was told something, by an entry in the outbox.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notified {
+    /// What about.
+    pub topic: Topic,
+    /// The facts of it.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
+}
+
+/// What a plugin keeps between calls for one customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// The bytes, as the plugin returned them.
+    #[serde(with = "crate::id::hex_vec")]
+    pub memory: Vec<u8>,
+}
+
+/// A plugin failed, or asked for what it may not have. What it reacted to stays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Faulted {
+    /// The kind of event or change that it was called for.
+    pub trigger: SmolStr,
+    /// What went wrong, without anything that the plugin said itself.
+    pub fault: SmolStr,
+}
