@@ -52,7 +52,7 @@ impl FactState {
         self.first_at
     }
 
-    /// When the last fact happened.
+    /// When the last fact happened that was more than an identifier.
     #[must_use]
     pub fn last_at(&self) -> Option<Timestamp> {
         self.last.map(|(at, _)| at)
@@ -111,8 +111,12 @@ impl FactState {
     /// Whether a fact can be folded on top of those that are there. If not, all have to be folded anew.
     #[must_use]
     pub fn takes(&self, id: EventId, at: Timestamp, fact: &Fact) -> bool {
+        // To know one more identifier changes nothing else, except that it may be the first contact.
+        if matches!(fact, Fact::Identified(_)) {
+            return self.first_at.is_none_or(|first| first <= at);
+        }
         // Voiding takes something out from the middle, unless there is nothing yet.
-        let voids = matches!(fact, Fact::Voided(_)) && self.last.is_some();
+        let voids = matches!(fact, Fact::Voided(_)) && self.first_at.is_some();
         let late = self.last.is_some_and(|last| (at, id) <= last)
             || self.lifecycle.since().is_some_and(|since| at < since);
         !voids && !late
@@ -137,6 +141,12 @@ impl FactState {
             return OrdersTouched::Gone;
         }
         if self.voided.contains(&id) {
+            return OrdersTouched::None;
+        }
+        if let Fact::Identified(identified) = fact {
+            self.identifiers.insert(identified.identifier);
+            self.first_at.get_or_insert(at);
+            self.lifecycle.contact(at, id, moves);
             return OrdersTouched::None;
         }
         self.elapse(at, moves);
@@ -189,10 +199,6 @@ impl FactState {
                 self.tags.remove(&untagged.tag);
                 OrdersTouched::None
             }
-            Fact::Identified(identified) => {
-                self.identifiers.insert(identified.identifier);
-                OrdersTouched::None
-            }
             Fact::Custom(custom) => {
                 let count = self.custom.entry(custom.kind.clone()).or_default();
                 *count = count.saturating_add(1);
@@ -205,7 +211,7 @@ impl FactState {
                 OrdersTouched::None
             }
             // Handled above.
-            Fact::Voided(_) => OrdersTouched::None,
+            Fact::Identified(_) | Fact::Voided(_) => OrdersTouched::None,
         };
         self.lifecycle.contact(at, id, moves);
         touched

@@ -1,0 +1,195 @@
+//! What is written: all that one decision changes, in one value.
+
+use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::row::{ChangeRow, EventRow, ScoreRow, StateRow};
+
+/// How many commits have written a customer's state: 1 after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub u64);
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// No such customer.
+    New,
+    /// The customer as of this version.
+    At(Version),
+}
+
+/// All that one decision changes. A store applies all of it or none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Commit {
+    /// Makes the commit happen once: judged before anything else.
+    pub request: Option<Request>,
+    /// What is written for each customer; a customer comes at most once.
+    pub writes: Vec<CustomerWrite>,
+    /// Unique keys that are taken.
+    pub claims: Vec<Claim>,
+    /// Counters that are moved.
+    pub counters: Vec<CounterStep>,
+    /// What the host is to be told.
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// The key under which a caller may send a request again without its being carried out again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdempotencyKey(SmolStr);
+
+impl IdempotencyKey {
+    /// The longest key in bytes.
+    pub const MAX_BYTES: usize = 255;
+
+    /// A key of 1 to 255 bytes, taken as it is; none for any other length.
+    #[must_use]
+    pub fn new(key: &str) -> Option<Self> {
+        (1..=Self::MAX_BYTES).contains(&key.len()).then(|| IdempotencyKey(SmolStr::new(key)))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A request that is carried out once for a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Whose request; keys of different customers have nothing to do with each other.
+    pub customer: CustomerId,
+    /// The caller's key.
+    pub key: IdempotencyKey,
+    /// Of the request's body: the same key with another digest is an error.
+    pub digest: Digest,
+    /// What is answered now, and whenever the key comes again.
+    pub answer: Vec<u8>,
+}
+
+/// What is written for one customer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomerWrite {
+    /// Who.
+    pub customer: CustomerId,
+    /// The version this was decided on.
+    pub expected: Expected,
+    /// The state afterwards. With it the version rises by one. Without it the customer must be there,
+    /// the version is checked and stays, and there may be no events and no alarm: this is for scores,
+    /// which are not part of the state.
+    pub state: Option<StateRow>,
+    /// What happened, in this order. An id that the customer has already is an error.
+    pub events: Vec<EventRow>,
+    /// What moved, in this order.
+    pub changes: Vec<ChangeRow>,
+    /// How the customer's alarm moves.
+    pub alarm: Option<AlarmMove>,
+    /// Scores; one for the same plugin, output and instant is replaced.
+    pub scores: Vec<ScoreRow>,
+}
+
+impl CustomerWrite {
+    /// A write of a state, and of nothing else yet.
+    #[must_use]
+    pub const fn new(customer: CustomerId, expected: Expected, state: StateRow) -> Self {
+        CustomerWrite {
+            customer,
+            expected,
+            state: Some(state),
+            events: Vec::new(),
+            changes: Vec::new(),
+            alarm: None,
+            scores: Vec::new(),
+        }
+    }
+
+    /// A write of scores, which are not part of the state.
+    #[must_use]
+    pub const fn scores(customer: CustomerId, expected: Expected, scores: Vec<ScoreRow>) -> Self {
+        CustomerWrite {
+            customer,
+            expected,
+            state: None,
+            events: Vec::new(),
+            changes: Vec::new(),
+            alarm: None,
+            scores,
+        }
+    }
+}
+
+/// A customer has one alarm or none. Both sides are given, so that a store need not search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlarmMove {
+    /// The alarm that was kept so far.
+    pub from: Option<Alarm>,
+    /// The alarm to keep.
+    pub to: Option<Alarm>,
+}
+
+/// A key that one customer of a tenant can have, such as an identifier or an order number.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey {
+    /// What kind of key, such as `order`.
+    pub kind: SmolStr,
+    /// Any bytes, at most [`ClaimKey::MAX_BYTES`].
+    pub key: Vec<u8>,
+}
+
+impl ClaimKey {
+    /// The longest key in bytes.
+    pub const MAX_BYTES: usize = 1024;
+}
+
+/// Takes a key for a customer. Taking it again for the same customer and event changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Which key.
+    pub key: ClaimKey,
+    /// For whom.
+    pub customer: CustomerId,
+    /// By which event.
+    pub event: EventId,
+}
+
+/// Moves a counter that customers share, up to a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CounterStep {
+    /// Which counter; one that is not there stands at 0.
+    pub name: SmolStr,
+    /// By how much, either way.
+    pub by: i64,
+    /// What it may not exceed afterwards. It may not fall below 0 either.
+    pub limit: i64,
+}
+
+/// Something that the host is to be told, at least once. One whose id is waiting already is left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxEntry {
+    /// The same whenever it is delivered.
+    pub id: EventId,
+    /// About whom.
+    pub customer: CustomerId,
+    /// What about.
+    pub topic: SmolStr,
+    /// Not before.
+    pub due_at: Timestamp,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// What became of a commit that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// It was applied.
+    Done {
+        /// The versions of its customers now, in the order of its writes.
+        versions: Vec<Version>,
+    },
+    /// Its request had been carried out before; nothing was changed.
+    Replayed {
+        /// The answer given then.
+        answer: Vec<u8>,
+    },
+}

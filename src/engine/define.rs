@@ -1,0 +1,113 @@
+//! Definitions: kept in the store, read when their revision has moved.
+
+use std::sync::Arc;
+
+use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
+use crm_storage::DefineError;
+use serde::{Deserialize, Serialize};
+
+use super::{ATTEMPTS_MAX, Crm, PAGE};
+use crate::error::Error;
+
+/// What is stored among the definitions.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stored {
+    /// The check value of the look-up key that the tenant was made with. It is always the first row.
+    LookupKey([u8; 32]),
+    Version(DefinitionVersion),
+}
+
+impl Crm {
+    /// Adds a definition that holds from an instant on. The same one again changes nothing and answers
+    /// `false`. Customers follow at their next event or alarm; [`refresh`](Self::refresh) makes them
+    /// follow at once.
+    ///
+    /// # Errors
+    ///
+    /// `Definition` if it is malformed, or if a version of the same or a later instant is there: what held
+    /// in the past is not rewritten.
+    pub async fn define(&self, from: Timestamp, definition: Definition) -> Result<bool, Error> {
+        let version = DefinitionVersion { from, definition };
+        for _ in 0..ATTEMPTS_MAX {
+            let (revision, definitions) = self.latest_definitions().await?;
+            let mut definitions = Definitions::clone(&definitions);
+            if !definitions.add(version.clone())? {
+                return Ok(false);
+            }
+            let mut at = revision;
+            if at == 0 {
+                match self.append(0, &Stored::LookupKey(self.inner.lookup_key.check_value())).await? {
+                    Some(revision) => at = revision,
+                    None => continue,
+                }
+            }
+            if let Some(revision) = self.append(at, &Stored::Version(version.clone())).await? {
+                self.cache_definitions(revision, Arc::new(definitions));
+                return Ok(true);
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// All definitions with all their versions.
+    pub async fn definitions(&self) -> Result<Arc<Definitions>, Error> {
+        Ok(self.latest_definitions().await?.1)
+    }
+
+    /// Reconsiders every customer under the definitions in force now, and answers how many of them
+    /// changed. Costs a read of the whole base.
+    pub async fn refresh(&self) -> Result<u64, Error> {
+        let now = self.now();
+        let mut changed = 0;
+        let mut after: Option<CustomerId> = None;
+        loop {
+            let rows = self.store().customers(&self.tenant, after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(changed) };
+            after = Some(last.customer);
+            for row in rows {
+                let plan = self.plan_and_commit(row.customer, now, |planner| planner.reconsider()).await?;
+                changed += u64::from(plan.is_some_and(|plan| !plan.changes.is_empty()));
+            }
+        }
+    }
+
+    /// The definitions of a revision that the store has just named.
+    pub(super) async fn definitions_at(&self, revision: u64) -> Result<Arc<Definitions>, Error> {
+        match self.cached_definitions(revision) {
+            Some(definitions) => Ok(definitions),
+            None => Ok(self.latest_definitions().await?.1),
+        }
+    }
+
+    async fn latest_definitions(&self) -> Result<(u64, Arc<Definitions>), Error> {
+        let stored = self.store().definitions(&self.tenant).await?;
+        if let Some(cached) = self.cached_definitions(stored.revision) {
+            return Ok((stored.revision, cached));
+        }
+        let mut definitions = Definitions::default();
+        for row in &stored.rows {
+            let row = serde_json::from_slice(row).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
+            match row {
+                Stored::LookupKey(check) if check == self.inner.lookup_key.check_value() => {}
+                Stored::LookupKey(_) => return Err(Error::LookupKey),
+                Stored::Version(version) => {
+                    definitions.add(version).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
+                }
+            }
+        }
+        let definitions = Arc::new(definitions);
+        self.cache_definitions(stored.revision, Arc::clone(&definitions));
+        Ok((stored.revision, definitions))
+    }
+
+    async fn append(&self, expected: u64, row: &Stored) -> Result<Option<u64>, Error> {
+        let body = serde_json::to_vec(row).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
+        match self.store().define(&self.tenant, expected, body).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(DefineError::Conflict { .. }) => Ok(None),
+            Err(DefineError::Storage(error)) => Err(error.into()),
+            Err(other) => Err(Error::corrupt(other)),
+        }
+    }
+}

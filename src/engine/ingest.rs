@@ -1,0 +1,274 @@
+//! Many facts at once: live, or as history, which is quiet.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crm_core::event::Fact;
+use crm_core::{CustomerId, Digest, EventId};
+use crm_storage::{Commit, Committed};
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+
+use super::record::{Found, Planned, prepare};
+use super::{Base, Crm};
+use crate::error::Error;
+use crate::incoming::{Incoming, Who};
+use crate::plan::{FactRefusal, Outcome, Prepared};
+
+/// How facts are taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ingestion {
+    quiet: bool,
+    batch: usize,
+}
+
+impl Ingestion {
+    /// As they happen: workflows react, and the outbox is filled.
+    #[must_use]
+    pub const fn live() -> Self {
+        Ingestion { quiet: false, batch: 1_024 }
+    }
+
+    /// As history: no workflows, no outbox. Stages, segments and points follow all the same.
+    #[must_use]
+    pub const fn history() -> Self {
+        Ingestion { quiet: true, batch: 1_024 }
+    }
+
+    /// With so many facts in a batch, at least one. The facts of a batch are committed together, one
+    /// commit for each customer.
+    #[must_use]
+    pub const fn with_batch(mut self, facts: usize) -> Self {
+        self.batch = if facts == 0 { 1 } else { facts };
+        self
+    }
+}
+
+/// What became of the facts of one ingestion.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestReport {
+    /// How many came in.
+    pub read: u64,
+    /// How many of them were new and recorded.
+    pub recorded: u64,
+    /// How many were recorded before.
+    pub known: u64,
+    /// How many were refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// The first refusals, at most a hundred: the number of the fact, counted from 0, and why.
+    pub refusals: Vec<(u64, FactRefusal)>,
+}
+
+impl IngestReport {
+    const REFUSALS_MAX: usize = 100;
+
+    fn count(&mut self, number: u64, outcome: Outcome) {
+        match outcome {
+            Outcome::Recorded => self.recorded += 1,
+            Outcome::Known => self.known += 1,
+            Outcome::Refused(refusal) => {
+                *self.refused.entry(refusal.reason()).or_default() += 1;
+                if self.refusals.len() < Self::REFUSALS_MAX {
+                    self.refusals.push((number, refusal));
+                }
+            }
+        }
+    }
+}
+
+/// A fact of a batch.
+struct Item {
+    number: u64,
+    who: Who,
+    prepared: Prepared,
+}
+
+/// The facts of a batch that are about one customer.
+struct Group {
+    found: Found,
+    items: Vec<usize>,
+}
+
+/// A group that was planned and is to be committed.
+struct Ready {
+    items: Vec<usize>,
+    outcomes: Vec<Outcome>,
+}
+
+/// Tells equal facts without a key apart, by counting them.
+#[derive(Default)]
+struct Ordinals(HashMap<Digest, u64>);
+
+impl Ordinals {
+    fn id(&mut self, tenant: &crm_core::TenantId, incoming: &Incoming) -> EventId {
+        if incoming.key.is_some() {
+            return incoming.event_id(tenant, None);
+        }
+        let content = incoming.content();
+        let seen = self.0.entry(Digest::of(format!("{} {content}", incoming.source).as_bytes())).or_default();
+        let ordinal = *seen;
+        *seen += 1;
+        incoming.event_id(tenant, Some((&content, ordinal)))
+    }
+}
+
+impl Crm {
+    /// Takes in a stream of facts. See [`ingest_with_progress`](Self::ingest_with_progress).
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed. The batches before are kept: the same stream can be sent again.
+    pub async fn ingest<S>(&self, facts: S, how: Ingestion) -> Result<IngestReport, Error>
+    where
+        S: Stream<Item = Incoming> + Send,
+    {
+        self.ingest_with_progress(facts, how, |_| {}).await
+    }
+
+    /// Takes in a stream of facts, in batches, and reports after each. Facts that were recorded before
+    /// are counted as known, so that an ingestion that was cut off can be run again from the start. What
+    /// is malformed is refused and counted by reason, and the rest goes on.
+    ///
+    /// Facts of one customer are taken in in the order of the stream. Those in the order of their times
+    /// are cheapest: a late one has its customer's history read and folded anew.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed. The batches before are kept: the same stream can be sent again.
+    pub async fn ingest_with_progress<S, P>(&self, facts: S, how: Ingestion, mut progress: P) -> Result<IngestReport, Error>
+    where
+        S: Stream<Item = Incoming> + Send,
+        P: FnMut(&IngestReport) + Send,
+    {
+        let mut report = IngestReport::default();
+        let mut ordinals = Ordinals::default();
+        let mut batches = std::pin::pin!(facts.chunks(how.batch));
+        while let Some(batch) = batches.next().await {
+            let items: Vec<Item> = batch
+                .into_iter()
+                .zip(report.read..)
+                .map(|(incoming, number)| {
+                    let id = ordinals.id(&self.tenant, &incoming);
+                    Item { number, who: incoming.who.clone(), prepared: prepare(incoming, id) }
+                })
+                .collect();
+            report.read += items.len() as u64;
+            self.ingest_batch(items, how.quiet, &mut report).await?;
+            progress(&report);
+        }
+        Ok(report)
+    }
+
+    async fn ingest_batch(&self, items: Vec<Item>, quiet: bool, report: &mut IngestReport) -> Result<(), Error> {
+        let now = self.now();
+        let groups = self.group(&items, report).await?;
+        let ids: Vec<CustomerId> = groups
+            .iter()
+            .filter_map(|group| match group.found {
+                Found::Known(id) => Some(id),
+                Found::New(_) => None,
+            })
+            .collect();
+        let loaded = self.store().load(&self.tenant, &ids).await?;
+        let definitions = self.definitions_at(loaded.definitions).await?;
+        let context = self.context(&definitions, now, quiet);
+        let mut rows = loaded.rows.into_iter();
+        let mut commits: Vec<Commit> = Vec::with_capacity(groups.len());
+        let mut ready: Vec<Ready> = Vec::with_capacity(groups.len());
+        let mut again: Vec<usize> = Vec::new();
+        for Group { found, items: mine } in groups {
+            let Some(&first) = mine.first() else { continue };
+            let base = match found {
+                Found::New(identifier) => self.newcomer(&identifier, items[first].prepared.at),
+                Found::Known(customer) => match rows.next().flatten() {
+                    Some(row) => self.decode(row, &definitions).await?,
+                    None => {
+                        for item in mine {
+                            let refusal = FactRefusal::NoCustomer { customer };
+                            report.count(items[item].number, Outcome::Refused(refusal));
+                        }
+                        continue;
+                    }
+                },
+            };
+            let facts: Vec<&Prepared> = mine.iter().map(|item| &items[*item].prepared).collect();
+            let Base { customer, expected } = base;
+            let mut planned = self.plan_facts(context, customer.clone(), expected, found, &facts, false).await?;
+            if matches!(planned, Planned::NeedHistory) {
+                planned = self.plan_facts(context, customer, expected, found, &facts, true).await?;
+            }
+            let Planned::Ready { outcomes, plan } = planned else {
+                return Err(Error::corrupt("a plan that wants more than the whole history"));
+            };
+            match plan {
+                Some(plan) => {
+                    commits.push(plan.commit(expected));
+                    ready.push(Ready { items: mine, outcomes });
+                }
+                None => {
+                    for (item, outcome) in mine.into_iter().zip(outcomes) {
+                        report.count(items[item].number, outcome);
+                    }
+                }
+            }
+        }
+        let answers = self.store().commit(&self.tenant, commits).await?;
+        for (Ready { items: mine, outcomes }, answer) in ready.into_iter().zip(answers) {
+            match answer {
+                Ok(Committed::Done { .. } | Committed::Replayed { .. }) => {
+                    for (item, outcome) in mine.into_iter().zip(outcomes) {
+                        report.count(items[item].number, outcome);
+                    }
+                }
+                // Somebody else was first, or one of the facts is taken: one by one it will show which.
+                Err(_) => again.extend(mine),
+            }
+        }
+        for item in again {
+            let Item { number, who, prepared } = &items[item];
+            let outcome = match self.record_prepared(who, prepared, now, quiet).await {
+                Ok(recorded) if recorded.known => Outcome::Known,
+                Ok(_) => Outcome::Recorded,
+                Err(Error::Fact(refusal)) => Outcome::Refused(refusal),
+                Err(error) => return Err(error),
+            };
+            report.count(*number, outcome);
+        }
+        Ok(())
+    }
+
+    /// Finds out whom the facts of a batch are about, with one look-up for all.
+    async fn group(&self, items: &[Item], report: &mut IngestReport) -> Result<Vec<Group>, Error> {
+        let keys: Vec<_> = items.iter().map(|item| self.claim_of(&item.who)).collect();
+        let asked: Vec<_> = keys.iter().flatten().cloned().collect();
+        let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<Found, usize> = HashMap::new();
+        // An order of this batch can be what a later fact of it goes by.
+        let mut orders: HashMap<&crm_core::order::OrderRef, Found> = HashMap::new();
+        for (n, (item, key)) in items.iter().zip(keys).enumerate() {
+            let owner = key.and_then(|_| owners.next()).flatten();
+            let found = match (&item.who, self.found(&item.who, owner)) {
+                (Who::Order(order), Err(refusal)) => orders.get(order).copied().ok_or(refusal),
+                (_, found) => found,
+            };
+            let found = match found {
+                Ok(found) => found,
+                Err(refusal) => {
+                    report.count(item.number, Outcome::Refused(refusal));
+                    continue;
+                }
+            };
+            if let Fact::OrderPlaced(placed) = &item.prepared.fact
+                && let Some(order) = &placed.order
+            {
+                orders.insert(order, found);
+            }
+            let place = *places.entry(found).or_insert_with(|| {
+                groups.push(Group { found, items: Vec::new() });
+                groups.len() - 1
+            });
+            groups[place].items.push(n);
+        }
+        Ok(groups)
+    }
+}

@@ -1,0 +1,234 @@
+//! The engine: it loads, plans and commits, and when another writer was first it does so again.
+
+mod advance;
+mod command;
+mod define;
+mod deliver;
+mod ingest;
+mod query;
+mod record;
+mod score;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crm_core::customer::Customer;
+use crm_core::event::{Event, EventBody};
+use crm_core::identity::LookupKey;
+use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
+use crm_storage::{CommitError, Committed, CustomerRow, EventRow, Expected, Store};
+
+pub use command::Executed;
+pub use deliver::{Delivered, Delivery};
+pub use ingest::{IngestReport, Ingestion};
+pub use query::{Overview, Story};
+pub use record::Recorded;
+pub use score::{ScoreReport, ScoreSummary};
+
+use crate::builder::CrmBuilder;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::ids::IdSource;
+use crate::plan::{Context, Plan, Planner};
+use crate::workflow::Workflow;
+
+/// How often a write is decided anew when other writers are first.
+const ATTEMPTS_MAX: u32 = 64;
+/// How many rows are asked of the store at once.
+const PAGE: usize = 1_000;
+
+/// A customer relationship manager, for one tenant of a store. Cloning is cheap, and clones share
+/// everything.
+///
+/// Its methods are futures that run under any executor, and neither spawn nor sleep; hosts without one
+/// use [`crate::blocking`].
+#[derive(Debug, Clone)]
+pub struct Crm {
+    inner: Arc<Inner>,
+    tenant: TenantId,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    lookup_key: LookupKey,
+    workflows: Vec<Arc<dyn Workflow>>,
+    definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
+}
+
+impl Inner {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        lookup_key: LookupKey,
+        workflows: Vec<Arc<dyn Workflow>>,
+    ) -> Self {
+        Inner { store, clock, ids, lookup_key, workflows, definitions: RwLock::default() }
+    }
+}
+
+/// A customer as loaded, and what a commit on them has to expect.
+struct Base {
+    customer: Customer,
+    expected: Expected,
+}
+
+/// What a commit came to.
+enum Settled {
+    Done,
+    Replayed(Vec<u8>),
+    Refused(CommitError),
+}
+
+impl Crm {
+    pub(crate) const fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
+        Crm { inner, tenant }
+    }
+
+    /// Puts one together.
+    #[must_use]
+    pub fn builder() -> CrmBuilder {
+        CrmBuilder::default()
+    }
+
+    /// One that keeps everything in memory and forgets it in the end, for tests.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        CrmBuilder::default().build()
+    }
+
+    /// The same CRM for another tenant of the same store. Tenants know nothing of each other.
+    #[must_use]
+    pub fn tenant(&self, tenant: TenantId) -> Self {
+        Crm { inner: Arc::clone(&self.inner), tenant }
+    }
+
+    /// Which tenant this is for.
+    #[must_use]
+    pub const fn tenant_id(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// What the clock says.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    fn store(&self) -> &dyn Store {
+        &*self.inner.store
+    }
+
+    fn context<'a>(&'a self, definitions: &'a Definitions, now: Timestamp, quiet: bool) -> Context<'a> {
+        Context { definitions, workflows: &self.inner.workflows, now, quiet }
+    }
+
+    /// One customer and the definitions in force.
+    async fn base(&self, id: CustomerId) -> Result<(Option<Base>, Arc<Definitions>), Error> {
+        let loaded = self.store().load(&self.tenant, &[id]).await?;
+        let definitions = self.definitions_at(loaded.definitions).await?;
+        let base = match loaded.rows.into_iter().next().flatten() {
+            Some(row) => Some(self.decode(row, &definitions).await?),
+            None => None,
+        };
+        Ok((base, definitions))
+    }
+
+    /// A stored state is a cache: one that cannot be read is folded anew from the events.
+    async fn decode(&self, row: CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
+        let expected = Expected::At(row.version);
+        match Customer::decode(row.state.shape, &row.state.bytes) {
+            Ok(customer) => Ok(Base { customer, expected }),
+            Err(problem) => {
+                tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
+                let history = self.whole_history(row.customer).await?;
+                let until = history.iter().map(|event| event.recorded_at.max(event.at)).max();
+                let until = until.unwrap_or(Timestamp::MIN).min(self.now());
+                let events = history.iter().map(|event| (event.id, event.at, &event.body));
+                Ok(Base { customer: Customer::replay(row.customer, events, until, definitions), expected })
+            }
+        }
+    }
+
+    /// All events of a customer, in the order in which they were recorded.
+    async fn whole_history(&self, id: CustomerId) -> Result<Vec<Event>, Error> {
+        let mut events = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store().history(&self.tenant, id, after, PAGE).await?;
+            for row in page.rows {
+                events.push(decode_event(row)?);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(events);
+            }
+        }
+    }
+
+    /// Commits a plan, and whatever else belongs to the same decision.
+    async fn settle(&self, commit: crm_storage::Commit) -> Result<Settled, Error> {
+        let answers = self.store().commit(&self.tenant, vec![commit]).await?;
+        match answers.into_iter().next() {
+            Some(Ok(Committed::Done { .. })) => Ok(Settled::Done),
+            Some(Ok(Committed::Replayed { answer })) => Ok(Settled::Replayed(answer)),
+            Some(Err(error)) => Ok(Settled::Refused(error)),
+            None => Err(Error::corrupt("a commit without an answer")),
+        }
+    }
+
+    /// Plans something that only time causes, for one customer, and commits it. Answers the plan that
+    /// was committed, if there was anything to do.
+    async fn plan_and_commit<F>(&self, id: CustomerId, now: Timestamp, work: F) -> Result<Option<Plan>, Error>
+    where
+        F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
+    {
+        for _ in 0..ATTEMPTS_MAX {
+            let (base, definitions) = self.base(id).await?;
+            let base = base.ok_or(Error::NoCustomer { customer: id })?;
+            let context = self.context(&definitions, now, false);
+            let mut planner = Planner::new(context, base.customer.clone(), None);
+            let plan = match work(&mut planner) {
+                Ok(()) => planner.finish(),
+                Err(crate::plan::NeedHistory) => {
+                    let history = self.whole_history(id).await?;
+                    let mut planner = Planner::new(context, base.customer, Some(&history));
+                    work(&mut planner).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                    planner.finish()
+                }
+            };
+            let Some(plan) = plan else { return Ok(None) };
+            match self.settle(plan.commit(base.expected)).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(Some(plan)),
+                Settled::Refused(CommitError::Conflict { .. }) => {}
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    fn cached_definitions(&self, revision: u64) -> Option<Arc<Definitions>> {
+        let cache = self.inner.definitions.read().unwrap_or_else(PoisonError::into_inner);
+        cache.get(&self.tenant).filter(|(cached, _)| *cached == revision).map(|(_, all)| Arc::clone(all))
+    }
+
+    fn cache_definitions(&self, revision: u64, definitions: Arc<Definitions>) {
+        let mut cache = self.inner.definitions.write().unwrap_or_else(PoisonError::into_inner);
+        cache.insert(self.tenant.clone(), (revision, definitions));
+    }
+}
+
+fn decode_event(row: EventRow) -> Result<Event, Error> {
+    let body = EventBody::decode(&row.kind, row.shape, &row.body).map_err(Error::corrupt)?;
+    Ok(Event {
+        id: row.id,
+        at: row.at,
+        recorded_at: row.recorded_at,
+        source: row.source,
+        cause: row.cause,
+        body,
+    })
+}

@@ -1,0 +1,167 @@
+//! What can be read: one customer, their whole story, and the base at a glance.
+
+use std::collections::BTreeMap;
+
+use crm_core::change::Change;
+use crm_core::customer::Customer;
+use crm_core::event::Event;
+use crm_core::lifecycle::Stage;
+use crm_core::loyalty::PointsTotals;
+use crm_core::order::Turnover;
+use crm_core::segment::SegmentName;
+use crm_core::{CustomerId, Currency, Digest, SmolStr};
+use crm_storage::ScoreRow;
+
+use super::record::Found;
+use super::{Crm, PAGE};
+use crate::error::Error;
+use crate::incoming::Who;
+
+/// Everything that is kept about one customer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Story {
+    /// The customer now.
+    pub customer: Customer,
+    /// What happened, in the order in which it was recorded.
+    pub events: Vec<Event>,
+    /// What moved, in the order in which it was noticed.
+    pub changes: Vec<Change>,
+    /// Every score, with the plugin that gave it.
+    pub scores: Vec<ScoreRow>,
+}
+
+/// The base at a glance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// How many customers there are.
+    pub customers: u64,
+    /// How many of them are at each stage; those whose facts were all voided are at none.
+    pub stages: BTreeMap<Stage, u64>,
+    /// How many are in each segment in force, empty ones included.
+    pub segments: BTreeMap<SegmentName, u64>,
+    /// Orders, refunded ones included.
+    pub orders: u64,
+    /// Refunds, matched or not.
+    pub refunds: u64,
+    /// Turnover by currency.
+    pub turnover: BTreeMap<Currency, Turnover>,
+    /// Points of all programmes by what became of them.
+    pub points: PointsTotals,
+    /// What plugins had done, by kind of action.
+    pub actions: BTreeMap<SmolStr, u64>,
+    /// The digest of all customers' states, by customer id: equal on every backend for the same events
+    /// and the same ids.
+    pub digest: Option<Digest>,
+}
+
+impl Crm {
+    /// A customer, by id, identifier or order number; none if nobody is found. They are as of the last
+    /// time anything happened or was due: call [`advance`](Self::advance) first where time has passed.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn customer(&self, who: impl Into<Who> + Send) -> Result<Option<Customer>, Error> {
+        let who = who.into();
+        match self.find(&who).await? {
+            Ok(Found::Known(id)) => Ok(self.base(id).await?.0.map(|base| base.customer)),
+            Ok(Found::New(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// Everything that is kept about a customer; none if nobody is found. Reads their whole history.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn story(&self, who: impl Into<Who> + Send) -> Result<Option<Story>, Error> {
+        let Some(customer) = self.customer(who).await? else { return Ok(None) };
+        let id = customer.id();
+        let events = self.whole_history(id).await?;
+        let mut changes = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store().changes(&self.tenant, id, after, PAGE).await?;
+            for row in page.rows {
+                let change = serde_json::from_slice(&row.body).map_err(|e| Error::corrupt(format!("a change: {e}")))?;
+                changes.push(change);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let scores = self.store().scores(&self.tenant, id).await?;
+        Ok(Some(Story { customer, events, changes, scores }))
+    }
+
+    /// Shows every customer to a function, in the order of their ids. Customers who appear meanwhile may
+    /// or may not be among them.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn for_each_customer<F>(&self, mut each: F) -> Result<(), Error>
+    where
+        F: FnMut(&Customer) + Send,
+    {
+        let definitions = self.definitions().await?;
+        let mut after: Option<CustomerId> = None;
+        loop {
+            let rows = self.store().customers(&self.tenant, after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.customer);
+            for row in rows {
+                each(&self.decode(row, &definitions).await?.customer);
+            }
+        }
+    }
+
+    /// The base at a glance. Costs a read of all of it.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn overview(&self) -> Result<Overview, Error> {
+        let definitions = self.definitions().await?;
+        let mut overview = Overview::default();
+        overview.stages.extend(Stage::ALL.map(|stage| (stage, 0)));
+        overview.segments.extend(definitions.segments(self.now()).map(|(name, _)| (name.clone(), 0)));
+        let mut digests = Vec::new();
+        self.for_each_customer(|customer| {
+            overview.add(customer);
+            digests.extend_from_slice(customer.digest().as_bytes());
+        })
+        .await?;
+        overview.digest = Some(Digest::of(&digests));
+        Ok(overview)
+    }
+}
+
+impl Overview {
+    fn add(&mut self, customer: &Customer) {
+        let orders = customer.facts().orders();
+        self.customers += 1;
+        if let Some(stage) = customer.stage() {
+            *self.stages.entry(stage).or_default() += 1;
+        }
+        for segment in customer.standing().segments() {
+            *self.segments.entry(segment.clone()).or_default() += 1;
+        }
+        self.orders += orders.list().len() as u64;
+        self.refunds += u64::from(orders.refunds());
+        for turnover in orders.turnover() {
+            let none = Turnover { currency: turnover.currency, gross: 0, refunds: 0, payments: 0 };
+            let total = self.turnover.entry(turnover.currency).or_insert(none);
+            total.gross += turnover.gross;
+            total.refunds += turnover.refunds;
+            total.payments += turnover.payments;
+        }
+        for (_, book) in customer.books() {
+            self.points += book.totals();
+        }
+        for (action, count) in customer.actions() {
+            *self.actions.entry(SmolStr::new(action)).or_default() += count;
+        }
+    }
+}

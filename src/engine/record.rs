@@ -1,0 +1,274 @@
+//! One fact at a time.
+
+use crm_core::change::Change;
+use crm_core::customer::Customer;
+use crm_core::event::Fact;
+use crm_core::identity::{Identified, IdentifierKey};
+use crm_core::order::OrderRef;
+use crm_core::{CustomerId, Definitions, EventId, Source, Timestamp};
+use crm_storage::{ClaimKey, ClaimOwner, CommitError, Expected};
+
+use super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use crate::error::Error;
+use crate::incoming::{Incoming, Who};
+use crate::plan::{
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim,
+};
+
+/// What became of a recorded fact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Whom it is about.
+    pub customer: CustomerId,
+    /// The event it became.
+    pub event: EventId,
+    /// Whether it was recorded before, so that nothing changed.
+    pub known: bool,
+    /// What moved.
+    pub changes: Vec<Change>,
+}
+
+/// Whom a fact is about, once the store was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Found {
+    /// Somebody who is there.
+    Known(CustomerId),
+    /// Somebody who will be known by this identifier.
+    New(IdentifierKey),
+}
+
+/// Facts of one customer, planned.
+pub(super) enum Planned {
+    Ready { outcomes: Vec<Outcome>, plan: Option<Plan> },
+    NeedHistory,
+}
+
+impl Crm {
+    /// Records a fact, with all that follows from it. What was due for its customer before is worked
+    /// off first. The same fact again changes nothing.
+    ///
+    /// ```
+    /// use crm::{Crm, Currency, Identifier, Incoming, Money, OrderPlaced, Source, Stage};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let ana = Identifier::email("ana@example.com")?;
+    /// let order = OrderPlaced::new(Money::parse("49.90", Currency::EUR)?);
+    /// let fact = Incoming::new(&ana, crm.now(), Source::new("shop")?, order).with_key("order-1".parse()?);
+    ///
+    /// let first = crm.record(fact.clone()).await?;
+    /// assert!(!first.known && crm.record(fact).await?.known);
+    /// let customer = crm.customer(&ana).await?.expect("just recorded");
+    /// assert_eq!(customer.stage(), Some(Stage::Purchase));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Fact` if it is malformed or contradicts one that is recorded, `Storage` if the store failed,
+    /// `Busy` if other writers were first each time.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant, kind = %incoming.fact.kind()))]
+    pub async fn record(&self, incoming: Incoming) -> Result<Recorded, Error> {
+        let now = self.now();
+        let id = incoming.event_id(&self.tenant, None);
+        let who = incoming.who.clone();
+        let prepared = prepare(incoming, id);
+        self.record_prepared(&who, &prepared, now, false).await
+    }
+
+    pub(super) async fn record_prepared(
+        &self,
+        who: &Who,
+        prepared: &Prepared,
+        now: Timestamp,
+        quiet: bool,
+    ) -> Result<Recorded, Error> {
+        let mut with_history = false;
+        for _ in 0..ATTEMPTS_MAX {
+            let found = self.find(who).await??;
+            let (base, definitions) = self.base_of(found, prepared.at).await?;
+            let customer = base.customer.id();
+            let expected = base.expected;
+            let context = self.context(&definitions, now, quiet);
+            let planned = self.plan_facts(context, base.customer, expected, found, &[prepared], with_history).await?;
+            let Planned::Ready { mut outcomes, plan } = planned else {
+                with_history = true;
+                continue;
+            };
+            match outcomes.pop() {
+                Some(Outcome::Refused(refusal)) => return Err(refusal.into()),
+                Some(Outcome::Known) | None => {
+                    return Ok(Recorded { customer, event: prepared.id, known: true, changes: Vec::new() });
+                }
+                Some(Outcome::Recorded) => {}
+            }
+            let Some(plan) = plan else {
+                return Err(Error::corrupt("a recorded fact that changes nothing"));
+            };
+            match self.settle(plan.commit(expected)).await? {
+                Settled::Done | Settled::Replayed(_) => {
+                    return Ok(Recorded { customer, event: prepared.id, known: false, changes: plan.changes });
+                }
+                Settled::Refused(CommitError::Conflict { .. }) => {}
+                // The same id with another time: only the history can tell what it was.
+                Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
+                Settled::Refused(CommitError::Claimed { key, owner }) => {
+                    if let Some(refusal) = self.taken(found, prepared, &key, owner) {
+                        return Err(refusal.into());
+                    }
+                    // Somebody else has just met the same new customer: there they are now.
+                }
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Whom a fact is about. The outer error is the store's.
+    pub(super) async fn find(&self, who: &Who) -> Result<Result<Found, FactRefusal>, Error> {
+        let key = match who {
+            Who::Customer(id) => return Ok(Ok(Found::Known(*id))),
+            Who::Identifier(_) | Who::Order(_) => self.claim_of(who),
+        };
+        let owner = match key {
+            Some(key) => self.store().resolve(&self.tenant, &[key]).await?.into_iter().next().flatten(),
+            None => None,
+        };
+        Ok(self.found(who, owner))
+    }
+
+    /// The claim by which somebody can be found.
+    pub(super) fn claim_of(&self, who: &Who) -> Option<ClaimKey> {
+        match who {
+            Who::Customer(_) => None,
+            Who::Identifier(identifier) => {
+                Some(identifier_claim(&self.inner.lookup_key.hash(&self.tenant, identifier)))
+            }
+            Who::Order(order) => Some(order_claim(order)),
+        }
+    }
+
+    pub(super) fn found(&self, who: &Who, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
+        match (who, owner) {
+            (Who::Customer(id), _) => Ok(Found::Known(*id)),
+            (Who::Identifier(_) | Who::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
+            (Who::Identifier(identifier), None) => {
+                Ok(Found::New(self.inner.lookup_key.hash(&self.tenant, identifier)))
+            }
+            (Who::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+        }
+    }
+
+    async fn base_of(&self, found: Found, at: Timestamp) -> Result<(Base, std::sync::Arc<Definitions>), Error> {
+        match found {
+            Found::Known(customer) => {
+                let (base, definitions) = self.base(customer).await?;
+                Ok((base.ok_or(FactRefusal::NoCustomer { customer })?, definitions))
+            }
+            Found::New(identifier) => {
+                let loaded = self.store().load(&self.tenant, &[]).await?;
+                let definitions = self.definitions_at(loaded.definitions).await?;
+                Ok((self.newcomer(&identifier, at), definitions))
+            }
+        }
+    }
+
+    pub(super) fn newcomer(&self, identifier: &IdentifierKey, at: Timestamp) -> super::Base {
+        let id = self.inner.ids.customer_id(&self.tenant, identifier, at);
+        Base { customer: Customer::new(id), expected: Expected::New }
+    }
+
+    /// Plans facts of one customer, in this order.
+    pub(super) async fn plan_facts(
+        &self,
+        context: Context<'_>,
+        customer: Customer,
+        expected: Expected,
+        found: Found,
+        facts: &[&Prepared],
+        with_history: bool,
+    ) -> Result<Planned, Error> {
+        let id = customer.id();
+        let history = match (expected, with_history) {
+            // Somebody new has no history, and that is the whole of it.
+            (Expected::New, _) => Some(Vec::new()),
+            (Expected::At(_), true) => Some(self.whole_history(id).await?),
+            (Expected::At(_), false) => None,
+        };
+        let mut planner = Planner::new(context, customer, history.as_deref());
+        let mut outcomes = Vec::with_capacity(facts.len());
+        let mut introduced = !matches!(found, Found::New(_));
+        for fact in facts {
+            // Whoever is new is introduced by the first fact that is not refused.
+            let outcome = planner.fact(fact);
+            let Ok(outcome) = outcome else { return Ok(Planned::NeedHistory) };
+            if !introduced && outcome == Outcome::Recorded {
+                introduced = true;
+                if let Found::New(identifier) = found {
+                    let introduction = introduction(id, identifier, fact);
+                    let (Ok(Outcome::Recorded) | Ok(Outcome::Known)) = planner.fact(&introduction) else {
+                        return Ok(Planned::NeedHistory);
+                    };
+                }
+            }
+            outcomes.push(outcome);
+        }
+        if planner.elapse(context.now).is_err() {
+            return Ok(Planned::NeedHistory);
+        }
+        Ok(Planned::Ready { outcomes, plan: planner.finish() })
+    }
+
+    /// Why a taken claim refuses the fact; none if it is only that somebody else was first to meet the
+    /// same new customer.
+    pub(super) fn taken(
+        &self,
+        found: Found,
+        prepared: &Prepared,
+        key: &ClaimKey,
+        owner: ClaimOwner,
+    ) -> Option<FactRefusal> {
+        match &prepared.fact {
+            Fact::OrderPlaced(placed) => {
+                let order = placed.order.as_ref().filter(|order| order_claim(order) == *key)?;
+                Some(FactRefusal::OrderTaken { order: order.clone(), customer: owner.customer, event: owner.event })
+            }
+            Fact::Identified(identified) if identifier_claim(&identified.identifier) == *key => match found {
+                Found::New(newcomer) if newcomer == identified.identifier => None,
+                Found::New(_) | Found::Known(_) => Some(FactRefusal::IdentifierTaken { customer: owner.customer }),
+            },
+            _ => None,
+        }
+    }
+
+    /// The fact that a customer is known by an identifier, ready to be recorded.
+    ///
+    /// ```
+    /// # use crm::{Crm, Identifier};
+    /// let crm = Crm::in_memory();
+    /// let identified = crm.identified(&Identifier::email("ana@example.com")?);
+    /// # Ok::<(), crm::IdentifierError>(())
+    /// ```
+    #[must_use]
+    pub fn identified(&self, identifier: &crm_core::identity::Identifier) -> Identified {
+        Identified { identifier: self.inner.lookup_key.hash(&self.tenant, identifier) }
+    }
+}
+
+/// Gives a fact its id.
+pub(super) fn prepare(incoming: Incoming, id: EventId) -> Prepared {
+    let Incoming { who: _, at, source, key: _, fact } = incoming;
+    Prepared { id, at, source, fact }
+}
+
+/// The fact that a new customer is known by the identifier they came with.
+fn introduction(customer: CustomerId, identifier: IdentifierKey, first: &Prepared) -> Prepared {
+    Prepared {
+        id: EventId::of_identified(customer, &identifier.hash),
+        at: first.at,
+        source: Source::clone(&first.source),
+        fact: Fact::Identified(Identified { identifier }),
+    }
+}

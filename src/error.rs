@@ -1,0 +1,56 @@
+//! What can go wrong between a host and the CRM.
+
+use crm_core::customer::Refusal;
+use crm_core::{CustomerId, DefinitionError};
+use crm_storage::StorageError;
+
+use crate::plan::FactRefusal;
+
+/// Why a call failed. Whatever it was, nothing was lost: the state is as it was, unless the store says
+/// that the outcome is unknown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The fact was refused.
+    #[error(transparent)]
+    Fact(#[from] FactRefusal),
+    /// The command was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There is no such customer.
+    #[error("there is no customer {customer}")]
+    NoCustomer {
+        /// The id given.
+        customer: CustomerId,
+    },
+    /// The idempotency key was used before, for another command.
+    #[error("the idempotency key was used before with another command")]
+    KeyReused,
+    /// An idempotency key is empty or longer than 255 bytes.
+    #[error("an idempotency key has between 1 and 255 bytes, not {bytes}")]
+    KeyLength {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The definition was refused.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Other writers were first, again and again.
+    #[error("gave up after {attempts} attempts: other writers were first each time")]
+    Busy {
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The store was made with another look-up key.
+    #[error("the store was made with another look-up key: nobody would be found with this one")]
+    LookupKey,
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Error {
+    pub(crate) fn corrupt(what: impl std::fmt::Display) -> Self {
+        Error::Storage(StorageError::Corrupt { what: what.to_string() })
+    }
+}

@@ -1,0 +1,126 @@
+//! What a fact does.
+
+use crm_core::change::Cause;
+use crm_core::customer::OrdersTouched;
+use crm_core::event::{Event, EventBody, Fact};
+use crm_core::{EventId, Source, Timestamp};
+
+use super::{FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, order_claim};
+use crate::workflow::Trigger;
+
+/// A fact with its id.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) id: EventId,
+    pub(crate) at: Timestamp,
+    pub(crate) source: Source,
+    pub(crate) fact: Fact,
+}
+
+impl Planner<'_> {
+    /// Takes in a fact: first works off what was due before it, then folds it, then what follows.
+    pub(crate) fn fact(&mut self, incoming: &Prepared) -> Result<Outcome, NeedHistory> {
+        let Prepared { id, at, source, fact } = incoming;
+        let (id, at) = (*id, *at);
+        if let Some(outcome) = self.known(incoming) {
+            return Ok(outcome);
+        }
+        if let Err(refusal) = self.check(at, fact) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let from_the_future = at > self.context.now.max(self.instant());
+        if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
+            self.elapse(at)?;
+        }
+        let in_order = self.customer.facts().takes(id, at, fact);
+        if !from_the_future && !in_order && self.history.is_none() {
+            return Err(NeedHistory);
+        }
+
+        match fact {
+            Fact::OrderPlaced(placed) => {
+                if let Some(order) = &placed.order {
+                    self.claim(order_claim(order), id);
+                }
+            }
+            Fact::Identified(identified) => self.claim(identifier_claim(&identified.identifier), id),
+            _ => {}
+        }
+        let event = Event {
+            id,
+            at,
+            recorded_at: self.context.now,
+            source: Some(source.clone()),
+            cause: None,
+            body: EventBody::Fact(fact.clone()),
+        };
+        self.events.push(event);
+        self.next = None;
+        if from_the_future {
+            self.customer.wait_for(id, at);
+            return Ok(Outcome::Recorded);
+        }
+        let touched = if in_order {
+            self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves)
+        } else {
+            self.refold(at)?
+        };
+        if self.anyone_listens(&fact.kind()) {
+            self.trigger(Trigger::of_fact(id, at, fact), &[]);
+        }
+        let instant = self.instant();
+        self.settle(instant, Cause::Event(id), touched);
+        self.react();
+        Ok(Outcome::Recorded)
+    }
+
+    /// Folds all facts anew, those of this plan included.
+    pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
+        let history = self.history.ok_or(NeedHistory)?;
+        let facts = history.iter().chain(&self.events).filter_map(|event| match &event.body {
+            EventBody::Fact(fact) => Some((event.id, event.at, fact)),
+            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        });
+        self.customer.refold(facts, until, self.context.definitions);
+        self.moves.clear();
+        self.next = None;
+        Ok(OrdersTouched::Gone)
+    }
+
+    /// Whether the fact was recorded before, as far as the state, this plan and the history tell. A fact
+    /// later than all others cannot have been, unless it has changed its time; the store notices that.
+    fn known(&self, incoming: &Prepared) -> Option<Outcome> {
+        let same = |same: bool| match same {
+            true => Outcome::Known,
+            false => Outcome::Refused(FactRefusal::OtherContent { event: incoming.id }),
+        };
+        let recorded = self.history.unwrap_or_default().iter().chain(&self.events);
+        if let Some(event) = recorded.rev().find(|event| event.id == incoming.id) {
+            let equal = event.at == incoming.at && event.body == EventBody::Fact(incoming.fact.clone());
+            return Some(same(equal));
+        }
+        let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
+        let orders = self.customer.facts().orders();
+        if let Some(order) = orders.by_event(incoming.id) {
+            let equal =
+                order.placed_at == incoming.at && order.total == placed.total && order.order == placed.order;
+            return Some(same(equal));
+        }
+        let name = placed.order.as_ref()?;
+        let taken = orders.list().iter().find(|order| order.order.as_ref() == Some(name))?;
+        Some(Outcome::Refused(FactRefusal::OrderTaken {
+            order: name.clone(),
+            customer: self.customer.id(),
+            event: taken.event,
+        }))
+    }
+
+    fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
+        fact.check()?;
+        if let Fact::Custom(custom) = fact {
+            let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };
+            self.context.definitions.kind(&custom.kind, at).ok_or_else(undeclared)?.check(custom)?;
+        }
+        Ok(())
+    }
+}

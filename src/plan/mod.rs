@@ -1,0 +1,282 @@
+//! The pure middle of the loop: what a fact, a command or the passing of time does to one customer.
+//! It takes a loaded customer and gives back a plan; it neither reads nor writes anything. When it lacks
+//! the customer's history it says so, and is called again with it.
+
+mod fact;
+mod outcome;
+mod react;
+mod time;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crm_core::change::{Cause, Change};
+use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
+use crm_core::event::{Decision, Deed, Event, EventBody};
+use crm_core::identity::IdentifierKey;
+use crm_core::lifecycle::StageMove;
+use crm_core::order::OrderRef;
+use crm_core::workflow::Actor;
+use crm_core::{Alarm, Definitions, EventId, SmolStr, Timestamp};
+use crm_storage::{
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CustomerWrite, EventRow, Expected, OutboxEntry, StateRow,
+};
+
+pub(crate) use fact::Prepared;
+pub use outcome::{FactRefusal, Outcome};
+
+use crate::workflow::{Trigger, Workflow};
+
+/// How many reactions may follow from one another.
+pub const CHAIN_MAX: usize = 8;
+
+/// What holds for a whole plan.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) definitions: &'a Definitions,
+    pub(crate) workflows: &'a [Arc<dyn Workflow>],
+    pub(crate) now: Timestamp,
+    /// History is taken in quietly: no workflows, no outbox.
+    pub(crate) quiet: bool,
+}
+
+/// The plan needs the customer's whole history. Load it, and plan again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NeedHistory;
+
+/// What is to be written for one customer, and the customer as they will be.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) customer: Customer,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) events: Vec<Event>,
+    claims: Vec<Claim>,
+    outbox: Vec<OutboxEntry>,
+    alarm: Option<AlarmMove>,
+}
+
+/// A plan in the making.
+#[derive(Debug)]
+pub(crate) struct Planner<'a> {
+    context: Context<'a>,
+    customer: Customer,
+    history: Option<&'a [Event]>,
+    armed: Option<Alarm>,
+    /// The earliest alarm, while it is known.
+    next: Option<Option<Alarm>>,
+    events: Vec<Event>,
+    changes: Vec<Change>,
+    claims: Vec<Claim>,
+    outbox: Vec<OutboxEntry>,
+    moves: Vec<StageMove>,
+    triggers: VecDeque<Pending>,
+}
+
+/// A trigger that waits for its turn, and the kinds of those that led to it.
+#[derive(Debug)]
+struct Pending {
+    trigger: Trigger,
+    chain: Vec<SmolStr>,
+}
+
+impl<'a> Planner<'a> {
+    /// Starts from a customer as loaded, or from a new one, and their history if it is at hand.
+    pub(crate) fn new(context: Context<'a>, customer: Customer, history: Option<&'a [Event]>) -> Self {
+        let armed = customer.alarm();
+        Planner {
+            context,
+            // The armed alarm is the earliest one, as long as nothing has happened since.
+            next: armed.map(Some),
+            armed,
+            customer,
+            history,
+            events: Vec::new(),
+            changes: Vec::new(),
+            claims: Vec::new(),
+            outbox: Vec::new(),
+            moves: Vec::new(),
+            triggers: VecDeque::new(),
+        }
+    }
+
+    /// Takes a key for the customer.
+    pub(crate) fn claim(&mut self, key: ClaimKey, event: EventId) {
+        self.claims.push(Claim { key, customer: self.customer.id(), event });
+    }
+
+    /// Carries out a command of the shop, after what is due. Gives the decisions it led to; none if it
+    /// is so already.
+    pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
+        self.elapse(self.context.now)?;
+        let at = self.instant();
+        let deeds = match command.decide(&self.customer, at, self.context.definitions) {
+            Ok(deeds) => deeds,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let mut ids = Vec::with_capacity(deeds.len());
+        for deed in deeds {
+            ids.push(self.decide(at, Actor::Shop, deed, None, &[]));
+        }
+        if let Some(first) = ids.first().copied() {
+            self.follow(at, Cause::Event(first), &[]);
+            self.react();
+        }
+        self.elapse(self.context.now)?;
+        Ok(Ok(ids))
+    }
+
+    /// Works the standing out anew, as after a change of definitions.
+    pub(crate) fn reconsider(&mut self) -> Result<(), NeedHistory> {
+        self.next = None;
+        self.elapse(self.context.now)?;
+        let at = self.instant();
+        self.follow(at, Cause::Definition, &[]);
+        self.react();
+        Ok(())
+    }
+
+    /// Tells workflows that a score was given.
+    pub(crate) fn scored(&mut self, trigger: Trigger) {
+        self.trigger(trigger, &[]);
+        self.react();
+    }
+
+    /// The instant at which the customer stands.
+    fn instant(&self) -> Timestamp {
+        self.customer.clock().unwrap_or(self.context.now)
+    }
+
+    /// Records a decision and carries it out.
+    fn decide(&mut self, at: Timestamp, by: Actor, deed: Deed, cause: Option<EventId>, chain: &[SmolStr]) -> EventId {
+        let id = EventId::of_decision(self.customer.id(), self.customer.decisions());
+        let decision = Decision { by, deed };
+        self.customer.apply_decision(&decision);
+        self.next = None;
+        if let Deed::Notified(notified) = &decision.deed {
+            // Written as JSON: a map with text keys and no floats cannot fail.
+            let body = serde_json::to_vec(&notified.fields).unwrap_or_default();
+            self.outbox.push(OutboxEntry {
+                id,
+                customer: self.customer.id(),
+                topic: notified.topic.clone().into(),
+                due_at: at,
+                body,
+            });
+        }
+        // Faults and memories are told to nobody, so that a fault cannot cause another.
+        if decision.deed.action().is_some() && self.anyone_listens(decision.deed.kind()) {
+            self.trigger(Trigger::of_deed(id, at, &decision.deed), chain);
+        }
+        let body = EventBody::Decision(decision);
+        self.events.push(Event { id, at, recorded_at: self.context.now, source: None, cause, body });
+        id
+    }
+
+    /// Brings points, stage, segments and tiers in line after something happened.
+    fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) {
+        let event = match cause {
+            Cause::Event(event) => Some(event),
+            Cause::Alarm(_) | Cause::Definition => None,
+        };
+        for posting in self.customer.reconcile_points(touched, self.context.definitions) {
+            self.decide(at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
+        }
+        self.follow(at, cause, &[]);
+    }
+
+    /// Works out what moved, and tells those who listen.
+    fn follow(&mut self, at: Timestamp, cause: Cause, chain: &[SmolStr]) {
+        let before = self.changes.len();
+        self.customer.derive(at, cause, &mut self.moves, self.context.definitions, &mut self.changes);
+        for n in before..self.changes.len() {
+            if self.anyone_listens(self.changes[n].body.kind()) {
+                let change = &self.changes[n];
+                let id = match change.cause {
+                    Cause::Event(event) => event,
+                    Cause::Alarm(_) | Cause::Definition => EventId::from_uuid(*self.customer.id().as_uuid()),
+                };
+                let trigger = Trigger::of_change(id, change);
+                self.trigger(trigger, chain);
+            }
+        }
+    }
+
+    fn anyone_listens(&self, kind: &str) -> bool {
+        !self.context.quiet && self.context.workflows.iter().any(|workflow| workflow.listens(kind))
+    }
+
+    fn trigger(&mut self, trigger: Trigger, chain: &[SmolStr]) {
+        let mut chain = chain.to_vec();
+        chain.push(trigger.kind.clone());
+        self.triggers.push_back(Pending { trigger, chain });
+    }
+
+    /// The plan, if there is anything to write.
+    pub(crate) fn finish(mut self) -> Option<Plan> {
+        let next = self.next_alarm();
+        let alarm = (next != self.armed).then_some(AlarmMove { from: self.armed, to: next });
+        if self.events.is_empty() && self.changes.is_empty() && alarm.is_none() {
+            return None;
+        }
+        self.customer.arm(next);
+        Some(Plan {
+            customer: self.customer,
+            changes: self.changes,
+            events: self.events,
+            claims: self.claims,
+            outbox: if self.context.quiet { Vec::new() } else { self.outbox },
+            alarm,
+        })
+    }
+}
+
+impl Plan {
+    /// As a commit on what the customer was loaded as.
+    pub(crate) fn commit(&self, expected: Expected) -> Commit {
+        let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: self.customer.encode() };
+        let mut write = CustomerWrite::new(self.customer.id(), expected, state);
+        write.events = self.events.iter().map(event_row).collect();
+        write.changes = self.changes.iter().map(change_row).collect();
+        write.alarm = self.alarm;
+        Commit {
+            request: None,
+            writes: vec![write],
+            claims: self.claims.clone(),
+            counters: Vec::new(),
+            outbox: self.outbox.clone(),
+        }
+    }
+}
+
+/// The key under which an identifier is claimed.
+pub(crate) fn identifier_claim(identifier: &IdentifierKey) -> ClaimKey {
+    let kind = crm_core::SmolStr::new_static(identifier.kind.name());
+    ClaimKey { kind, key: identifier.hash.to_vec() }
+}
+
+/// The key under which an order number is claimed.
+pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("order"), key: order.as_str().as_bytes().to_vec() }
+}
+
+fn event_row(event: &Event) -> EventRow {
+    EventRow {
+        id: event.id,
+        at: event.at,
+        recorded_at: event.recorded_at,
+        kind: event.body.kind(),
+        shape: event.body.shape(),
+        source: event.source.clone(),
+        cause: event.cause,
+        body: event.body.encode(),
+    }
+}
+
+fn change_row(change: &Change) -> ChangeRow {
+    ChangeRow {
+        at: change.at,
+        kind: SmolStr::new_static(change.body.kind()),
+        // Enums of texts and numbers cannot fail to be written.
+        body: serde_json::to_vec(change).unwrap_or_default(),
+    }
+}

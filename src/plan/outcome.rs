@@ -1,0 +1,79 @@
+//! What became of a fact.
+
+use crm_core::custom::CustomError;
+use crm_core::order::{OrderError, OrderRef};
+use crm_core::{CustomerId, EventId};
+
+/// What became of a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new, and was recorded.
+    Recorded,
+    /// It was recorded before; nothing changed.
+    Known,
+    /// It was refused; nothing changed.
+    Refused(FactRefusal),
+}
+
+/// Why a fact was refused: it is malformed, or contradicts one that is recorded. Facts are never refused
+/// for what they say about the business.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FactRefusal {
+    /// An amount or a number of lines exceeds its limits.
+    #[error(transparent)]
+    Order(#[from] OrderError),
+    /// A fact of a shop-defined kind does not fit its schema.
+    #[error(transparent)]
+    Custom(#[from] CustomError),
+    /// The source sent another fact under the same key before.
+    #[error("event {event} is recorded with other content")]
+    OtherContent {
+        /// The event that is recorded.
+        event: EventId,
+    },
+    /// Another fact told of an order with the same number.
+    #[error("order {order} is told of by event {event} of {customer}")]
+    OrderTaken {
+        /// The number.
+        order: OrderRef,
+        /// The customer whose order it is.
+        customer: CustomerId,
+        /// The event that told of it.
+        event: EventId,
+    },
+    /// Another customer is known by the identifier.
+    #[error("the identifier belongs to {customer}")]
+    IdentifierTaken {
+        /// Who.
+        customer: CustomerId,
+    },
+    /// There is no such customer.
+    #[error("there is no customer {customer}")]
+    NoCustomer {
+        /// The id given.
+        customer: CustomerId,
+    },
+    /// No order of that number is recorded, so that nobody can be found by it.
+    #[error("there is no order {order}")]
+    NoOrder {
+        /// The number given.
+        order: OrderRef,
+    },
+}
+
+impl FactRefusal {
+    /// A short name of the reason, to count by.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            FactRefusal::Order(_) => "order_limits",
+            FactRefusal::Custom(_) => "custom_schema",
+            FactRefusal::OtherContent { .. } => "other_content",
+            FactRefusal::OrderTaken { .. } => "order_taken",
+            FactRefusal::IdentifierTaken { .. } => "identifier_taken",
+            FactRefusal::NoCustomer { .. } => "no_customer",
+            FactRefusal::NoOrder { .. } => "no_order",
+        }
+    }
+}

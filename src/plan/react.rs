@@ -1,0 +1,80 @@
+//! What workflows do: each is called for what it listens to, and what it asks for is carried out like a
+//! command, which may call others in turn.
+
+use std::sync::Arc;
+
+use crm_core::change::Cause;
+use crm_core::event::Deed;
+use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
+use crm_core::{EventId, SmolStr};
+
+use super::{CHAIN_MAX, Pending, Planner};
+use crate::workflow::{Workflow, WorkflowCall};
+
+/// The most that a workflow may keep for one customer, in bytes.
+const MEMORY_MAX: usize = 64 * 1024;
+
+impl Planner<'_> {
+    /// Calls workflows until none has anything more to say.
+    pub(super) fn react(&mut self) {
+        while let Some(pending) = self.triggers.pop_front() {
+            let workflows = self.context.workflows;
+            for workflow in workflows.iter().filter(|workflow| workflow.listens(&pending.trigger.kind)) {
+                if pending.chain.len() > CHAIN_MAX {
+                    let chain = pending.chain.join(" → ");
+                    self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {chain}"));
+                } else {
+                    self.call(workflow, &pending);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, workflow: &Arc<dyn Workflow>, pending: &Pending) {
+        let at = self.instant();
+        let stamp = workflow.stamp();
+        let call = WorkflowCall {
+            trigger: &pending.trigger,
+            customer: &self.customer,
+            at,
+            definitions: self.context.definitions,
+            memory: self.customer.memory(&stamp.name),
+        };
+        let reply = match workflow.handle(&call) {
+            Ok(reply) => reply,
+            Err(fault) => return self.fault(stamp, pending, &fault.kind),
+        };
+        let mut first: Option<EventId> = None;
+        for command in reply.commands {
+            match command.decide(&self.customer, at, self.context.definitions) {
+                Ok(deeds) => {
+                    for deed in deeds {
+                        let by = Actor::Plugin(stamp.clone());
+                        let id = self.decide(at, by, deed, Some(pending.trigger.id), &pending.chain);
+                        first.get_or_insert(id);
+                    }
+                }
+                Err(refusal) => self.fault(stamp, pending, &format!("refused: {refusal}")),
+            }
+        }
+        if let Some(memory) = reply.memory.filter(|memory| memory != self.customer.memory(&stamp.name)) {
+            if memory.len() > MEMORY_MAX {
+                self.fault(stamp, pending, "more memory than 64 KiB");
+            } else {
+                let deed = Deed::Remembered(Remembered { memory });
+                self.decide(at, Actor::Plugin(stamp.clone()), deed, Some(pending.trigger.id), &pending.chain);
+            }
+        }
+        if let Some(id) = first {
+            self.follow(at, Cause::Event(id), &pending.chain);
+        }
+    }
+
+    /// Records that a plugin failed.
+    fn fault(&mut self, stamp: &PluginStamp, pending: &Pending, what: &str) {
+        tracing::warn!(plugin = %stamp.name, trigger = %pending.trigger.kind, fault = what, "a plugin failed");
+        let fault: String = what.chars().take(512).collect();
+        let deed = Deed::Faulted(Faulted { trigger: pending.trigger.kind.clone(), fault: SmolStr::new(fault) });
+        self.decide(self.instant(), Actor::Plugin(stamp.clone()), deed, Some(pending.trigger.id), &pending.chain);
+    }
+}

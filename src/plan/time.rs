@@ -1,0 +1,50 @@
+//! What the passing of time does.
+
+use crm_core::change::Cause;
+use crm_core::customer::OrdersTouched;
+use crm_core::event::Deed;
+use crm_core::workflow::Actor;
+use crm_core::{Alarm, AlarmKind, Timestamp};
+
+use super::{NeedHistory, Planner};
+
+impl Planner<'_> {
+    /// Works off everything that is due at or before an instant, each at its own time, and lets the
+    /// customer's clock reach it. A clock that is later already stays.
+    pub(crate) fn elapse(&mut self, until: Timestamp) -> Result<(), NeedHistory> {
+        if self.customer.clock().is_none() {
+            return Ok(());
+        }
+        while let Some(alarm) = self.next_alarm().filter(|alarm| alarm.due_at <= until) {
+            self.ring(alarm)?;
+        }
+        self.customer.elapse(until, &mut self.moves);
+        Ok(())
+    }
+
+    pub(super) fn next_alarm(&mut self) -> Option<Alarm> {
+        let (customer, definitions) = (&self.customer, self.context.definitions);
+        *self.next.get_or_insert_with(|| customer.next_alarm(definitions))
+    }
+
+    fn ring(&mut self, alarm: Alarm) -> Result<(), NeedHistory> {
+        // What came late can be due before the time that has passed already.
+        let at = self.instant().max(alarm.due_at);
+        let mut cause = Cause::Alarm(alarm.kind);
+        let mut touched = OrdersTouched::None;
+        if let Some((_, event)) = self.customer.fact_due(at) {
+            touched = self.refold(at)?;
+            cause = Cause::Event(event);
+        }
+        self.customer.elapse(at, &mut self.moves);
+        if alarm.kind == AlarmKind::PointsExpiry {
+            for posting in self.customer.expire_points(alarm.due_at) {
+                self.decide(alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
+            }
+        }
+        self.settle(at, cause, touched);
+        self.next = None;
+        self.react();
+        Ok(())
+    }
+}

@@ -1,0 +1,246 @@
+//! What reacts to events and changes, and what scores customers: plugins, or the host's own code.
+
+use crm_core::attribute::Attribute;
+use crm_core::customer::{Command, Customer};
+use crm_core::event::{Deed, Fact};
+use crm_core::loyalty::ProgramId;
+use crm_core::change::{Change, ChangeBody};
+use crm_core::workflow::{FieldValue, PluginStamp};
+use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, Timestamp};
+use crm_storage::ScoreRow;
+
+/// A value in a trigger.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TriggerValue {
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number, always finite.
+    Float(f64),
+    /// A text.
+    Text(SmolStr),
+}
+
+/// What a workflow is called for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trigger {
+    /// The event, or for a change its cause.
+    pub id: EventId,
+    /// The kind of event or change, such as `order_placed` or `stage_changed`.
+    pub kind: SmolStr,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What is known of it.
+    pub fields: Vec<(SmolStr, TriggerValue)>,
+}
+
+/// A call of a workflow.
+#[derive(Debug)]
+pub struct WorkflowCall<'a> {
+    /// What it is called for.
+    pub trigger: &'a Trigger,
+    /// The customer as of now, what it is called for included.
+    pub customer: &'a Customer,
+    /// As of when attributes are to be computed.
+    pub at: Timestamp,
+    /// The definitions in force.
+    pub definitions: &'a Definitions,
+    /// What the workflow returned for this customer the last time; empty at first.
+    pub memory: &'a [u8],
+}
+
+impl WorkflowCall<'_> {
+    /// An attribute of the customer, if it has a value.
+    #[must_use]
+    pub fn attribute(&self, attribute: Attribute) -> Option<i64> {
+        attribute.of(self.customer, self.at, self.definitions.currency(self.at))
+    }
+
+    /// The programme to use where a workflow names none: the only one there is.
+    #[must_use]
+    pub fn only_program(&self) -> Option<&ProgramId> {
+        let mut ids = self.definitions.program_ids();
+        ids.next().filter(|_| ids.next().is_none())
+    }
+}
+
+/// What a workflow answers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WorkflowReply {
+    /// What it asks for, in this order. Each is judged like a command of the shop.
+    pub commands: Vec<Command>,
+    /// What it wants to be given the next time it is called for this customer, at most 64 KiB; none
+    /// leaves what is there.
+    pub memory: Option<Vec<u8>>,
+}
+
+/// Why a plugin's answer could not be used. It never holds anything the plugin said itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}")]
+pub struct PluginFault {
+    /// What went wrong, such as `deadline` or `unknown action`.
+    pub kind: SmolStr,
+}
+
+impl PluginFault {
+    /// A fault of a kind.
+    #[must_use]
+    pub fn new(kind: impl Into<SmolStr>) -> Self {
+        PluginFault { kind: kind.into() }
+    }
+}
+
+/// Reacts to events and changes. It has to be a pure function of the call: histories are replayed.
+pub trait Workflow: std::fmt::Debug + Send + Sync {
+    /// Who it is.
+    fn stamp(&self) -> &PluginStamp;
+
+    /// Whether it wants to be called for a kind of event or change.
+    fn listens(&self, kind: &str) -> bool;
+
+    /// Reacts.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFault` if it failed; the fault is recorded, and what it reacted to stays.
+    fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault>;
+}
+
+/// Attributes of many customers, as columns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreBatch<'a> {
+    /// As of when.
+    pub as_of: Timestamp,
+    /// Whose; as long as each column.
+    pub customers: &'a [CustomerId],
+    /// One column for each attribute that the scorer asked for, in its order.
+    pub columns: Vec<Vec<Option<i64>>>,
+}
+
+/// Gives customers scores. It has to be a pure function of each row.
+pub trait Scorer: std::fmt::Debug + Send {
+    /// Who it is.
+    fn stamp(&self) -> &PluginStamp;
+
+    /// What it wants to know.
+    fn attributes(&self) -> &[Attribute];
+
+    /// What it returns, in this order.
+    fn outputs(&self) -> &[SmolStr];
+
+    /// Scores a batch: one column for each output, as long as the batch.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFault` if it failed; the customers of the batch keep the scores they had.
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<f64>>, PluginFault>;
+}
+
+impl Trigger {
+    pub(crate) fn of_fact(id: EventId, at: Timestamp, fact: &Fact) -> Self {
+        use TriggerValue::{Int, Text};
+        let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
+        let mut put = |name: &'static str, value| fields.push((SmolStr::new_static(name), value));
+        let channel = |channel: &crm_core::interaction::Channel| {
+            Text(serde_json::to_value(channel).ok().and_then(|name| name.as_str().map(SmolStr::new)).unwrap_or_default())
+        };
+        match fact {
+            Fact::Visited(visited) => put("channel", channel(&visited.channel)),
+            Fact::Enquired(enquired) => put("channel", channel(&enquired.channel)),
+            Fact::CartUpdated(cart) => put("items", Int(i64::from(cart.items))),
+            Fact::OrderPlaced(placed) => {
+                put("total", Int(placed.total.minor()));
+                put("currency", Text(SmolStr::new(placed.total.currency().code())));
+                put("lines", Int(placed.lines.len() as i64));
+            }
+            Fact::PaymentReceived(payment) => {
+                put("amount", Int(payment.amount.minor()));
+                put("currency", Text(SmolStr::new(payment.amount.currency().code())));
+            }
+            Fact::Refunded(refund) => {
+                put("amount", Int(refund.amount.minor()));
+                put("currency", Text(SmolStr::new(refund.amount.currency().code())));
+            }
+            Fact::Tagged(tagged) => put("tag", Text(tagged.tag.clone().into())),
+            Fact::Untagged(untagged) => put("tag", Text(untagged.tag.clone().into())),
+            Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
+                let value = match value {
+                    FieldValue::Bool(value) => TriggerValue::Bool(*value),
+                    FieldValue::Int(value) => Int(*value),
+                    FieldValue::Text(value) => Text(value.clone()),
+                };
+                (name.clone().into(), value)
+            })),
+            // Which identifier it was, and which event was voided, is nothing a workflow can use.
+            _ => {}
+        }
+        Trigger { id, kind: fact.kind(), at, fields }
+    }
+
+    pub(crate) fn of_deed(id: EventId, at: Timestamp, deed: &Deed) -> Self {
+        use TriggerValue::{Int, Text};
+        let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
+        let mut put = |name: &'static str, value| fields.push((SmolStr::new_static(name), value));
+        match deed {
+            Deed::PointsPosted(posting) => {
+                put("program", Text(posting.program.clone().into()));
+                put("posting", Text(SmolStr::new_static(posting.kind.name())));
+                put("points", Int(i64::try_from(posting.points()).unwrap_or(i64::MAX)));
+            }
+            Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
+            Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),
+            Deed::Notified(notified) => put("topic", Text(notified.topic.clone().into())),
+            _ => {}
+        }
+        Trigger { id, kind: SmolStr::new_static(deed.kind()), at, fields }
+    }
+
+    pub(crate) fn of_change(id: EventId, change: &Change) -> Self {
+        let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
+        let mut put = |name: &'static str, value: SmolStr| fields.push((SmolStr::new_static(name), TriggerValue::Text(value)));
+        match &change.body {
+            ChangeBody::StageChanged { from, to, .. } => {
+                if let Some(from) = from {
+                    put("from", SmolStr::new_static(from.name()));
+                }
+                if let Some(to) = to {
+                    put("to", SmolStr::new_static(to.name()));
+                }
+            }
+            ChangeBody::SegmentEntered { segment } | ChangeBody::SegmentLeft { segment } => {
+                put("segment", segment.clone().into());
+            }
+            ChangeBody::TierReached { program, from, to } => {
+                put("program", program.clone().into());
+                if let Some(from) = from {
+                    put("from", from.clone().into());
+                }
+                put("to", to.clone().into());
+            }
+            ChangeBody::TierLost { program, from, to } => {
+                put("program", program.clone().into());
+                put("from", from.clone().into());
+                if let Some(to) = to {
+                    put("to", to.clone().into());
+                }
+            }
+            _ => {}
+        }
+        Trigger { id, kind: SmolStr::new_static(change.body.kind()), at: change.at, fields }
+    }
+
+    pub(crate) fn of_score(customer: CustomerId, at: Timestamp, score: &ScoreRow) -> Self {
+        let fields = vec![
+            (SmolStr::new_static("scorer"), TriggerValue::Text(score.plugin.clone())),
+            (SmolStr::new_static("output"), TriggerValue::Text(score.output.clone())),
+            (SmolStr::new_static("value"), TriggerValue::Float(score.value)),
+        ];
+        // A score is no event; its id follows from what it is.
+        let digest = Digest::of(format!("{customer} {} {} {}", score.plugin, score.output, at.as_millis()).as_bytes());
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest.as_bytes()[..16]);
+        let id = EventId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid());
+        Trigger { id, kind: SmolStr::new_static("scored"), at, fields }
+    }
+}

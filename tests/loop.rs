@@ -1,0 +1,224 @@
+//! The loop from outside: facts go in, customers come out.
+
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::{
+    Attribute, Channel, Command, Comparison, Currency, Definition, Error, ExternalSystem, FactRefusal, Identifier,
+    Incoming, Ingestion, LifecyclePolicy, ManualClock, Money, OrderPlaced, OrderRef, Predicate, Program, ProgramId,
+    RedeemPoints, Refunded, SegmentName, Source, Span, Stage, Timestamp, Visited, Voided,
+};
+
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse("2020-01-01").unwrap().plus(Span::days(day))
+}
+
+fn shop() -> (Arc<ManualClock>, Crm) {
+    let clock = Arc::new(ManualClock::at(day(0)));
+    let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(crm::DerivedIds).build();
+    let crm = Crm::from(crm);
+    let from = day(0);
+    let policy = LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(180) };
+    crm.define(from, Definition::Lifecycle(policy)).unwrap();
+    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(365));
+    crm.define(from, Definition::Program(points(), Some(program))).unwrap();
+    let recent = Predicate::OrdersInLast { days: 90, is: Comparison::Ge, count: 2 };
+    crm.define(from, Definition::Segment(SegmentName::new("regulars").unwrap(), Some(recent))).unwrap();
+    let lapsing = Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 120);
+    crm.define(from, Definition::Segment(SegmentName::new("lapsing").unwrap(), Some(lapsing))).unwrap();
+    (clock, crm)
+}
+
+fn points() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn someone(id: &str) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), id).unwrap()
+}
+
+fn order(who: &str, at: Timestamp, number: &str, euros: i64) -> Incoming {
+    let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR)).with_order(OrderRef::new(number).unwrap());
+    Incoming::new(someone(who), at, Source::new("shop").unwrap(), placed).with_key(number.parse().unwrap())
+}
+
+fn refund(who: &str, at: Timestamp, key: &str, number: Option<&str>, euros: i64) -> Incoming {
+    let order = number.map(|number| OrderRef::new(number).unwrap());
+    let refund = Refunded { order, amount: Money::new(euros * 100, Currency::EUR) };
+    Incoming::new(someone(who), at, Source::new("shop").unwrap(), refund).with_key(key.parse().unwrap())
+}
+
+fn balance(crm: &Crm, who: &str) -> i128 {
+    crm.customer(someone(who)).unwrap().unwrap().book(&points()).map_or(0, |book| book.balance())
+}
+
+fn stage(crm: &Crm, who: &str) -> Option<Stage> {
+    crm.customer(someone(who)).unwrap().and_then(|customer| customer.stage())
+}
+
+fn segments(crm: &Crm, who: &str) -> Vec<String> {
+    crm.customer(someone(who)).unwrap().unwrap().standing().segments().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_order_makes_a_customer_who_goes_quiet_and_is_won_back() {
+    let (clock, crm) = shop();
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    assert_eq!(stage(&crm, "ana"), Some(Stage::Purchase));
+    crm.advance(day(179)).unwrap();
+    assert_eq!(stage(&crm, "ana"), Some(Stage::Purchase));
+    crm.advance(day(180)).unwrap();
+    assert_eq!(stage(&crm, "ana"), Some(Stage::Historical));
+    clock.set(day(200));
+    crm.record(order("ana", day(200), "2", 20)).unwrap();
+    assert_eq!(stage(&crm, "ana"), Some(Stage::Purchase));
+    let story = crm.story(someone("ana")).unwrap().unwrap();
+    let stages: Vec<_> = story
+        .changes
+        .iter()
+        .filter_map(|change| match &change.body {
+            crm::ChangeBody::StageChanged { to, .. } => Some((change.at, to.unwrap())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages, [(day(0), Stage::Purchase), (day(180), Stage::Historical), (day(200), Stage::Purchase)]);
+}
+
+#[test]
+fn the_same_fact_again_changes_nothing_and_another_under_its_key_is_refused() {
+    let (_, crm) = shop();
+    let first = crm.record(order("ana", day(0), "1", 50)).unwrap();
+    let again = crm.record(order("ana", day(0), "1", 50)).unwrap();
+    assert!(again.known && again.event == first.event && again.changes.is_empty());
+    let other = crm.record(order("ana", day(0), "1", 51));
+    assert!(matches!(other, Err(Error::Fact(FactRefusal::OtherContent { .. }))), "{other:?}");
+    // The same key with another time is found by the store, and told by the history.
+    let moved = crm.record(order("ana", day(0).plus(Span::millis(5)), "1", 50));
+    assert!(matches!(moved, Err(Error::Fact(FactRefusal::OtherContent { .. }))), "{moved:?}");
+    let taken = crm.record(order("ben", day(0), "1", 50));
+    assert!(matches!(taken, Err(Error::Fact(FactRefusal::OtherContent { .. } | FactRefusal::OrderTaken { .. }))), "{taken:?}");
+    assert_eq!(crm.overview().unwrap().customers, 1);
+    assert_eq!(balance(&crm, "ana"), 50);
+}
+
+#[test]
+fn a_refund_takes_points_and_stage_back_whenever_it_arrives() {
+    for refund_first in [false, true] {
+        let (clock, crm) = shop();
+        clock.set(day(10));
+        let facts = [order("ana", day(1), "1", 50), refund("ana", day(2), "r1", Some("1"), 50)];
+        let facts: Vec<_> = if refund_first { facts.into_iter().rev().collect() } else { facts.into() };
+        for fact in facts {
+            crm.record(fact).unwrap();
+        }
+        assert_eq!(balance(&crm, "ana"), 0);
+        assert_eq!(stage(&crm, "ana"), Some(Stage::Prospect), "refund first: {refund_first}");
+    }
+}
+
+#[test]
+fn points_taken_back_after_they_were_spent_are_owed_and_paid_first() {
+    let (clock, crm) = shop();
+    let ana = crm.record(order("ana", day(0), "1", 50)).unwrap().customer;
+    let redeem = |points| Command::RedeemPoints(RedeemPoints { program: self::points(), points, reason: "mug".parse().unwrap() });
+    assert!(matches!(crm.execute(ana, redeem(51), "k0"), Err(Error::Refused(_))));
+    crm.execute(ana, redeem(40), "k1").unwrap();
+    assert!(crm.execute(ana, redeem(40), "k1").unwrap().replayed);
+    assert!(matches!(crm.execute(ana, redeem(41), "k1"), Err(Error::Refused(_) | Error::KeyReused)));
+    clock.set(day(1));
+    crm.record(refund("ana", day(1), "r1", None, 50)).unwrap();
+    assert_eq!(balance(&crm, "ana"), -40);
+    crm.record(order("ana", day(1), "2", 100)).unwrap();
+    assert_eq!(balance(&crm, "ana"), 60);
+    let totals = crm.overview().unwrap().points;
+    assert_eq!((totals.earned, totals.reversed, totals.spent, totals.expired), (150, 50, 40, 0));
+}
+
+#[test]
+fn points_expire_at_their_time_and_segments_change_their_mind_by_themselves() {
+    let (_, crm) = shop();
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    crm.record(order("ana", day(0), "2", 5)).unwrap();
+    assert_eq!(segments(&crm, "ana"), ["regulars"]);
+    crm.advance(day(89)).unwrap();
+    assert_eq!(segments(&crm, "ana"), ["regulars"]);
+    crm.advance(day(90)).unwrap();
+    assert!(segments(&crm, "ana").is_empty());
+    crm.advance(day(120)).unwrap();
+    assert_eq!(segments(&crm, "ana"), ["lapsing"]);
+    crm.advance(day(364)).unwrap();
+    assert_eq!(balance(&crm, "ana"), 55);
+    crm.advance(day(365)).unwrap();
+    assert_eq!(balance(&crm, "ana"), 0);
+    assert_eq!(crm.overview().unwrap().points.expired, 55);
+}
+
+#[test]
+fn a_voided_order_leaves_no_trace_but_its_history() {
+    let (clock, crm) = shop();
+    let visit = Visited { channel: Channel::Web, place: None };
+    crm.record(Incoming::new(someone("ana"), day(0), Source::new("shop").unwrap(), visit)).unwrap();
+    clock.set(day(2));
+    let wrong = crm.record(order("ana", day(1), "1", 50)).unwrap();
+    let void = Voided { event: wrong.event, reason: None };
+    crm.record(Incoming::new(wrong.customer, day(2), Source::new("shop").unwrap(), void)).unwrap();
+    assert_eq!((stage(&crm, "ana"), balance(&crm, "ana")), (Some(Stage::Prospect), 0));
+    assert_eq!(crm.overview().unwrap().orders, 0);
+    let story = crm.story(wrong.customer).unwrap().unwrap();
+    assert!(story.events.iter().any(|event| event.id == wrong.event));
+}
+
+#[test]
+fn a_fact_from_the_future_waits() {
+    let (clock, crm) = shop();
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    crm.record(order("ana", day(30), "2", 70)).unwrap();
+    assert_eq!((balance(&crm, "ana"), crm.overview().unwrap().orders), (50, 1));
+    clock.set(day(31));
+    crm.advance(day(31)).unwrap();
+    assert_eq!((balance(&crm, "ana"), crm.overview().unwrap().orders), (120, 2));
+}
+
+#[test]
+fn ingesting_twice_or_in_another_order_gives_the_same_customers() {
+    let facts = || {
+        let mut facts = Vec::new();
+        for n in 0..40_u32 {
+            let who = format!("c{}", n % 7);
+            facts.push(order(&who, day(n * 5), &n.to_string(), i64::from(n) * 3 + 1));
+            if n % 3 == 0 {
+                facts.push(refund(&who, day(n * 5 + 2), &format!("r{n}"), Some(&n.to_string()), 10));
+            }
+        }
+        facts
+    };
+    let run = |order: fn(&mut Vec<Incoming>), batch: usize| {
+        let (clock, crm) = shop();
+        clock.set(day(300));
+        let mut facts = facts();
+        order(&mut facts);
+        let report = crm.ingest(facts.clone(), Ingestion::history().with_batch(batch)).unwrap();
+        assert_eq!((report.recorded, report.known), (54, 0));
+        let before = crm.overview().unwrap();
+        let report = crm.ingest(facts, Ingestion::history()).unwrap();
+        assert_eq!((report.recorded, report.known), (0, 54));
+        assert_eq!(crm.overview().unwrap(), before);
+        crm.advance(day(300)).unwrap();
+        let after = crm.overview().unwrap();
+        (after.stages, after.segments, after.turnover, after.orders, after.refunds, after.points.outstanding())
+    };
+    let in_order = run(|_| {}, 1_024);
+    assert_eq!(run(|facts| facts.reverse(), 1_024), in_order);
+    assert_eq!(run(|_| {}, 5), in_order);
+    assert_eq!(run(|facts| facts.sort_by_key(|fact| format!("{fact:?}").len()), 9), in_order);
+}
+
+#[test]
+fn tenants_know_nothing_of_each_other() {
+    let (_, crm) = shop();
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    let other = crm.tenant("other".parse().unwrap());
+    assert!(other.customer(someone("ana")).unwrap().is_none());
+    assert_eq!(other.overview().unwrap().customers, 0);
+    assert!(!other.record(order("ana", day(0), "1", 50)).unwrap().known);
+}
