@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crm_core::customer::{Command, Customer};
 use crm_core::{CustomerId, Definition, Definitions, TenantId, Timestamp};
 
-use crate::engine::{
-    Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story,
-};
+use crate::engine::{Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::workflow::Scorer;

@@ -8,6 +8,8 @@ mod error;
 mod ids;
 mod incoming;
 mod plan;
+#[cfg(feature = "plugins")]
+pub mod plugins;
 mod workflow;
 
 pub use builder::CrmBuilder;
@@ -42,6 +44,4 @@ pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use plan::{CHAIN_MAX, FactRefusal, Outcome};
-pub use workflow::{
-    PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply,
-};
+pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};

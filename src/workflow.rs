@@ -1,10 +1,10 @@
 //! What reacts to events and changes, and what scores customers: plugins, or the host's own code.
 
 use crm_core::attribute::Attribute;
+use crm_core::change::{Change, ChangeBody};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Deed, Fact};
 use crm_core::loyalty::ProgramId;
-use crm_core::change::{Change, ChangeBody};
 use crm_core::workflow::{FieldValue, PluginStamp};
 use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, Timestamp};
 use crm_storage::ScoreRow;
@@ -129,12 +129,12 @@ pub trait Scorer: std::fmt::Debug + Send {
     /// What it returns, in this order.
     fn outputs(&self) -> &[SmolStr];
 
-    /// Scores a batch: one column for each output, as long as the batch.
+    /// Scores a batch: one column for each output, as long as the batch. None is no score.
     ///
     /// # Errors
     ///
     /// `PluginFault` if it failed; the customers of the batch keep the scores they had.
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<f64>>, PluginFault>;
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault>;
 }
 
 impl Trigger {
@@ -143,7 +143,9 @@ impl Trigger {
         let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
         let mut put = |name: &'static str, value| fields.push((SmolStr::new_static(name), value));
         let channel = |channel: &crm_core::interaction::Channel| {
-            Text(serde_json::to_value(channel).ok().and_then(|name| name.as_str().map(SmolStr::new)).unwrap_or_default())
+            Text(
+                serde_json::to_value(channel).ok().and_then(|name| name.as_str().map(SmolStr::new)).unwrap_or_default(),
+            )
         };
         match fact {
             Fact::Visited(visited) => put("channel", channel(&visited.channel)),
@@ -198,7 +200,8 @@ impl Trigger {
 
     pub(crate) fn of_change(id: EventId, change: &Change) -> Self {
         let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
-        let mut put = |name: &'static str, value: SmolStr| fields.push((SmolStr::new_static(name), TriggerValue::Text(value)));
+        let mut put =
+            |name: &'static str, value: SmolStr| fields.push((SmolStr::new_static(name), TriggerValue::Text(value)));
         match &change.body {
             ChangeBody::StageChanged { from, to, .. } => {
                 if let Some(from) = from {

@@ -96,7 +96,10 @@ fn the_same_fact_again_changes_nothing_and_another_under_its_key_is_refused() {
     let moved = crm.record(order("ana", day(0).plus(Span::millis(5)), "1", 50));
     assert!(matches!(moved, Err(Error::Fact(FactRefusal::OtherContent { .. }))), "{moved:?}");
     let taken = crm.record(order("ben", day(0), "1", 50));
-    assert!(matches!(taken, Err(Error::Fact(FactRefusal::OtherContent { .. } | FactRefusal::OrderTaken { .. }))), "{taken:?}");
+    assert!(
+        matches!(taken, Err(Error::Fact(FactRefusal::OtherContent { .. } | FactRefusal::OrderTaken { .. }))),
+        "{taken:?}"
+    );
     assert_eq!(crm.overview().unwrap().customers, 1);
     assert_eq!(balance(&crm, "ana"), 50);
 }
@@ -120,7 +123,9 @@ fn a_refund_takes_points_and_stage_back_whenever_it_arrives() {
 fn points_taken_back_after_they_were_spent_are_owed_and_paid_first() {
     let (clock, crm) = shop();
     let ana = crm.record(order("ana", day(0), "1", 50)).unwrap().customer;
-    let redeem = |points| Command::RedeemPoints(RedeemPoints { program: self::points(), points, reason: "mug".parse().unwrap() });
+    let redeem = |points| {
+        Command::RedeemPoints(RedeemPoints { program: self::points(), points, reason: "mug".parse().unwrap() })
+    };
     assert!(matches!(crm.execute(ana, redeem(51), "k0"), Err(Error::Refused(_))));
     crm.execute(ana, redeem(40), "k1").unwrap();
     assert!(crm.execute(ana, redeem(40), "k1").unwrap().replayed);

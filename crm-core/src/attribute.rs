@@ -81,12 +81,9 @@ impl Attribute {
     #[must_use]
     pub fn of(self, customer: &Customer, at: Timestamp, currency: Currency) -> Option<i64> {
         let facts = customer.facts();
-        let clamp = |value: i128| {
-            i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
-        };
-        let points = |of: fn(&crate::loyalty::PointsBook) -> i128| {
-            clamp(customer.books().map(|(_, book)| of(book)).sum())
-        };
+        let clamp = |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
+        let points =
+            |of: fn(&crate::loyalty::PointsBook) -> i128| clamp(customer.books().map(|(_, book)| of(book)).sum());
         let spend = || facts.orders().turnover_in(currency).net();
         match self {
             Attribute::RecencyDays | Attribute::TenureDays | Attribute::AgeDays => {

@@ -25,10 +25,7 @@ impl CustomFact {
     /// A fact of a kind, without fields.
     #[must_use]
     pub const fn new(kind: KindName) -> Self {
-        CustomFact {
-            kind,
-            fields: Fields::new(),
-        }
+        CustomFact { kind, fields: Fields::new() }
     }
 
     /// With one more field.
@@ -130,30 +127,17 @@ impl KindSchema {
     pub fn check(&self, fact: &CustomFact) -> Result<(), CustomError> {
         let kind = || fact.kind.clone();
         if fact.fields.len() > FIELDS_MAX {
-            return Err(CustomError::TooLarge {
-                kind: kind(),
-                what: "fields",
-                max: FIELDS_MAX,
-            });
+            return Err(CustomError::TooLarge { kind: kind(), what: "fields", max: FIELDS_MAX });
         }
         for (field, value) in &fact.fields {
             let rule = self
                 .fields
                 .get(field)
-                .ok_or_else(|| CustomError::UnknownField {
-                    kind: kind(),
-                    field: field.clone(),
-                })?;
+                .ok_or_else(|| CustomError::UnknownField { kind: kind(), field: field.clone() })?;
             let fits = match (rule.field_type, value) {
-                (FieldType::Bool, FieldValue::Bool(_)) | (FieldType::Int, FieldValue::Int(_)) => {
-                    true
-                }
+                (FieldType::Bool, FieldValue::Bool(_)) | (FieldType::Int, FieldValue::Int(_)) => true,
                 (FieldType::Text, FieldValue::Text(text)) if text.len() > FIELD_TEXT_MAX => {
-                    return Err(CustomError::TooLarge {
-                        kind: kind(),
-                        what: "bytes in a text",
-                        max: FIELD_TEXT_MAX,
-                    });
+                    return Err(CustomError::TooLarge { kind: kind(), what: "bytes in a text", max: FIELD_TEXT_MAX });
                 }
                 (FieldType::Text, FieldValue::Text(_)) => true,
                 (FieldType::Bool, FieldValue::Int(_) | FieldValue::Text(_))
@@ -161,22 +145,11 @@ impl KindSchema {
                 | (FieldType::Text, FieldValue::Bool(_) | FieldValue::Int(_)) => false,
             };
             if !fits {
-                return Err(CustomError::WrongType {
-                    kind: kind(),
-                    field: field.clone(),
-                    expected: rule.field_type,
-                });
+                return Err(CustomError::WrongType { kind: kind(), field: field.clone(), expected: rule.field_type });
             }
         }
-        match self
-            .fields
-            .iter()
-            .find(|(field, rule)| rule.required && !fact.fields.contains_key(*field))
-        {
-            Some((field, _)) => Err(CustomError::MissingField {
-                kind: kind(),
-                field: field.clone(),
-            }),
+        match self.fields.iter().find(|(field, rule)| rule.required && !fact.fields.contains_key(*field)) {
+            Some((field, _)) => Err(CustomError::MissingField { kind: kind(), field: field.clone() }),
             None => Ok(()),
         }
     }

@@ -96,11 +96,7 @@ impl<T> Default for Versions<T> {
 
 impl<T> Versions<T> {
     fn at(&self, instant: Timestamp) -> Option<&T> {
-        self.0
-            .iter()
-            .rev()
-            .find(|(from, _)| *from <= instant)
-            .map(|(_, version)| version)
+        self.0.iter().rev().find(|(from, _)| *from <= instant).map(|(_, version)| version)
     }
 
     fn add(&mut self, from: Timestamp, version: T) {
@@ -130,57 +126,30 @@ impl Definitions {
         let DefinitionVersion { from, definition } = &version;
         let (kind, name) = definition.key();
         if let Definition::Segment(segment, Some(predicate)) = definition {
-            predicate
-                .check()
-                .map_err(|source| DefinitionError::Segment {
-                    segment: segment.clone(),
-                    source,
-                })?;
+            predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })?;
         }
         if self.all.contains(&version) {
             return Ok(false);
         }
         let full_name = || {
-            if name.is_empty() {
-                kind.to_owned()
-            } else {
-                format!("{kind} {name}")
-            }
+            if name.is_empty() { kind.to_owned() } else { format!("{kind} {name}") }
         };
-        let latest = self
-            .all
-            .iter()
-            .filter(|old| old.definition.key() == (kind, name))
-            .map(|old| old.from)
-            .max();
+        let latest = self.all.iter().filter(|old| old.definition.key() == (kind, name)).map(|old| old.from).max();
         match latest {
             Some(latest) if latest > *from => {
-                return Err(DefinitionError::Older {
-                    name: full_name(),
-                    from: *from,
-                    latest,
-                });
+                return Err(DefinitionError::Older { name: full_name(), from: *from, latest });
             }
             Some(latest) if latest == *from => {
-                return Err(DefinitionError::Taken {
-                    name: full_name(),
-                    from: *from,
-                });
+                return Err(DefinitionError::Taken { name: full_name(), from: *from });
             }
             Some(_) | None => {}
         }
         match definition.clone() {
             Definition::Currency(currency) => self.currency.add(*from, currency),
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
-            Definition::Program(id, program) => {
-                self.programs.entry(id).or_default().add(*from, program)
-            }
-            Definition::Segment(name, predicate) => {
-                self.segments.entry(name).or_default().add(*from, predicate)
-            }
-            Definition::Kind(name, schema) => {
-                self.kinds.entry(name).or_default().add(*from, schema)
-            }
+            Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
+            Definition::Segment(name, predicate) => self.segments.entry(name).or_default().add(*from, predicate),
+            Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
         }
         self.all.push(version);
         Ok(true)
@@ -217,9 +186,7 @@ impl Definitions {
 
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
-        self.segments
-            .iter()
-            .filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
     }
 
     /// The schema of a kind of event in force.
@@ -239,31 +206,14 @@ mod tests {
     }
 
     fn policy(days: u32) -> Definition {
-        Definition::Lifecycle(LifecyclePolicy {
-            quiet_after: Span::days(days),
-            ..LifecyclePolicy::default()
-        })
+        Definition::Lifecycle(LifecyclePolicy { quiet_after: Span::days(days), ..LifecyclePolicy::default() })
     }
 
     #[test]
     fn the_past_keeps_the_rules_it_had() {
         let mut definitions = Definitions::default();
-        assert!(
-            definitions
-                .add(DefinitionVersion {
-                    from: at(10),
-                    definition: policy(90)
-                })
-                .unwrap()
-        );
-        assert!(
-            definitions
-                .add(DefinitionVersion {
-                    from: at(20),
-                    definition: policy(60)
-                })
-                .unwrap()
-        );
+        assert!(definitions.add(DefinitionVersion { from: at(10), definition: policy(90) }).unwrap());
+        assert!(definitions.add(DefinitionVersion { from: at(20), definition: policy(60) }).unwrap());
         assert_eq!(definitions.lifecycle(at(9)), LifecyclePolicy::default());
         assert_eq!(definitions.lifecycle(at(19)).quiet_after, Span::days(90));
         assert_eq!(definitions.lifecycle(at(20)).quiet_after, Span::days(60));
@@ -272,24 +222,12 @@ mod tests {
     #[test]
     fn a_version_is_never_changed() {
         let mut definitions = Definitions::default();
-        let first = DefinitionVersion {
-            from: at(10),
-            definition: policy(90),
-        };
+        let first = DefinitionVersion { from: at(10), definition: policy(90) };
         assert_eq!(definitions.add(first.clone()), Ok(true));
         assert_eq!(definitions.add(first), Ok(false));
-        let again = |from, days| DefinitionVersion {
-            from: at(from),
-            definition: policy(days),
-        };
-        assert!(matches!(
-            definitions.add(again(10, 91)),
-            Err(DefinitionError::Taken { .. })
-        ));
-        assert!(matches!(
-            definitions.add(again(5, 90)),
-            Err(DefinitionError::Older { .. })
-        ));
+        let again = |from, days| DefinitionVersion { from: at(from), definition: policy(days) };
+        assert!(matches!(definitions.add(again(10, 91)), Err(DefinitionError::Taken { .. })));
+        assert!(matches!(definitions.add(again(5, 90)), Err(DefinitionError::Older { .. })));
         assert_eq!(definitions.all().len(), 1);
     }
 
@@ -300,10 +238,7 @@ mod tests {
             predicate = Predicate::Not(Box::new(predicate));
         }
         let definition = Definition::Segment(SegmentName::new("deep").unwrap(), Some(predicate));
-        let refused = Definitions::default().add(DefinitionVersion {
-            from: at(0),
-            definition,
-        });
+        let refused = Definitions::default().add(DefinitionVersion { from: at(0), definition });
         assert!(matches!(refused, Err(DefinitionError::Segment { .. })));
     }
 }

@@ -283,24 +283,14 @@ impl EventBody {
     ///
     /// `EventDecodeError` if the body is not what its kind and shape say.
     pub fn decode(kind: &str, shape: u16, body: &[u8]) -> Result<Self, EventDecodeError> {
-        let fail = |source| EventDecodeError {
-            kind: SmolStr::new(kind),
-            shape,
-            source,
-        };
+        let fail = |source| EventDecodeError { kind: SmolStr::new(kind), shape, source };
         macro_rules! read {
             ($variant:ident) => {
-                serde_json::from_slice(body)
-                    .map(|body| EventBody::Fact(Fact::$variant(body)))
-                    .map_err(fail)
+                serde_json::from_slice(body).map(|body| EventBody::Fact(Fact::$variant(body))).map_err(fail)
             };
         }
         if shape != EVENT_SHAPE {
-            return Ok(EventBody::Unrecognised {
-                kind: SmolStr::new(kind),
-                shape,
-                body: body.to_vec(),
-            });
+            return Ok(EventBody::Unrecognised { kind: SmolStr::new(kind), shape, body: body.to_vec() });
         }
         match kind {
             "visited" => read!(Visited),
@@ -313,22 +303,16 @@ impl EventBody {
             "untagged" => read!(Untagged),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
-            "points_posted" | "tag_added" | "tag_removed" | "notified" | "remembered"
-            | "plugin_faulted" => decode_decision(kind, body)
-                .map(EventBody::Decision)
-                .map_err(fail),
-            _ => match kind
-                .strip_prefix(CUSTOM_PREFIX)
-                .map(crate::custom::KindName::new)
-            {
+            "points_posted" | "tag_added" | "tag_removed" | "notified" | "remembered" | "plugin_faulted" => {
+                decode_decision(kind, body).map(EventBody::Decision).map_err(fail)
+            }
+            _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
                     .map_err(fail),
-                Some(Err(_)) | None => Ok(EventBody::Unrecognised {
-                    kind: SmolStr::new(kind),
-                    shape,
-                    body: body.to_vec(),
-                }),
+                Some(Err(_)) | None => {
+                    Ok(EventBody::Unrecognised { kind: SmolStr::new(kind), shape, body: body.to_vec() })
+                }
             },
         }
     }
@@ -354,15 +338,9 @@ fn encode_decision(decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
 }
 
 fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Error> {
-    fn read<'a, D: Deserialize<'a>>(
-        body: &'a [u8],
-        deed: fn(D) -> Deed,
-    ) -> Result<Decision, serde_json::Error> {
+    fn read<'a, D: Deserialize<'a>>(body: &'a [u8], deed: fn(D) -> Deed) -> Result<Decision, serde_json::Error> {
         let stored: Stored<Actor, D> = serde_json::from_slice(body)?;
-        Ok(Decision {
-            by: stored.by,
-            deed: deed(stored.deed),
-        })
+        Ok(Decision { by: stored.by, deed: deed(stored.deed) })
     }
     match kind {
         "tag_added" => read(body, Deed::TagAdded),

@@ -26,7 +26,7 @@ text_type!(
 );
 text_type!(
     /// What the source itself calls a fact: its own key, unique within the source.
-    FactKey, "fact key", 256
+    FactKey, "fact key", 512
 );
 
 /// The id of a customer: a UUID of version 7, so that ids sort by creation.
@@ -65,23 +65,13 @@ impl EventId {
     /// The id of the fact that a source of a tenant calls `key`: the same each time it is sent.
     #[must_use]
     pub fn of_fact(tenant: &TenantId, source: &Source, key: &str) -> Self {
-        EventId(derived(
-            "fact",
-            &[
-                tenant.as_str().as_bytes(),
-                source.as_str().as_bytes(),
-                key.as_bytes(),
-            ],
-        ))
+        EventId(derived("fact", &[tenant.as_str().as_bytes(), source.as_str().as_bytes(), key.as_bytes()]))
     }
 
     /// The id of the `ordinal`th decision of a customer.
     #[must_use]
     pub fn of_decision(customer: CustomerId, ordinal: u64) -> Self {
-        EventId(derived(
-            "decision",
-            &[customer.0.as_bytes(), &ordinal.to_be_bytes()],
-        ))
+        EventId(derived("decision", &[customer.0.as_bytes(), &ordinal.to_be_bytes()]))
     }
 
     /// The id of the fact by which a customer came to have an identifier.
@@ -179,18 +169,13 @@ impl std::fmt::Debug for Digest {
 
 fn to_hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let nibble = |digit: u8| char::from(digit).to_digit(16);
     let digits = text.as_bytes();
-    let pairs = digits
-        .chunks_exact(2)
-        .map(|pair| Some((nibble(pair[0])? * 16 + nibble(pair[1])?) as u8));
+    let pairs = digits.chunks_exact(2).map(|pair| Some((nibble(pair[0])? * 16 + nibble(pair[1])?) as u8));
     digits.len().is_multiple_of(2).then(|| pairs.collect())?
 }
 
@@ -198,25 +183,12 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 pub(crate) mod hex_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(crate) fn serialize<S: Serializer, const N: usize>(
-        bytes: &[u8; N],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() {
-            to.serialize_str(&super::to_hex(bytes))
-        } else {
-            to.serialize_bytes(bytes)
-        }
+    pub(crate) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() { to.serialize_str(&super::to_hex(bytes)) } else { to.serialize_bytes(bytes) }
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
-        from: D,
-    ) -> Result<[u8; N], D::Error> {
-        let of_length = |bytes: &[u8]| {
-            bytes
-                .try_into()
-                .map_err(|_| D::Error::custom(format!("not {N} bytes")))
-        };
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(from: D) -> Result<[u8; N], D::Error> {
+        let of_length = |bytes: &[u8]| bytes.try_into().map_err(|_| D::Error::custom(format!("not {N} bytes")));
         if from.is_human_readable() {
             let text = <std::borrow::Cow<'_, str>>::deserialize(from)?;
             of_length(&super::from_hex(&text).ok_or_else(|| D::Error::custom("not hexadecimal"))?)
@@ -247,28 +219,17 @@ mod tests {
     #[test]
     fn a_fact_has_the_same_id_each_time_and_parts_do_not_run_together() {
         let tenant = TenantId::default();
-        let id =
-            |source: &str, key: &str| EventId::of_fact(&tenant, &Source::new(source).unwrap(), key);
+        let id = |source: &str, key: &str| EventId::of_fact(&tenant, &Source::new(source).unwrap(), key);
         assert_eq!(id("web", "1"), id("web", "1"));
         assert_ne!(id("web", "11"), id("web1", "1"));
-        assert_ne!(
-            EventId::of_fact(
-                &TenantId::new("b").unwrap(),
-                &Source::new("web").unwrap(),
-                "1"
-            ),
-            id("web", "1")
-        );
+        assert_ne!(EventId::of_fact(&TenantId::new("b").unwrap(), &Source::new("web").unwrap(), "1"), id("web", "1"));
     }
 
     #[test]
     fn customer_ids_sort_by_creation() {
         let at = |ms| Timestamp::from_millis(ms).unwrap();
         assert!(CustomerId::new(at(1), [255; 10]) < CustomerId::new(at(2), [0; 10]));
-        assert_eq!(
-            CustomerId::new(at(-5), [7; 10]),
-            CustomerId::new(at(0), [7; 10])
-        );
+        assert_eq!(CustomerId::new(at(-5), [7; 10]), CustomerId::new(at(0), [7; 10]));
     }
 
     #[test]

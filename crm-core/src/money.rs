@@ -46,20 +46,11 @@ pub enum MoneyError {
 
 impl Currency {
     /// The euro.
-    pub const EUR: Currency = Currency {
-        code: *b"EUR",
-        exponent: 2,
-    };
+    pub const EUR: Currency = Currency { code: *b"EUR", exponent: 2 };
     /// The US dollar.
-    pub const USD: Currency = Currency {
-        code: *b"USD",
-        exponent: 2,
-    };
+    pub const USD: Currency = Currency { code: *b"USD", exponent: 2 };
     /// The pound sterling.
-    pub const GBP: Currency = Currency {
-        code: *b"GBP",
-        exponent: 2,
-    };
+    pub const GBP: Currency = Currency { code: *b"GBP", exponent: 2 };
 
     /// A currency by its ISO 4217 code.
     ///
@@ -74,19 +65,11 @@ impl Currency {
             "GBP" => return Ok(Self::GBP),
             _ => {}
         }
-        let unknown = || MoneyError::UnknownCurrency {
-            code: code.chars().take(8).collect(),
-        };
+        let unknown = || MoneyError::UnknownCurrency { code: code.chars().take(8).collect() };
         let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| unknown())?;
         let listed = iso_currency::Currency::from_code(code).ok_or_else(unknown)?;
-        let exponent = listed
-            .exponent()
-            .and_then(|e| u8::try_from(e).ok())
-            .ok_or_else(unknown)?;
-        Ok(Currency {
-            code: bytes,
-            exponent,
-        })
+        let exponent = listed.exponent().and_then(|e| u8::try_from(e).ok()).ok_or_else(unknown)?;
+        Ok(Currency { code: bytes, exponent })
     }
 
     /// The three letters.
@@ -189,11 +172,7 @@ impl Money {
     pub fn parse(text: &str, currency: Currency) -> Result<Self, MoneyError> {
         let amount = Decimal::from_str_exact(text).map_err(|_| MoneyError::Overflow)?;
         let rounded = Self::round_half_even(amount, currency)?;
-        if rounded.difference.is_zero() {
-            Ok(rounded.money)
-        } else {
-            Err(MoneyError::TooPrecise { amount, currency })
-        }
+        if rounded.difference.is_zero() { Ok(rounded.money) } else { Err(MoneyError::TooPrecise { amount, currency }) }
     }
 
     /// Rounds a decimal in major units to the minor unit, ties to even.
@@ -208,14 +187,8 @@ impl Money {
             .checked_mul(Decimal::from(10_i64.pow(exponent)))
             .and_then(|minor| minor.to_i64())
             .ok_or(MoneyError::Overflow)?;
-        let difference = booked
-            .checked_sub(amount)
-            .ok_or(MoneyError::Overflow)?
-            .normalize();
-        Ok(Rounded {
-            money: Money { minor, currency },
-            difference,
-        })
+        let difference = booked.checked_sub(amount).ok_or(MoneyError::Overflow)?.normalize();
+        Ok(Rounded { money: Money { minor, currency }, difference })
     }
 
     /// The amount in major units, with as many decimals as the currency has.
@@ -231,15 +204,9 @@ impl Money {
     /// `CurrencyMismatch` if the currencies differ, `Overflow` if the sum does not fit.
     pub fn checked_add(self, other: Money) -> Result<Money, MoneyError> {
         if self.currency != other.currency {
-            return Err(MoneyError::CurrencyMismatch {
-                left: self.currency,
-                right: other.currency,
-            });
+            return Err(MoneyError::CurrencyMismatch { left: self.currency, right: other.currency });
         }
-        let minor = self
-            .minor
-            .checked_add(other.minor)
-            .ok_or(MoneyError::Overflow)?;
+        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
         Ok(Money { minor, ..self })
     }
 }
@@ -289,12 +256,7 @@ mod tests {
 
     #[test]
     fn ties_round_to_even_and_say_by_how_much() {
-        let cases = [
-            ("0.125", 12, "-0.005"),
-            ("0.135", 14, "0.005"),
-            ("-0.125", -12, "0.005"),
-            ("2.5500", 255, "0"),
-        ];
+        let cases = [("0.125", 12, "-0.005"), ("0.135", 14, "0.005"), ("-0.125", -12, "0.005"), ("2.5500", 255, "0")];
         for (text, minor, difference) in cases {
             let rounded = Money::round_half_even(text.parse().unwrap(), Currency::EUR).unwrap();
             assert_eq!(rounded.money.minor(), minor, "{text}");
@@ -305,25 +267,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let max = Money::new(i64::MAX, Currency::EUR);
-        assert_eq!(
-            max.checked_add(Money::new(1, Currency::EUR)),
-            Err(MoneyError::Overflow)
-        );
-        assert_eq!(
-            Money::parse("92233720368547758.08", Currency::EUR),
-            Err(MoneyError::Overflow)
-        );
+        assert_eq!(max.checked_add(Money::new(1, Currency::EUR)), Err(MoneyError::Overflow));
+        assert_eq!(Money::parse("92233720368547758.08", Currency::EUR), Err(MoneyError::Overflow));
         assert_eq!(Money::parse("92233720368547758.07", Currency::EUR), Ok(max));
         for bad in ["NaN", "1e400", "", "ten", "Infinity"] {
-            assert_eq!(
-                Money::parse(bad, Currency::EUR),
-                Err(MoneyError::Overflow),
-                "{bad}"
-            );
+            assert_eq!(Money::parse(bad, Currency::EUR), Err(MoneyError::Overflow), "{bad}");
         }
-        assert!(matches!(
-            Money::parse("0.001", Currency::EUR),
-            Err(MoneyError::TooPrecise { .. })
-        ));
+        assert!(matches!(Money::parse("0.001", Currency::EUR), Err(MoneyError::TooPrecise { .. })));
     }
 }

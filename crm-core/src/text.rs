@@ -40,11 +40,7 @@ pub(crate) fn checked(what: &'static str, text: &str, max: usize) -> Result<Smol
         return Err(TextError::Empty { what });
     }
     if text.len() > max {
-        return Err(TextError::TooLong {
-            what,
-            bytes: text.len(),
-            max,
-        });
+        return Err(TextError::TooLong { what, bytes: text.len(), max });
     }
     // Most names are plain ASCII, and then one pass over the bytes settles it.
     let plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
@@ -151,22 +147,9 @@ mod tests {
     fn a_name_is_trimmed_and_checked_once() {
         assert_eq!(Tag::new("  vip ").unwrap().as_str(), "vip");
         assert_eq!(Tag::new(" \t "), Err(TextError::Empty { what: "tag" }));
-        assert_eq!(
-            Tag::new("x".repeat(65)),
-            Err(TextError::TooLong {
-                what: "tag",
-                bytes: 65,
-                max: 64
-            })
-        );
-        assert_eq!(
-            Tag::new("a\u{0}b"),
-            Err(TextError::Control { what: "tag", at: 1 })
-        );
-        assert_eq!(
-            Tag::new("é\u{85}b"),
-            Err(TextError::Control { what: "tag", at: 2 })
-        );
+        assert_eq!(Tag::new("x".repeat(65)), Err(TextError::TooLong { what: "tag", bytes: 65, max: 64 }));
+        assert_eq!(Tag::new("a\u{0}b"), Err(TextError::Control { what: "tag", at: 1 }));
+        assert_eq!(Tag::new("é\u{85}b"), Err(TextError::Control { what: "tag", at: 2 }));
         assert_eq!(Tag::new("王小明").unwrap().as_str(), "王小明");
     }
 

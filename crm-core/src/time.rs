@@ -63,12 +63,8 @@ impl Timestamp {
             return Self::from_millis(instant.timestamp_millis());
         }
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .map_err(|_| TimeError::Unreadable {
-                text: text.chars().take(40).collect(),
-            })
-            .and_then(|date| {
-                Self::from_millis(NaiveDateTime::from(date).and_utc().timestamp_millis())
-            })
+            .map_err(|_| TimeError::Unreadable { text: text.chars().take(40).collect() })
+            .and_then(|date| Self::from_millis(NaiveDateTime::from(date).and_utc().timestamp_millis()))
     }
 
     /// Milliseconds since 1970.
@@ -82,32 +78,20 @@ impl Timestamp {
     pub const fn plus(self, span: Span) -> Self {
         // Neither operand can exceed 2^48 in size, so the sum cannot overflow.
         let sum = self.0 + span.0;
-        if sum > Self::MAX.0 {
-            Self::MAX
-        } else {
-            Timestamp(sum)
-        }
+        if sum > Self::MAX.0 { Self::MAX } else { Timestamp(sum) }
     }
 
     /// This instant moved back by a span; stops at [`Timestamp::MIN`].
     #[must_use]
     pub const fn minus(self, span: Span) -> Self {
         let difference = self.0 - span.0;
-        if difference < Self::MIN.0 {
-            Self::MIN
-        } else {
-            Timestamp(difference)
-        }
+        if difference < Self::MIN.0 { Self::MIN } else { Timestamp(difference) }
     }
 
     /// Whole days of 24 hours since `earlier`, rounded down; 0 when `earlier` is later than this.
     #[must_use]
     pub const fn days_since(self, earlier: Timestamp) -> i64 {
-        if self.0 <= earlier.0 {
-            0
-        } else {
-            (self.0 - earlier.0) / DAY_MS
-        }
+        if self.0 <= earlier.0 { 0 } else { (self.0 - earlier.0) / DAY_MS }
     }
 
     /// The start of its day in UTC.
@@ -155,11 +139,7 @@ impl From<Timestamp> for DateTime<Utc> {
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let time = self.to_datetime();
-        let form = if self.0.rem_euclid(1000) == 0 {
-            "%Y-%m-%dT%H:%M:%SZ"
-        } else {
-            "%Y-%m-%dT%H:%M:%S%.3fZ"
-        };
+        let form = if self.0.rem_euclid(1000) == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" };
         write!(f, "{}", time.format(form))
     }
 }
@@ -187,11 +167,7 @@ impl Span {
     /// Milliseconds; more than 10,000 years is 10,000 years.
     #[must_use]
     pub const fn millis(millis: u64) -> Self {
-        if millis > Self::MAX_MS as u64 {
-            Span(Self::MAX_MS)
-        } else {
-            Span(millis as i64)
-        }
+        if millis > Self::MAX_MS as u64 { Span(Self::MAX_MS) } else { Span(millis as i64) }
     }
 
     /// In milliseconds.
@@ -230,20 +206,10 @@ mod tests {
 
     #[test]
     fn text_without_a_zone_or_past_year_9999_is_refused() {
-        for bad in [
-            "",
-            "1997",
-            "1997-02-30",
-            "1997-01-01 12:00",
-            "10000-01-01T00:00:00Z",
-            "1997-01-01T25:00:00Z",
-        ] {
+        for bad in ["", "1997", "1997-02-30", "1997-01-01 12:00", "10000-01-01T00:00:00Z", "1997-01-01T25:00:00Z"] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(
-            Timestamp::parse("1997-01-01").unwrap().to_string(),
-            "1997-01-01T00:00:00Z"
-        );
+        assert_eq!(Timestamp::parse("1997-01-01").unwrap().to_string(), "1997-01-01T00:00:00Z");
     }
 
     #[test]

@@ -19,19 +19,27 @@ use crate::plan::{FactRefusal, Outcome, Prepared};
 pub struct Ingestion {
     quiet: bool,
     batch: usize,
+    refusals_max: usize,
 }
 
 impl Ingestion {
     /// As they happen: workflows react, and the outbox is filled.
     #[must_use]
     pub const fn live() -> Self {
-        Ingestion { quiet: false, batch: 1_024 }
+        Ingestion { quiet: false, batch: 1_024, refusals_max: 100 }
     }
 
     /// As history: no workflows, no outbox. Stages, segments and points follow all the same.
     #[must_use]
     pub const fn history() -> Self {
-        Ingestion { quiet: true, batch: 1_024 }
+        Ingestion { quiet: true, batch: 1_024, refusals_max: 100 }
+    }
+
+    /// With at most so many refusals told in full; usually a hundred. All are counted.
+    #[must_use]
+    pub const fn telling_refusals(mut self, refusals: usize) -> Self {
+        self.refusals_max = refusals;
+        self
     }
 
     /// With so many facts in a batch, at least one. The facts of a batch are committed together, one
@@ -54,20 +62,18 @@ pub struct IngestReport {
     pub known: u64,
     /// How many were refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// The first refusals, at most a hundred: the number of the fact, counted from 0, and why.
+    /// The first refusals, usually at most a hundred: the number of the fact, counted from 0, and why.
     pub refusals: Vec<(u64, FactRefusal)>,
 }
 
 impl IngestReport {
-    const REFUSALS_MAX: usize = 100;
-
-    fn count(&mut self, number: u64, outcome: Outcome) {
+    fn count(&mut self, number: u64, outcome: Outcome, how: Ingestion) {
         match outcome {
             Outcome::Recorded => self.recorded += 1,
             Outcome::Known => self.known += 1,
             Outcome::Refused(refusal) => {
                 *self.refused.entry(refusal.reason()).or_default() += 1;
-                if self.refusals.len() < Self::REFUSALS_MAX {
+                if self.refusals.len() < how.refusals_max {
                     self.refusals.push((number, refusal));
                 }
             }
@@ -134,7 +140,12 @@ impl Crm {
     /// # Errors
     ///
     /// `Storage` if the store failed. The batches before are kept: the same stream can be sent again.
-    pub async fn ingest_with_progress<S, P>(&self, facts: S, how: Ingestion, mut progress: P) -> Result<IngestReport, Error>
+    pub async fn ingest_with_progress<S, P>(
+        &self,
+        facts: S,
+        how: Ingestion,
+        mut progress: P,
+    ) -> Result<IngestReport, Error>
     where
         S: Stream<Item = Incoming> + Send,
         P: FnMut(&IngestReport) + Send,
@@ -152,15 +163,15 @@ impl Crm {
                 })
                 .collect();
             report.read += items.len() as u64;
-            self.ingest_batch(items, how.quiet, &mut report).await?;
+            self.ingest_batch(items, how, &mut report).await?;
             progress(&report);
         }
         Ok(report)
     }
 
-    async fn ingest_batch(&self, items: Vec<Item>, quiet: bool, report: &mut IngestReport) -> Result<(), Error> {
+    async fn ingest_batch(&self, items: Vec<Item>, how: Ingestion, report: &mut IngestReport) -> Result<(), Error> {
         let now = self.now();
-        let groups = self.group(&items, report).await?;
+        let groups = self.group(&items, how, report).await?;
         let ids: Vec<CustomerId> = groups
             .iter()
             .filter_map(|group| match group.found {
@@ -170,7 +181,7 @@ impl Crm {
             .collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let context = self.context(&definitions, now, quiet);
+        let context = self.context(&definitions, now, how.quiet);
         let mut rows = loaded.rows.into_iter();
         let mut commits: Vec<Commit> = Vec::with_capacity(groups.len());
         let mut ready: Vec<Ready> = Vec::with_capacity(groups.len());
@@ -184,7 +195,7 @@ impl Crm {
                     None => {
                         for item in mine {
                             let refusal = FactRefusal::NoCustomer { customer };
-                            report.count(items[item].number, Outcome::Refused(refusal));
+                            report.count(items[item].number, Outcome::Refused(refusal), how);
                         }
                         continue;
                     }
@@ -206,7 +217,7 @@ impl Crm {
                 }
                 None => {
                     for (item, outcome) in mine.into_iter().zip(outcomes) {
-                        report.count(items[item].number, outcome);
+                        report.count(items[item].number, outcome, how);
                     }
                 }
             }
@@ -216,7 +227,7 @@ impl Crm {
             match answer {
                 Ok(Committed::Done { .. } | Committed::Replayed { .. }) => {
                     for (item, outcome) in mine.into_iter().zip(outcomes) {
-                        report.count(items[item].number, outcome);
+                        report.count(items[item].number, outcome, how);
                     }
                 }
                 // Somebody else was first, or one of the facts is taken: one by one it will show which.
@@ -225,19 +236,19 @@ impl Crm {
         }
         for item in again {
             let Item { number, who, prepared } = &items[item];
-            let outcome = match self.record_prepared(who, prepared, now, quiet).await {
+            let outcome = match self.record_prepared(who, prepared, now, how.quiet).await {
                 Ok(recorded) if recorded.known => Outcome::Known,
                 Ok(_) => Outcome::Recorded,
                 Err(Error::Fact(refusal)) => Outcome::Refused(refusal),
                 Err(error) => return Err(error),
             };
-            report.count(*number, outcome);
+            report.count(*number, outcome, how);
         }
         Ok(())
     }
 
     /// Finds out whom the facts of a batch are about, with one look-up for all.
-    async fn group(&self, items: &[Item], report: &mut IngestReport) -> Result<Vec<Group>, Error> {
+    async fn group(&self, items: &[Item], how: Ingestion, report: &mut IngestReport) -> Result<Vec<Group>, Error> {
         let keys: Vec<_> = items.iter().map(|item| self.claim_of(&item.who)).collect();
         let asked: Vec<_> = keys.iter().flatten().cloned().collect();
         let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
@@ -254,7 +265,7 @@ impl Crm {
             let found = match found {
                 Ok(found) => found,
                 Err(refusal) => {
-                    report.count(item.number, Outcome::Refused(refusal));
+                    report.count(item.number, Outcome::Refused(refusal), how);
                     continue;
                 }
             };

@@ -223,12 +223,5 @@ impl Crm {
 
 fn decode_event(row: EventRow) -> Result<Event, Error> {
     let body = EventBody::decode(&row.kind, row.shape, &row.body).map_err(Error::corrupt)?;
-    Ok(Event {
-        id: row.id,
-        at: row.at,
-        recorded_at: row.recorded_at,
-        source: row.source,
-        cause: row.cause,
-        body,
-    })
+    Ok(Event { id: row.id, at: row.at, recorded_at: row.recorded_at, source: row.source, cause: row.cause, body })
 }

@@ -9,7 +9,7 @@ use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
 use crm_core::segment::SegmentName;
-use crm_core::{CustomerId, Currency, Digest, SmolStr};
+use crm_core::{Currency, CustomerId, Digest, SmolStr};
 use crm_storage::ScoreRow;
 
 use super::record::Found;

@@ -11,9 +11,7 @@ use crm_storage::{ClaimKey, ClaimOwner, CommitError, Expected};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{
-    Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim,
-};
+use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim};
 
 /// What became of a recorded fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,9 +152,7 @@ impl Crm {
         match (who, owner) {
             (Who::Customer(id), _) => Ok(Found::Known(*id)),
             (Who::Identifier(_) | Who::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
-            (Who::Identifier(identifier), None) => {
-                Ok(Found::New(self.inner.lookup_key.hash(&self.tenant, identifier)))
-            }
+            (Who::Identifier(identifier), None) => Ok(Found::New(self.inner.lookup_key.hash(&self.tenant, identifier))),
             (Who::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
         }
     }

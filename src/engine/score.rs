@@ -18,6 +18,8 @@ pub struct ScoreReport {
     pub scored: u64,
     /// How many had their scores of this plugin, input and instant already.
     pub known: u64,
+    /// How many got no score, because the scorer had nothing to say of them.
+    pub without: u64,
     /// How many keep the scores they had, because the scorer failed for their batch.
     pub failed: u64,
     /// Why it failed, once for each batch.
@@ -103,7 +105,7 @@ impl Crm {
         scorer: &dyn Scorer,
         bases: &[Base],
         batch: &ScoreBatch<'_>,
-        scores: &[Vec<f64>],
+        scores: &[Vec<Option<f64>>],
         report: &mut ScoreReport,
     ) -> Result<(), Error> {
         let mut commits = Vec::new();
@@ -114,10 +116,14 @@ impl Crm {
                 .outputs()
                 .iter()
                 .zip(scores)
-                .map(|(output, column)| score_row(scorer, output, batch.as_of, column[row], input))
+                .filter_map(|(output, column)| Some(score_row(scorer, output, batch.as_of, column[row]?, input)))
                 .collect();
-            for (summary, row) in report.outputs.iter_mut().zip(&rows) {
-                summary.add(row.value);
+            for row in &rows {
+                report.outputs.iter_mut().filter(|summary| summary.output == row.output).for_each(|s| s.add(row.value));
+            }
+            if rows.is_empty() {
+                report.without += 1;
+                continue;
             }
             let kept = self.store().scores(&self.tenant, customer.id()).await?;
             if rows.iter().all(|row| kept.contains(row)) {
@@ -185,7 +191,7 @@ impl Crm {
 }
 
 /// Scores a batch and checks what came back.
-fn score_batch(scorer: &mut dyn Scorer, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<f64>>, PluginFault> {
+fn score_batch(scorer: &mut dyn Scorer, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
     let scores = scorer.score(batch)?;
     if scores.len() != scorer.outputs().len() {
         return Err(PluginFault::new("wrong number of outputs"));
@@ -193,7 +199,7 @@ fn score_batch(scorer: &mut dyn Scorer, batch: &ScoreBatch<'_>) -> Result<Vec<Ve
     if scores.iter().any(|column| column.len() != batch.customers.len()) {
         return Err(PluginFault::new("wrong number of rows"));
     }
-    if scores.iter().flatten().any(|score| !score.is_finite()) {
+    if scores.iter().flatten().flatten().any(|score| !score.is_finite()) {
         return Err(PluginFault::new("a score that is not finite"));
     }
     Ok(scores)

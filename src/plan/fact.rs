@@ -102,8 +102,7 @@ impl Planner<'_> {
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
         let orders = self.customer.facts().orders();
         if let Some(order) = orders.by_event(incoming.id) {
-            let equal =
-                order.placed_at == incoming.at && order.total == placed.total && order.order == placed.order;
+            let equal = order.placed_at == incoming.at && order.total == placed.total && order.order == placed.order;
             return Some(same(equal));
         }
         let name = placed.order.as_ref()?;

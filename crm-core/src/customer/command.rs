@@ -8,9 +8,7 @@ use crate::event::Deed;
 use crate::loyalty::{AwardPoints, LoyaltyError, PointsBook, RedeemPoints};
 use crate::text::Tag;
 use crate::time::Timestamp;
-use crate::workflow::{
-    FIELD_TEXT_MAX, FIELDS_MAX, FieldValue, Fields, Notified, TagAdded, TagRemoved, Topic,
-};
+use crate::workflow::{FIELD_TEXT_MAX, FIELDS_MAX, FieldValue, Fields, Notified, TagAdded, TagRemoved, Topic};
 
 /// A request that may be refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,64 +69,38 @@ impl Command {
     /// # Errors
     ///
     /// `Refusal`, with the reason.
-    pub fn decide(
-        self,
-        customer: &Customer,
-        at: Timestamp,
-        definitions: &Definitions,
-    ) -> Result<Vec<Deed>, Refusal> {
+    pub fn decide(self, customer: &Customer, at: Timestamp, definitions: &Definitions) -> Result<Vec<Deed>, Refusal> {
         let empty = PointsBook::default();
         match self {
             Command::RedeemPoints(redeem) => {
                 let book = customer.book(&redeem.program);
                 if book.is_none() && definitions.program(&redeem.program, at).is_none() {
-                    return Err(LoyaltyError::NoProgram {
-                        program: redeem.program,
-                    }
-                    .into());
+                    return Err(LoyaltyError::NoProgram { program: redeem.program }.into());
                 }
-                Ok(vec![Deed::PointsPosted(
-                    redeem.decide(book.unwrap_or(&empty))?,
-                )])
+                Ok(vec![Deed::PointsPosted(redeem.decide(book.unwrap_or(&empty))?)])
             }
             Command::AwardPoints(award) => {
-                let program = definitions.program(&award.program, at).ok_or_else(|| {
-                    LoyaltyError::NoProgram {
-                        program: award.program.clone(),
-                    }
-                })?;
+                let program = definitions
+                    .program(&award.program, at)
+                    .ok_or_else(|| LoyaltyError::NoProgram { program: award.program.clone() })?;
                 let book = customer.book(&award.program).unwrap_or(&empty);
                 Ok(vec![Deed::PointsPosted(award.decide(book, program, at)?)])
             }
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
-                Ok(if there {
-                    Vec::new()
-                } else {
-                    vec![Deed::TagAdded(TagAdded { tag })]
-                })
+                Ok(if there { Vec::new() } else { vec![Deed::TagAdded(TagAdded { tag })] })
             }
             Command::RemoveTag(tag) => {
                 let there = customer.decided.tags.contains(&tag);
-                Ok(if there {
-                    vec![Deed::TagRemoved(TagRemoved { tag })]
-                } else {
-                    Vec::new()
-                })
+                Ok(if there { vec![Deed::TagRemoved(TagRemoved { tag })] } else { Vec::new() })
             }
             Command::Notify { topic, fields } => {
                 if fields.len() > FIELDS_MAX {
-                    return Err(Refusal::TooLarge {
-                        what: "fields",
-                        max: FIELDS_MAX,
-                    });
+                    return Err(Refusal::TooLarge { what: "fields", max: FIELDS_MAX });
                 }
                 let long = |value: &FieldValue| matches!(value, FieldValue::Text(text) if text.len() > FIELD_TEXT_MAX);
                 if fields.values().any(long) {
-                    return Err(Refusal::TooLarge {
-                        what: "bytes in a text",
-                        max: FIELD_TEXT_MAX,
-                    });
+                    return Err(Refusal::TooLarge { what: "bytes in a text", max: FIELD_TEXT_MAX });
                 }
                 Ok(vec![Deed::Notified(Notified { topic, fields })])
             }

@@ -31,11 +31,7 @@ impl DecidedState {
                 // Looked up first, so that the key is copied only for the first posting.
                 match self.books.get_mut(&posting.program) {
                     Some(book) => book.apply(posting),
-                    None => self
-                        .books
-                        .entry(posting.program.clone())
-                        .or_default()
-                        .apply(posting),
+                    None => self.books.entry(posting.program.clone()).or_default().apply(posting),
                 }
             }
             Deed::TagAdded(added) => {
@@ -46,8 +42,7 @@ impl DecidedState {
             }
             Deed::Remembered(remembered) => {
                 if let Actor::Plugin(plugin) = &decision.by {
-                    self.memories
-                        .insert(plugin.name.clone(), remembered.memory.clone());
+                    self.memories.insert(plugin.name.clone(), remembered.memory.clone());
                 }
             }
             Deed::Notified(_) | Deed::Faulted(_) => {}

@@ -44,16 +44,11 @@ impl Customer {
     #[must_use]
     pub(super) fn stand(&self, at: Timestamp, definitions: &Definitions) -> Standing {
         let currency = definitions.currency(at);
-        let segments = definitions
-            .segments(at)
-            .filter(|(_, predicate)| predicate.holds(self, at, currency));
+        let segments = definitions.segments(at).filter(|(_, predicate)| predicate.holds(self, at, currency));
         Standing {
             stage: self.stage(),
             segments: segments.map(|(name, _)| name.clone()).collect(),
-            tiers: self
-                .tiers(at, definitions)
-                .map(|(program, tier)| (program.clone(), tier.clone()))
-                .collect(),
+            tiers: self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect(),
         }
     }
 
@@ -63,10 +58,7 @@ impl Customer {
         definitions: &'a Definitions,
     ) -> impl Iterator<Item = (&'a ProgramId, &'a TierName)> {
         self.books().filter_map(move |(program, book)| {
-            Some((
-                program,
-                definitions.program(program, at)?.tier(book.qualifying())?,
-            ))
+            Some((program, definitions.program(program, at)?.tier(book.qualifying())?))
         })
     }
 
@@ -82,53 +74,26 @@ impl Customer {
     ) {
         let stage = self.stage();
         let told = moves.last().map_or(self.standing.stage, |last| last.to);
-        let connected = moves
-            .first()
-            .is_none_or(|first| first.from == self.standing.stage);
+        let connected = moves.first().is_none_or(|first| first.from == self.standing.stage);
         if told == stage && connected {
-            changes.extend(moves.drain(..).map(
-                |StageMove {
-                     at,
-                     from,
-                     to,
-                     cause: why,
-                 }| {
-                    let cause = match why {
-                        StageCause::IntentFaded | StageCause::WentQuiet => {
-                            Cause::Alarm(crate::timer::AlarmKind::Lifecycle)
-                        }
-                        StageCause::Contact(event)
-                        | StageCause::Interest(event)
-                        | StageCause::Ordered(event)
-                        | StageCause::OrdersUndone(event)
-                        | StageCause::Corrected(event) => Cause::Event(event),
-                    };
-                    Change {
-                        at,
-                        cause,
-                        body: ChangeBody::StageChanged {
-                            from,
-                            to,
-                            cause: why,
-                        },
-                    }
-                },
-            ));
+            changes.extend(moves.drain(..).map(|StageMove { at, from, to, cause: why }| {
+                let cause = match why {
+                    StageCause::IntentFaded | StageCause::WentQuiet => Cause::Alarm(crate::timer::AlarmKind::Lifecycle),
+                    StageCause::Contact(event)
+                    | StageCause::Interest(event)
+                    | StageCause::Ordered(event)
+                    | StageCause::OrdersUndone(event)
+                    | StageCause::Corrected(event) => Cause::Event(event),
+                };
+                Change { at, cause, body: ChangeBody::StageChanged { from, to, cause: why } }
+            }));
         } else if stage != self.standing.stage {
             let why = match cause {
                 Cause::Event(event) => StageCause::Corrected(event),
                 Cause::Alarm(_) | Cause::Definition => StageCause::WentQuiet,
             };
             let from = self.standing.stage;
-            changes.push(Change {
-                at,
-                cause,
-                body: ChangeBody::StageChanged {
-                    from,
-                    to: stage,
-                    cause: why,
-                },
-            });
+            changes.push(Change { at, cause, body: ChangeBody::StageChanged { from, to: stage, cause: why } });
         }
         moves.clear();
         self.standing.stage = stage;
@@ -136,13 +101,7 @@ impl Customer {
         self.derive_tiers(at, cause, definitions, changes);
     }
 
-    fn derive_segments(
-        &mut self,
-        at: Timestamp,
-        cause: Cause,
-        definitions: &Definitions,
-        changes: &mut Vec<Change>,
-    ) {
+    fn derive_segments(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
         let currency = definitions.currency(at);
         let mut change = |body| changes.push(Change { at, cause, body });
         let mut seen = 0;
@@ -151,56 +110,37 @@ impl Customer {
             let is_in = predicate.holds(self, at, currency);
             seen += usize::from(is_in);
             if is_in && !was_in {
-                change(ChangeBody::SegmentEntered {
-                    segment: name.clone(),
-                });
+                change(ChangeBody::SegmentEntered { segment: name.clone() });
                 self.standing.segments.insert(name.clone());
             } else if was_in && !is_in {
-                change(ChangeBody::SegmentLeft {
-                    segment: name.clone(),
-                });
+                change(ChangeBody::SegmentLeft { segment: name.clone() });
                 self.standing.segments.remove(name);
             }
         }
         if self.standing.segments.len() != seen {
             // A segment was ended by a definition.
-            let in_force: BTreeSet<&SegmentName> =
-                definitions.segments(at).map(|(name, _)| name).collect();
+            let in_force: BTreeSet<&SegmentName> = definitions.segments(at).map(|(name, _)| name).collect();
             self.standing.segments.retain(|name| {
                 let stays = in_force.contains(name);
                 if !stays {
-                    change(ChangeBody::SegmentLeft {
-                        segment: name.clone(),
-                    });
+                    change(ChangeBody::SegmentLeft { segment: name.clone() });
                 }
                 stays
             });
         }
     }
 
-    fn derive_tiers(
-        &mut self,
-        at: Timestamp,
-        cause: Cause,
-        definitions: &Definitions,
-        changes: &mut Vec<Change>,
-    ) {
+    fn derive_tiers(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
         let same = self.tiers(at, definitions).eq(self.standing.tiers.iter());
         if same {
             return;
         }
-        let now: BTreeMap<ProgramId, TierName> = self
-            .tiers(at, definitions)
-            .map(|(program, tier)| (program.clone(), tier.clone()))
-            .collect();
+        let now: BTreeMap<ProgramId, TierName> =
+            self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect();
         let before = std::mem::take(&mut self.standing.tiers);
         let rank = |program: &ProgramId, tier: &TierName| {
             let program = definitions.program(program, at)?;
-            program
-                .tiers
-                .iter()
-                .find(|rule| rule.name == *tier)
-                .map(|rule| rule.from_points)
+            program.tiers.iter().find(|rule| rule.name == *tier).map(|rule| rule.from_points)
         };
         for (program, to) in &now {
             let from = before.get(program).cloned();
@@ -209,30 +149,14 @@ impl Customer {
             }
             let fell = from.as_ref().and_then(|from| rank(program, from)) > rank(program, to);
             let body = match from {
-                Some(from) if fell => ChangeBody::TierLost {
-                    program: program.clone(),
-                    from,
-                    to: Some(to.clone()),
-                },
-                from => ChangeBody::TierReached {
-                    program: program.clone(),
-                    from,
-                    to: to.clone(),
-                },
+                Some(from) if fell => ChangeBody::TierLost { program: program.clone(), from, to: Some(to.clone()) },
+                from => ChangeBody::TierReached { program: program.clone(), from, to: to.clone() },
             };
             changes.push(Change { at, cause, body });
         }
         for (program, from) in before {
             if !now.contains_key(&program) {
-                changes.push(Change {
-                    at,
-                    cause,
-                    body: ChangeBody::TierLost {
-                        program,
-                        from,
-                        to: None,
-                    },
-                });
+                changes.push(Change { at, cause, body: ChangeBody::TierLost { program, from, to: None } });
             }
         }
         self.standing.tiers = now;

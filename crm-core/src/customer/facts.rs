@@ -117,8 +117,8 @@ impl FactState {
         }
         // Voiding takes something out from the middle, unless there is nothing yet.
         let voids = matches!(fact, Fact::Voided(_)) && self.first_at.is_some();
-        let late = self.last.is_some_and(|last| (at, id) <= last)
-            || self.lifecycle.since().is_some_and(|since| at < since);
+        let late =
+            self.last.is_some_and(|last| (at, id) <= last) || self.lifecycle.since().is_some_and(|since| at < since);
         !voids && !late
     }
 
@@ -171,8 +171,7 @@ impl FactState {
             }
             Fact::OrderPlaced(placed) => {
                 let effect = self.orders.place(id, at, placed);
-                self.lifecycle
-                    .ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
+                self.lifecycle.ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
                 self.undone_if(effect, id, at, moves);
                 OrdersTouched::Newest
             }
@@ -185,8 +184,7 @@ impl FactState {
                 self.undone_if(effect, id, at, moves);
                 if let Some(newest) = self.orders.standing_newest_first().next() {
                     let placed_at = newest.placed_at;
-                    self.lifecycle
-                        .bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
+                    self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
                     self.lifecycle.elapse(at, moves);
                 }
                 OrdersTouched::Any
@@ -202,10 +200,7 @@ impl FactState {
             Fact::Custom(custom) => {
                 let count = self.custom.entry(custom.kind.clone()).or_default();
                 *count = count.saturating_add(1);
-                if definitions
-                    .kind(&custom.kind, at)
-                    .is_some_and(|schema| schema.shows_interest)
-                {
+                if definitions.kind(&custom.kind, at).is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
                 }
                 OrdersTouched::None
@@ -241,24 +236,11 @@ impl FactState {
         state
     }
 
-    fn interest(
-        &mut self,
-        id: EventId,
-        at: Timestamp,
-        definitions: &Definitions,
-        moves: &mut Vec<StageMove>,
-    ) {
-        self.lifecycle
-            .interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
+    fn interest(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+        self.lifecycle.interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
     }
 
-    fn undone_if(
-        &mut self,
-        effect: Effect,
-        id: EventId,
-        at: Timestamp,
-        moves: &mut Vec<StageMove>,
-    ) {
+    fn undone_if(&mut self, effect: Effect, id: EventId, at: Timestamp, moves: &mut Vec<StageMove>) {
         match effect {
             Effect::NoneStandsAnyMore => self.lifecycle.undone(at, id, moves),
             Effect::None => {}

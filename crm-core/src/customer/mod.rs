@@ -110,20 +110,12 @@ impl Customer {
 
     /// All tags, those of the shop first.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
-        self.facts.tags().chain(
-            self.decided
-                .tags
-                .iter()
-                .filter(|tag| !self.facts.has_tag(tag)),
-        )
+        self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag)))
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
     pub fn actions(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.decided
-            .actions
-            .iter()
-            .map(|(kind, count)| (kind.as_str(), *count))
+        self.decided.actions.iter().map(|(kind, count)| (kind.as_str(), *count))
     }
 
     /// What a plugin asked to be given again; empty at first.
@@ -199,10 +191,7 @@ impl Customer {
     ) {
         let clock = self.clock.map_or(until, |clock| clock.max(until));
         self.facts = FactState::refold(facts.clone(), clock, definitions);
-        self.waiting = facts
-            .filter(|(_, at, _)| *at > clock)
-            .map(|(id, at, _)| (at, id))
-            .collect();
+        self.waiting = facts.filter(|(_, at, _)| *at > clock).map(|(id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.clock = Some(clock);
@@ -240,11 +229,7 @@ impl Customer {
 
     /// The postings that bring the points in line with the orders that a fact touched.
     #[must_use]
-    pub fn reconcile_points(
-        &self,
-        touched: OrdersTouched,
-        definitions: &Definitions,
-    ) -> Vec<Posting> {
+    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<Posting> {
         let orders = self.facts.orders().list();
         let (orders, all): (&[Order], bool) = match touched {
             OrdersTouched::None => return Vec::new(),
@@ -257,9 +242,7 @@ impl Customer {
         for program in definitions.program_ids() {
             let book = self.book(program).unwrap_or(&empty);
             let in_force = |at| definitions.program(program, at);
-            postings.extend(crate::loyalty::reconcile(
-                program, book, orders, in_force, all,
-            ));
+            postings.extend(crate::loyalty::reconcile(program, book, orders, in_force, all));
         }
         postings
     }
@@ -267,9 +250,7 @@ impl Customer {
     /// The postings that expire what is due at or before an instant.
     #[must_use]
     pub fn expire_points(&self, at: Timestamp) -> Vec<Posting> {
-        self.books()
-            .filter_map(|(program, book)| book.expire(program, at))
-            .collect()
+        self.books().filter_map(|(program, book)| book.expire(program, at)).collect()
     }
 
     /// The earliest thing that will be due, whether or not it is in the past.
@@ -277,32 +258,16 @@ impl Customer {
     pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
-        let waiting = self
-            .waiting
-            .first()
-            .map(|(at, _)| *at)
-            .map(alarm(AlarmKind::FactDue));
-        let lifecycle = self
-            .facts
-            .lifecycle()
-            .deadline()
-            .map(alarm(AlarmKind::Lifecycle));
-        let points = self
-            .books()
-            .filter_map(|(_, book)| book.next_expiry())
-            .min()
-            .map(alarm(AlarmKind::PointsExpiry));
+        let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
+        let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
+        let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::PointsExpiry));
         let segment = definitions
             .segments(clock)
             .filter_map(|(_, predicate)| predicate.next_change(self, clock))
             .min()
             .map(alarm(AlarmKind::Segment));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, segment]
-            .into_iter()
-            .flatten()
-            .min()
-            .filter(|next| next.due_at < Timestamp::MAX)
+        [waiting, lifecycle, points, segment].into_iter().flatten().min().filter(|next| next.due_at < Timestamp::MAX)
     }
 
     /// Notes which alarm the store is asked to keep.
@@ -313,9 +278,6 @@ impl Customer {
     /// What a posting of this kind is as a decision of a rule.
     #[must_use]
     pub const fn rule_decision(posting: Posting) -> Decision {
-        Decision {
-            by: crate::workflow::Actor::Rule,
-            deed: Deed::PointsPosted(posting),
-        }
+        Decision { by: crate::workflow::Actor::Rule, deed: Deed::PointsPosted(posting) }
     }
 }

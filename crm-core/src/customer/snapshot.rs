@@ -53,20 +53,8 @@ impl Customer {
     /// time. What depends on when the CRM looked (the customer's clock, the armed alarm) is left out.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        type Digested<'a> = (
-            CustomerId,
-            &'a FactState,
-            &'a DecidedState,
-            &'a Standing,
-            &'a [(Timestamp, EventId)],
-        );
-        let digested: Digested<'_> = (
-            self.id,
-            &self.facts,
-            &self.decided,
-            &self.standing,
-            &self.waiting,
-        );
+        type Digested<'a> = (CustomerId, &'a FactState, &'a DecidedState, &'a Standing, &'a [(Timestamp, EventId)]);
+        let digested: Digested<'_> = (self.id, &self.facts, &self.decided, &self.standing, &self.waiting);
         Digest::of(&postcard::to_stdvec(&digested).unwrap_or_default())
     }
 }

@@ -94,16 +94,9 @@ impl Identifier {
     /// `IdentifierError` if it is not a plain address.
     pub fn email(address: &str) -> Result<Self, IdentifierError> {
         let address = checked("e-mail address", address, Self::MAX_BYTES)?;
-        let options = email_address::Options::default()
-            .without_display_text()
-            .without_domain_literal();
-        email_address::EmailAddress::parse_with_options(&address, options)
-            .map_err(|_| IdentifierError::Email)?;
-        Ok(Self::scoped(
-            IdentifierKind::Email,
-            "",
-            SmolStr::new(address.to_lowercase()),
-        ))
+        let options = email_address::Options::default().without_display_text().without_domain_literal();
+        email_address::EmailAddress::parse_with_options(&address, options).map_err(|_| IdentifierError::Email)?;
+        Ok(Self::scoped(IdentifierKind::Email, "", SmolStr::new(address.to_lowercase())))
     }
 
     /// A telephone number already in E.164, such as `+4930123456`; spaces are dropped.
@@ -112,20 +105,13 @@ impl Identifier {
     ///
     /// `Phone` if it is anything else.
     pub fn phone(number: &str) -> Result<Self, IdentifierError> {
-        let number: String = checked("telephone number", number, 64)?
-            .chars()
-            .filter(|c| *c != ' ')
-            .collect();
+        let number: String = checked("telephone number", number, 64)?.chars().filter(|c| *c != ' ').collect();
         let digits = number.strip_prefix('+').ok_or(IdentifierError::Phone)?;
         let is_e164 = (8..=15).contains(&digits.len())
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && !digits.starts_with('0');
         if is_e164 {
-            Ok(Self::scoped(
-                IdentifierKind::Phone,
-                "",
-                SmolStr::new(number),
-            ))
+            Ok(Self::scoped(IdentifierKind::Phone, "", SmolStr::new(number)))
         } else {
             Err(IdentifierError::Phone)
         }
@@ -159,11 +145,7 @@ impl Identifier {
     ///
     /// `Text` if it is empty, too long, or has a control character.
     pub fn device(id: &str) -> Result<Self, IdentifierError> {
-        Ok(Self::scoped(
-            IdentifierKind::Device,
-            "",
-            checked("device id", id, Self::MAX_BYTES)?,
-        ))
+        Ok(Self::scoped(IdentifierKind::Device, "", checked("device id", id, Self::MAX_BYTES)?))
     }
 
     /// An issuer and a subject, as an ID token of OpenID Connect names them. Case counts.
@@ -178,11 +160,7 @@ impl Identifier {
     }
 
     fn scoped(kind: IdentifierKind, scope: &str, value: SmolStr) -> Self {
-        Identifier {
-            kind,
-            scope: SmolStr::new(scope),
-            value,
-        }
+        Identifier { kind, scope: SmolStr::new(scope), value }
     }
 
     /// Which kind it is.
@@ -211,9 +189,7 @@ pub struct IdentifierKey {
 impl std::fmt::Debug for IdentifierKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:", self.kind.name())?;
-        self.hash
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -250,10 +226,7 @@ impl LookupKey {
         ]);
         let mut hash = [0; 16];
         hash.copy_from_slice(&digest[..16]);
-        IdentifierKey {
-            kind: identifier.kind,
-            hash,
-        }
+        IdentifierKey { kind: identifier.kind, hash }
     }
 
     /// A value by which a store can tell that it is opened with the key it was made with.
@@ -284,44 +257,20 @@ mod tests {
 
     #[test]
     fn spellings_of_one_identifier_are_one() {
-        assert_eq!(
-            Identifier::email(" Ana@Example.COM ").unwrap(),
-            Identifier::email("ana@example.com").unwrap()
-        );
-        assert_eq!(
-            Identifier::card("ab-12 34").unwrap(),
-            Identifier::card("AB1234").unwrap()
-        );
-        assert_eq!(
-            Identifier::phone("+49 30 123456").unwrap(),
-            Identifier::phone("+4930123456").unwrap()
-        );
+        assert_eq!(Identifier::email(" Ana@Example.COM ").unwrap(), Identifier::email("ana@example.com").unwrap());
+        assert_eq!(Identifier::card("ab-12 34").unwrap(), Identifier::card("AB1234").unwrap());
+        assert_eq!(Identifier::phone("+49 30 123456").unwrap(), Identifier::phone("+4930123456").unwrap());
     }
 
     #[test]
     fn what_is_no_identifier_is_refused_without_repeating_it() {
-        for bad in [
-            "",
-            "ana",
-            "ana@",
-            "@example.com",
-            "ana＠example.com",
-            "a@b\r\nBcc: c@d.com",
-            "Ana <ana@example.com>",
-        ] {
+        for bad in
+            ["", "ana", "ana@", "@example.com", "ana＠example.com", "a@b\r\nBcc: c@d.com", "Ana <ana@example.com>"]
+        {
             let error = Identifier::email(bad).unwrap_err();
-            assert!(
-                bad.is_empty() || !error.to_string().contains(bad),
-                "{error}"
-            );
+            assert!(bad.is_empty() || !error.to_string().contains(bad), "{error}");
         }
-        for bad in [
-            "030123456",
-            "+0301234567",
-            "+49",
-            "+49301234567890123",
-            "+49 30 CALL ME",
-        ] {
+        for bad in ["030123456", "+0301234567", "+49", "+49301234567890123", "+49 30 CALL ME"] {
             assert!(Identifier::phone(bad).is_err(), "{bad}");
         }
         assert!(Identifier::email(&format!("{}@example.com", "a".repeat(1_000_000))).is_err());
@@ -335,21 +284,12 @@ mod tests {
         let key = LookupKey::public();
         assert_eq!(key.hash(&one, &id), key.hash(&one, &id));
         assert_ne!(key.hash(&one, &id), key.hash(&other, &id));
-        assert_ne!(
-            key.hash(&one, &id),
-            LookupKey::new(&[1; 32]).hash(&one, &id)
-        );
-        assert_ne!(
-            key.hash(&one, &id).hash,
-            key.hash(&one, &Identifier::device("7").unwrap()).hash
-        );
+        assert_ne!(key.hash(&one, &id), LookupKey::new(&[1; 32]).hash(&one, &id));
+        assert_ne!(key.hash(&one, &id).hash, key.hash(&one, &Identifier::device("7").unwrap()).hash);
     }
 
     #[test]
     fn nothing_personal_is_printed() {
-        assert_eq!(
-            format!("{:?}", Identifier::email("ana@example.com").unwrap()),
-            "Identifier(email, ***)"
-        );
+        assert_eq!(format!("{:?}", Identifier::email("ana@example.com").unwrap()), "Identifier(email, ***)");
     }
 }

@@ -38,12 +38,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of the life cycle.
-    pub const ALL: [Stage; 4] = [
-        Stage::Prospect,
-        Stage::Intent,
-        Stage::Purchase,
-        Stage::Historical,
-    ];
+    pub const ALL: [Stage; 4] = [Stage::Prospect, Stage::Intent, Stage::Purchase, Stage::Historical];
 
     /// The name it is stored and shown under.
     #[must_use]
@@ -105,16 +100,11 @@ pub const fn next(stage: Option<Stage>, trigger: Trigger) -> Option<Stage> {
 
         (None, Trigger::Contact) => Some(Prospect),
         (None | Some(Prospect), Trigger::Interest) => Some(Intent),
-        (Some(_), Trigger::Contact) | (Some(Intent | Purchase | Historical), Trigger::Interest) => {
-            stage
-        }
+        (Some(_), Trigger::Contact) | (Some(Intent | Purchase | Historical), Trigger::Interest) => stage,
 
         (Some(Purchase | Historical), Trigger::UndoneWithInterest) => Some(Intent),
         (Some(Purchase | Historical), Trigger::UndoneWithoutInterest) => Some(Prospect),
-        (
-            None | Some(Prospect | Intent),
-            Trigger::UndoneWithInterest | Trigger::UndoneWithoutInterest,
-        ) => stage,
+        (None | Some(Prospect | Intent), Trigger::UndoneWithInterest | Trigger::UndoneWithoutInterest) => stage,
 
         (Some(Intent), Trigger::IntentFaded) => Some(Prospect),
         (None | Some(Prospect | Purchase | Historical), Trigger::IntentFaded) => stage,
@@ -190,12 +180,8 @@ impl Lifecycle {
         // A deadline leads to a stage that has none, so there is at most one.
         if let Some(at) = self.deadline.filter(|at| *at <= until) {
             match self.stage {
-                Some(Stage::Intent) => {
-                    self.go(Trigger::IntentFaded, at, StageCause::IntentFaded, moves)
-                }
-                Some(Stage::Purchase) => {
-                    self.go(Trigger::WentQuiet, at, StageCause::WentQuiet, moves)
-                }
+                Some(Stage::Intent) => self.go(Trigger::IntentFaded, at, StageCause::IntentFaded, moves),
+                Some(Stage::Purchase) => self.go(Trigger::WentQuiet, at, StageCause::WentQuiet, moves),
                 Some(Stage::Prospect | Stage::Historical) | None => {}
             }
             self.deadline = None;
@@ -208,13 +194,7 @@ impl Lifecycle {
         }
     }
 
-    pub(crate) fn interest(
-        &mut self,
-        at: Timestamp,
-        event: EventId,
-        window: Span,
-        moves: &mut Vec<StageMove>,
-    ) {
+    pub(crate) fn interest(&mut self, at: Timestamp, event: EventId, window: Span, moves: &mut Vec<StageMove>) {
         self.interest_until = Some(at.plus(window));
         self.go(Trigger::Interest, at, StageCause::Interest(event), moves);
         if self.stage == Some(Stage::Intent) {
@@ -222,13 +202,7 @@ impl Lifecycle {
         }
     }
 
-    pub(crate) fn ordered(
-        &mut self,
-        at: Timestamp,
-        event: EventId,
-        window: Span,
-        moves: &mut Vec<StageMove>,
-    ) {
+    pub(crate) fn ordered(&mut self, at: Timestamp, event: EventId, window: Span, moves: &mut Vec<StageMove>) {
         self.go(Trigger::Order, at, StageCause::Ordered(event), moves);
         self.deadline = Some(at.plus(window));
     }
@@ -236,11 +210,7 @@ impl Lifecycle {
     /// The last standing order is gone.
     pub(crate) fn undone(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
         let interest = self.interest_until.filter(|until| *until > at);
-        let trigger = if interest.is_some() {
-            Trigger::UndoneWithInterest
-        } else {
-            Trigger::UndoneWithoutInterest
-        };
+        let trigger = if interest.is_some() { Trigger::UndoneWithInterest } else { Trigger::UndoneWithoutInterest };
         self.go(trigger, at, StageCause::OrdersUndone(event), moves);
         self.deadline = interest;
     }
@@ -252,21 +222,10 @@ impl Lifecycle {
         }
     }
 
-    fn go(
-        &mut self,
-        trigger: Trigger,
-        at: Timestamp,
-        cause: StageCause,
-        moves: &mut Vec<StageMove>,
-    ) {
+    fn go(&mut self, trigger: Trigger, at: Timestamp, cause: StageCause, moves: &mut Vec<StageMove>) {
         let to = next(self.stage, trigger);
         if to != self.stage {
-            moves.push(StageMove {
-                at,
-                from: self.stage,
-                to,
-                cause,
-            });
+            moves.push(StageMove { at, from: self.stage, to, cause });
             self.stage = to;
             self.since = Some(at);
         }
@@ -289,22 +248,13 @@ mod tests {
 
     #[test]
     fn the_table_has_an_answer_for_every_pair_and_never_loses_a_customer() {
-        let stages = [
-            None,
-            Some(Stage::Prospect),
-            Some(Stage::Intent),
-            Some(Stage::Purchase),
-            Some(Stage::Historical),
-        ];
+        let stages = [None, Some(Stage::Prospect), Some(Stage::Intent), Some(Stage::Purchase), Some(Stage::Historical)];
         for stage in stages {
             for trigger in Trigger::ALL {
                 let to = next(stage, trigger);
                 assert!(stage.is_none() || to.is_some(), "{stage:?} {trigger:?}");
                 if to == Some(Stage::Historical) && stage != to {
-                    assert_eq!(
-                        (stage, trigger),
-                        (Some(Stage::Purchase), Trigger::WentQuiet)
-                    );
+                    assert_eq!((stage, trigger), (Some(Stage::Purchase), Trigger::WentQuiet));
                 }
                 if to == Some(Stage::Purchase) && stage != to {
                     assert_eq!(trigger, Trigger::Order);
@@ -318,10 +268,7 @@ mod tests {
         let mut life = Lifecycle::default();
         let mut moves = Vec::new();
         life.ordered(at(0), event(), WINDOW, &mut moves);
-        life.elapse(
-            Timestamp::from_millis(at(30).as_millis() - 1).unwrap(),
-            &mut moves,
-        );
+        life.elapse(Timestamp::from_millis(at(30).as_millis() - 1).unwrap(), &mut moves);
         assert_eq!(life.stage(), Some(Stage::Purchase));
         life.elapse(at(30), &mut moves);
         assert_eq!(life.stage(), Some(Stage::Historical));
@@ -335,18 +282,12 @@ mod tests {
         keen.interest(at(0), event(), WINDOW, &mut moves);
         keen.ordered(at(1), event(), WINDOW, &mut moves);
         keen.undone(at(2), event(), &mut moves);
-        assert_eq!(
-            (keen.stage(), keen.deadline()),
-            (Some(Stage::Intent), Some(at(30)))
-        );
+        assert_eq!((keen.stage(), keen.deadline()), (Some(Stage::Intent), Some(at(30))));
 
         let mut cool = Lifecycle::default();
         cool.ordered(at(1), event(), WINDOW, &mut moves);
         cool.undone(at(2), event(), &mut moves);
-        assert_eq!(
-            (cool.stage(), cool.deadline()),
-            (Some(Stage::Prospect), None)
-        );
+        assert_eq!((cool.stage(), cool.deadline()), (Some(Stage::Prospect), None));
     }
 
     #[test]
@@ -355,9 +296,6 @@ mod tests {
         let mut moves = Vec::new();
         life.ordered(at(0), event(), WINDOW, &mut moves);
         life.interest(at(1), event(), WINDOW, &mut moves);
-        assert_eq!(
-            (life.stage(), life.deadline()),
-            (Some(Stage::Purchase), Some(at(30)))
-        );
+        assert_eq!((life.stage(), life.deadline()), (Some(Stage::Purchase), Some(at(30))));
     }
 }

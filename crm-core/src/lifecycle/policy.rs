@@ -17,9 +17,6 @@ pub struct LifecyclePolicy {
 impl Default for LifecyclePolicy {
     /// Thirty days of intent, and half a year (182 days) until a customer is historical.
     fn default() -> Self {
-        LifecyclePolicy {
-            intent_fades_after: Span::days(30),
-            quiet_after: Span::days(182),
-        }
+        LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182) }
     }
 }

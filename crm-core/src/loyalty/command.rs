@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    LOYALTY_POINTS_MAX, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId,
-};
+use super::{LOYALTY_POINTS_MAX, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId};
 use crate::text::Remark;
 use crate::time::Timestamp;
 
@@ -34,10 +32,7 @@ fn check(points: i64) -> Result<(), LoyaltyError> {
     if (1..=LOYALTY_POINTS_MAX).contains(&points) {
         Ok(())
     } else {
-        Err(LoyaltyError::Amount {
-            points,
-            max: LOYALTY_POINTS_MAX,
-        })
+        Err(LoyaltyError::Amount { points, max: LOYALTY_POINTS_MAX })
     }
 }
 
@@ -50,19 +45,9 @@ impl RedeemPoints {
     pub fn decide(&self, book: &PointsBook) -> Result<Posting, LoyaltyError> {
         check(self.points)?;
         if book.balance() < i128::from(self.points) {
-            return Err(LoyaltyError::NotEnough {
-                asked: self.points,
-                available: book.balance(),
-            });
+            return Err(LoyaltyError::NotEnough { asked: self.points, available: book.balance() });
         }
-        Ok(book.take(
-            self.program.clone(),
-            PostingKind::Spent {
-                reason: self.reason.clone(),
-            },
-            self.points,
-            None,
-        ))
+        Ok(book.take(self.program.clone(), PostingKind::Spent { reason: self.reason.clone() }, self.points, None))
     }
 }
 
@@ -72,16 +57,9 @@ impl AwardPoints {
     /// # Errors
     ///
     /// `Amount`.
-    pub fn decide(
-        &self,
-        book: &PointsBook,
-        program: &Program,
-        now: Timestamp,
-    ) -> Result<Posting, LoyaltyError> {
+    pub fn decide(&self, book: &PointsBook, program: &Program, now: Timestamp) -> Result<Posting, LoyaltyError> {
         check(self.points)?;
-        let kind = PostingKind::Awarded {
-            reason: self.reason.clone(),
-        };
+        let kind = PostingKind::Awarded { reason: self.reason.clone() };
         Ok(book.give(self.program.clone(), kind, self.points, now, program))
     }
 }

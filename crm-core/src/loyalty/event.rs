@@ -100,21 +100,13 @@ impl Posting {
     /// How many points moved: positive when the customer gained.
     #[must_use]
     pub fn points(&self) -> i128 {
-        self.moves
-            .iter()
-            .map(|change| i128::from(change.points))
-            .sum::<i128>()
-            - i128::from(self.owed)
+        self.moves.iter().map(|change| i128::from(change.points)).sum::<i128>() - i128::from(self.owed)
     }
 
     /// The entries in the ledger; they sum to zero.
     #[must_use]
     pub fn entries(&self) -> [(Account, i128); 3] {
-        let lots = self
-            .moves
-            .iter()
-            .map(|change| i128::from(change.points))
-            .sum::<i128>();
+        let lots = self.moves.iter().map(|change| i128::from(change.points)).sum::<i128>();
         let programme = match self.kind {
             PostingKind::Earned { .. } | PostingKind::Awarded { .. } => Account::Issued,
             PostingKind::Reversed { .. } => Account::Reversed,
@@ -122,10 +114,6 @@ impl Posting {
             PostingKind::Expired => Account::Expired,
         };
         let debt = -i128::from(self.owed);
-        [
-            (Account::CustomerLots, lots),
-            (Account::CustomerDebt, debt),
-            (programme, -(lots + debt)),
-        ]
+        [(Account::CustomerLots, lots), (Account::CustomerDebt, debt), (programme, -(lots + debt))]
     }
 }

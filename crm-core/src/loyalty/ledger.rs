@@ -25,12 +25,7 @@ pub struct Lot {
 impl Lot {
     /// The order in which lots are spent: soonest expiry first, then the oldest, never-expiring last.
     fn rank(&self) -> (bool, Option<Timestamp>, Timestamp, u32) {
-        (
-            self.expires_at.is_none(),
-            self.expires_at,
-            self.earned_at,
-            self.lot,
-        )
+        (self.expires_at.is_none(), self.expires_at, self.earned_at, self.lot)
     }
 }
 
@@ -131,42 +126,16 @@ impl PointsBook {
     ) -> Posting {
         let pays = points.min(self.owed);
         let expires_at = program.expires_after.map(|span| earned_at.plus(span));
-        let lot = LotMove {
-            lot: self.next_lot,
-            points: points - pays,
-            earned_at: Some(earned_at),
-            expires_at,
-        };
-        let moves = if lot.points > 0 {
-            vec![lot]
-        } else {
-            Vec::new()
-        };
-        Posting {
-            program: id,
-            kind,
-            moves,
-            owed: -pays,
-        }
+        let lot = LotMove { lot: self.next_lot, points: points - pays, earned_at: Some(earned_at), expires_at };
+        let moves = if lot.points > 0 { vec![lot] } else { Vec::new() };
+        Posting { program: id, kind, moves, owed: -pays }
     }
 
     /// A posting that takes points, from the lots of one order first where it is named; what is not
     /// there becomes debt.
-    pub(super) fn take(
-        &self,
-        id: ProgramId,
-        kind: PostingKind,
-        points: i64,
-        first: Option<EventId>,
-    ) -> Posting {
-        let own = self
-            .lots
-            .iter()
-            .filter(|lot| first.is_some() && lot.order == first);
-        let others = self
-            .lots
-            .iter()
-            .filter(|lot| first.is_none() || lot.order != first);
+    pub(super) fn take(&self, id: ProgramId, kind: PostingKind, points: i64, first: Option<EventId>) -> Posting {
+        let own = self.lots.iter().filter(|lot| first.is_some() && lot.order == first);
+        let others = self.lots.iter().filter(|lot| first.is_none() || lot.order != first);
         let mut left = points;
         let mut moves = Vec::new();
         for lot in own.chain(others) {
@@ -175,19 +144,9 @@ impl PointsBook {
             }
             let part = left.min(lot.left);
             left -= part;
-            moves.push(LotMove {
-                lot: lot.lot,
-                points: -part,
-                earned_at: None,
-                expires_at: None,
-            });
+            moves.push(LotMove { lot: lot.lot, points: -part, earned_at: None, expires_at: None });
         }
-        Posting {
-            program: id,
-            kind,
-            moves,
-            owed: left,
-        }
+        Posting { program: id, kind, moves, owed: left }
     }
 
     /// The posting that expires what is due at or before an instant, if anything is.
@@ -198,19 +157,9 @@ impl PointsBook {
             .lots
             .iter()
             .take_while(due)
-            .map(|lot| LotMove {
-                lot: lot.lot,
-                points: -lot.left,
-                earned_at: None,
-                expires_at: None,
-            })
+            .map(|lot| LotMove { lot: lot.lot, points: -lot.left, earned_at: None, expires_at: None })
             .collect();
-        let posting = Posting {
-            program: id.clone(),
-            kind: PostingKind::Expired,
-            moves,
-            owed: 0,
-        };
+        let posting = Posting { program: id.clone(), kind: PostingKind::Expired, moves, owed: 0 };
         (!posting.moves.is_empty()).then_some(posting)
     }
 
@@ -223,13 +172,7 @@ impl PointsBook {
         };
         for change in &posting.moves {
             if let Some(earned_at) = change.earned_at {
-                let lot = Lot {
-                    lot: change.lot,
-                    left: change.points,
-                    earned_at,
-                    expires_at: change.expires_at,
-                    order,
-                };
+                let lot = Lot { lot: change.lot, left: change.points, earned_at, expires_at: change.expires_at, order };
                 let place = self.lots.partition_point(|other| other.rank() < lot.rank());
                 self.lots.insert(place, lot);
                 self.next_lot = self.next_lot.max(change.lot.saturating_add(1));
@@ -243,21 +186,14 @@ impl PointsBook {
         self.owed = self.owed.saturating_add(posting.owed);
         let points = posting.points();
         match posting.kind {
-            PostingKind::Earned { .. } | PostingKind::Awarded { .. } => {
-                self.totals.earned += points
-            }
+            PostingKind::Earned { .. } | PostingKind::Awarded { .. } => self.totals.earned += points,
             PostingKind::Reversed { .. } => self.totals.reversed -= points,
             PostingKind::Spent { .. } => self.totals.spent -= points,
             PostingKind::Expired => self.totals.expired -= points,
         }
         if let Some(order) = order {
             let points = i64::try_from(points).unwrap_or(0);
-            match self
-                .by_order
-                .iter_mut()
-                .rev()
-                .find(|posted| posted.order == order)
-            {
+            match self.by_order.iter_mut().rev().find(|posted| posted.order == order) {
                 Some(posted) => posted.points = posted.points.saturating_add(points),
                 None => self.by_order.push(PostedForOrder { order, points }),
             }
@@ -265,20 +201,14 @@ impl PointsBook {
     }
 
     fn posted_for(&self, order: EventId) -> i64 {
-        self.by_order
-            .iter()
-            .rev()
-            .find(|posted| posted.order == order)
-            .map_or(0, |posted| posted.points)
+        self.by_order.iter().rev().find(|posted| posted.order == order).map_or(0, |posted| posted.points)
     }
 
     /// Orders for which something was posted and that are no longer there.
     fn orphans<'a>(&'a self, orders: &'a [Order]) -> impl Iterator<Item = (EventId, i64)> + 'a {
         self.by_order
             .iter()
-            .filter(|posted| {
-                posted.points > 0 && !orders.iter().any(|order| order.event == posted.order)
-            })
+            .filter(|posted| posted.points > 0 && !orders.iter().any(|order| order.event == posted.order))
             .map(|posted| (posted.order, posted.points))
     }
 }
@@ -301,19 +231,10 @@ pub(crate) fn reconcile<'p>(
     let mut post = |order: EventId, difference: i64, terms: Option<(Timestamp, &Program)>| {
         let current = changed.get_or_insert_with(|| book.clone());
         let posting = match terms {
-            Some((at, program)) if difference > 0 => current.give(
-                id.clone(),
-                PostingKind::Earned { order },
-                difference,
-                at,
-                program,
-            ),
-            _ => current.take(
-                id.clone(),
-                PostingKind::Reversed { order },
-                -difference,
-                Some(order),
-            ),
+            Some((at, program)) if difference > 0 => {
+                current.give(id.clone(), PostingKind::Earned { order }, difference, at, program)
+            }
+            _ => current.take(id.clone(), PostingKind::Reversed { order }, -difference, Some(order)),
         };
         current.apply(&posting);
         postings.push(posting);
@@ -325,16 +246,10 @@ pub(crate) fn reconcile<'p>(
     }
     for order in orders {
         let program = program_at(order.placed_at);
-        let entitled = program.map_or(0, |program| {
-            program.entitlement(order.net_minor(), order.total.currency())
-        });
+        let entitled = program.map_or(0, |program| program.entitlement(order.net_minor(), order.total.currency()));
         let difference = entitled - book.posted_for(order.event);
         if difference != 0 {
-            post(
-                order.event,
-                difference,
-                program.map(|program| (order.placed_at, program)),
-            );
+            post(order.event, difference, program.map(|program| (order.placed_at, program)));
         }
     }
     postings

@@ -50,13 +50,7 @@ impl Program {
     #[must_use]
     pub fn point_per_unit(currency: Currency) -> Self {
         let per_minor = 10_u32.saturating_pow(currency.exponent());
-        Program {
-            currency,
-            points: 1,
-            per_minor,
-            expires_after: None,
-            tiers: Vec::new(),
-        }
+        Program { currency, points: 1, per_minor, expires_after: None, tiers: Vec::new() }
     }
 
     /// With points that expire so long after the order that earned them.
@@ -102,34 +96,19 @@ mod tests {
     #[test]
     fn an_order_earns_whole_points_for_full_steps() {
         let program = Program::point_per_unit(Currency::EUR);
-        let cases = [
-            (0, 0),
-            (99, 0),
-            (100, 1),
-            (1099, 10),
-            (-500, 0),
-            (i64::MAX, LOYALTY_POINTS_MAX),
-        ];
+        let cases = [(0, 0), (99, 0), (100, 1), (1099, 10), (-500, 0), (i64::MAX, LOYALTY_POINTS_MAX)];
         for (minor, points) in cases {
             assert_eq!(program.entitlement(minor, Currency::EUR), points, "{minor}");
         }
         assert_eq!(program.entitlement(1000, Currency::USD), 0);
-        assert_eq!(
-            Program {
-                per_minor: 0,
-                ..program
-            }
-            .entitlement(1000, Currency::EUR),
-            0
-        );
+        assert_eq!(Program { per_minor: 0, ..program }.entitlement(1000, Currency::EUR), 0);
     }
 
     #[test]
     fn the_highest_tier_that_is_reached_counts() {
         let tier = |name: &str| TierName::new(name).unwrap();
-        let program = Program::point_per_unit(Currency::EUR)
-            .with_tier(tier("gold"), 500)
-            .with_tier(tier("silver"), 100);
+        let program =
+            Program::point_per_unit(Currency::EUR).with_tier(tier("gold"), 500).with_tier(tier("silver"), 100);
         assert_eq!(program.tier(99), None);
         assert_eq!(program.tier(100), Some(&tier("silver")));
         assert_eq!(program.tier(5000), Some(&tier("gold")));

@@ -11,8 +11,9 @@ pub struct Line {
     /// What was bought; absent where the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<ProductRef>,
-    /// How many.
-    pub quantity: i64,
+    /// How many; absent where the source does not say or counts in fractions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<i64>,
     /// The line's total in minor units of the order's currency.
     pub minor: i64,
 }
@@ -44,11 +45,7 @@ impl OrderPlaced {
     /// An order of a total, without number and lines.
     #[must_use]
     pub const fn new(total: Money) -> Self {
-        OrderPlaced {
-            order: None,
-            total,
-            lines: Vec::new(),
-        }
+        OrderPlaced { order: None, total, lines: Vec::new() }
     }
 
     /// With the shop's order number.
@@ -95,11 +92,7 @@ pub(super) fn check_amount(what: &'static str, money: &Money) -> Result<(), Orde
     if (0..=AMOUNT_MAX_MINOR).contains(&money.minor()) {
         Ok(())
     } else {
-        Err(OrderError::Amount {
-            what,
-            minor: money.minor(),
-            max: AMOUNT_MAX_MINOR,
-        })
+        Err(OrderError::Amount { what, minor: money.minor(), max: AMOUNT_MAX_MINOR })
     }
 }
 
@@ -112,21 +105,10 @@ impl OrderPlaced {
     pub fn check(&self) -> Result<(), OrderError> {
         check_amount("order total", &self.total)?;
         if self.lines.len() > LINES_MAX {
-            return Err(OrderError::Lines {
-                count: self.lines.len(),
-                max: LINES_MAX,
-            });
+            return Err(OrderError::Lines { count: self.lines.len(), max: LINES_MAX });
         }
-        match self.lines.iter().find(|line| {
-            line.minor
-                .checked_abs()
-                .is_none_or(|minor| minor > AMOUNT_MAX_MINOR)
-        }) {
-            Some(line) => Err(OrderError::Amount {
-                what: "order line",
-                minor: line.minor,
-                max: AMOUNT_MAX_MINOR,
-            }),
+        match self.lines.iter().find(|line| line.minor.checked_abs().is_none_or(|minor| minor > AMOUNT_MAX_MINOR)) {
+            Some(line) => Err(OrderError::Amount { what: "order line", minor: line.minor, max: AMOUNT_MAX_MINOR }),
             None => Ok(()),
         }
     }
@@ -139,9 +121,7 @@ impl CartUpdated {
     ///
     /// `OrderError` for a negative or too large value.
     pub fn check(&self) -> Result<(), OrderError> {
-        self.value
-            .as_ref()
-            .map_or(Ok(()), |value| check_amount("cart value", value))
+        self.value.as_ref().map_or(Ok(()), |value| check_amount("cart value", value))
     }
 }
 

@@ -21,9 +21,7 @@ mod event;
 use serde::{Deserialize, Serialize};
 
 pub use error::OrderError;
-pub use event::{
-    AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, OrderPlaced, PaymentReceived, Refunded,
-};
+pub use event::{AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, OrderPlaced, PaymentReceived, Refunded};
 
 use crate::id::EventId;
 use crate::money::{Currency, Money};
@@ -32,7 +30,7 @@ use crate::time::Timestamp;
 
 text_type!(
     /// The shop's own number of an order.
-    OrderRef, "order number", 128
+    OrderRef, "order number", 256
 );
 text_type!(
     /// The shop's own key of a product.
@@ -131,17 +129,8 @@ impl Orders {
     /// Turnover in one currency; all zero where there was none.
     #[must_use]
     pub fn turnover_in(&self, currency: Currency) -> Turnover {
-        let none = Turnover {
-            currency,
-            gross: 0,
-            refunds: 0,
-            payments: 0,
-        };
-        self.turnover
-            .iter()
-            .find(|turnover| turnover.currency == currency)
-            .copied()
-            .unwrap_or(none)
+        let none = Turnover { currency, gross: 0, refunds: 0, payments: 0 };
+        self.turnover.iter().find(|turnover| turnover.currency == currency).copied().unwrap_or(none)
     }
 
     /// How many orders stand.
@@ -169,18 +158,11 @@ impl Orders {
 
     pub(crate) fn place(&mut self, event: EventId, at: Timestamp, placed: &OrderPlaced) -> Effect {
         let stood = self.standing > 0;
-        let mut order = Order {
-            event,
-            order: placed.order.clone(),
-            placed_at: at,
-            total: placed.total,
-            refunded: 0,
-        };
+        let mut order = Order { event, order: placed.order.clone(), placed_at: at, total: placed.total, refunded: 0 };
         self.turnover_mut(placed.total.currency()).gross += i128::from(placed.total.minor());
         if let Some(name) = &placed.order {
             self.waiting.retain(|refund| {
-                let mine =
-                    refund.order == *name && refund.amount.currency() == order.total.currency();
+                let mine = refund.order == *name && refund.amount.currency() == order.total.currency();
                 if mine {
                     order.refunded += refund.amount.minor().min(order.net_minor());
                 }
@@ -189,11 +171,7 @@ impl Orders {
         }
         self.standing += u32::from(order.stands());
         self.list.push(order);
-        if stood || self.standing > 0 {
-            Effect::None
-        } else {
-            Effect::NoneStandsAnyMore
-        }
+        if stood || self.standing > 0 { Effect::None } else { Effect::NoneStandsAnyMore }
     }
 
     pub(crate) fn pay(&mut self, payment: &PaymentReceived) {
@@ -206,22 +184,12 @@ impl Orders {
         self.refunds = self.refunds.saturating_add(1);
         self.turnover_mut(amount.currency()).refunds += i128::from(amount.minor());
         match &refund.order {
-            Some(name) => {
-                match self
-                    .list
-                    .iter_mut()
-                    .rev()
-                    .find(|order| order.order.as_ref() == Some(name))
-                {
-                    Some(order) => {
-                        settle(order, amount, amount.minor(), &mut self.standing);
-                    }
-                    None => self.waiting.push(Waiting {
-                        order: name.clone(),
-                        amount,
-                    }),
+            Some(name) => match self.list.iter_mut().rev().find(|order| order.order.as_ref() == Some(name)) {
+                Some(order) => {
+                    settle(order, amount, amount.minor(), &mut self.standing);
                 }
-            }
+                None => self.waiting.push(Waiting { order: name.clone(), amount }),
+            },
             None => {
                 let mut left = amount.minor();
                 for order in self.list.iter_mut().rev() {
@@ -232,29 +200,14 @@ impl Orders {
                 }
             }
         }
-        if stood > 0 && self.standing == 0 {
-            Effect::NoneStandsAnyMore
-        } else {
-            Effect::None
-        }
+        if stood > 0 && self.standing == 0 { Effect::NoneStandsAnyMore } else { Effect::None }
     }
 
     fn turnover_mut(&mut self, currency: Currency) -> &mut Turnover {
-        let place = match self
-            .turnover
-            .binary_search_by_key(&currency, |turnover| turnover.currency)
-        {
+        let place = match self.turnover.binary_search_by_key(&currency, |turnover| turnover.currency) {
             Ok(place) => place,
             Err(place) => {
-                self.turnover.insert(
-                    place,
-                    Turnover {
-                        currency,
-                        gross: 0,
-                        refunds: 0,
-                        payments: 0,
-                    },
-                );
+                self.turnover.insert(place, Turnover { currency, gross: 0, refunds: 0, payments: 0 });
                 place
             }
         };
@@ -296,11 +249,7 @@ mod tests {
         let mut orders = Orders::default();
         for (n, (order, total)) in totals.iter().enumerate() {
             let at = Timestamp::from_millis(n as i64).unwrap();
-            let placed = OrderPlaced {
-                order: name(order),
-                total: eur(*total),
-                lines: Vec::new(),
-            };
+            let placed = OrderPlaced { order: name(order), total: eur(*total), lines: Vec::new() };
             orders.place(event(n as u128), at, &placed);
         }
         orders
@@ -313,14 +262,8 @@ mod tests {
     #[test]
     fn a_refund_that_names_its_order_never_takes_more_than_the_order_had() {
         let mut orders = orders(&[("a", 100), ("b", 100)]);
-        orders.refund(&Refunded {
-            order: name("a"),
-            amount: eur(70),
-        });
-        orders.refund(&Refunded {
-            order: name("a"),
-            amount: eur(70),
-        });
+        orders.refund(&Refunded { order: name("a"), amount: eur(70) });
+        orders.refund(&Refunded { order: name("a"), amount: eur(70) });
         assert_eq!(left(&orders), [0, 100]);
         assert_eq!(orders.turnover_in(Currency::EUR).net(), 60);
     }
@@ -328,21 +271,9 @@ mod tests {
     #[test]
     fn a_refund_that_names_none_goes_from_the_newest_order_back() {
         let mut orders = orders(&[("a", 100), ("b", 50)]);
-        assert_eq!(
-            orders.refund(&Refunded {
-                order: None,
-                amount: eur(80)
-            }),
-            Effect::None
-        );
+        assert_eq!(orders.refund(&Refunded { order: None, amount: eur(80) }), Effect::None);
         assert_eq!(left(&orders), [70, 0]);
-        assert_eq!(
-            orders.refund(&Refunded {
-                order: None,
-                amount: eur(80)
-            }),
-            Effect::NoneStandsAnyMore
-        );
+        assert_eq!(orders.refund(&Refunded { order: None, amount: eur(80) }), Effect::NoneStandsAnyMore);
         assert_eq!(left(&orders), [0, 0]);
         assert_eq!(orders.turnover_in(Currency::EUR).net(), -10);
     }
@@ -350,25 +281,15 @@ mod tests {
     #[test]
     fn a_refund_waits_for_an_order_it_names() {
         let mut orders = Orders::default();
-        orders.refund(&Refunded {
-            order: name("a"),
-            amount: eur(30),
-        });
-        orders.place(
-            event(1),
-            Timestamp::MIN,
-            &OrderPlaced::new(eur(100)).with_order(OrderRef::new("a").unwrap()),
-        );
+        orders.refund(&Refunded { order: name("a"), amount: eur(30) });
+        orders.place(event(1), Timestamp::MIN, &OrderPlaced::new(eur(100)).with_order(OrderRef::new("a").unwrap()));
         assert_eq!(left(&orders), [70]);
     }
 
     #[test]
     fn other_currencies_are_left_alone() {
         let mut orders = orders(&[("a", 100)]);
-        orders.refund(&Refunded {
-            order: None,
-            amount: Money::new(50, Currency::USD),
-        });
+        orders.refund(&Refunded { order: None, amount: Money::new(50, Currency::USD) });
         assert_eq!(left(&orders), [100]);
         assert_eq!(orders.turnover_in(Currency::USD).net(), -50);
     }
@@ -377,13 +298,7 @@ mod tests {
     fn an_order_of_zero_stands() {
         let mut orders = orders(&[("a", 0)]);
         assert_eq!(orders.standing(), 1);
-        assert_eq!(
-            orders.refund(&Refunded {
-                order: name("a"),
-                amount: eur(1)
-            }),
-            Effect::None
-        );
+        assert_eq!(orders.refund(&Refunded { order: name("a"), amount: eur(1) }), Effect::None);
         assert_eq!(orders.standing(), 1);
     }
 }

@@ -14,20 +14,15 @@ impl Predicate {
             Predicate::All(parts) => parts.iter().all(|part| part.holds(customer, at, currency)),
             Predicate::Any(parts) => parts.iter().any(|part| part.holds(customer, at, currency)),
             Predicate::Not(part) => !part.holds(customer, at, currency),
-            Predicate::StageIn(stages) => customer
-                .facts()
-                .lifecycle()
-                .stage()
-                .is_some_and(|s| stages.contains(&s)),
+            Predicate::StageIn(stages) => customer.facts().lifecycle().stage().is_some_and(|s| stages.contains(&s)),
             Predicate::HasTag(tag) => customer.has_tag(tag),
-            Predicate::Compare(attribute, is, number) => attribute
-                .of(customer, at, currency)
-                .is_some_and(|value| is.holds(value, *number)),
+            Predicate::Compare(attribute, is, number) => {
+                attribute.of(customer, at, currency).is_some_and(|value| is.holds(value, *number))
+            }
             Predicate::Missing(attribute) => attribute.of(customer, at, currency).is_none(),
-            Predicate::OrdersInLast { days, is, count } => is.holds(
-                leaving(customer, at, Span::days(*days)).count() as i64,
-                *count,
-            ),
+            Predicate::OrdersInLast { days, is, count } => {
+                is.holds(leaving(customer, at, Span::days(*days)).count() as i64, *count)
+            }
         }
     }
 
@@ -37,17 +32,13 @@ impl Predicate {
     #[must_use]
     pub fn next_change(&self, customer: &Customer, at: Timestamp) -> Option<Timestamp> {
         match self {
-            Predicate::All(parts) | Predicate::Any(parts) => parts
-                .iter()
-                .filter_map(|part| part.next_change(customer, at))
-                .min(),
-            Predicate::Not(part) => part.next_change(customer, at),
-            Predicate::Compare(attribute, is, number) => {
-                day_change(*attribute, *is, *number, customer, at)
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().filter_map(|part| part.next_change(customer, at)).min()
             }
+            Predicate::Not(part) => part.next_change(customer, at),
+            Predicate::Compare(attribute, is, number) => day_change(*attribute, *is, *number, customer, at),
             Predicate::OrdersInLast { days, is, count } => {
-                let mut leaving: Vec<Timestamp> =
-                    leaving(customer, at, Span::days(*days)).collect();
+                let mut leaving: Vec<Timestamp> = leaving(customer, at, Span::days(*days)).collect();
                 leaving.sort_unstable();
                 let within = leaving.len() as i64;
                 let holds_now = is.holds(within, *count);
@@ -87,11 +78,7 @@ fn day_change(
         return None;
     }
     let since = attribute.since(customer)?;
-    let reached = |days: i64| {
-        u32::try_from(days)
-            .ok()
-            .map(|days| since.plus(Span::days(days)))
-    };
+    let reached = |days: i64| u32::try_from(days).ok().map(|days| since.plus(Span::days(days)));
     let now = at.days_since(since);
     [number, number.checked_add(1)?]
         .into_iter()

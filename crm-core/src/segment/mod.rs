@@ -123,14 +123,10 @@ impl Predicate {
         while let Some((predicate, depth)) = open.pop() {
             clauses += 1;
             if depth > Self::DEPTH_MAX {
-                return Err(PredicateError::TooDeep {
-                    max: Self::DEPTH_MAX,
-                });
+                return Err(PredicateError::TooDeep { max: Self::DEPTH_MAX });
             }
             if clauses > Self::CLAUSES_MAX {
-                return Err(PredicateError::TooLarge {
-                    max: Self::CLAUSES_MAX,
-                });
+                return Err(PredicateError::TooLarge { max: Self::CLAUSES_MAX });
             }
             match predicate {
                 Predicate::All(parts) | Predicate::Any(parts) => {

@@ -61,18 +61,9 @@ mod tests {
     use super::*;
 
     fn monetary(values: &[i64]) -> Vec<u8> {
-        let population: Vec<Rfm> = values
-            .iter()
-            .map(|v| Rfm {
-                recency_days: 0,
-                frequency: 0,
-                monetary_minor: *v,
-            })
-            .collect();
-        rfm_scores(&population)
-            .iter()
-            .map(|score| score.monetary)
-            .collect()
+        let population: Vec<Rfm> =
+            values.iter().map(|v| Rfm { recency_days: 0, frequency: 0, monetary_minor: *v }).collect();
+        rfm_scores(&population).iter().map(|score| score.monetary).collect()
     }
 
     #[test]

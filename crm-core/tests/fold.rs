@@ -1,0 +1,258 @@
+//! Laws of the fold: the same facts and decisions give the same customer, however they arrived.
+
+use crm_core::attribute::Attribute;
+use crm_core::customer::Customer;
+use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
+use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
+use crm_core::interaction::{Channel, Enquired, Visited};
+use crm_core::lifecycle::LifecyclePolicy;
+use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
+use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
+use crm_core::profile::{Tagged, Untagged};
+use crm_core::segment::{Comparison, Predicate, SegmentName};
+use crm_core::{
+    Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
+    Timestamp,
+};
+use proptest::prelude::*;
+
+fn hour(hour: i64) -> Timestamp {
+    Timestamp::from_millis(hour * 3_600_000).unwrap()
+}
+
+fn program() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn definitions() -> Definitions {
+    let mut definitions = Definitions::default();
+    let mut add = |from, definition| definitions.add(DefinitionVersion { from, definition }).unwrap();
+    let windows = |intent, quiet| {
+        Definition::Lifecycle(LifecyclePolicy {
+            intent_fades_after: Span::days(intent),
+            quiet_after: Span::days(quiet),
+        })
+    };
+    add(hour(0), windows(3, 10));
+    add(hour(500), windows(1, 5));
+    let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
+    add(hour(0), Definition::Program(program(), Some(scheme.with_tier(TierName::new("gold").unwrap(), 40))));
+    let segment = |name: &str, predicate| Definition::Segment(SegmentName::new(name).unwrap(), Some(predicate));
+    add(hour(0), segment("busy", Predicate::OrdersInLast { days: 4, is: Comparison::Ge, count: 2 }));
+    add(hour(0), segment("away", Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 3)));
+    add(
+        hour(0),
+        segment(
+            "mixed",
+            Predicate::Any(vec![
+                Predicate::Not(Box::new(Predicate::Missing(Attribute::RecencyDays))),
+                Predicate::Compare(Attribute::AgeDays, Comparison::Eq, 2),
+                Predicate::HasTag(Tag::new("t0").unwrap()),
+            ]),
+        ),
+    );
+    definitions
+}
+
+/// Facts by number, with times close together and ids out of order.
+fn fact() -> impl Strategy<Value = (i64, Fact)> {
+    let eur = |minor: i64| Money::new(minor, Currency::EUR);
+    let reference = |n: u8| OrderRef::new(format!("o{n}")).unwrap();
+    let kind = prop_oneof![
+        2 => Just(Fact::from(Visited { channel: Channel::Web, place: None })),
+        1 => Just(Fact::from(Enquired { channel: Channel::Phone, subject: None })),
+        1 => (0..3_u32).prop_map(|items| Fact::from(CartUpdated { items, value: None })),
+        4 => (proptest::option::of(0..6_u8), 0..5_000_i64)
+            .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), total: eur(minor), lines: vec![] })),
+        3 => (proptest::option::of(0..6_u8), 0..6_000_i64)
+            .prop_map(move |(n, minor)| Fact::from(Refunded { order: n.map(reference), amount: eur(minor) })),
+        1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
+        1 => (0..2_u8).prop_map(|n| Fact::from(Tagged { tag: Tag::new(format!("t{n}")).unwrap() })),
+        1 => (0..2_u8).prop_map(|n| Fact::from(Untagged { tag: Tag::new(format!("t{n}")).unwrap() })),
+        1 => (0..3_u8).prop_map(|n| {
+            let erp = ExternalSystem::new("erp").unwrap();
+            let identifier = Identifier::external(&erp, &n.to_string()).unwrap();
+            Fact::from(Identified { identifier: LookupKey::public().hash(&TenantId::default(), &identifier) })
+        }),
+        2 => (0..40_usize).prop_map(|n| Fact::from(Voided { event: id(n), reason: None })),
+    ];
+    (0..900_i64, kind)
+}
+
+/// The id of the n-th fact of a case.
+fn id(n: usize) -> EventId {
+    EventId::of_fact(&TenantId::default(), &Source::new("test").unwrap(), &n.to_string())
+}
+
+fn customer_id() -> CustomerId {
+    CustomerId::new(hour(0), [7; 10])
+}
+
+type Stored = (EventId, Timestamp, EventBody);
+
+fn stored(facts: &[(i64, Fact)]) -> Vec<Stored> {
+    facts.iter().enumerate().map(|(n, (at, fact))| (id(n), hour(*at), EventBody::Fact(fact.clone()))).collect()
+}
+
+fn replayed(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Customer {
+    Customer::replay(customer_id(), events.iter().map(|(id, at, body)| (*id, *at, body)), until, definitions)
+}
+
+/// Takes facts in one by one as they come, folding anew only where that is called for.
+fn arrived(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Customer {
+    let mut customer = Customer::new(customer_id());
+    let mut moves = Vec::new();
+    for (n, (id, at, body)) in events.iter().enumerate() {
+        let EventBody::Fact(fact) = body else { continue };
+        if customer.facts().takes(*id, *at, fact) {
+            customer.fold_fact(*id, *at, fact, definitions, &mut moves);
+        } else {
+            let known = events[..=n].iter().filter_map(|(id, at, body)| match body {
+                EventBody::Fact(fact) => Some((*id, *at, fact)),
+                _ => None,
+            });
+            customer.refold(known, *at, definitions);
+        }
+    }
+    customer.elapse(until, &mut moves);
+    customer
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Any order of arrival gives the same customer, and so does folding anew.
+    #[test]
+    fn the_order_of_arrival_does_not_matter(facts in proptest::collection::vec(fact(), 0..40), order in any::<u64>()) {
+        let definitions = definitions();
+        let until = hour(1_000);
+        let events = stored(&facts);
+        let mut shuffled = events.clone();
+        let mut state = order;
+        for n in (1..shuffled.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            shuffled.swap(n, (state >> 33) as usize % (n + 1));
+        }
+        let expected = replayed(&events, until, &definitions);
+        prop_assert_eq!(&replayed(&shuffled, until, &definitions), &expected);
+        prop_assert_eq!(replayed(&shuffled, until, &definitions).digest(), expected.digest());
+        let one_by_one = arrived(&shuffled, until, &definitions);
+        prop_assert_eq!(one_by_one.facts(), expected.facts());
+        let in_order_sent = arrived(&events, until, &definitions);
+        prop_assert_eq!(in_order_sent.facts(), expected.facts());
+    }
+
+    /// A state that was written and read is the same state.
+    #[test]
+    fn a_state_survives_being_stored(facts in proptest::collection::vec(fact(), 0..40)) {
+        let customer = replayed(&stored(&facts), hour(1_000), &definitions());
+        let read = Customer::decode(crm_core::customer::STATE_SHAPE, &customer.encode()).unwrap();
+        prop_assert_eq!(read, customer);
+    }
+
+    /// An event that was written and read is the same event.
+    #[test]
+    fn an_event_survives_being_stored(facts in proptest::collection::vec(fact(), 0..20)) {
+        for (_, _, body) in stored(&facts) {
+            prop_assert_eq!(EventBody::decode(&body.kind(), body.shape(), &body.encode()).unwrap(), body);
+        }
+    }
+
+    /// No segment changes its mind between now and the instant that it named, and some do then.
+    #[test]
+    fn a_segment_knows_when_it_will_change_its_mind(facts in proptest::collection::vec(fact(), 1..30), now in 900..1_100_i64) {
+        let definitions = definitions();
+        let customer = replayed(&stored(&facts), hour(now), &definitions);
+        for (name, predicate) in definitions.segments(hour(now)) {
+            let holds = |at| predicate.holds(&customer, at, Currency::EUR);
+            let next = predicate.next_change(&customer, hour(now));
+            prop_assert!(next.is_none_or(|next| next > hour(now)));
+            for later in now..now + 24 * 20 {
+                if next.is_some_and(|next| hour(later) >= next) {
+                    break;
+                }
+                prop_assert_eq!(holds(hour(later)), holds(hour(now)), "{} at {} of {:?}", name, later - now, next);
+            }
+        }
+    }
+
+    /// Whatever happens to points, the books balance and no lot goes below nothing.
+    #[test]
+    fn the_books_balance(steps in proptest::collection::vec((0..4_u8, 1..200_i64, 0..600_i64), 0..60)) {
+        let definitions = definitions();
+        let mut customer = Customer::new(customer_id());
+        let mut moves = Vec::new();
+        let mut ledger = std::collections::BTreeMap::<Account, i128>::new();
+        let mut at = hour(0);
+        for (n, (what, amount, wait)) in steps.into_iter().enumerate() {
+            at = at.plus(Span::millis(wait as u64 * 3_600_000));
+            let mut deeds = Vec::new();
+            for posting in customer.expire_points(at) {
+                deeds.push(Deed::PointsPosted(posting));
+            }
+            for deed in deeds.drain(..) {
+                post(&mut customer, &mut ledger, deed);
+            }
+            let euros = Money::new(amount * 100, Currency::EUR);
+            let fact = match what {
+                0 => Some(Fact::from(OrderPlaced::new(euros))),
+                1 => Some(Fact::from(Refunded { order: None, amount: euros })),
+                _ => None,
+            };
+            if let Some(fact) = fact {
+                let touched = customer.fold_fact(id(n), at, &fact, &definitions, &mut moves);
+                for posting in customer.reconcile_points(touched, &definitions) {
+                    post(&mut customer, &mut ledger, Deed::PointsPosted(posting));
+                }
+            } else {
+                let reason = "test".parse().unwrap();
+                let command = if what == 2 {
+                    crm_core::customer::Command::RedeemPoints(RedeemPoints { program: program(), points: amount, reason })
+                } else {
+                    crm_core::customer::Command::AwardPoints(AwardPoints { program: program(), points: amount, reason })
+                };
+                for deed in command.decide(&customer, at, &definitions).unwrap_or_default() {
+                    post(&mut customer, &mut ledger, deed);
+                }
+            }
+            check(&customer, &ledger, at)?;
+        }
+    }
+}
+
+fn post(customer: &mut Customer, ledger: &mut std::collections::BTreeMap<Account, i128>, deed: Deed) {
+    if let Deed::PointsPosted(posting) = &deed {
+        let entries = posting.entries();
+        assert_eq!(entries.iter().map(|(_, points)| points).sum::<i128>(), 0);
+        for (account, points) in entries {
+            *ledger.entry(account).or_default() += points;
+        }
+    }
+    customer.apply_decision(&Decision { by: crm_core::workflow::Actor::Rule, deed });
+}
+
+fn check(
+    customer: &Customer,
+    ledger: &std::collections::BTreeMap<Account, i128>,
+    at: Timestamp,
+) -> Result<(), TestCaseError> {
+    let empty = PointsBook::default();
+    let book = customer.book(&program()).unwrap_or(&empty);
+    let account = |account| ledger.get(&account).copied().unwrap_or(0);
+    let in_lots: i128 = book.lots().iter().map(|lot| i128::from(lot.left)).sum();
+    prop_assert_eq!(in_lots, account(Account::CustomerLots));
+    prop_assert_eq!(-i128::from(book.owed()), account(Account::CustomerDebt));
+    prop_assert_eq!(book.balance(), in_lots - i128::from(book.owed()));
+    prop_assert_eq!(book.totals().earned, -account(Account::Issued));
+    prop_assert_eq!(book.totals().spent, account(Account::Redeemed));
+    prop_assert_eq!(book.totals().reversed, account(Account::Reversed));
+    prop_assert_eq!(book.totals().expired, account(Account::Expired));
+    prop_assert!(book.lots().iter().all(|lot| lot.left > 0));
+    prop_assert!(book.owed() >= 0 && (book.owed() == 0 || book.lots().is_empty()));
+    // What orders are entitled to is what they were given and not taken back; awards come on top.
+    let scheme = Program::point_per_unit(Currency::EUR);
+    let entitled: i64 =
+        customer.facts().orders().list().iter().map(|order| scheme.entitlement(order.net_minor(), Currency::EUR)).sum();
+    prop_assert!(book.qualifying() >= i128::from(entitled), "at {}", at);
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! A look at a file before anything believes it: one pass over its structure, without compiling or
+//! running, that finds the manifest and the roles and refuses what would be dear to compile.
+
+use std::ops::Range;
+
+use wasmparser::{
+    ComponentExportSectionReader, ComponentImportSectionReader, Encoding, ExportSectionReader, FunctionBody,
+    ImportSectionReader, MemorySectionReader, Operator, Parser, Payload, TableSectionReader, Validator, WasmFeatures,
+};
+
+use crate::contract::{self, Roles};
+use crate::limits::Limits;
+use crate::load::LoadError;
+use crate::manifest::MANIFEST_SECTION;
+
+const PAGE_BYTES: u64 = 64 << 10;
+
+/// What a guest may be made of: what compilers emit today and gives the same result everywhere.
+/// Threads, 64-bit and several memories, tail calls, exceptions, garbage collection, relaxed SIMD
+/// and asynchronous calls are off.
+const FEATURES: WasmFeatures = WasmFeatures::FLOATS
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// What a file is, once it has passed.
+#[derive(Debug)]
+pub(crate) struct Inspection<'a> {
+    pub(crate) manifest: &'a [u8],
+    pub(crate) roles: Roles,
+    pub(crate) form: Form,
+}
+
+/// The two forms in which a plugin may come.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// A core module, with the places of the sections that say what it does; names, debugging
+    /// tables and other custom sections are not among them.
+    Module { sections: Vec<Range<usize>> },
+    /// A finished component.
+    Component,
+}
+
+/// Checks `bytes` against the limits and the contract.
+pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection<'a>, LoadError> {
+    check("bytes in the file", bytes.len(), limits.load.file_bytes)?;
+    let form = match Parser::new(0).parse_all(bytes).next() {
+        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => Form::Module { sections: Vec::new() },
+        Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => Form::Component,
+        Some(Ok(_)) | None => return Err(LoadError::NotWasm),
+        Some(Err(_)) => return Err(LoadError::NotWasm),
+    };
+    let mut pass = Pass { limits, form, roles: Roles::default(), manifest: None, counts: Counts::default() };
+    for payload in Parser::new(0).parse_all(bytes) {
+        pass.payload(payload?)?;
+    }
+    Validator::new_with_features(FEATURES).validate_all(bytes)?;
+    if !pass.roles.scorer && !pass.roles.workflow {
+        return Err(LoadError::NoRole);
+    }
+    let manifest = pass.manifest.ok_or(LoadError::NoManifest)?;
+    Ok(Inspection { manifest, roles: pass.roles, form: pass.form })
+}
+
+struct Pass<'a, 'l> {
+    limits: &'l Limits,
+    form: Form,
+    roles: Roles,
+    manifest: Option<&'a [u8]>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    /// How many modules and components enclose the current place.
+    depth: usize,
+    modules: usize,
+    functions: usize,
+    memory_pages: u64,
+    table_elements: u64,
+    /// Where the next section of the outermost module begins: after its eight-byte header.
+    section_start: usize,
+}
+
+impl<'a> Pass<'a, '_> {
+    fn payload(&mut self, payload: Payload<'a>) -> Result<(), LoadError> {
+        self.note_section(&payload);
+        let outermost = self.counts.depth == 1;
+        let load = &self.limits.load;
+        // Payloads that are not named here are bounded by the size of the file and checked by the
+        // validator.
+        if let Payload::Version { .. } = &payload {
+            self.counts.depth += 1;
+            self.counts.modules += 1;
+            check("modules", self.counts.modules, load.modules)?;
+        } else if let Payload::End(_) = &payload {
+            self.counts.depth = self.counts.depth.saturating_sub(1);
+        } else if let Payload::CustomSection(section) = &payload {
+            if section.name() == MANIFEST_SECTION {
+                check("bytes of manifest", section.data().len(), load.manifest_bytes)?;
+                if self.manifest.replace(section.data()).is_some() {
+                    return Err(LoadError::TwoManifests);
+                }
+            }
+        } else if let Payload::FunctionSection(section) = &payload {
+            self.counts.functions += section.count() as usize;
+            check("functions", self.counts.functions, load.functions)?;
+        } else if let Payload::CodeSectionEntry(body) = &payload {
+            self.check_body(body)?;
+        } else if let Payload::MemorySection(section) = payload {
+            self.add_memories(section)?;
+        } else if let Payload::TableSection(section) = payload {
+            self.add_tables(section)?;
+        } else if outermost {
+            self.check_border(payload)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the place of a section that a module cannot do without.
+    fn note_section(&mut self, payload: &Payload<'a>) {
+        if let Payload::Version { range, .. } = payload
+            && self.counts.depth == 0
+        {
+            self.counts.section_start = place(range.end);
+        }
+        let Form::Module { sections } = &mut self.form else {
+            return;
+        };
+        if let Some((_, range)) = payload.as_section() {
+            let section = self.counts.section_start..place(range.end);
+            self.counts.section_start = section.end;
+            if !matches!(payload, Payload::CustomSection(_)) {
+                sections.push(section);
+            }
+        }
+    }
+
+    /// Imports and exports of the outermost module or component: its border with the host.
+    fn check_border(&mut self, payload: Payload<'a>) -> Result<(), LoadError> {
+        if let Payload::ImportSection(section) = payload {
+            self.check_module_imports(section)
+        } else if let Payload::ComponentImportSection(section) = payload {
+            self.check_component_imports(section)
+        } else if let Payload::ExportSection(section) = payload {
+            self.note_module_exports(section)
+        } else if let Payload::ComponentExportSection(section) = payload {
+            self.note_component_exports(section)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_module_imports(&self, section: ImportSectionReader<'a>) -> Result<(), LoadError> {
+        for import in section.into_imports() {
+            let import = import?;
+            contract::check_import(import.module, Some(import.name))?;
+        }
+        Ok(())
+    }
+
+    fn check_component_imports(&self, section: ComponentImportSectionReader<'a>) -> Result<(), LoadError> {
+        section.into_iter().try_for_each(|import| contract::check_import(import?.name.name, None))
+    }
+
+    fn note_module_exports(&mut self, section: ExportSectionReader<'a>) -> Result<(), LoadError> {
+        for export in section {
+            // A module's export is named after interface and function: `crm:plugin/scorer@0.1.0#score`.
+            let name = export?.name;
+            let interface = name.split_once('#').map_or(name, |(interface, _)| interface);
+            contract::note_export(&mut self.roles, interface)?;
+        }
+        Ok(())
+    }
+
+    fn note_component_exports(&mut self, section: ComponentExportSectionReader<'a>) -> Result<(), LoadError> {
+        section.into_iter().try_for_each(|export| contract::note_export(&mut self.roles, export?.name.name))
+    }
+
+    fn add_memories(&mut self, section: MemorySectionReader<'a>) -> Result<(), LoadError> {
+        for memory in section {
+            self.counts.memory_pages = self.counts.memory_pages.saturating_add(memory?.initial);
+        }
+        let bytes = self.counts.memory_pages.saturating_mul(PAGE_BYTES);
+        check("bytes of declared memory", place(bytes), self.limits.memory_bytes)
+    }
+
+    fn add_tables(&mut self, section: TableSectionReader<'a>) -> Result<(), LoadError> {
+        for table in section {
+            self.counts.table_elements = self.counts.table_elements.saturating_add(table?.ty.initial);
+        }
+        let elements = place(self.counts.table_elements);
+        check("declared table elements", elements, self.limits.table_elements)
+    }
+
+    fn check_body(&self, body: &FunctionBody<'a>) -> Result<(), LoadError> {
+        let load = &self.limits.load;
+        check("bytes of one function", body.as_bytes().len(), load.function_bytes)?;
+        let mut locals = 0_u32;
+        for group in body.get_locals_reader()? {
+            locals = locals.saturating_add(group?.0);
+        }
+        check("locals of one function", locals as usize, load.locals as usize)?;
+
+        // For each enclosing block, whether it is a loop.
+        let mut blocks: Vec<bool> = Vec::new();
+        let mut loops = 0;
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let operator = operators.read()?;
+            let is_loop = matches!(operator, Operator::Loop { .. });
+            if is_loop || matches!(operator, Operator::Block { .. } | Operator::If { .. }) {
+                blocks.push(is_loop);
+                loops += usize::from(is_loop);
+                check("nested blocks", blocks.len(), load.nesting)?;
+                check("nested loops", loops, load.loop_nesting)?;
+            } else if matches!(operator, Operator::End) {
+                loops -= usize::from(blocks.pop().unwrap_or(false));
+            } else if let Operator::BrTable { targets } = operator {
+                check("branch targets", targets.len() as usize, load.branch_targets as usize)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check(what: &'static str, actual: usize, max: usize) -> Result<(), LoadError> {
+    if actual > max { Err(LoadError::TooLarge { what, actual, max }) } else { Ok(()) }
+}
+
+/// An offset or a size as an index; what does not fit is larger than any limit.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,165 @@
+//! One guest that runs, and the accounting around each of its calls.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
+use wasmtime::{Store, Trap};
+
+use crate::engine::{Compiled, HostInner};
+use crate::fault::{Fault, GuestText};
+use crate::manifest::is_name;
+use crate::sandbox::{Sandbox, Stop};
+use crate::ticker::Running;
+use crate::value::Entry;
+use crate::wire::{self, EntryIn, FailureOut};
+
+/// A guest with its memory. Whoever gets a fault from it drops it.
+pub(crate) struct Instance {
+    store: Store<Sandbox>,
+    /// `score` or `handle`.
+    call: Func,
+}
+
+/// A call that is being accounted for: from here on its time runs.
+pub(crate) struct Call<'a> {
+    host: &'a HostInner,
+    started: Instant,
+    _running: Running<'a>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn begin(host: &'a HostInner) -> Call<'a> {
+        Call { host, started: Instant::now(), _running: host.run() }
+    }
+
+    /// A fresh instance, configured.
+    pub(crate) fn instantiate(
+        &self,
+        plugin: &Arc<str>,
+        compiled: &Compiled,
+        params: &[Entry],
+    ) -> Result<Instance, Fault> {
+        let limits = self.host.limits();
+        let sandbox = Sandbox::new(Arc::clone(plugin), limits);
+        let mut store = Store::new(compiled.pre.engine(), sandbox);
+        store.limiter(|sandbox| sandbox);
+        store.set_hostcall_fuel(limits.output_bytes);
+        store.epoch_deadline_trap();
+        self.fill_up(&mut store);
+        if compiled.has_fuel {
+            store.set_fuel(limits.fuel).map_err(|_| broken("the engine has no fuel"))?;
+        }
+        let instance = compiled.pre.instantiate(&mut store);
+        let instance = instance.map_err(|error| self.explain(&store, &error))?;
+        let func = |store: &mut Store<Sandbox>, export| {
+            instance.get_func(store, export).ok_or(broken("an export is no function"))
+        };
+        let configure = func(&mut store, &compiled.configure)?;
+        let call = func(&mut store, &compiled.call)?;
+        let mut instance = Instance { store, call };
+        let params = wire::entries(params);
+        self.call::<(&[EntryIn<'_>],), ()>(&mut instance, configure, (&params,))?;
+        Ok(instance)
+    }
+
+    /// Fills up what one call of an instance may use. Fuel is not among it: only instances that
+    /// live for a single call have any.
+    pub(crate) fn renew(&self, instance: &mut Instance) {
+        self.fill_up(&mut instance.store);
+    }
+
+    /// Calls `score` or `handle`.
+    pub(crate) fn run<P, R>(&self, instance: &mut Instance, params: P) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+    {
+        let call = instance.call;
+        self.call::<P, R>(instance, call, params)
+    }
+
+    fn fill_up(&self, store: &mut Store<Sandbox>) {
+        store.data_mut().begin_call(self.started, self.host.limits());
+        store.set_epoch_deadline(self.host.deadline_ticks());
+    }
+
+    fn call<P, R>(&self, instance: &mut Instance, func: Func, params: P) -> Result<R, Fault>
+    where
+        P: ComponentNamedList + Lower,
+        R: Lift + 'static,
+    {
+        let store = &mut instance.store;
+        let func = func
+            .typed::<P, (Result<R, FailureOut>,)>(&*store)
+            .map_err(|_| broken("an exported function has other types"))?;
+        let answer = func.call(&mut *store, params);
+        let (answer,) = answer.map_err(|error| self.explain(store, &error))?;
+        // A guest may have slept through its deadline inside the host, where no epoch stops it.
+        if self.started.elapsed() > self.host.limits().deadline {
+            return Err(self.too_late());
+        }
+        answer.map_err(refused)
+    }
+
+    /// What stopped a guest. Nothing of the error's text is kept.
+    fn explain(&self, store: &Store<Sandbox>, error: &wasmtime::Error) -> Fault {
+        let limits = self.host.limits();
+        match error.downcast_ref::<Stop>() {
+            Some(Stop::Deadline) => return self.too_late(),
+            Some(Stop::HostCalls) => {
+                return Fault::HostCalls { limit: limits.host_calls };
+            }
+            None => {}
+        }
+        // Fuel may read 0 after an epoch stopped a guest, so only the trap itself is believed.
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => return self.too_late(),
+            Some(Trap::OutOfFuel) => return Fault::Fuel { limit: limits.fuel },
+            Some(Trap::StackOverflow) => return Fault::Stack,
+            // Allocators panic when they are denied memory: the denial is the cause.
+            Some(_) | None if store.data().was_denied() => {
+                return Fault::Memory { limit_bytes: limits.memory_bytes };
+            }
+            Some(trap) => {
+                return Fault::Trap { reason: describe(*trap) };
+            }
+            None => {}
+        }
+        // wasmtime keeps the type of this error to itself; a test holds the words in place.
+        if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls")) {
+            return Fault::Output { what: "bytes", limit: limits.output_bytes };
+        }
+        broken("a value or a call that the contract does not allow")
+    }
+
+    fn too_late(&self) -> Fault {
+        Fault::Deadline { limit: self.host.limits().deadline }
+    }
+}
+
+fn broken(reason: &'static str) -> Fault {
+    Fault::Contract { reason }
+}
+
+fn refused(failure: FailureOut) -> Fault {
+    let code = if is_name(&failure.code) { failure.code } else { "unspecified".to_owned() };
+    Fault::Refused { code, message: GuestText::new(&failure.message) }
+}
+
+/// The kinds of trap that today's guests can run into, in this crate's own words.
+fn describe(trap: Trap) -> &'static str {
+    const WORDS: [(Trap, &str); 10] = [
+        (Trap::UnreachableCodeReached, "unreachable code or a panic"),
+        (Trap::MemoryOutOfBounds, "memory access out of bounds"),
+        (Trap::TableOutOfBounds, "table access out of bounds"),
+        (Trap::IndirectCallToNull, "call of a null function"),
+        (Trap::BadSignature, "call of a function of another type"),
+        (Trap::IntegerOverflow, "integer overflow"),
+        (Trap::IntegerDivisionByZero, "division by zero"),
+        (Trap::BadConversionToInteger, "a number that fits no integer"),
+        (Trap::CannotEnterComponent, "a call into a plugin that is running"),
+        (Trap::CannotLeaveComponent, "a call to the host where none is allowed"),
+    ];
+    WORDS.iter().find(|(known, _)| *known == trap).map_or("another trap", |(_, words)| words)
+}

@@ -1,0 +1,91 @@
+//! What a plugin may use. Each limit has a test with a guest that trips it.
+
+use std::time::Duration;
+
+/// The limits of one host. The defaults suit plugins written in a compiled language.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Before a file is compiled.
+    pub load: LoadLimits,
+    /// Wall-clock time of one call with all that belongs to it, from 1 ms on. 50 ms.
+    pub deadline: Duration,
+    /// Instructions, about, of one workflow call; counted the same way on every machine, so a
+    /// replay stops at the same place. 20 million, which is less than the deadline on most machines.
+    pub fuel: u64,
+    /// Linear memory of one instance, in bytes. 16 MiB.
+    pub memory_bytes: usize,
+    /// Entries in the tables of one instance. 100,000.
+    pub table_elements: usize,
+    /// What one call may return, in bytes. 1 MiB.
+    pub output_bytes: usize,
+    /// Actions that one workflow call may ask for. 100.
+    pub actions: usize,
+    /// Arguments of one action. 32.
+    pub action_args: usize,
+    /// What a workflow may keep for a customer between calls, in bytes. 64 KiB.
+    pub kept_bytes: usize,
+    /// Calls from the guest into the host during one call. 10,000.
+    pub host_calls: u32,
+    /// Log text of one call, in bytes; what goes beyond is dropped. 64 KiB.
+    pub log_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            load: LoadLimits::default(),
+            deadline: Duration::from_millis(50),
+            fuel: 20_000_000,
+            memory_bytes: 16 << 20,
+            table_elements: 100_000,
+            output_bytes: 1 << 20,
+            actions: 100,
+            action_args: 32,
+            kept_bytes: 64 << 10,
+            host_calls: 10_000,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+/// What a file may hold. Compilation is where a small hostile file hurts: 30 KB of nested loops
+/// take seconds, so all of this is checked before.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadLimits {
+    /// Bytes of the file. 4 MiB; an interpreter for JavaScript or Python needs more.
+    pub file_bytes: usize,
+    /// Functions of all modules in the file. 20,000.
+    pub functions: usize,
+    /// Bytes of one function. 128 KiB.
+    pub function_bytes: usize,
+    /// Local variables of one function. 2,000.
+    pub locals: u32,
+    /// Blocks, loops and conditions inside each other. 1,024.
+    pub nesting: usize,
+    /// Loops inside each other. 64.
+    pub loop_nesting: usize,
+    /// Targets of one branch table. 4,096.
+    pub branch_targets: u32,
+    /// Modules and components inside a component. 64.
+    pub modules: usize,
+    /// Bytes of the manifest. 64 KiB.
+    pub manifest_bytes: usize,
+}
+
+impl Default for LoadLimits {
+    fn default() -> Self {
+        LoadLimits {
+            file_bytes: 4 << 20,
+            functions: 20_000,
+            function_bytes: 128 << 10,
+            locals: 2_000,
+            nesting: 1_024,
+            loop_nesting: 64,
+            branch_targets: 4_096,
+            modules: 64,
+            manifest_bytes: 64 << 10,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What a guest can reach and use up: its memory, and a log that nobody reads back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::{Linker, WasmStr};
+use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
+
+use crate::contract::DIAG;
+use crate::fault::printable;
+use crate::limits::Limits;
+use crate::wire::LevelOut;
+
+/// The most bytes of one log line.
+const LINE_BYTES_MAX: usize = 1_024;
+
+/// The host's side of one instance.
+pub(crate) struct Sandbox {
+    /// Named in each log line.
+    plugin: Arc<str>,
+    memory: Quota,
+    table: Quota,
+    /// When the current call must be over.
+    deadline: Instant,
+    host_calls_left: u32,
+    log_bytes_left: usize,
+}
+
+/// Why a host function stopped a guest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stop {
+    Deadline,
+    HostCalls,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stop::Deadline => "the deadline has passed",
+            Stop::HostCalls => "too many host calls",
+        })
+    }
+}
+
+impl std::error::Error for Stop {}
+
+impl Sandbox {
+    pub(crate) fn new(plugin: Arc<str>, limits: &Limits) -> Sandbox {
+        Sandbox {
+            plugin,
+            memory: Quota::new(limits.memory_bytes),
+            table: Quota::new(limits.table_elements),
+            deadline: Instant::now(),
+            host_calls_left: 0,
+            log_bytes_left: 0,
+        }
+    }
+
+    /// Fills up what one call may use.
+    pub(crate) fn begin_call(&mut self, started: Instant, limits: &Limits) {
+        self.deadline = started + limits.deadline;
+        self.host_calls_left = limits.host_calls;
+        self.log_bytes_left = limits.log_bytes;
+        self.memory.denied = false;
+        self.table.denied = false;
+    }
+
+    /// Whether the current call was denied memory or a table.
+    pub(crate) fn was_denied(&self) -> bool {
+        self.memory.denied || self.table.denied
+    }
+
+    /// Counts a call from the guest. Fuel and epochs do not bound the time spent in the host, so
+    /// each host function looks at the clock itself.
+    fn count_host_call(&mut self) -> Result<(), Stop> {
+        if Instant::now() > self.deadline {
+            return Err(Stop::Deadline);
+        }
+        self.host_calls_left = self.host_calls_left.checked_sub(1).ok_or(Stop::HostCalls)?;
+        Ok(())
+    }
+}
+
+/// How much of something all of an instance's memories or tables have together.
+struct Quota {
+    used: usize,
+    max: usize,
+    denied: bool,
+}
+
+impl Quota {
+    fn new(max: usize) -> Quota {
+        Quota { used: 0, max, denied: false }
+    }
+
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let used = self.used.saturating_sub(current).saturating_add(desired);
+        if used > self.max {
+            self.denied = true;
+            return false;
+        }
+        self.used = used;
+        true
+    }
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.memory.grow(current, desired))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.table.grow(current, desired))
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        16
+    }
+}
+
+/// All that a guest may import.
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
+    let mut linker = Linker::new(engine);
+    linker.instance(DIAG)?.func_wrap("emit", emit)?;
+    Ok(linker)
+}
+
+fn emit(mut store: StoreContextMut<'_, Sandbox>, (level, text): (LevelOut, WasmStr)) -> wasmtime::Result<()> {
+    store.data_mut().count_host_call()?;
+    if store.data().log_bytes_left == 0 {
+        return Ok(());
+    }
+    let line_max = store.data().log_bytes_left.min(LINE_BYTES_MAX);
+    let line = printable(&text.to_str(&store)?, line_max);
+    let sandbox = store.data_mut();
+    // An empty line costs a byte as well, so that the number of lines is bounded.
+    sandbox.log_bytes_left = sandbox.log_bytes_left.saturating_sub(line.len().max(1));
+    let plugin: &str = &sandbox.plugin;
+    match level {
+        LevelOut::Debug => tracing::debug!(target: "crm_plugins::guest", plugin, "{line}"),
+        LevelOut::Info => tracing::info!(target: "crm_plugins::guest", plugin, "{line}"),
+        LevelOut::Warn => tracing::warn!(target: "crm_plugins::guest", plugin, "{line}"),
+        LevelOut::Error => tracing::error!(target: "crm_plugins::guest", plugin, "{line}"),
+        LevelOut::Panic => {
+            tracing::error!(target: "crm_plugins::guest", plugin, panicked = true, "{line}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Scoring: batches in, columns out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::batch::{Batch, BatchError, Cells, Column};
+use crate::engine::Compiled;
+use crate::fault::{Fault, InputError};
+use crate::instance::{Call, Instance};
+use crate::manifest::{Output, OutputKind};
+use crate::plugin::Plugin;
+use crate::value::Entry;
+use crate::wire::{self, BatchIn, ColumnOut};
+
+/// A scorer with its parameters. It keeps one instance for many batches and drops it after any
+/// fault; the next batch then gets a fresh one, so one bad batch costs only itself.
+///
+/// Scorers are told to be functions of their input. Nothing keeps one from remembering earlier
+/// batches within an instance, so make one scorer for each run and give it whole batches in a
+/// fixed order where results must repeat.
+pub struct Scorer {
+    plugin: Plugin,
+    name: Arc<str>,
+    params: Vec<Entry>,
+    instance: Option<Instance>,
+}
+
+impl Scorer {
+    pub(crate) fn new(plugin: Plugin, params: &[Entry]) -> Result<Scorer, Fault> {
+        let manifest = plugin.manifest();
+        if !plugin.is_scorer() {
+            return Err(InputError::NotAScorer { plugin: manifest.name.clone() }.into());
+        }
+        let params = manifest.complete(params)?;
+        let name = Arc::from(plugin.name());
+        let mut scorer = Scorer { plugin, name, params, instance: None };
+        scorer.instance = Some(scorer.instantiate()?);
+        Ok(scorer)
+    }
+
+    /// The plugin that scores.
+    pub fn plugin(&self) -> &Plugin {
+        &self.plugin
+    }
+
+    /// Scores a batch: one column for each output of the manifest, in its order, each with the
+    /// batch's rows. Numbers are finite and within the declared range; a missing cell means that
+    /// the scorer has nothing to say about that row.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Input`] if the batch has not one column for each feature of the manifest; else what
+    /// the guest faulted with, or what was wrong with its result.
+    pub fn score(&mut self, batch: &Batch) -> Result<Vec<Column>, Fault> {
+        let features = self.plugin.manifest().features.len();
+        if batch.columns().len() != features {
+            let actual = batch.columns().len();
+            return Err(InputError::Columns { expected: features, actual }.into());
+        }
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.instantiate()?,
+        };
+        let scores = self.score_with(&mut instance, batch)?;
+        // Only now, so that an instance that faulted is not used again.
+        self.instance = Some(instance);
+        Ok(scores)
+    }
+
+    fn compiled(&self) -> Result<&Compiled, Fault> {
+        let name = self.plugin.name();
+        let compiled = self.plugin.inner().scorer.as_ref();
+        compiled.ok_or_else(|| InputError::NotAScorer { plugin: name.to_owned() }.into())
+    }
+
+    fn instantiate(&self) -> Result<Instance, Fault> {
+        let call = Call::begin(&self.plugin.inner().host);
+        call.instantiate(&self.name, self.compiled()?, &self.params)
+    }
+
+    fn score_with(&self, instance: &mut Instance, batch: &Batch) -> Result<Vec<Column>, Fault> {
+        let call = Call::begin(&self.plugin.inner().host);
+        call.renew(instance);
+        let context = wire::entries(batch.context());
+        let columns = wire::columns(batch.columns());
+        let input = BatchIn { rows: batch.rows(), context: &context, columns: &columns };
+        let columns: Vec<ColumnOut> = call.run(instance, (input,))?;
+        let outputs = &self.plugin.manifest().outputs;
+        if columns.len() != outputs.len() {
+            return Err(Fault::ColumnCount { expected: outputs.len(), actual: columns.len() });
+        }
+        let rows = batch.rows() as usize;
+        outputs.iter().zip(columns).map(|(output, column)| check(output, column, rows)).collect()
+    }
+}
+
+impl fmt::Debug for Scorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scorer").field("plugin", &self.plugin).finish_non_exhaustive()
+    }
+}
+
+fn check(output: &Output, column: ColumnOut, rows: usize) -> Result<Column, Fault> {
+    let name = || output.name.clone();
+    let cells = Cells::from(column.cells);
+    let is_kind = match cells {
+        Cells::Floats(_) => output.kind == OutputKind::Float,
+        Cells::Ints(_) => output.kind == OutputKind::Int,
+        Cells::Booleans(_) => output.kind == OutputKind::Boolean,
+        Cells::Words { .. } => output.kind == OutputKind::Word,
+    };
+    if !is_kind {
+        return Err(Fault::ColumnKind { output: name() });
+    }
+    if cells.rows() != rows {
+        return Err(Fault::RowCount { output: name(), expected: rows, actual: cells.rows() });
+    }
+    let column = Column::new(cells, column.nulls).map_err(|error| match error {
+        BatchError::NotFinite { .. } => Fault::NotFinite { place: name() },
+        BatchError::NullByte { row } | BatchError::NoSuchWord { row, .. } => Fault::Malformed { output: name(), row },
+        BatchError::Nulls { nulls, .. } => Fault::RowCount { output: name(), expected: rows, actual: nulls },
+        BatchError::TooManyRows { .. } | BatchError::Rows { .. } => {
+            Fault::RowCount { output: name(), expected: rows, actual: rows }
+        }
+    })?;
+    check_range(output, &column)?;
+    Ok(column)
+}
+
+fn check_range(output: &Output, column: &Column) -> Result<(), Fault> {
+    if output.min.is_none() && output.max.is_none() {
+        return Ok(());
+    }
+    let min = output.min.unwrap_or(f64::NEG_INFINITY);
+    let max = output.max.unwrap_or(f64::INFINITY);
+    let is_outside = |number: f64| number < min || number > max;
+    let outside = match column.cells() {
+        Cells::Floats(cells) => first(cells, |row, &cell| is_outside(cell) && !column.is_null(row)),
+        Cells::Ints(cells) => first(cells, |row, &cell| is_outside(cell as f64) && !column.is_null(row)),
+        Cells::Booleans(_) | Cells::Words { .. } => None,
+    };
+    match outside {
+        Some(row) => Err(Fault::OutOfRange { output: output.name.clone(), row }),
+        None => Ok(()),
+    }
+}
+
+fn first<T>(cells: &[T], is_it: impl Fn(usize, &T) -> bool) -> Option<usize> {
+    cells.iter().enumerate().find(|(row, cell)| is_it(*row, cell)).map(|(row, _)| row)
+}

@@ -1,0 +1,160 @@
+//! The example plugins, built as their authors build them, in a host.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use crm_plugins::{Batch, Column, Entry, Fault, Host, InputError, Value, WorkflowOutcome};
+use support::{event, host};
+
+fn load(host: &Host, name: &str) -> crm_plugins::Plugin {
+    host.load(&guest_build::build(name).unwrap()).unwrap()
+}
+
+/// `rows` customers, every seventh without a last order.
+fn customers(rows: usize) -> Batch {
+    let recency = (0..rows).map(|row| (row % 7 != 6).then_some((row % 200) as f64));
+    let orders = (0..rows).map(|row| Some((row % 12) as i64));
+    let tenure = (0..rows).map(|row| Some(200.0 + (row % 500) as f64));
+    let columns = vec![Column::floats(recency).unwrap(), Column::ints(orders), Column::floats(tenure).unwrap()];
+    Batch::new(rows, vec![Entry::new("as_of_ms", 0)], columns).unwrap()
+}
+
+#[test]
+fn a_manifest_is_read_without_running() {
+    let churn = load(&host(), "churn");
+    assert!(churn.is_scorer() && !churn.is_workflow());
+    assert_eq!((churn.name(), churn.version()), ("churn", "0.1.0"));
+    assert_eq!(churn.manifest().features, ["recency_days", "orders", "tenure_days"]);
+    assert_eq!(churn.manifest().outputs[0].max, Some(1.0));
+    let winback = load(&host(), "winback");
+    assert!(winback.is_workflow() && !winback.is_scorer());
+    assert_eq!(winback.manifest().events, ["stage_changed", "scored"]);
+}
+
+#[test]
+fn the_churn_scorer_scores_by_the_customers_own_pace() {
+    let mut scorer = load(&host(), "churn").scorer(&[]).unwrap();
+    let columns = vec![
+        Column::floats([Some(20.0), Some(0.0), None]).unwrap(),
+        Column::ints([Some(11), Some(11), Some(11)]),
+        Column::floats([Some(120.0), Some(100.0), Some(100.0)]).unwrap(),
+    ];
+    let scores = scorer.score(&Batch::new(3, vec![], columns).unwrap()).unwrap();
+    assert_eq!(scores.len(), 1);
+    assert_eq!(scores[0].float(0), Some(0.5));
+    assert!(scores[0].float(1).unwrap() < 0.13);
+    assert_eq!(scores[0].float(2), None);
+}
+
+#[test]
+fn scores_do_not_depend_on_the_batch_or_the_instance() {
+    let churn = load(&host(), "churn");
+    let mut scorer = churn.scorer(&[]).unwrap();
+    let first = scorer.score(&customers(1_024)).unwrap();
+    let again = scorer.score(&customers(1_024)).unwrap();
+    let fresh = churn.scorer(&[]).unwrap().score(&customers(2_048)).unwrap();
+    assert_eq!(first, again);
+    assert!((0..1_024).all(|row| first[0].float(row) == fresh[0].float(row)));
+}
+
+#[test]
+fn an_empty_batch_has_empty_scores() {
+    let scores = load(&host(), "churn").scorer(&[]).unwrap().score(&customers(0)).unwrap();
+    assert_eq!(scores[0].rows(), 0);
+}
+
+#[test]
+fn one_plugin_scores_on_many_threads() {
+    let churn = load(&host(), "churn");
+    let expected = churn.scorer(&[]).unwrap().score(&customers(256)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut scorer = churn.scorer(&[]).unwrap();
+                for _ in 0..20 {
+                    assert_eq!(scorer.score(&customers(256)).unwrap(), expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn winback_follows_a_customer_who_leaves_and_returns() {
+    let winback = load(&host(), "winback");
+    let customer = [Entry::new("orders", 4), Entry::new("spend", 25_000), Entry::new("points", 120)];
+    let on = |from: &str, to: &str| {
+        let event = event("stage_changed", vec![Entry::new("from", from), Entry::new("to", to)]);
+        winback.handle(&event, &customer, &[]).unwrap()
+    };
+    let kinds = |outcome: &WorkflowOutcome| -> Vec<String> {
+        outcome.actions.iter().map(|action| action.kind.clone()).collect()
+    };
+
+    let left = on("purchase", "historical");
+    assert_eq!(kinds(&left), ["add_tag", "notify"]);
+    assert_eq!(left.actions[1].arg("topic"), Some(&Value::Text("win-back-offer".into())));
+    assert_eq!(left.actions[1].arg("points"), Some(&Value::Int(120)));
+
+    let returned = on("historical", "purchase");
+    assert_eq!(kinds(&returned), ["remove_tag", "award_points"]);
+    assert_eq!(returned.actions[1].arg("points"), Some(&Value::Int(100)));
+
+    assert_eq!(kinds(&on("awareness", "purchase")), [""; 0]);
+}
+
+#[test]
+fn a_parameter_moves_the_threshold() {
+    let winback = load(&host(), "winback");
+    let fields = vec![Entry::new("from", "purchase"), Entry::new("to", "historical")];
+    let left = event("stage_changed", fields);
+    let customer = [Entry::new("spend", 25_000)];
+    let strict = winback.workflow(&[Entry::new("spend_above", 30_000)]).unwrap();
+    assert_eq!(strict.handle(&left, &customer, &[]).unwrap().actions, []);
+    let error = winback.workflow(&[Entry::new("spend_above", "much")]).unwrap_err();
+    assert_eq!(error.to_string(), "parameter `spend_above` must be a whole number");
+}
+
+#[test]
+fn a_plugin_is_not_shown_what_it_did_not_ask_for() {
+    let winback = load(&host(), "winback");
+    let customer = [Entry::new("email", "jane@example.org")];
+    let fault = winback.handle(&event("scored", vec![]), &customer, &[]).unwrap_err();
+    assert_eq!(fault, Fault::Input(InputError::Feature { name: "email".into() }));
+    let fault = winback.handle(&event("case_opened", vec![]), &[], &[]).unwrap_err();
+    assert_eq!(fault, Fault::Input(InputError::Event { kind: "case_opened".into() }));
+    assert!(!fault.is_plugins());
+}
+
+#[test]
+fn a_scorer_is_no_workflow_and_counts_its_columns() {
+    let churn = load(&host(), "churn");
+    assert_eq!(churn.workflow(&[]).unwrap_err().kind(), "input");
+    let fault = churn.scorer(&[]).unwrap().score(&support::two_rows()).unwrap_err();
+    assert_eq!(fault, Fault::Input(InputError::Columns { expected: 3, actual: 0 }));
+}
+
+#[test]
+fn a_finished_component_loads_like_the_module_it_was_made_of() {
+    // What an author's tools make of the module, by the contract that travels in it.
+    let module = guest_build::build("churn").unwrap();
+    let component = wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
+    let host = host();
+    let churn = host.load(&component).unwrap();
+    assert_ne!(churn.digest(), host.load(&module).unwrap().digest());
+    let expected = host.load(&module).unwrap().scorer(&[]).unwrap().score(&customers(64));
+    assert_eq!(churn.scorer(&[]).unwrap().score(&customers(64)), expected);
+}
+
+#[test]
+fn a_plugin_outlives_its_host() {
+    let churn = load(&host(), "churn");
+    assert!(churn.scorer(&[]).unwrap().score(&customers(8)).is_ok());
+}
+
+#[test]
+fn the_sdk_carries_the_same_contract() {
+    let ours = include_str!("../wit/v0_1/plugin.wit");
+    assert_eq!(ours, include_str!("../sdk/wit/v0_1/plugin.wit"));
+}

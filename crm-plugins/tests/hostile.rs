@@ -1,0 +1,262 @@
+//! Guests that trip each limit. The process lives, the fault is exact, and the next call works.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use crm_plugins::{Fault, Host, Limits};
+use support::{
+    answer_of, host, poke, score, scorer, scorer_that_answers, strict_host, workflow, workflow_that_answers,
+};
+
+const LOOP: &str = "(loop $ever (br $ever)) (unreachable)";
+
+#[test]
+fn an_endless_loop_hits_the_deadline() {
+    let started = Instant::now();
+    let fault = score(&strict_host(), &scorer("", LOOP)).unwrap_err();
+    assert_eq!(fault, Fault::Deadline { limit: Duration::from_millis(50) });
+    assert!(fault.depends_on_clock());
+    assert!(started.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn an_endless_start_function_hits_the_deadline() {
+    let start = "(func $start (loop $ever (br $ever))) (start $start)";
+    let plugin = strict_host().load(&scorer(start, "(i32.const 64)")).unwrap();
+    assert_eq!(plugin.scorer(&[]).unwrap_err().kind(), "deadline");
+}
+
+#[test]
+fn an_endless_workflow_runs_out_of_fuel_at_the_same_place_everywhere() {
+    let mut limits = Limits::default();
+    limits.fuel = 100_000;
+    limits.deadline = Duration::from_secs(5);
+    let plugin = Host::new(limits).unwrap().load(&workflow("", LOOP)).unwrap();
+    for _ in 0..3 {
+        let fault = poke(&plugin).unwrap_err();
+        assert_eq!(fault, Fault::Fuel { limit: 100_000 });
+        assert!(!fault.depends_on_clock());
+    }
+}
+
+#[test]
+fn a_workflow_with_fuel_to_spare_still_hits_the_deadline() {
+    let mut limits = Limits::default();
+    limits.fuel = u64::MAX;
+    let plugin = Host::new(limits).unwrap().load(&workflow("", LOOP)).unwrap();
+    assert_eq!(poke(&plugin).unwrap_err().kind(), "deadline");
+}
+
+#[test]
+fn each_trap_is_of_its_kind() {
+    let recursion = "(func $down (param i64) (result i64)
+        (i64.add (call $down (i64.add (local.get 0) (i64.const 1))) (i64.const 1)))";
+    let memory = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))";
+    let table = "(loop $more (br_if $more
+        (i32.ne (table.grow $t (ref.null func) (i32.const 10000)) (i32.const -1))))";
+    let cases = [
+        (recursion, "(drop (call $down (i64.const 0))) (i32.const 64)".to_owned(), "stack"),
+        ("", format!("{memory} (unreachable)"), "memory"),
+        ("(table $t 1 funcref)", format!("{table} (unreachable)"), "memory"),
+        ("", "(unreachable)".to_owned(), "trap"),
+        ("", "(i32.load (i32.const -4))".to_owned(), "trap"),
+        ("", "(i32.div_u (i32.const 1) (i32.const 0))".to_owned(), "trap"),
+        // The address of the answer lies outside, or is not aligned.
+        ("", "(i32.const -8)".to_owned(), "contract"),
+        ("", "(i32.const 63)".to_owned(), "contract"),
+    ];
+    let host = host();
+    for (parts, body, kind) in cases {
+        let fault = score(&host, &scorer(parts, &body)).unwrap_err();
+        assert_eq!(fault.kind(), kind, "{body}: {fault}");
+    }
+}
+
+#[test]
+fn a_guest_that_copes_with_less_memory_goes_on() {
+    let words = answer_of(&[0.25, 0.75]);
+    let bytes: String = words.iter().flat_map(|word| word.to_le_bytes()).map(|b| format!("\\{b:02x}")).collect();
+    let parts = format!(r#"(data (i32.const 64) "{bytes}")"#);
+    let body = "(drop (memory.grow (i32.const 10000))) (i32.const 64)";
+    assert_eq!(score(&host(), &scorer(&parts, body)).unwrap(), [Some(0.25), Some(0.75)]);
+}
+
+#[test]
+fn each_wrong_result_is_of_its_kind() {
+    let floats = |numbers: &[f64]| answer_of(numbers);
+    let mut no_column = floats(&[0.5, 0.5]);
+    no_column[2] = 0;
+    let mut ints = floats(&[0.5, 0.5]);
+    ints[3] = 1;
+    let mut no_such_case = floats(&[0.5, 0.5]);
+    no_such_case[3] = 9;
+    let mut one_null = floats(&[0.5, 0.5]);
+    (one_null[8], one_null[9]) = (64, 1);
+    let mut odd_null = floats(&[0.5, 0.5]);
+    // The null bytes are those of the column's address, 76 and 0.
+    (odd_null[8], odd_null[9]) = (68, 2);
+    let mut outside = floats(&[0.5, 0.5]);
+    outside[4] = u32::MAX - 7;
+    let mut lying = floats(&[0.5, 0.5]);
+    lying[5] = u32::MAX;
+    // 200,000 numbers fit the guest's memory and not the limit of 1 MiB.
+    let mut large = floats(&[0.5, 0.5]);
+    large[5] = 200_000;
+    let cases = [
+        (floats(&[0.5, f64::NAN]), "not_finite"),
+        (floats(&[f64::INFINITY, 0.5]), "not_finite"),
+        (floats(&[0.5, f64::NEG_INFINITY]), "not_finite"),
+        (floats(&[0.5, 1.5]), "out_of_range"),
+        (floats(&[0.5]), "row_count"),
+        (floats(&[0.5, 0.5, 0.5]), "row_count"),
+        (floats(&[]), "row_count"),
+        (no_column, "column_count"),
+        (ints, "column_kind"),
+        (no_such_case, "contract"),
+        (one_null, "row_count"),
+        (odd_null, "malformed"),
+        (outside, "contract"),
+        (lying, "contract"),
+        (vec![7, 0, 0, 0, 0], "contract"),
+    ];
+    let host = host();
+    for (words, kind) in cases {
+        let fault = score(&host, &scorer_that_answers(&words)).unwrap_err();
+        assert_eq!(fault.kind(), kind, "{words:?}: {fault}");
+    }
+    let bytes: String = large.iter().flat_map(|word| word.to_le_bytes()).map(|b| format!("\\{b:02x}")).collect();
+    let parts = format!(r#"(data (i32.const 64) "{bytes}")"#);
+    let body = "(drop (memory.grow (i32.const 64))) (i32.const 64)";
+    let fault = score(&host, &scorer(&parts, body)).unwrap_err();
+    assert_eq!(fault, Fault::Output { what: "bytes", limit: 1 << 20 });
+}
+
+#[test]
+fn minus_zero_comes_back_as_zero() {
+    let scores = score(&host(), &scorer_that_answers(&answer_of(&[-0.0, 0.5]))).unwrap();
+    assert_eq!(scores[0].unwrap().to_bits(), 0);
+}
+
+/// The words of a workflow's answer: so many actions at an address, so much memory at 0.
+fn outcome(actions: u32, at: u32, memory: u32) -> [u32; 5] {
+    [0, at, actions, 0, memory]
+}
+
+#[test]
+fn each_wrong_outcome_is_of_its_kind() {
+    // At 512 one action whose kind is at 600 and whose arguments are at 704.
+    let action = |kind_len: u32, args: u32| {
+        let words = [600, kind_len, 704, args];
+        let bytes: String =
+            words.iter().flat_map(|word: &u32| word.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect();
+        format!(
+            r#"(data (i32.const 512) "{bytes}") (data (i32.const 600) "notify\ff")
+               (data (i32.const 704) "\58\02\00\00\01\00\00\00\03\00\00\00\00\00\00\00\00\00\00\00\00\00\f8\7f")"#
+        )
+    };
+    let host = host();
+    let cases = [
+        (outcome(1, 512, 0), action(6, 0), "ok"),
+        (outcome(1, 512, 0), action(5, 0), "undeclared_action"),
+        (outcome(1, 512, 0), action(7, 0), "contract"),
+        (outcome(1, 512, 0), action(6, 33), "output"),
+        (outcome(1, 512, 0), action(6, 1), "not_finite"),
+        (outcome(1, 512, 0), action(6, 2), "action_args"),
+        (outcome(101, 1024, 0), String::new(), "output"),
+        (outcome(0, 0, 65_536), String::new(), "ok"),
+        (outcome(0, 0, 65_537), "(func $grow (drop (memory.grow (i32.const 1)))) (start $grow)".into(), "output"),
+    ];
+    for (words, more, kind) in cases {
+        let plugin = host.load(&workflow_that_answers(&words, &more)).unwrap();
+        let answer = poke(&plugin).map_or_else(|fault| fault.kind(), |_| "ok");
+        assert_eq!(answer, kind, "{words:?} {more}");
+    }
+}
+
+#[test]
+fn a_guest_that_declines_is_quoted_by_its_code_only() {
+    let texts = r#"(data (i32.const 512) "no-datajane@example.org")"#;
+    let declines = workflow_that_answers(&[1, 512, 7, 519, 16], texts);
+    let fault = poke(&host().load(&declines).unwrap()).unwrap_err();
+    assert_eq!(fault.to_string(), "the plugin declined with code `no-data`");
+    assert!(!format!("{fault:?}").contains("jane"));
+    let Fault::Refused { message, .. } = fault else { panic!("not refused") };
+    assert_eq!(message.reveal(), "jane@example.org");
+
+    let odd = workflow_that_answers(&[1, 519, 16, 512, 7], texts);
+    let fault = poke(&host().load(&odd).unwrap()).unwrap_err();
+    assert_eq!(fault.to_string(), "the plugin declined with code `unspecified`");
+}
+
+const EMIT: &str = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i32 i32 i32)))"#;
+
+#[test]
+fn a_flood_of_host_calls_is_stopped() {
+    let flood = "(loop $ever (call $emit (i32.const 0) (i32.const 64) (i32.const 0)) (br $ever))";
+    let fault = score(&host(), &scorer(EMIT, &format!("{flood} (unreachable)"))).unwrap_err();
+    assert_eq!(fault, Fault::HostCalls { limit: 10_000 });
+}
+
+#[test]
+fn a_log_line_that_is_no_text_or_lies_outside_breaks_the_contract() {
+    let bad = format!(r#"{EMIT} (data (i32.const 64) "\ff\fe")"#);
+    for (level, at) in [(0, 64), (0, -2), (99, 0)] {
+        let body = format!("(call $emit (i32.const {level}) (i32.const {at}) (i32.const 2)) (i32.const 64)");
+        let fault = score(&host(), &scorer(&bad, &body)).unwrap_err();
+        assert_eq!(fault.kind(), "contract", "{level} {at}");
+    }
+}
+
+#[test]
+fn what_a_workflow_keeps_in_globals_does_not_survive_the_call() {
+    // It counts in a global, and returns as many bytes of memory as it has counted.
+    let parts = "(global $calls (mut i32) (i32.const 0))";
+    let body = "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (i32.store (i32.const 80) (global.get $calls)) (i32.const 64)";
+    let plugin = host().load(&workflow(parts, body)).unwrap();
+    for _ in 0..5 {
+        assert_eq!(poke(&plugin).unwrap().memory.len(), 1);
+    }
+}
+
+#[test]
+fn a_fault_costs_its_own_call_only() {
+    let host = strict_host();
+    // Counts in a global, and loops for ever on its second batch.
+    let words = answer_of(&[0.25, 0.75]);
+    let bytes: String = words.iter().flat_map(|word| word.to_le_bytes()).map(|b| format!("\\{b:02x}")).collect();
+    let parts = format!(r#"(global $calls (mut i32) (i32.const 0)) (data (i32.const 64) "{bytes}")"#);
+    let body = "(global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (if (i32.ge_u (global.get $calls) (i32.const 2)) (then (loop $ever (br $ever))))
+        (i32.const 64)";
+    let mut wedged = host.load(&scorer(&parts, body)).unwrap().scorer(&[]).unwrap();
+    let healthy = host.load(&scorer_that_answers(&words)).unwrap();
+    let mut healthy = healthy.scorer(&[]).unwrap();
+
+    let batch = support::two_rows();
+    let expected = wedged.score(&batch).unwrap();
+    assert_eq!(wedged.score(&batch).unwrap_err().kind(), "deadline");
+    assert_eq!(healthy.score(&batch).unwrap(), expected);
+    // A fresh instance, which has not counted yet.
+    assert_eq!(wedged.score(&batch).unwrap(), expected);
+}
+
+#[test]
+fn a_hundred_faults_leave_no_memory_behind() {
+    let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
+        (memory.fill (i32.const 0) (i32.const 1) (i32.const 16000000)) (unreachable)";
+    let plugin = host().load(&scorer("", grow)).unwrap();
+    for _ in 0..100 {
+        let fault = plugin.scorer(&[]).unwrap().score(&support::two_rows()).unwrap_err();
+        assert_eq!(fault.kind(), "memory");
+    }
+    // 100 instances of 16 MiB would be 1.6 GB.
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+        assert!(kib < 800_000, "{kib} KiB are in use");
+    }
+}

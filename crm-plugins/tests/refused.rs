@@ -1,0 +1,207 @@
+//! Files that are refused before anything of them is compiled, each with its reason.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use crm_plugins::{Host, LoadError};
+use support::{SCORER, SCORER_MANIFEST, host, module, scorer, scorer_parts};
+
+fn refusal(host: &Host, wasm: &[u8]) -> String {
+    match host.load(wasm) {
+        Ok(plugin) => format!("{} was loaded", plugin.name()),
+        Err(LoadError::Manifest(error)) => format!("manifest: {error}"),
+        Err(LoadError::Invalid(error)) => format!("invalid: {error}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A scorer with more module fields.
+fn with(parts: &str) -> Vec<u8> {
+    scorer(parts, "(i32.const 64)")
+}
+
+#[test]
+fn what_hurts_is_refused_quickly_and_named() {
+    let nested = |block: &str, depth: usize| {
+        let body = format!("{} {}", format!("({block} ").repeat(depth), ")".repeat(depth));
+        with(&format!("(func {body})"))
+    };
+    let table = format!("(func (br_table {} (i32.const 0)))", "0 ".repeat(5_001));
+    let locals = format!("(func (local {}))", "i32 ".repeat(2_001));
+    let body = format!("(func {})", "(nop) ".repeat(140_000));
+    let cases = [
+        (nested("loop", 65), "65 nested loops are over the limit of 64"),
+        (nested("block", 1_025), "1025 nested blocks are over the limit of 1024"),
+        (with(&table), "5000 branch targets are over the limit of 4096"),
+        (with(&locals), "2001 locals of one function are over the limit of 2000"),
+        (with(&body), "bytes of one function are over the limit of 131072"),
+        (with(&"(func) ".repeat(20_001)), "functions are over the limit of 20000"),
+        (with("(table 10000000 funcref)"), "declared table elements are over the limit"),
+        (vec![0; (4 << 20) + 1], "4194305 bytes in the file are over the limit of 4194304"),
+    ];
+    let host = host();
+    let started = Instant::now();
+    for (wasm, words) in cases {
+        let refusal = refusal(&host, &wasm);
+        assert!(refusal.contains(words), "{refusal} instead of {words}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn features_that_are_off_are_refused() {
+    let cases = [
+        ("(func $f (return_call $f))", "tail calls"),
+        ("(func (drop (struct.new_default $s))) (type $s (struct))", "gc"),
+        ("(tag $t) (func (throw $t))", "exceptions"),
+        ("(func (drop (i32.atomic.load (i32.const 0))))", "threads"),
+        ("(func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0))))", "relaxed SIMD"),
+        ("(memory 1)", "multiple memories"),
+    ];
+    let host = host();
+    for (parts, words) in cases {
+        let refusal = refusal(&host, &with(parts));
+        assert!(refusal.starts_with("invalid: "), "{words}: {refusal}");
+    }
+}
+
+#[test]
+fn four_gigabytes_of_declared_memory_are_refused() {
+    let text = format!(r#"(module (memory 65535) (export "{SCORER}#score" (memory 0)))"#);
+    let refusal = refusal(&host(), &wat::parse_str(text).unwrap());
+    assert_eq!(refusal, "4294901760 bytes of declared memory are over the limit of 16777216");
+}
+
+#[test]
+fn fixed_width_simd_is_on() {
+    let simd = "(func (result v128) (i32x4.splat (i32.const 1)))";
+    assert!(host().load(&with(simd)).is_ok());
+}
+
+#[test]
+fn what_is_not_given_is_named() {
+    let import = |module: &str, name: &str| with(&format!(r#"(import "{module}" "{name}" (func $import))"#));
+    let host = host();
+    for (wasm, words) in [
+        (import("env", "system"), "plugins are not given `env system`"),
+        (import("wasi_snapshot_preview1", "fd_write"), "plugins are not given `wasi_snapshot_preview1 fd_write`"),
+        (import("crm:plugin/lookup@0.1.0", "fetch"), "plugins are not given `crm:plugin/lookup@0.1.0 fetch`"),
+        (
+            import("crm:plugin/diag@0.9.0", "emit"),
+            "`crm:plugin/diag@0.9.0` is of a version that this host does not know; it knows 0.1.0",
+        ),
+    ] {
+        assert_eq!(refusal(&host, &wasm), words);
+    }
+    let component = r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#;
+    assert_eq!(
+        refusal(&host, &wat::parse_str(component).unwrap()),
+        "plugins are not given `wasi:cli/environment@0.2.0`"
+    );
+}
+
+#[test]
+fn an_import_of_another_type_does_not_fit() {
+    let emit = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i64)))"#;
+    let wasm = scorer(emit, "(call $emit (i64.const 0)) (i32.const 64)");
+    assert_eq!(refusal(&host(), &wasm), "this module does not fit the contract");
+}
+
+#[test]
+fn an_unknown_contract_version_is_named() {
+    let later = scorer_parts("crm:plugin/scorer@0.2.0", "", "(i32.const 64)");
+    let host = host();
+    assert_eq!(
+        refusal(&host, &module(SCORER_MANIFEST, &later)),
+        "`crm:plugin/scorer@0.2.0` is of a version that this host does not know; it knows 0.1.0"
+    );
+    let manifest = SCORER_MANIFEST.replace("\"0.1\"", "\"7.0\"");
+    assert_eq!(
+        refusal(&host, &module(&manifest, &scorer_parts(SCORER, "", "(i32.const 64)"))),
+        "manifest: the manifest asks for contract `7.0`, and this host knows 0.1"
+    );
+}
+
+#[test]
+fn manifest_and_exports_must_agree() {
+    let scorer = scorer_parts(SCORER, "", "(i32.const 64)");
+    let two = format!(r#"{scorer} (@custom "crm:manifest" "{{}}")"#);
+    let host = host();
+    for (wasm, words) in [
+        (module(SCORER_MANIFEST, ""), "this exports neither a scorer nor a workflow"),
+        (module(SCORER_MANIFEST, &two), "this has more than one manifest"),
+        (module("{", &scorer), "manifest: the manifest is not of the known shape"),
+        (module(support::WORKFLOW_MANIFEST, &scorer), "this exports a scorer, and its manifest declares no outputs"),
+        (wat::parse_str("(module)").unwrap(), "this exports neither a scorer nor a workflow"),
+        (wat::parse_str("(component)").unwrap(), "this exports neither a scorer nor a workflow"),
+        (b"#!/bin/sh".to_vec(), "this is no WebAssembly module or component"),
+        (vec![], "this is no WebAssembly module or component"),
+    ] {
+        assert_eq!(refusal(&host, &wasm), words);
+    }
+    let missing = format!(r#"(module (func (export "{SCORER}#score")))"#);
+    assert_eq!(refusal(&host, &wat::parse_str(missing).unwrap()), "this has no manifest");
+}
+
+#[test]
+fn an_export_that_is_missing_or_of_another_type_does_not_fit() {
+    let manifest = SCORER_MANIFEST;
+    for parts in [
+        format!(r#"(func (export "{SCORER}#score"))"#),
+        format!(r#"(global (export "{SCORER}#score") i32 (i32.const 0))"#),
+    ] {
+        let refusal = refusal(&host(), &module(manifest, &parts));
+        assert_eq!(refusal, "this module does not fit the contract");
+    }
+}
+
+#[test]
+fn a_component_whose_exports_have_other_types_faults_when_used() {
+    let manifest = SCORER_MANIFEST.replace('"', "\\\"");
+    let text = format!(
+        r#"(component
+            (@custom "crm:manifest" "{manifest}")
+            (core module $m (func (export "f")))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (instance $scorer (export "configure" (func $f)) (export "score" (func $f)))
+            (export "{SCORER}" (instance $scorer)))"#
+    );
+    let plugin = host().load(&wat::parse_str(text).unwrap()).unwrap();
+    assert_eq!(plugin.scorer(&[]).unwrap_err().kind(), "contract");
+}
+
+#[test]
+fn names_and_other_custom_sections_cost_nothing() {
+    let names = "n".repeat(3 << 20);
+    let wasm = with(&format!(r#"(@custom "name" "{names}") (@custom "component-type" "lies")"#));
+    let started = Instant::now();
+    assert!(host().load(&wasm).is_ok());
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_truncated_file_is_refused() {
+    let wasm = guest_build::build("churn").unwrap();
+    let host = host();
+    for length in (0..wasm.len()).step_by(wasm.len() / 300 + 1) {
+        assert!(host.load(&wasm[..length]).is_err(), "{length} bytes were loaded");
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_refused_or_stays_in_the_sandbox() {
+    let wasm = guest_build::build("winback").unwrap();
+    let host = support::strict_host();
+    for place in (0..wasm.len()).step_by(wasm.len() / 40 + 1) {
+        let mut flipped = wasm.clone();
+        flipped[place] ^= 0x41;
+        if let Ok(plugin) = host.load(&flipped) {
+            // Any answer will do, as long as there is one.
+            let _ = plugin.handle(&support::event("scored", vec![]), &[], &[]);
+        }
+    }
+}
