@@ -1,4 +1,4 @@
-//! An embeddable CRM.
+#![doc = include_str!("../README.md")]
 
 pub mod blocking;
 mod builder;

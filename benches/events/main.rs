@@ -1,0 +1,126 @@
+//! Events per second through the whole loop: on the memory store and on SQLite, one at a time and in
+//! bulk, over 100,000 customers. Beside SQLite stands the same file written by hand: for the very
+//! commits that the engine made, only the inserts and the upsert that each needs, in the same batches
+//! with the same durability. Rounds alternate, so that a machine whose speed drifts slows both.
+//!
+//! ```sh
+//! cargo bench --bench events
+//! CRM_BENCH_CUSTOMERS=10000 cargo bench --bench events   # a quick look
+//! ```
+
+mod by_hand;
+mod recorder;
+mod workload;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crm::blocking::Crm;
+use crm::{Incoming, Ingestion, MemoryStore, SqliteStore};
+
+use by_hand::ByHand;
+use recorder::Recorder;
+use workload::{BATCH, EVENTS_PER_CUSTOMER, engine, facts};
+
+const ROUNDS: usize = 3;
+const ONE_BY_ONE: usize = 20_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let customers: u32 = match std::env::var("CRM_BENCH_CUSTOMERS") {
+        Ok(number) => number.parse()?,
+        Err(_) => 100_000,
+    };
+    let folder = std::env::temp_dir().join(format!("crm-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let outcome = run(customers, &folder);
+    std::fs::remove_dir_all(&folder)?;
+    outcome
+}
+
+fn run(customers: u32, folder: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let events = customers as usize * EVENTS_PER_CUSTOMER;
+    println!("{customers} customers, {events} events, batches of {BATCH}, median of {ROUNDS} rounds, one thread");
+    println!("{:<46}{:>12}", "", "events/s");
+
+    let mut memory = Vec::new();
+    for _ in 0..ROUNDS {
+        memory.push(rate(events, || bulk(&engine(Arc::new(MemoryStore::new())), facts(customers)))?);
+    }
+    let memory = median(memory);
+    println!("{:<46}{memory:>12.0}", "memory, in bulk");
+
+    let crm = engine(Arc::new(MemoryStore::new()));
+    let single: Vec<Incoming> = facts(customers).collect();
+    let one = rate(single.len(), || one_by_one(&crm, single))?;
+    println!("{:<46}{one:>12.0}", "memory, one at a time");
+
+    // What the engine writes, so that it can be written by hand.
+    let recorder = Arc::new(Recorder::default());
+    bulk(&engine(recorder.clone()), facts(customers))?;
+    let batches = recorder.take();
+
+    let file = |name: &str| -> PathBuf { folder.join(name) };
+    let (mut ours, mut hand, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let path = file(&format!("hand-{round}.db"));
+        let mut by_hand = ByHand::open(&path)?;
+        let raw = rate(events, || by_hand.write(&batches).map_err(Into::into))?;
+        drop(by_hand);
+        let store = SqliteStore::open(file(&format!("ours-{round}.db")))?;
+        let engine = rate(events, || bulk(&engine(Arc::new(store)), facts(customers)))?;
+        ratios.push(engine / raw);
+        ours.push(engine);
+        hand.push(raw);
+    }
+    println!("{:<46}{:>12.0}", "SQLite by hand, in bulk", median(hand));
+    println!("{:<46}{:>12.0}", "SQLite, in bulk", median(ours));
+    println!("{:<46}{:>12.2}  (goal: at least 0.6)", "  of SQLite by hand", median(ratios));
+
+    let (mut ours, mut hand, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let some: Vec<Incoming> = facts(customers).take(ONE_BY_ONE).collect();
+        let recorder = Arc::new(Recorder::default());
+        one_by_one(&engine(recorder.clone()), some.clone())?;
+        let singles = recorder.take();
+        let mut by_hand = ByHand::open(&file(&format!("hand-one-{round}.db")))?;
+        let raw = rate(some.len(), || by_hand.write(&singles).map_err(Into::into))?;
+        let crm = engine(Arc::new(SqliteStore::open(file(&format!("ours-one-{round}.db")))?));
+        let engine = rate(some.len(), || one_by_one(&crm, some))?;
+        ratios.push(engine / raw);
+        ours.push(engine);
+        hand.push(raw);
+    }
+    println!("{:<46}{:>12.0}", "SQLite by hand, one at a time", median(hand));
+    println!("{:<46}{:>12.0}", "SQLite, one at a time", median(ours));
+    println!("{:<46}{:>12.2}", "  of SQLite by hand", median(ratios));
+    println!("memory in bulk: goal at least 200,000 events/s, {:.2} of it", memory / 200_000.0);
+    Ok(())
+}
+
+fn bulk(crm: &Crm, facts: impl Iterator<Item = Incoming> + Send) -> Result<(), Box<dyn Error>> {
+    let report = crm.ingest(facts, Ingestion::live().with_batch(BATCH))?;
+    if report.recorded != report.read {
+        return Err(format!("not everything was recorded: {report:?}").into());
+    }
+    Ok(())
+}
+
+fn one_by_one(crm: &Crm, facts: Vec<Incoming>) -> Result<(), Box<dyn Error>> {
+    for fact in facts {
+        crm.record(fact)?;
+    }
+    Ok(())
+}
+
+fn rate(events: usize, work: impl FnOnce() -> Result<(), Box<dyn Error>>) -> Result<f64, Box<dyn Error>> {
+    let start = Instant::now();
+    work()?;
+    Ok(events as f64 / start.elapsed().as_secs_f64())
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates.get(rates.len() / 2).copied().unwrap_or(f64::NAN)
+}
