@@ -171,6 +171,26 @@ impl Fact {
         })
     }
 
+    /// The body as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let json = match self {
+            Fact::Visited(body) => serde_json::to_vec(body),
+            Fact::Enquired(body) => serde_json::to_vec(body),
+            Fact::CartUpdated(body) => serde_json::to_vec(body),
+            Fact::OrderPlaced(body) => serde_json::to_vec(body),
+            Fact::PaymentReceived(body) => serde_json::to_vec(body),
+            Fact::Refunded(body) => serde_json::to_vec(body),
+            Fact::Tagged(body) => serde_json::to_vec(body),
+            Fact::Untagged(body) => serde_json::to_vec(body),
+            Fact::Identified(body) => serde_json::to_vec(body),
+            Fact::Voided(body) => serde_json::to_vec(body),
+            Fact::Custom(body) => serde_json::to_vec(&body.fields),
+        };
+        // These types have text keys and no floats, which is all that JSON can fail on.
+        json.unwrap_or_default()
+    }
+
     /// Checks the limits that types alone do not keep.
     ///
     /// # Errors
@@ -256,25 +276,11 @@ impl EventBody {
     /// The body as JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let json = match self {
-            EventBody::Fact(fact) => match fact {
-                Fact::Visited(body) => serde_json::to_vec(body),
-                Fact::Enquired(body) => serde_json::to_vec(body),
-                Fact::CartUpdated(body) => serde_json::to_vec(body),
-                Fact::OrderPlaced(body) => serde_json::to_vec(body),
-                Fact::PaymentReceived(body) => serde_json::to_vec(body),
-                Fact::Refunded(body) => serde_json::to_vec(body),
-                Fact::Tagged(body) => serde_json::to_vec(body),
-                Fact::Untagged(body) => serde_json::to_vec(body),
-                Fact::Identified(body) => serde_json::to_vec(body),
-                Fact::Voided(body) => serde_json::to_vec(body),
-                Fact::Custom(body) => serde_json::to_vec(&body.fields),
-            },
-            EventBody::Decision(decision) => encode_decision(decision),
-            EventBody::Unrecognised { body, .. } => return body.clone(),
-        };
-        // These types have text keys and no floats, which is all that JSON can fail on.
-        json.unwrap_or_default()
+        match self {
+            EventBody::Fact(fact) => fact.encode(),
+            EventBody::Decision(decision) => decision.encode(),
+            EventBody::Unrecognised { body, .. } => body.clone(),
+        }
     }
 
     /// Reads a stored body back. What a newer version wrote is kept as it is.
@@ -325,15 +331,21 @@ struct Stored<B, D> {
     deed: D,
 }
 
-fn encode_decision(decision: &Decision) -> Result<Vec<u8>, serde_json::Error> {
-    let by = &decision.by;
-    match &decision.deed {
-        Deed::PointsPosted(deed) => serde_json::to_vec(&Stored { by, deed }),
-        Deed::TagAdded(deed) => serde_json::to_vec(&Stored { by, deed }),
-        Deed::TagRemoved(deed) => serde_json::to_vec(&Stored { by, deed }),
-        Deed::Notified(deed) => serde_json::to_vec(&Stored { by, deed }),
-        Deed::Remembered(deed) => serde_json::to_vec(&Stored { by, deed }),
-        Deed::Faulted(deed) => serde_json::to_vec(&Stored { by, deed }),
+impl Decision {
+    /// The body as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let by = &self.by;
+        let json = match &self.deed {
+            Deed::PointsPosted(deed) => serde_json::to_vec(&Stored { by, deed }),
+            Deed::TagAdded(deed) => serde_json::to_vec(&Stored { by, deed }),
+            Deed::TagRemoved(deed) => serde_json::to_vec(&Stored { by, deed }),
+            Deed::Notified(deed) => serde_json::to_vec(&Stored { by, deed }),
+            Deed::Remembered(deed) => serde_json::to_vec(&Stored { by, deed }),
+            Deed::Faulted(deed) => serde_json::to_vec(&Stored { by, deed }),
+        };
+        // These types have text keys and no floats, which is all that JSON can fail on.
+        json.unwrap_or_default()
     }
 }
 

@@ -83,9 +83,9 @@ impl Crm {
             };
             let (commit, answer) = match planned {
                 Ok((events, plan)) => {
-                    let mut commit = plan.as_ref().map(|plan| plan.commit(base.expected)).unwrap_or_default();
+                    let (mut commit, changes) =
+                        plan.map(|plan| plan.into_commit(base.expected)).unwrap_or_default();
                     commit.request = Some(request(&events)?);
-                    let changes = plan.map(|plan| plan.changes).unwrap_or_default();
                     (commit, Ok(Executed { events, replayed: false, changes }))
                 }
                 // A refusal may be a second try after a success whose answer was lost: the key tells. It is

@@ -66,8 +66,8 @@ impl Crm {
             let Some(last) = rows.last() else { return Ok(changed) };
             after = Some(last.customer);
             for row in rows {
-                let plan = self.plan_and_commit(row.customer, now, |planner| planner.reconsider()).await?;
-                changed += u64::from(plan.is_some_and(|plan| !plan.changes.is_empty()));
+                let changes = self.plan_and_commit(row.customer, now, |planner| planner.reconsider()).await?;
+                changed += u64::from(changes.is_some_and(|changes| !changes.is_empty()));
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crm_core::event::Fact;
-use crm_core::{CustomerId, Digest, EventId};
-use crm_storage::{Commit, Committed};
+use crm_core::{CustomerId, Definitions, Digest, EventId, Timestamp};
+use crm_storage::{ClaimKey, Commit, Committed, CustomerRow};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::record::{Found, Planned, prepare};
+use super::record::{Found, Planned, Sought, prepare};
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -29,7 +29,8 @@ impl Ingestion {
         Ingestion { quiet: false, batch: 1_024, refusals_max: 100 }
     }
 
-    /// As history: no workflows, no outbox. Stages, segments and points follow all the same.
+    /// As history: no workflows, no outbox. Stages, segments and points follow all the same, up to the
+    /// time of each customer's last fact; [`Crm::advance`] then brings everybody up to now.
     #[must_use]
     pub const fn history() -> Self {
         Ingestion { quiet: true, batch: 1_024, refusals_max: 100 }
@@ -188,10 +189,10 @@ impl Crm {
         let mut again: Vec<usize> = Vec::new();
         for Group { found, items: mine } in groups {
             let Some(&first) = mine.first() else { continue };
-            let base = match found {
-                Found::New(identifier) => self.newcomer(&identifier, items[first].prepared.at),
+            let row = match found {
+                Found::New(_) => None,
                 Found::Known(customer) => match rows.next().flatten() {
-                    Some(row) => self.decode(row, &definitions).await?,
+                    Some(row) => Some(row),
                     None => {
                         for item in mine {
                             let refusal = FactRefusal::NoCustomer { customer };
@@ -202,9 +203,11 @@ impl Crm {
                 },
             };
             let facts: Vec<&Prepared> = mine.iter().map(|item| &items[*item].prepared).collect();
-            let Base { customer, expected } = base;
-            let mut planned = self.plan_facts(context, customer.clone(), expected, found, &facts, false).await?;
+            let at = items[first].prepared.at;
+            let Base { customer, expected } = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
+            let mut planned = self.plan_facts(context, customer, expected, found, &facts, false).await?;
             if matches!(planned, Planned::NeedHistory) {
+                let customer = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?.customer;
                 planned = self.plan_facts(context, customer, expected, found, &facts, true).await?;
             }
             let Planned::Ready { outcomes, plan } = planned else {
@@ -212,7 +215,7 @@ impl Crm {
             };
             match plan {
                 Some(plan) => {
-                    commits.push(plan.commit(expected));
+                    commits.push(plan.into_commit(expected).0);
                     ready.push(Ready { items: mine, outcomes });
                 }
                 None => {
@@ -247,18 +250,33 @@ impl Crm {
         Ok(())
     }
 
+    async fn base_or_newcomer(
+        &self,
+        row: Option<&CustomerRow>,
+        found: Found,
+        at: Timestamp,
+        definitions: &Definitions,
+    ) -> Result<Base, Error> {
+        match (row, found) {
+            (Some(row), _) => self.decode(row, definitions).await,
+            (None, Found::New(identifier)) => Ok(self.newcomer(&identifier, at)),
+            (None, Found::Known(customer)) => Err(Error::NoCustomer { customer }),
+        }
+    }
+
     /// Finds out whom the facts of a batch are about, with one look-up for all.
     async fn group(&self, items: &[Item], how: Ingestion, report: &mut IngestReport) -> Result<Vec<Group>, Error> {
-        let keys: Vec<_> = items.iter().map(|item| self.claim_of(&item.who)).collect();
-        let asked: Vec<_> = keys.iter().flatten().cloned().collect();
+        let sought: Vec<Sought<'_>> = items.iter().map(|item| self.sought(&item.who)).collect();
+        let asked: Vec<ClaimKey> = sought.iter().filter_map(Sought::claim).collect();
         let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
-        let mut groups: Vec<Group> = Vec::new();
-        let mut places: HashMap<Found, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::with_capacity(items.len());
+        let mut places: HashMap<Found, usize> = HashMap::with_capacity(items.len());
         // An order of this batch can be what a later fact of it goes by.
         let mut orders: HashMap<&crm_core::order::OrderRef, Found> = HashMap::new();
-        for (n, (item, key)) in items.iter().zip(keys).enumerate() {
-            let owner = key.and_then(|_| owners.next()).flatten();
-            let found = match (&item.who, self.found(&item.who, owner)) {
+        let by_order = items.iter().any(|item| matches!(item.who, Who::Order(_)));
+        for (n, (item, sought)) in items.iter().zip(&sought).enumerate() {
+            let owner = if sought.is_claimed() { owners.next().flatten() } else { None };
+            let found = match (&item.who, sought.found(owner)) {
                 (Who::Order(order), Err(refusal)) => orders.get(order).copied().ok_or(refusal),
                 (_, found) => found,
             };
@@ -269,7 +287,8 @@ impl Crm {
                     continue;
                 }
             };
-            if let Fact::OrderPlaced(placed) = &item.prepared.fact
+            if by_order
+                && let Fact::OrderPlaced(placed) = &item.prepared.fact
                 && let Some(order) = &placed.order
             {
                 orders.insert(order, found);

@@ -12,6 +12,7 @@ mod score;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::LookupKey;
@@ -29,7 +30,7 @@ use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
-use crate::plan::{Context, Plan, Planner};
+use crate::plan::{Context, Planner};
 use crate::workflow::Workflow;
 
 /// How often a write is decided anew when other writers are first.
@@ -131,14 +132,14 @@ impl Crm {
         let loaded = self.store().load(&self.tenant, &[id]).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
         let base = match loaded.rows.into_iter().next().flatten() {
-            Some(row) => Some(self.decode(row, &definitions).await?),
+            Some(row) => Some(self.decode(&row, &definitions).await?),
             None => None,
         };
         Ok((base, definitions))
     }
 
     /// A stored state is a cache: one that cannot be read is folded anew from the events.
-    async fn decode(&self, row: CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
+    async fn decode(&self, row: &CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
         let expected = Expected::At(row.version);
         match Customer::decode(row.state.shape, &row.state.bytes) {
             Ok(customer) => Ok(Base { customer, expected }),
@@ -180,9 +181,9 @@ impl Crm {
         }
     }
 
-    /// Plans something that only time causes, for one customer, and commits it. Answers the plan that
-    /// was committed, if there was anything to do.
-    async fn plan_and_commit<F>(&self, id: CustomerId, now: Timestamp, work: F) -> Result<Option<Plan>, Error>
+    /// Plans something that only time causes, for one customer, and commits it. Answers what
+    /// moved, if there was anything to do.
+    async fn plan_and_commit<F>(&self, id: CustomerId, now: Timestamp, work: F) -> Result<Option<Vec<Change>>, Error>
     where
         F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
     {
@@ -201,8 +202,9 @@ impl Crm {
                 }
             };
             let Some(plan) = plan else { return Ok(None) };
-            match self.settle(plan.commit(base.expected)).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(Some(plan)),
+            let (commit, changes) = plan.into_commit(base.expected);
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
                 Settled::Refused(CommitError::Conflict { .. }) => {}
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }

@@ -112,7 +112,7 @@ impl Crm {
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.customer);
             for row in rows {
-                each(&self.decode(row, &definitions).await?.customer);
+                each(&self.decode(&row, &definitions).await?.customer);
             }
         }
     }

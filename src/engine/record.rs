@@ -1,5 +1,7 @@
 //! One fact at a time.
 
+use std::cell::OnceCell;
+
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::Fact;
@@ -33,6 +35,39 @@ pub(super) enum Found {
     Known(CustomerId),
     /// Somebody who will be known by this identifier.
     New(IdentifierKey),
+}
+
+/// By what somebody is looked up.
+pub(super) enum Sought<'w> {
+    Customer(CustomerId),
+    Identifier(IdentifierKey),
+    Order(&'w OrderRef),
+}
+
+impl Sought<'_> {
+    /// Whether the store is asked.
+    pub(super) const fn is_claimed(&self) -> bool {
+        !matches!(self, Sought::Customer(_))
+    }
+
+    /// The claim that the store is asked for.
+    pub(super) fn claim(&self) -> Option<ClaimKey> {
+        match self {
+            Sought::Customer(_) => None,
+            Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
+            Sought::Order(order) => Some(order_claim(order)),
+        }
+    }
+
+    /// Who it is, given who has the claim.
+    pub(super) fn found(&self, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
+        match (self, owner) {
+            (Sought::Customer(id), _) => Ok(Found::Known(*id)),
+            (Sought::Identifier(_) | Sought::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
+            (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
+            (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+        }
+    }
 }
 
 /// Facts of one customer, planned.
@@ -105,9 +140,10 @@ impl Crm {
             let Some(plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            match self.settle(plan.commit(expected)).await? {
+            let (commit, changes) = plan.into_commit(expected);
+            match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
-                    return Ok(Recorded { customer, event: prepared.id, known: false, changes: plan.changes });
+                    return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
                 Settled::Refused(CommitError::Conflict { .. }) => {}
                 // The same id with another time: only the history can tell what it was.
@@ -126,34 +162,19 @@ impl Crm {
 
     /// Whom a fact is about. The outer error is the store's.
     pub(super) async fn find(&self, who: &Who) -> Result<Result<Found, FactRefusal>, Error> {
-        let key = match who {
-            Who::Customer(id) => return Ok(Ok(Found::Known(*id))),
-            Who::Identifier(_) | Who::Order(_) => self.claim_of(who),
-        };
-        let owner = match key {
+        let sought = self.sought(who);
+        let owner = match sought.claim() {
             Some(key) => self.store().resolve(&self.tenant, &[key]).await?.into_iter().next().flatten(),
             None => None,
         };
-        Ok(self.found(who, owner))
+        Ok(sought.found(owner))
     }
 
-    /// The claim by which somebody can be found.
-    pub(super) fn claim_of(&self, who: &Who) -> Option<ClaimKey> {
+    pub(super) fn sought<'w>(&self, who: &'w Who) -> Sought<'w> {
         match who {
-            Who::Customer(_) => None,
-            Who::Identifier(identifier) => {
-                Some(identifier_claim(&self.inner.lookup_key.hash(&self.tenant, identifier)))
-            }
-            Who::Order(order) => Some(order_claim(order)),
-        }
-    }
-
-    pub(super) fn found(&self, who: &Who, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
-        match (who, owner) {
-            (Who::Customer(id), _) => Ok(Found::Known(*id)),
-            (Who::Identifier(_) | Who::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
-            (Who::Identifier(identifier), None) => Ok(Found::New(self.inner.lookup_key.hash(&self.tenant, identifier))),
-            (Who::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+            Who::Customer(id) => Sought::Customer(*id),
+            Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
+            Who::Order(order) => Sought::Order(order),
         }
     }
 
@@ -193,6 +214,7 @@ impl Crm {
             (Expected::At(_), true) => Some(self.whole_history(id).await?),
             (Expected::At(_), false) => None,
         };
+        let introduced_by = OnceCell::new();
         let mut planner = Planner::new(context, customer, history.as_deref());
         let mut outcomes = Vec::with_capacity(facts.len());
         let mut introduced = !matches!(found, Found::New(_));
@@ -203,15 +225,17 @@ impl Crm {
             if !introduced && outcome == Outcome::Recorded {
                 introduced = true;
                 if let Found::New(identifier) = found {
-                    let introduction = introduction(id, identifier, fact);
-                    let (Ok(Outcome::Recorded) | Ok(Outcome::Known)) = planner.fact(&introduction) else {
+                    let fact = introduced_by.get_or_init(|| introduction(id, identifier, fact));
+                    let (Ok(Outcome::Recorded) | Ok(Outcome::Known)) = planner.fact(fact) else {
                         return Ok(Planned::NeedHistory);
                     };
                 }
             }
             outcomes.push(outcome);
         }
-        if planner.elapse(context.now).is_err() {
+        // History stops at its last fact, so that what comes in the next batch is not late; `advance`
+        // does the rest.
+        if !context.quiet && planner.elapse(context.now).is_err() {
             return Ok(Planned::NeedHistory);
         }
         Ok(Planned::Ready { outcomes, plan: planner.finish() })

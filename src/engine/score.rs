@@ -80,7 +80,7 @@ impl Crm {
             after = Some(last.customer);
             let mut bases = Vec::with_capacity(rows.len());
             for row in rows {
-                bases.push(self.decode(row, &definitions).await?);
+                bases.push(self.decode(&row, &definitions).await?);
             }
             let customers: Vec<CustomerId> = bases.iter().map(|base| base.customer.id()).collect();
             let currency = definitions.currency(as_of);
@@ -163,7 +163,7 @@ impl Crm {
                 planner.scored(Trigger::of_score(customer.id(), as_of, row));
             }
             if let Some(plan) = planner.finish() {
-                commit = plan.commit(expected);
+                (commit, _) = plan.into_commit(expected);
             }
         }
         if commit.writes.is_empty() {

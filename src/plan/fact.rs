@@ -2,8 +2,9 @@
 
 use crm_core::change::Cause;
 use crm_core::customer::OrdersTouched;
-use crm_core::event::{Event, EventBody, Fact};
+use crm_core::event::{EVENT_SHAPE, EventBody, Fact};
 use crm_core::{EventId, Source, Timestamp};
+use crm_storage::EventRow;
 
 use super::{FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, order_claim};
 use crate::workflow::Trigger;
@@ -17,9 +18,9 @@ pub(crate) struct Prepared {
     pub(crate) fact: Fact,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Takes in a fact: first works off what was due before it, then folds it, then what follows.
-    pub(crate) fn fact(&mut self, incoming: &Prepared) -> Result<Outcome, NeedHistory> {
+    pub(crate) fn fact(&mut self, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
         let Prepared { id, at, source, fact } = incoming;
         let (id, at) = (*id, *at);
         if let Some(outcome) = self.known(incoming) {
@@ -46,27 +47,37 @@ impl Planner<'_> {
             Fact::Identified(identified) => self.claim(identifier_claim(&identified.identifier), id),
             _ => {}
         }
-        let event = Event {
+        self.events.push(EventRow {
             id,
             at,
             recorded_at: self.context.now,
+            kind: fact.kind(),
+            shape: EVENT_SHAPE,
             source: Some(source.clone()),
             cause: None,
-            body: EventBody::Fact(fact.clone()),
-        };
-        self.events.push(event);
+            body: fact.encode(),
+        });
         self.next = None;
-        if from_the_future {
+        let heard = !from_the_future && self.anyone_listens(&fact.kind());
+        let trigger = heard.then(|| Trigger::of_fact(id, at, fact));
+        let folded = if from_the_future {
             self.customer.wait_for(id, at);
+            None
+        } else if in_order {
+            Some(self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves))
+        } else {
+            None
+        };
+        self.facts.push(incoming);
+        if from_the_future {
             return Ok(Outcome::Recorded);
         }
-        let touched = if in_order {
-            self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves)
-        } else {
-            self.refold(at)?
+        let touched = match folded {
+            Some(touched) => touched,
+            None => self.refold(at)?,
         };
-        if self.anyone_listens(&fact.kind()) {
-            self.trigger(Trigger::of_fact(id, at, fact), &[]);
+        if let Some(trigger) = trigger {
+            self.trigger(trigger, &[]);
         }
         let instant = self.instant();
         self.settle(instant, Cause::Event(id), touched);
@@ -77,11 +88,12 @@ impl Planner<'_> {
     /// Folds all facts anew, those of this plan included.
     pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
-        let facts = history.iter().chain(&self.events).filter_map(|event| match &event.body {
+        let stored = history.iter().filter_map(|event| match &event.body {
             EventBody::Fact(fact) => Some((event.id, event.at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        self.customer.refold(facts, until, self.context.definitions);
+        let planned = self.facts.iter().map(|planned| (planned.id, planned.at, &planned.fact));
+        self.customer.refold(stored.chain(planned), until, self.context.definitions);
         self.moves.clear();
         self.next = None;
         Ok(OrdersTouched::Gone)
@@ -94,10 +106,12 @@ impl Planner<'_> {
             true => Outcome::Known,
             false => Outcome::Refused(FactRefusal::OtherContent { event: incoming.id }),
         };
-        let recorded = self.history.unwrap_or_default().iter().chain(&self.events);
-        if let Some(event) = recorded.rev().find(|event| event.id == incoming.id) {
-            let equal = event.at == incoming.at && event.body == EventBody::Fact(incoming.fact.clone());
-            return Some(same(equal));
+        if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
+            return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
+        }
+        if let Some(event) = self.history.unwrap_or_default().iter().find(|event| event.id == incoming.id) {
+            let equal = matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact);
+            return Some(same(equal && event.at == incoming.at));
         }
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
         let orders = self.customer.facts().orders();

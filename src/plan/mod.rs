@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
-use crm_core::event::{Decision, Deed, Event, EventBody};
+use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
 use crm_core::order::OrderRef;
@@ -49,7 +49,7 @@ pub(crate) struct NeedHistory;
 pub(crate) struct Plan {
     pub(crate) customer: Customer,
     pub(crate) changes: Vec<Change>,
-    pub(crate) events: Vec<Event>,
+    events: Vec<EventRow>,
     claims: Vec<Claim>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
@@ -64,7 +64,9 @@ pub(crate) struct Planner<'a> {
     armed: Option<Alarm>,
     /// The earliest alarm, while it is known.
     next: Option<Option<Alarm>>,
-    events: Vec<Event>,
+    /// The facts of this plan, and what is to be written of them and of the decisions they led to.
+    facts: Vec<&'a Prepared>,
+    events: Vec<EventRow>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
     outbox: Vec<OutboxEntry>,
@@ -90,6 +92,7 @@ impl<'a> Planner<'a> {
             armed,
             customer,
             history,
+            facts: Vec::new(),
             events: Vec::new(),
             changes: Vec::new(),
             claims: Vec::new(),
@@ -167,8 +170,16 @@ impl<'a> Planner<'a> {
         if decision.deed.action().is_some() && self.anyone_listens(decision.deed.kind()) {
             self.trigger(Trigger::of_deed(id, at, &decision.deed), chain);
         }
-        let body = EventBody::Decision(decision);
-        self.events.push(Event { id, at, recorded_at: self.context.now, source: None, cause, body });
+        self.events.push(EventRow {
+            id,
+            at,
+            recorded_at: self.context.now,
+            kind: SmolStr::new_static(decision.deed.kind()),
+            shape: EVENT_SHAPE,
+            source: None,
+            cause,
+            body: decision.encode(),
+        });
         id
     }
 
@@ -231,20 +242,21 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// As a commit on what the customer was loaded as.
-    pub(crate) fn commit(&self, expected: Expected) -> Commit {
+    /// As a commit on what the customer was loaded as, and what moved.
+    pub(crate) fn into_commit(self, expected: Expected) -> (Commit, Vec<Change>) {
         let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: self.customer.encode() };
         let mut write = CustomerWrite::new(self.customer.id(), expected, state);
-        write.events = self.events.iter().map(event_row).collect();
+        write.events = self.events;
         write.changes = self.changes.iter().map(change_row).collect();
         write.alarm = self.alarm;
-        Commit {
+        let commit = Commit {
             request: None,
             writes: vec![write],
-            claims: self.claims.clone(),
+            claims: self.claims,
             counters: Vec::new(),
-            outbox: self.outbox.clone(),
-        }
+            outbox: self.outbox,
+        };
+        (commit, self.changes)
     }
 }
 
@@ -257,19 +269,6 @@ pub(crate) fn identifier_claim(identifier: &IdentifierKey) -> ClaimKey {
 /// The key under which an order number is claimed.
 pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("order"), key: order.as_str().as_bytes().to_vec() }
-}
-
-fn event_row(event: &Event) -> EventRow {
-    EventRow {
-        id: event.id,
-        at: event.at,
-        recorded_at: event.recorded_at,
-        kind: event.body.kind(),
-        shape: event.body.shape(),
-        source: event.source.clone(),
-        cause: event.cause,
-        body: event.body.encode(),
-    }
 }
 
 fn change_row(change: &Change) -> ChangeRow {

@@ -1,12 +1,11 @@
 //! What follows from a customer's state at an instant: stage, segments, tiers, and how they moved.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::Customer;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
+use crate::flat::{FlatMap, FlatSet};
 use crate::lifecycle::{Stage, StageCause, StageMove};
 use crate::loyalty::{ProgramId, TierName};
 use crate::segment::SegmentName;
@@ -16,8 +15,8 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     stage: Option<Stage>,
-    segments: BTreeSet<SegmentName>,
-    tiers: BTreeMap<ProgramId, TierName>,
+    segments: FlatSet<SegmentName>,
+    tiers: FlatMap<ProgramId, TierName>,
 }
 
 impl Standing {
@@ -119,9 +118,9 @@ impl Customer {
         }
         if self.standing.segments.len() != seen {
             // A segment was ended by a definition.
-            let in_force: BTreeSet<&SegmentName> = definitions.segments(at).map(|(name, _)| name).collect();
+            let in_force: FlatSet<&SegmentName> = definitions.segments(at).map(|(name, _)| name).collect();
             self.standing.segments.retain(|name| {
-                let stays = in_force.contains(name);
+                let stays = in_force.contains(&name);
                 if !stays {
                     change(ChangeBody::SegmentLeft { segment: name.clone() });
                 }
@@ -135,14 +134,14 @@ impl Customer {
         if same {
             return;
         }
-        let now: BTreeMap<ProgramId, TierName> =
+        let now: FlatMap<ProgramId, TierName> =
             self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect();
         let before = std::mem::take(&mut self.standing.tiers);
         let rank = |program: &ProgramId, tier: &TierName| {
             let program = definitions.program(program, at)?;
             program.tiers.iter().find(|rule| rule.name == *tier).map(|rule| rule.from_points)
         };
-        for (program, to) in &now {
+        for (program, to) in now.iter() {
             let from = before.get(program).cloned();
             if from.as_ref() == Some(to) {
                 continue;
@@ -154,9 +153,10 @@ impl Customer {
             };
             changes.push(Change { at, cause, body });
         }
-        for (program, from) in before {
-            if !now.contains_key(&program) {
-                changes.push(Change { at, cause, body: ChangeBody::TierLost { program, from, to: None } });
+        for (program, from) in before.iter() {
+            if now.get(program).is_none() {
+                let body = ChangeBody::TierLost { program: program.clone(), from: from.clone(), to: None };
+                changes.push(Change { at, cause, body });
             }
         }
         self.standing.tiers = now;

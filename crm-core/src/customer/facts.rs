@@ -1,13 +1,12 @@
 //! The fold of a customer's facts. It depends on the set of facts, the definitions and the time that
 //! has passed, and not on the order in which the facts became known.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
+use crate::flat::{FlatMap, FlatSet};
 use crate::id::EventId;
 use crate::identity::IdentifierKey;
 use crate::lifecycle::{Lifecycle, StageMove};
@@ -23,13 +22,13 @@ pub struct FactState {
     visits: u32,
     enquiries: u32,
     carts: u32,
-    custom: BTreeMap<KindName, u32>,
-    identifiers: BTreeSet<IdentifierKey>,
-    tags: BTreeSet<Tag>,
+    custom: FlatMap<KindName, u32>,
+    identifiers: FlatSet<IdentifierKey>,
+    tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
     /// What was voided, known or not.
-    voided: BTreeSet<EventId>,
+    voided: FlatSet<EventId>,
 }
 
 /// Which orders a fact changed.
@@ -198,7 +197,7 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Custom(custom) => {
-                let count = self.custom.entry(custom.kind.clone()).or_default();
+                let count = self.custom.get_or_default(&custom.kind);
                 *count = count.saturating_add(1);
                 if definitions.kind(&custom.kind, at).is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
