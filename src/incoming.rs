@@ -87,11 +87,9 @@ impl Incoming {
     /// The id of the event it becomes: `ordinal` tells equal facts without a key apart.
     pub(crate) fn event_id(&self, tenant: &TenantId, content: Option<(&str, u64)>) -> EventId {
         match (&self.key, content) {
-            (Some(key), _) => EventId::of_fact(tenant, &self.source, &format!("key {key}")),
-            (None, Some((content, ordinal))) => {
-                EventId::of_fact(tenant, &self.source, &format!("content {ordinal} {content}"))
-            }
-            (None, None) => EventId::of_fact(tenant, &self.source, &format!("content 0 {}", self.content())),
+            (Some(key), _) => EventId::of_fact(tenant, &self.source, key.as_str()),
+            (None, Some((content, ordinal))) => EventId::of_content(tenant, &self.source, content, ordinal),
+            (None, None) => EventId::of_content(tenant, &self.source, &self.content(), 0),
         }
     }
 }

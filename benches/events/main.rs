@@ -50,7 +50,9 @@ fn run(customers: u32, folder: &std::path::Path) -> Result<(), Box<dyn Error>> {
     }
     let memory = median(memory);
     println!("{:<46}{memory:>12.0}", "memory, in bulk");
-    if std::env::var_os("CRM_BENCH_ONLY").is_some() { return Ok(()); }
+    if std::env::var_os("CRM_BENCH_ONLY").is_some() {
+        return Ok(());
+    }
 
     let crm = Shop::open(Arc::new(MemoryStore::new()), customers);
     let single = facts(customers);

@@ -68,6 +68,13 @@ impl EventId {
         EventId(derived("fact", &[tenant.as_str().as_bytes(), source.as_str().as_bytes(), key.as_bytes()]))
     }
 
+    /// The id of a fact that its source has no key for: the `ordinal`th, from 0, of those with this content.
+    #[must_use]
+    pub fn of_content(tenant: &TenantId, source: &Source, content: &str, ordinal: u64) -> Self {
+        let (tenant, source) = (tenant.as_str().as_bytes(), source.as_str().as_bytes());
+        EventId(derived("content", &[tenant, source, &ordinal.to_be_bytes(), content.as_bytes()]))
+    }
+
     /// The id of the `ordinal`th decision of a customer.
     #[must_use]
     pub fn of_decision(customer: CustomerId, ordinal: u64) -> Self {

@@ -107,15 +107,7 @@ impl CustomerWrite {
     /// A write of scores, which are not part of the state.
     #[must_use]
     pub const fn scores(customer: CustomerId, expected: Expected, scores: Vec<ScoreRow>) -> Self {
-        CustomerWrite {
-            customer,
-            expected,
-            state: None,
-            events: Vec::new(),
-            changes: Vec::new(),
-            alarm: None,
-            scores,
-        }
+        CustomerWrite { customer, expected, state: None, events: Vec::new(), changes: Vec::new(), alarm: None, scores }
     }
 }
 

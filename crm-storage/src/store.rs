@@ -6,7 +6,8 @@ use crm_core::{CustomerId, Span, TenantId, Timestamp};
 use crate::commit::{ClaimKey, Commit, Committed};
 use crate::error::{CommitError, DefineError, StorageError};
 use crate::row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Leased, Loaded, Page, ScoreRow, Settlement,
+    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Leased, Loaded, Page, ScoreRow,
+    Settlement,
 };
 
 /// What a store can do beyond the minimum.

@@ -83,8 +83,7 @@ impl Crm {
             };
             let (commit, answer) = match planned {
                 Ok((events, plan)) => {
-                    let (mut commit, changes) =
-                        plan.map(|plan| plan.into_commit(base.expected)).unwrap_or_default();
+                    let (mut commit, changes) = plan.map(|plan| plan.into_commit(base.expected)).unwrap_or_default();
                     commit.request = Some(request(&events)?);
                     (commit, Ok(Executed { events, replayed: false, changes }))
                 }

@@ -89,16 +89,25 @@ struct Item {
     prepared: Prepared,
 }
 
-/// The facts of a batch that are about one customer.
-struct Group {
-    found: Found,
-    items: Vec<usize>,
+/// The facts of a batch, by whom they are about.
+struct Groups {
+    /// Whom, in the order in which they first come.
+    found: Vec<Found>,
+    /// Group and item, group by group, and within each in the order of the stream.
+    members: Vec<(usize, usize)>,
 }
 
-/// A group that was planned and is to be committed.
-struct Ready {
-    items: Vec<usize>,
-    outcomes: Vec<Outcome>,
+impl Groups {
+    fn iter(&self) -> impl Iterator<Item = (Found, &[(usize, usize)])> {
+        let groups = self.members.chunk_by(|one, next| one.0 == next.0);
+        groups.filter_map(|members| Some((*self.found.get(members.first()?.0)?, members)))
+    }
+}
+
+/// A group that was planned and is to be committed: its members, and where its outcomes begin.
+struct Ready<'g> {
+    members: &'g [(usize, usize)],
+    outcomes: usize,
 }
 
 /// Tells equal facts without a key apart, by counting them.
@@ -173,68 +182,69 @@ impl Crm {
     async fn ingest_batch(&self, items: Vec<Item>, how: Ingestion, report: &mut IngestReport) -> Result<(), Error> {
         let now = self.now();
         let groups = self.group(&items, how, report).await?;
-        let ids: Vec<CustomerId> = groups
-            .iter()
-            .filter_map(|group| match group.found {
-                Found::Known(id) => Some(id),
-                Found::New(_) => None,
-            })
-            .collect();
+        let known = |(found, _)| match found {
+            Found::Known(id) => Some(id),
+            Found::New(_) => None,
+        };
+        let ids: Vec<CustomerId> = groups.iter().filter_map(known).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
         let context = self.context(&definitions, now, how.quiet);
         let mut rows = loaded.rows.into_iter();
-        let mut commits: Vec<Commit> = Vec::with_capacity(groups.len());
-        let mut ready: Vec<Ready> = Vec::with_capacity(groups.len());
-        let mut again: Vec<usize> = Vec::new();
-        for Group { found, items: mine } in groups {
-            let Some(&first) = mine.first() else { continue };
+        let mut commits: Vec<Commit> = Vec::with_capacity(groups.found.len());
+        let mut ready: Vec<Ready<'_>> = Vec::with_capacity(groups.found.len());
+        let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
+        let mut facts: Vec<&Prepared> = Vec::new();
+        for (found, members) in groups.iter() {
             let row = match found {
                 Found::New(_) => None,
                 Found::Known(customer) => match rows.next().flatten() {
                     Some(row) => Some(row),
                     None => {
-                        for item in mine {
+                        for (_, item) in members {
                             let refusal = FactRefusal::NoCustomer { customer };
-                            report.count(items[item].number, Outcome::Refused(refusal), how);
+                            report.count(items[*item].number, Outcome::Refused(refusal), how);
                         }
                         continue;
                     }
                 },
             };
-            let facts: Vec<&Prepared> = mine.iter().map(|item| &items[*item].prepared).collect();
-            let at = items[first].prepared.at;
+            facts.clear();
+            facts.extend(members.iter().map(|(_, item)| &items[*item].prepared));
+            let Some(at) = facts.first().map(|first| first.at) else { continue };
+            let begin = outcomes.len();
             let Base { customer, expected } = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
-            let mut planned = self.plan_facts(context, customer, expected, found, &facts, false).await?;
+            let mut planned = self.plan_facts(context, customer, expected, found, &facts, false, &mut outcomes).await?;
             if matches!(planned, Planned::NeedHistory) {
+                outcomes.truncate(begin);
                 let customer = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?.customer;
-                planned = self.plan_facts(context, customer, expected, found, &facts, true).await?;
+                planned = self.plan_facts(context, customer, expected, found, &facts, true, &mut outcomes).await?;
             }
-            let Planned::Ready { outcomes, plan } = planned else {
-                return Err(Error::corrupt("a plan that wants more than the whole history"));
-            };
-            match plan {
-                Some(plan) => {
+            match planned {
+                Planned::Ready(Some(plan)) => {
                     commits.push(plan.into_commit(expected).0);
-                    ready.push(Ready { items: mine, outcomes });
+                    ready.push(Ready { members, outcomes: begin });
                 }
-                None => {
-                    for (item, outcome) in mine.into_iter().zip(outcomes) {
-                        report.count(items[item].number, outcome, how);
+                Planned::Ready(None) => {
+                    for ((_, item), outcome) in members.iter().zip(outcomes.drain(begin..)) {
+                        report.count(items[*item].number, outcome, how);
                     }
                 }
+                Planned::NeedHistory => return Err(Error::corrupt("a plan that wants more than the whole history")),
             }
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
-        for (Ready { items: mine, outcomes }, answer) in ready.into_iter().zip(answers) {
+        let mut again: Vec<usize> = Vec::new();
+        for (Ready { members, outcomes: begin }, answer) in ready.into_iter().zip(answers) {
             match answer {
                 Ok(Committed::Done { .. } | Committed::Replayed { .. }) => {
-                    for (item, outcome) in mine.into_iter().zip(outcomes) {
-                        report.count(items[item].number, outcome, how);
+                    for ((_, item), outcome) in members.iter().zip(&mut outcomes[begin..]) {
+                        let outcome = std::mem::replace(outcome, Outcome::Known);
+                        report.count(items[*item].number, outcome, how);
                     }
                 }
                 // Somebody else was first, or one of the facts is taken: one by one it will show which.
-                Err(_) => again.extend(mine),
+                Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }
         }
         for item in again {
@@ -265,11 +275,11 @@ impl Crm {
     }
 
     /// Finds out whom the facts of a batch are about, with one look-up for all.
-    async fn group(&self, items: &[Item], how: Ingestion, report: &mut IngestReport) -> Result<Vec<Group>, Error> {
+    async fn group(&self, items: &[Item], how: Ingestion, report: &mut IngestReport) -> Result<Groups, Error> {
         let sought: Vec<Sought<'_>> = items.iter().map(|item| self.sought(&item.who)).collect();
         let asked: Vec<ClaimKey> = sought.iter().filter_map(Sought::claim).collect();
         let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
-        let mut groups: Vec<Group> = Vec::with_capacity(items.len());
+        let mut groups = Groups { found: Vec::new(), members: Vec::with_capacity(items.len()) };
         let mut places: HashMap<Found, usize> = HashMap::with_capacity(items.len());
         // An order of this batch can be what a later fact of it goes by.
         let mut orders: HashMap<&crm_core::order::OrderRef, Found> = HashMap::new();
@@ -293,12 +303,13 @@ impl Crm {
             {
                 orders.insert(order, found);
             }
-            let place = *places.entry(found).or_insert_with(|| {
-                groups.push(Group { found, items: Vec::new() });
-                groups.len() - 1
+            let group = *places.entry(found).or_insert_with(|| {
+                groups.found.push(found);
+                groups.found.len() - 1
             });
-            groups[place].items.push(n);
+            groups.members.push((group, n));
         }
+        groups.members.sort_unstable();
         Ok(groups)
     }
 }

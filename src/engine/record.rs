@@ -72,7 +72,8 @@ impl Sought<'_> {
 
 /// Facts of one customer, planned.
 pub(super) enum Planned {
-    Ready { outcomes: Vec<Outcome>, plan: Option<Plan> },
+    /// What is to be written, if anything is.
+    Ready(Option<Plan>),
     NeedHistory,
 }
 
@@ -125,8 +126,11 @@ impl Crm {
             let customer = base.customer.id();
             let expected = base.expected;
             let context = self.context(&definitions, now, quiet);
-            let planned = self.plan_facts(context, base.customer, expected, found, &[prepared], with_history).await?;
-            let Planned::Ready { mut outcomes, plan } = planned else {
+            let mut outcomes = Vec::with_capacity(1);
+            let facts = [prepared];
+            let planned =
+                self.plan_facts(context, base.customer, expected, found, &facts, with_history, &mut outcomes).await?;
+            let Planned::Ready(plan) = planned else {
                 with_history = true;
                 continue;
             };
@@ -197,7 +201,8 @@ impl Crm {
         Base { customer: Customer::new(id), expected: Expected::New }
     }
 
-    /// Plans facts of one customer, in this order.
+    /// Plans facts of one customer, in this order, and adds an outcome for each.
+    #[allow(clippy::too_many_arguments, reason = "each is needed, and none belongs to another")]
     pub(super) async fn plan_facts(
         &self,
         context: Context<'_>,
@@ -206,6 +211,7 @@ impl Crm {
         found: Found,
         facts: &[&Prepared],
         with_history: bool,
+        outcomes: &mut Vec<Outcome>,
     ) -> Result<Planned, Error> {
         let id = customer.id();
         let history = match (expected, with_history) {
@@ -216,7 +222,6 @@ impl Crm {
         };
         let introduced_by = OnceCell::new();
         let mut planner = Planner::new(context, customer, history.as_deref());
-        let mut outcomes = Vec::with_capacity(facts.len());
         let mut introduced = !matches!(found, Found::New(_));
         for fact in facts {
             // Whoever is new is introduced by the first fact that is not refused.
@@ -238,7 +243,7 @@ impl Crm {
         if !context.quiet && planner.elapse(context.now).is_err() {
             return Ok(Planned::NeedHistory);
         }
-        Ok(Planned::Ready { outcomes, plan: planner.finish() })
+        Ok(Planned::Ready(planner.finish()))
     }
 
     /// Why a taken claim refuses the fact; none if it is only that somebody else was first to meet the
