@@ -120,6 +120,7 @@ impl Crm {
         quiet: bool,
     ) -> Result<Recorded, Error> {
         let mut with_history = false;
+        let mut met = false;
         for _ in 0..ATTEMPTS_MAX {
             let found = self.find(who).await??;
             let (base, definitions) = self.base_of(found, prepared.at).await?;
@@ -152,6 +153,11 @@ impl Crm {
                 Settled::Refused(CommitError::Conflict { .. }) => {}
                 // The same id with another time: only the history can tell what it was.
                 Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
+                Settled::Refused(CommitError::Claimed { owner, .. }) if !met && owner.event == prepared.id => {
+                    // Somebody else has just recorded this very fact of the same new customer. If they
+                    // had not, the next attempt tells.
+                    met = true;
+                }
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
                     if let Some(refusal) = self.taken(found, prepared, &key, owner) {
                         return Err(refusal.into());

@@ -1,0 +1,83 @@
+//! Stored events have to be readable in ten years: each kind as it is written today, word for word. A
+//! line here is never edited; a new shape gets a new line, and the old one still has to be read.
+
+use crm_core::event::EventBody;
+
+const STORED: [(&str, &str); 22] = [
+    ("visited", r#"{"channel":"web"}"#),
+    ("visited", r#"{"channel":"store","place":"ground floor"}"#),
+    ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
+    ("cart_updated", r#"{"items":2,"value":{"minor":1050,"currency":"EUR"}}"#),
+    ("order_placed", r#"{"total":{"minor":1177,"currency":"USD"}}"#),
+    (
+        "order_placed",
+        r#"{"order":"1001","total":{"minor":500,"currency":"JPY"},"lines":[{"product":"85123A","quantity":2,"minor":500},{"minor":0}]}"#,
+    ),
+    ("payment_received", r#"{"order":"1001","amount":{"minor":500,"currency":"JPY"}}"#),
+    ("refunded", r#"{"amount":{"minor":500,"currency":"JPY"}}"#),
+    ("tagged", r#"{"tag":"vip"}"#),
+    ("untagged", r#"{"tag":"vip"}"#),
+    ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
+    ("voided", r#"{"event":"018cc251-f400-7000-8000-000000000000","reason":"typed twice"}"#),
+    ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"earned":{"order":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":11,"earned_at":852076800000,"expires_at":883612800000}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"reversed":{"order":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":-11,"earned_at":null,"expires_at":null}],"owed":3}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"spent":{"reason":"mug"}},"moves":[{"lot":0,"points":-5,"earned_at":null,"expires_at":null}],"owed":0}}"#,
+    ),
+    ("points_posted", r#"{"by":"rule","deed":{"program":"points","kind":"expired","moves":[],"owed":0}}"#),
+    (
+        "points_posted",
+        r#"{"by":{"plugin":{"name":"winback","version":"0.1.0","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"program":"points","kind":{"awarded":{"reason":"welcome back"}},"moves":[],"owed":-100}}"#,
+    ),
+    ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
+    ("notified", r#"{"by":"shop","deed":{"topic":"offer","fields":{"points":{"int":7}}}}"#),
+    ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),
+    ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
+];
+
+#[test]
+fn what_was_stored_is_read_and_written_as_it_was() {
+    for (kind, body) in STORED {
+        let event = EventBody::decode(kind, 1, body.as_bytes()).unwrap_or_else(|e| panic!("{kind} {body}: {e:?}"));
+        assert!(!matches!(event, EventBody::Unrecognised { .. }), "{kind}");
+        assert_eq!((event.kind().as_str(), event.shape()), (kind, 1));
+        assert_eq!(String::from_utf8(event.encode()).unwrap(), body);
+    }
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_kept_as_it_is() {
+    for (kind, shape) in [("teleported", 1), ("visited", 2), ("shop.", 1)] {
+        let event = EventBody::decode(kind, shape, b"{\"anything\": [1, 2]}").unwrap();
+        assert!(matches!(event, EventBody::Unrecognised { .. }), "{kind} {shape}");
+        assert_eq!(
+            (event.kind().as_str(), event.shape(), event.encode()),
+            (kind, shape, b"{\"anything\": [1, 2]}".to_vec())
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_not_what_it_says_is_an_error() {
+    let bad = [
+        ("visited", "{}"),
+        ("visited", "not json"),
+        ("order_placed", r#"{"total":{"minor":1e400,"currency":"USD"}}"#),
+        ("order_placed", r#"{"total":{"minor":9223372036854775808,"currency":"USD"}}"#),
+        ("order_placed", r#"{"total":{"minor":1,"currency":"usd"}}"#),
+        ("tagged", r#"{"tag":""}"#),
+        ("points_posted", r#"{"by":"nobody","deed":{}}"#),
+        ("identified", r#"{"identifier":{"kind":"email","hash":"00"}}"#),
+    ];
+    for (kind, body) in bad {
+        assert!(EventBody::decode(kind, 1, body.as_bytes()).is_err(), "{kind} {body}");
+    }
+}

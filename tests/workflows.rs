@@ -1,0 +1,285 @@
+//! Workflows: what they may ask for, what happens when they fail, and what reaches the host.
+
+use std::sync::{Arc, Mutex};
+
+use crm::blocking::Crm;
+use crm::{
+    AwardPoints, Channel, Command, Currency, CustomFact, Deed, Definition, Delivered, EventBody, ExternalSystem,
+    FieldRule, FieldType, FieldValue, Identifier, Incoming, Ingestion, KindName, KindSchema, ManualClock, Money,
+    OrderPlaced, PluginFault, PluginName, PluginStamp, Program, ProgramId, Source, Span, Stage, Tag, Timestamp,
+    Visited, Workflow, WorkflowCall, WorkflowReply,
+};
+
+type Handler = dyn Fn(&WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> + Send + Sync;
+
+/// A workflow of the host's own, by a function.
+struct Own {
+    stamp: PluginStamp,
+    listens: Vec<&'static str>,
+    handler: Box<Handler>,
+}
+
+impl std::fmt::Debug for Own {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Own({})", self.stamp.name)
+    }
+}
+
+impl Own {
+    fn new(
+        name: &str,
+        listens: &[&'static str],
+        handler: impl Fn(&WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> + Send + Sync + 'static,
+    ) -> Self {
+        let name = PluginName::new(name).unwrap();
+        let stamp = PluginStamp { digest: crm::Digest::of(name.as_str().as_bytes()), name, version: "1".into() };
+        Own { stamp, listens: listens.to_vec(), handler: Box::new(handler) }
+    }
+}
+
+impl Workflow for Own {
+    fn stamp(&self) -> &PluginStamp {
+        &self.stamp
+    }
+
+    fn listens(&self, kind: &str) -> bool {
+        self.listens.contains(&kind)
+    }
+
+    fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> {
+        (self.handler)(call)
+    }
+}
+
+fn ask(commands: Vec<Command>) -> Result<WorkflowReply, PluginFault> {
+    Ok(WorkflowReply { commands, memory: None })
+}
+
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse("2020-01-01").unwrap().plus(Span::days(day))
+}
+
+fn points() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn shop(workflow: Own) -> (Arc<ManualClock>, Crm) {
+    let clock = Arc::new(ManualClock::at(day(0)));
+    let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&clock)).workflow(workflow).build());
+    let program = Program::point_per_unit(Currency::EUR);
+    crm.define(day(0), Definition::Program(points(), Some(program))).unwrap();
+    (clock, crm)
+}
+
+fn ana() -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), "ana").unwrap()
+}
+
+fn order(at: Timestamp, euros: i64) -> Incoming {
+    let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR));
+    Incoming::new(ana(), at, Source::new("shop").unwrap(), placed)
+}
+
+fn visit(at: Timestamp) -> Incoming {
+    Incoming::new(ana(), at, Source::new("shop").unwrap(), Visited { channel: Channel::Web, place: None })
+}
+
+fn deeds(crm: &Crm) -> Vec<Deed> {
+    let story = crm.story(ana()).unwrap().unwrap();
+    let deed = |event: &crm::Event| match &event.body {
+        EventBody::Decision(decision) => Some(decision.deed.clone()),
+        _ => None,
+    };
+    story.events.iter().filter_map(deed).collect()
+}
+
+fn faults(crm: &Crm) -> Vec<String> {
+    let fault = |deed: Deed| match deed {
+        Deed::Faulted(faulted) => Some(faulted.fault.to_string()),
+        _ => None,
+    };
+    deeds(crm).into_iter().filter_map(fault).collect()
+}
+
+#[test]
+fn a_workflow_that_fails_is_recorded_and_the_fact_stays() {
+    let (_, crm) = shop(Own::new("failing", &["order_placed"], |_| Err(PluginFault::new("deadline"))));
+    crm.record(order(day(0), 50)).unwrap();
+    let customer = crm.customer(ana()).unwrap().unwrap();
+    assert_eq!((customer.stage(), customer.book(&points()).unwrap().balance()), (Some(Stage::Purchase), 50));
+    assert_eq!(faults(&crm), ["deadline"]);
+}
+
+#[test]
+fn a_request_that_is_refused_is_recorded_and_the_others_are_carried_out() {
+    let unknown = ProgramId::new("unknown").unwrap();
+    let (_, crm) = shop(Own::new("greedy", &["order_placed"], move |_| {
+        let award = |program: &ProgramId, points| {
+            Command::AwardPoints(AwardPoints { program: program.clone(), points, reason: "hello".parse().unwrap() })
+        };
+        ask(vec![award(&unknown, 5), award(&points(), -5), award(&points(), 5)])
+    }));
+    crm.record(order(day(0), 50)).unwrap();
+    assert_eq!(crm.customer(ana()).unwrap().unwrap().book(&points()).unwrap().balance(), 55);
+    let faults = faults(&crm);
+    assert_eq!(faults.len(), 2);
+    assert!(faults.iter().all(|fault| fault.starts_with("refused: ")), "{faults:?}");
+}
+
+#[test]
+fn a_workflow_that_triggers_itself_is_stopped_and_the_chain_is_named() {
+    let (_, crm) = shop(Own::new("echo", &["visited", "notified"], |_| {
+        ask(vec![Command::Notify { topic: "echo".parse().unwrap(), fields: crm::Fields::new() }])
+    }));
+    crm.record(visit(day(0))).unwrap();
+    let faults = faults(&crm);
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].contains("visited → notified → notified"), "{faults:?}");
+    let notified = deeds(&crm).iter().filter(|deed| matches!(deed, Deed::Notified(_))).count();
+    assert_eq!(notified, crm::CHAIN_MAX);
+}
+
+#[test]
+fn what_a_workflow_does_shows_in_its_next_call_and_its_memory_comes_back() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
+    let (_, crm) = shop(Own::new("counting", &["visited"], move |call| {
+        let tag = Tag::new("seen").unwrap();
+        log.lock().unwrap().push((call.memory.to_vec(), call.customer.has_tag(&tag)));
+        let count = call.memory.first().copied().unwrap_or(0) + 1;
+        Ok(WorkflowReply { commands: vec![Command::AddTag(tag)], memory: Some(vec![count]) })
+    }));
+    for hour in 0..3 {
+        crm.record(visit(day(0).minus(Span::days(3 - hour)))).unwrap();
+    }
+    assert_eq!(*seen.lock().unwrap(), [(vec![], false), (vec![1], true), (vec![2], true)]);
+}
+
+#[test]
+fn history_is_quiet() {
+    let (_, crm) = shop(Own::new("loud", &["order_placed", "stage_changed"], |_| {
+        ask(vec![Command::AddTag(Tag::new("loud").unwrap())])
+    }));
+    crm.ingest([order(day(0), 50)], Ingestion::history()).unwrap();
+    assert!(!crm.customer(ana()).unwrap().unwrap().has_tag(&Tag::new("loud").unwrap()));
+    assert_eq!(crm.customer(ana()).unwrap().unwrap().book(&points()).unwrap().balance(), 50);
+    crm.ingest([order(day(0), 60)], Ingestion::live()).unwrap();
+    assert!(crm.customer(ana()).unwrap().unwrap().has_tag(&Tag::new("loud").unwrap()));
+}
+
+#[test]
+fn the_host_is_told_until_it_says_done() {
+    let (_, crm) = shop(Own::new("telling", &["order_placed"], |_| {
+        let fields = [("n".parse().unwrap(), FieldValue::Int(7))].into_iter().collect();
+        ask(vec![Command::Notify { topic: "order".parse().unwrap(), fields }])
+    }));
+    crm.record(order(day(0), 50)).unwrap();
+    let mut ids = Vec::new();
+    let mut deliver = |at, answer: Delivered| {
+        crm.deliver(at, |delivery| {
+            assert_eq!((delivery.topic.as_str(), delivery.fields.len()), ("order", 1));
+            ids.push((delivery.id, delivery.attempt));
+            answer
+        })
+        .unwrap()
+    };
+    assert_eq!(deliver(day(0), Delivered::Retry(Span::days(1))), 0);
+    assert_eq!(deliver(day(0), Delivered::Done), 0, "not due yet");
+    assert_eq!(deliver(day(1), Delivered::Done), 1);
+    assert_eq!(deliver(day(2), Delivered::Done), 0, "done is done");
+    assert_eq!(ids.len(), 2);
+    assert_eq!((ids[0].0, ids[0].1, ids[1].1), (ids[1].0, 1, 2));
+}
+
+#[test]
+fn a_kind_of_the_shops_own_is_checked_counted_and_heard() {
+    let (_, crm) = shop(Own::new("listening", &["shop.review"], |call| {
+        let stars = call.trigger.fields.iter().find(|(name, _)| name == "stars").map(|(_, value)| value.clone());
+        assert_eq!(stars, Some(crm::TriggerValue::Int(5)));
+        ask(vec![Command::AddTag(Tag::new("reviewer").unwrap())])
+    }));
+    let review = KindName::new("review").unwrap();
+    let stars = || "stars".parse::<crm::FieldName>().unwrap();
+    let at = day(0);
+    let fact = |value| {
+        let fact = CustomFact::new(KindName::new("review").unwrap()).with(stars(), value);
+        Incoming::new(ana(), at, Source::new("shop").unwrap(), fact)
+    };
+    assert!(crm.record(fact(FieldValue::Int(5))).is_err(), "not declared yet");
+    let rule = FieldRule { field_type: FieldType::Int, required: true };
+    let schema = KindSchema { fields: [(stars(), rule)].into_iter().collect(), shows_interest: true };
+    crm.define(at, Definition::Kind(review.clone(), Some(schema))).unwrap();
+    assert!(crm.record(fact(FieldValue::Text("five".into()))).is_err());
+    assert!(crm.customer(ana()).unwrap().is_none(), "a refused fact makes no customer");
+    crm.record(fact(FieldValue::Int(5))).unwrap();
+    let customer = crm.customer(ana()).unwrap().unwrap();
+    assert_eq!((customer.facts().custom(&review), customer.stage()), (1, Some(Stage::Intent)));
+    assert!(customer.has_tag(&Tag::new("reviewer").unwrap()));
+}
+
+#[cfg(feature = "plugins")]
+mod wasm {
+    use super::*;
+    use crm::plugins::{Entry, Host, Limits, PluginError, WasmScorer, WasmWorkflow};
+
+    #[test]
+    fn the_winback_plugin_marks_who_leaves_and_thanks_who_returns() {
+        let host = Host::new(Limits::default()).unwrap();
+        let wasm = guest_build::build("winback").unwrap();
+        let workflow = WasmWorkflow::load(&host, &wasm, &[Entry::new("spend_above", 3_000_i64)]).unwrap();
+        let clock = Arc::new(ManualClock::at(day(0)));
+        let crm = crm::Crm::builder().clock(Arc::clone(&clock)).workflow(workflow).build();
+        let crm = Crm::from(crm);
+        let program = Program::point_per_unit(Currency::EUR);
+        crm.define(day(0), Definition::Program(points(), Some(program))).unwrap();
+        crm.record(order(day(0), 50)).unwrap();
+        let left = day(200);
+        clock.set(left);
+        crm.advance(left).unwrap();
+        let tag = Tag::new("win-back").unwrap();
+        assert!(crm.customer(ana()).unwrap().unwrap().has_tag(&tag));
+        crm.record(order(left, 10)).unwrap();
+        let back = crm.customer(ana()).unwrap().unwrap();
+        assert!(!back.has_tag(&tag));
+        assert_eq!(back.book(&points()).unwrap().balance(), 50 + 10 + 100);
+        assert!(faults(&crm).is_empty());
+    }
+
+    #[test]
+    fn scores_are_kept_with_where_they_came_from_and_are_given_once() {
+        let host = Host::new(Limits::default()).unwrap();
+        let mut scorer = WasmScorer::load(&host, &guest_build::build("churn").unwrap(), &[]).unwrap();
+        let heard = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&heard);
+        let (_, crm) = shop(Own::new("hearing", &["scored"], move |_| {
+            *count.lock().unwrap() += 1;
+            ask(Vec::new())
+        }));
+        crm.record(order(day(0), 50)).unwrap();
+        let at = day(120);
+        let report = crm.score(&mut scorer, at).unwrap();
+        assert_eq!((report.scored, report.failed), (1, 0));
+        // A single order has the typical gap of 60 days: 1 / (1 + e^(2 - 120 / 60)).
+        let story = crm.story(ana()).unwrap().unwrap();
+        let [score] = &story.scores[..] else { panic!("{:?}", story.scores) };
+        assert!((score.value - 0.5).abs() < 1e-12, "{score:?}");
+        assert_eq!((score.plugin.as_str(), score.output.as_str(), score.at), ("churn", "churn", at));
+        assert_eq!(crm.score(&mut scorer, at).unwrap().known, 1);
+        assert_eq!(*heard.lock().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_plugin_that_asks_for_what_there_is_not_is_refused_by_name() {
+        let host = Host::new(Limits::default()).unwrap();
+        let mut wasm = guest_build::build("churn").unwrap();
+        let name = b"recency_days";
+        let place = wasm.windows(name.len()).rposition(|window| window == name).unwrap();
+        wasm[place..place + name.len()].copy_from_slice(b"recency_dayz");
+        match WasmScorer::load(&host, &wasm, &[]) {
+            Err(PluginError::Unknown { what, name, .. }) => {
+                assert_eq!((what, name.as_str()), ("feature", "recency_dayz"))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
