@@ -10,7 +10,7 @@ mod error;
 mod malformed;
 mod memory;
 mod row;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlite-unbundled")]
 pub mod sqlite;
 mod store;
 
@@ -24,9 +24,9 @@ pub use commit::{
 pub use error::{CommitError, DefineError, StorageError};
 pub use memory::MemoryStore;
 pub use row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Leased, LeaseToken, Loaded, Page, ScoreRow,
-    Settlement, StateRow, Verdict,
+    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, LeaseToken, Leased, Loaded, Page,
+    ScoreRow, Settlement, StateRow, Verdict,
 };
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlite-unbundled")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{Capabilities, Store};

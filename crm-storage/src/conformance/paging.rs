@@ -1,0 +1,94 @@
+//! Lists that are read page by page: histories, changes, customers.
+
+use super::Fixture;
+use super::sample::{change, create, customer, event, update};
+use super::shop::Shop;
+use crate::commit::Commit;
+use crate::row::Cursor;
+
+/// Histories and changes come in the order of commits, whatever the size of the page.
+pub async fn pages_have_the_order_in_which_rows_were_committed(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).event(50).event(3).change(9)).await;
+    shop.done(create(2).event(7).change(7)).await;
+    shop.done(update(1, 1).event(1).event(99).event(2).change(1).change(5)).await;
+    let events = [50, 3, 1, 99, 2].map(event);
+    let changes = [9, 1, 5].map(change);
+    for page_size in [0, 1, 2, 3, 4, 5, 6, 1000, usize::MAX] {
+        assert_eq!(shop.events(customer(1), page_size).await, events, "pages of {page_size}");
+        assert_eq!(shop.changes(customer(1), page_size).await, changes, "pages of {page_size}");
+    }
+    assert_eq!(shop.events(customer(2), 10).await, [event(7)]);
+    assert_eq!(shop.changes(customer(2), 10).await, [change(7)]);
+}
+
+/// The last page says that it is the last.
+pub async fn the_last_page_has_no_next(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).event(1).event(2).change(1).change(2)).await;
+    let (store, tenant) = (&shop.store, &shop.tenant);
+    let events = store.history(tenant, customer(1), None, 2).await.expect("the store reads a history");
+    assert_eq!((events.rows.len(), events.next), (2, None));
+    let changes = store.changes(tenant, customer(1), None, 2).await.expect("the store reads changes");
+    assert_eq!((changes.rows.len(), changes.next), (2, None));
+}
+
+/// Nobody's history is empty; so is what comes after a place that is nowhere.
+pub async fn absent_histories_are_empty(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1)).await;
+    assert!(shop.events(customer(1), 5).await.is_empty());
+    assert!(shop.changes(customer(1), 5).await.is_empty());
+    assert!(shop.events(customer(2), 5).await.is_empty());
+    assert!(shop.changes(customer(2), 5).await.is_empty());
+    let nowhere = Some(Cursor(u64::MAX));
+    let page = shop.store.history(&shop.tenant, customer(1), nowhere, 5).await.expect("the store reads a history");
+    assert_eq!((page.rows.len(), page.next), (0, None));
+}
+
+/// Between two pages others write, and no row is skipped or seen twice.
+pub async fn pages_are_stable_under_writes(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done((0..20).fold(create(1), |write, number| write.event(number).change(number))).await;
+    let (mut events, mut changes) = (Vec::new(), Vec::new());
+    let (mut after_events, mut after_changes) = (None, None);
+    for version in 1..=20 {
+        let (store, tenant) = (&shop.store, &shop.tenant);
+        let page = store.history(tenant, customer(1), after_events, 2).await.expect("the store reads a history");
+        events.extend(page.rows);
+        after_events = page.next;
+        let page = store.changes(tenant, customer(1), after_changes, 2).await.expect("the store reads changes");
+        changes.extend(page.rows);
+        after_changes = page.next;
+        let late = 100 - version;
+        shop.done(update(1, version).event(late).change(late)).await;
+        shop.done(create(1000 + version).event(late).change(late)).await;
+        if after_events.is_none() {
+            break;
+        }
+    }
+    let so_far = (0..20).chain((80..100).rev()).map(event).collect::<Vec<_>>();
+    assert_eq!(events, so_far[..events.len()]);
+    assert!(events.len() > 20);
+    assert_eq!(changes, (0..20).chain((80..100).rev()).map(change).take(changes.len()).collect::<Vec<_>>());
+}
+
+/// Customers come by id, after the one that is named, whether it is there or not.
+pub async fn customers_are_listed_by_id(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    for number in [5, 1, 9, 3, 7] {
+        shop.done(create(number)).await;
+    }
+    let (store, tenant) = (&shop.store, &shop.tenant);
+    let listed = async |after: Option<u64>, limit| {
+        let rows = store.customers(tenant, after.map(customer), limit).await.expect("the store lists customers");
+        rows.iter().map(|row| row.customer).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(None, 100).await, [1, 3, 5, 7, 9].map(customer));
+    assert_eq!(listed(None, 2).await, [1, 3].map(customer));
+    assert_eq!(listed(Some(3), 2).await, [5, 7].map(customer));
+    assert_eq!(listed(Some(4), 0).await, [customer(5)], "at least one");
+    assert!(listed(Some(9), 10).await.is_empty());
+    shop.commits([2, 4, 10].into_iter().map(create).map(Commit::from).collect()).await;
+    assert_eq!(listed(Some(3), usize::MAX).await, [4, 5, 7, 9, 10].map(customer));
+}

@@ -1,0 +1,43 @@
+//! Scores that plugins gave.
+
+use super::Fixture;
+use super::sample::{create, customer, score, touch};
+use super::shop::Shop;
+
+/// By plugin, output and instant, not by when they were written.
+pub async fn scores_come_in_order(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let ordered = [
+        score("a", "x", -5, 1.0),
+        score("a", "x", 10, 2.0),
+        score("a", "y", 1, 3.0),
+        score("b", "x", 1, f64::MIN_POSITIVE),
+        score("b", "x", 2, -1e300),
+    ];
+    let write = [3, 0, 4, 2].into_iter().fold(create(1), |write, at: usize| write.score(ordered[at].clone()));
+    shop.done(write).await;
+    shop.done(create(2).score(score("c", "x", 1, 9.0))).await;
+    shop.done(touch(1, 1).score(ordered[1].clone())).await;
+    assert_eq!(shop.scores(customer(1)).await, ordered);
+    assert_eq!(shop.scores(customer(2)).await, [score("c", "x", 1, 9.0)]);
+    assert!(shop.scores(customer(3)).await.is_empty());
+}
+
+/// One for the same plugin, output and instant takes the place of the earlier one, whole.
+pub async fn a_score_replaces_the_one_of_its_instant(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).score(score("a", "x", 1, 1.0)).score(score("a", "x", 2, 1.0))).await;
+    let mut newer = score("a", "x", 1, 7.5);
+    newer.version = "2.0.0".into();
+    newer.input = crm_core::Digest::of(b"other input");
+    shop.done(touch(1, 1).score(score("a", "x", 1, 4.0)).score(newer.clone())).await;
+    assert_eq!(shop.scores(customer(1)).await, [newer, score("a", "x", 2, 1.0)]);
+}
+
+/// A zero has no sign, so that scores are the same in every store.
+pub async fn a_zero_score_has_no_sign(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).score(score("a", "x", 1, -0.0)).score(score("a", "x", 2, 0.1 + 0.2))).await;
+    let bits: Vec<u64> = shop.scores(customer(1)).await.iter().map(|score| score.value.to_bits()).collect();
+    assert_eq!(bits, [0, (0.1_f64 + 0.2).to_bits()]);
+}

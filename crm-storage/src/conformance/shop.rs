@@ -1,0 +1,166 @@
+//! A store as one tenant sees it, with short ways to write to it and to look at all of it.
+
+use std::sync::Arc;
+
+use crm_core::{CustomerId, Span, TenantId, Timestamp};
+
+use super::Fixture;
+use super::sample::tenant;
+use crate::commit::{ClaimKey, Commit, Committed, CounterStep, OutboxEntry, Version};
+use crate::error::CommitError;
+use crate::row::{
+    ChangeRow, ClaimOwner, CustomerRow, Due, EventRow, LeaseToken, Leased, Page, ScoreRow, Settlement, Verdict,
+};
+use crate::store::Store;
+
+/// One tenant of a store.
+pub(super) struct Shop {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) tenant: TenantId,
+}
+
+/// All that can be seen of a tenant, but for claims and counters, which must be asked for by name.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    pub(super) customers: Vec<CustomerRow>,
+    pub(super) events: Vec<Vec<EventRow>>,
+    pub(super) changes: Vec<Vec<ChangeRow>>,
+    pub(super) scores: Vec<Vec<ScoreRow>>,
+    pub(super) due: Vec<Due>,
+    pub(super) outbox: Vec<OutboxEntry>,
+    pub(super) definitions: Vec<Vec<u8>>,
+}
+
+impl Shop {
+    /// A tenant of an empty store.
+    pub(super) async fn open(fixture: &dyn Fixture) -> Shop {
+        Shop { store: fixture.fresh().await, tenant: tenant("shop") }
+    }
+
+    /// Another tenant of the same store.
+    pub(super) fn neighbour(&self, name: &str) -> Shop {
+        Shop { store: Arc::clone(&self.store), tenant: tenant(name) }
+    }
+
+    pub(super) async fn commits(&self, commits: Vec<Commit>) -> Vec<Result<Committed, CommitError>> {
+        self.store.commit(&self.tenant, commits).await.expect("the store commits")
+    }
+
+    pub(super) async fn commit(&self, commit: impl Into<Commit>) -> Result<Committed, CommitError> {
+        let mut answers = self.commits(vec![commit.into()]).await;
+        assert_eq!(answers.len(), 1, "one answer per commit");
+        answers.remove(0)
+    }
+
+    /// Commits what must not be refused, and gives the versions.
+    pub(super) async fn done(&self, commit: impl Into<Commit>) -> Vec<Version> {
+        match self.commit(commit).await {
+            Ok(Committed::Done { versions }) => versions,
+            other => unreachable!("the commit should have been done: {other:?}"),
+        }
+    }
+
+    pub(super) async fn load(&self, customers: &[CustomerId]) -> Vec<Option<CustomerRow>> {
+        self.store.load(&self.tenant, customers).await.expect("the store loads").rows
+    }
+
+    pub(super) async fn load_one(&self, customer: CustomerId) -> Option<CustomerRow> {
+        self.load(&[customer]).await.remove(0)
+    }
+
+    /// A whole history, read in pages of a size.
+    pub(super) async fn events(&self, customer: CustomerId, page_size: usize) -> Vec<EventRow> {
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let page =
+                self.store.history(&self.tenant, customer, after, page_size).await.expect("the store reads a history");
+            after = append(&mut rows, page, page_size);
+            if after.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    /// All changes, read in pages of a size.
+    pub(super) async fn changes(&self, customer: CustomerId, page_size: usize) -> Vec<ChangeRow> {
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let page =
+                self.store.changes(&self.tenant, customer, after, page_size).await.expect("the store reads changes");
+            after = append(&mut rows, page, page_size);
+            if after.is_none() {
+                return rows;
+            }
+        }
+    }
+
+    pub(super) async fn scores(&self, customer: CustomerId) -> Vec<ScoreRow> {
+        self.store.scores(&self.tenant, customer).await.expect("the store reads scores")
+    }
+
+    pub(super) async fn resolve(&self, keys: &[ClaimKey]) -> Vec<Option<ClaimOwner>> {
+        self.store.resolve(&self.tenant, keys).await.expect("the store resolves keys")
+    }
+
+    pub(super) async fn due(&self, until: Timestamp, limit: usize) -> Vec<Due> {
+        self.store.due(&self.tenant, until, limit).await.expect("the store lists alarms")
+    }
+
+    pub(super) async fn lease(&self, now: i64, lease_ms: u64, limit: usize) -> Vec<Leased> {
+        let now = super::sample::at(now);
+        self.store.lease(&self.tenant, now, Span::millis(lease_ms), limit).await.expect("the store leases")
+    }
+
+    pub(super) async fn settle(&self, leased: &Leased, verdict: Verdict) -> bool {
+        self.settle_with(leased, leased.token, verdict).await
+    }
+
+    pub(super) async fn settle_with(&self, leased: &Leased, token: LeaseToken, verdict: Verdict) -> bool {
+        let settlements = [Settlement { id: leased.entry.id, token, verdict }];
+        self.store.settle(&self.tenant, &settlements).await.expect("the store settles") == [true]
+    }
+
+    /// Where a counter stands. A step past a limit of -1 is always refused, and the refusal says it.
+    pub(super) async fn counter(&self, name: &str) -> i128 {
+        let probe = CounterStep { name: name.into(), by: 0, limit: -1 };
+        match self.commit(Commit { counters: vec![probe], ..Commit::default() }).await {
+            Err(CommitError::CounterLimit { value, .. }) => value,
+            other => unreachable!("a counter past its limit should be refused: {other:?}"),
+        }
+    }
+
+    pub(super) async fn customers(&self) -> Vec<CustomerRow> {
+        self.store.customers(&self.tenant, None, usize::MAX).await.expect("the store lists customers")
+    }
+
+    /// Looks at everything. Leases of no length show the outbox, and let others lease it at once.
+    pub(super) async fn seen(&self) -> Seen {
+        let customers = self.customers().await;
+        let (mut events, mut changes, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &customers {
+            events.push(self.events(row.customer, usize::MAX).await);
+            changes.push(self.changes(row.customer, usize::MAX).await);
+            scores.push(self.scores(row.customer).await);
+        }
+        let outbox = self.lease(Timestamp::MAX.as_millis(), 0, usize::MAX).await;
+        Seen {
+            customers,
+            events,
+            changes,
+            scores,
+            due: self.due(Timestamp::MAX, usize::MAX).await,
+            outbox: outbox.into_iter().map(|leased| leased.entry).collect(),
+            definitions: self.store.definitions(&self.tenant).await.expect("the store reads definitions").rows,
+        }
+    }
+}
+
+/// Adds a page to the rows before it; says where the next one begins.
+fn append<T>(rows: &mut Vec<T>, page: Page<T>, page_size: usize) -> Option<crate::row::Cursor> {
+    assert!(page.rows.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
+    assert!(page.next.is_none() || !page.rows.is_empty(), "a page that goes on has rows");
+    rows.extend(page.rows);
+    page.next
+}

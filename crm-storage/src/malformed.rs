@@ -1,0 +1,68 @@
+//! Which commits contradict themselves. It needs no stored row, so every store asks it first.
+
+use std::collections::{HashMap, HashSet};
+
+use crm_core::{CustomerId, EventId};
+
+use crate::commit::{ClaimKey, Commit, CustomerWrite, Expected};
+use crate::error::CommitError;
+
+/// Up to this many items comparing each with each is faster than hashing them.
+const FEW: usize = 16;
+
+impl Commit {
+    /// Judges the commit by itself, as each store does before anything else.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` if a customer comes twice, an event id comes twice in one write, a write without a
+    /// state has events or an alarm or is for a new customer, a score is not finite, a claim's key has
+    /// more than [`ClaimKey::MAX_BYTES`] bytes, or one key is claimed for two owners.
+    pub fn check(&self) -> Result<(), CommitError> {
+        self.writes.iter().try_for_each(check_write)?;
+        require(all_different(self.writes.iter().map(|write| write.customer)), "a customer comes twice")?;
+        require(
+            self.claims.iter().all(|claim| claim.key.key.len() <= ClaimKey::MAX_BYTES),
+            "a claim's key is too long",
+        )?;
+        require(self.claims_agree(), "one key is claimed for two owners")
+    }
+
+    fn claims_agree(&self) -> bool {
+        let owner = |at: usize| (self.claims[at].customer, self.claims[at].event);
+        if self.claims.len() <= FEW {
+            let pairs = (0..self.claims.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+            let mut same_key = pairs.filter(|&(a, b)| self.claims[a].key == self.claims[b].key);
+            return same_key.all(|(a, b)| owner(a) == owner(b));
+        }
+        let mut owners = HashMap::with_capacity(self.claims.len());
+        (0..self.claims.len()).all(|at| *owners.entry(&self.claims[at].key).or_insert(owner(at)) == owner(at))
+    }
+}
+
+fn check_write(write: &CustomerWrite) -> Result<(), CommitError> {
+    if write.state.is_none() {
+        require(write.events.is_empty(), "events without a state")?;
+        require(write.alarm.is_none(), "an alarm without a state")?;
+        require(write.expected != Expected::New, "a new customer without a state")?;
+    }
+    require(write.scores.iter().all(|score| score.value.is_finite()), "a score that is not finite")?;
+    require(all_different(write.events.iter().map(|event| event.id)), "an event id comes twice")
+}
+
+fn require(holds: bool, otherwise: &'static str) -> Result<(), CommitError> {
+    if holds { Ok(()) } else { Err(CommitError::Malformed { what: otherwise }) }
+}
+
+/// An id that is cheap to compare and to hash.
+trait Id: Copy + Eq + std::hash::Hash {}
+impl Id for CustomerId {}
+impl Id for EventId {}
+
+fn all_different<T: Id>(ids: impl ExactSizeIterator<Item = T> + Clone) -> bool {
+    if ids.len() <= FEW {
+        return ids.clone().enumerate().all(|(at, id)| ids.clone().take(at).all(|other| other != id));
+    }
+    let mut seen = HashSet::with_capacity(ids.len());
+    ids.into_iter().all(|id| seen.insert(id))
+}

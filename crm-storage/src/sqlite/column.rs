@@ -1,0 +1,124 @@
+//! From columns to the types of the contract, and back. Whatever a column holds, reading it gives a
+//! value that is legal or says that the file is damaged.
+
+use crm_core::{Alarm, AlarmKind, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+
+use super::fault::Fault;
+use crate::commit::Version;
+
+/// Reads the columns of a row from left to right.
+pub(super) struct Columns<'row> {
+    row: &'row Row<'row>,
+    next: usize,
+}
+
+impl<'row> Columns<'row> {
+    pub(super) fn of(row: &'row Row<'row>) -> Self {
+        Columns { row, next: 0 }
+    }
+
+    pub(super) fn plain<T: FromSql>(&mut self) -> Result<T, Fault> {
+        let column = self.next;
+        self.next += 1;
+        Ok(self.row.get(column)?)
+    }
+
+    /// Bytes as they are, without copying them.
+    fn slice(&mut self) -> Result<Option<&'row [u8]>, Fault> {
+        let column = self.next;
+        self.next += 1;
+        let value = self.row.get_ref(column)?;
+        value.as_blob_or_null().map_err(|_| damaged("a column that is not bytes"))
+    }
+
+    fn text_or_null(&mut self) -> Result<Option<&'row str>, Fault> {
+        let column = self.next;
+        self.next += 1;
+        let value = self.row.get_ref(column)?;
+        value.as_str_or_null().map_err(|_| damaged("a column that is not text"))
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Fault> {
+        let Some(bytes) = self.slice()? else { return Ok(None) };
+        bytes.try_into().map(Some).map_err(|_| damaged(format!("{} bytes where there should be {N}", bytes.len())))
+    }
+
+    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Fault> {
+        Ok(self.slice()?.ok_or_else(missing)?.to_vec())
+    }
+
+    pub(super) fn text(&mut self) -> Result<SmolStr, Fault> {
+        Ok(SmolStr::new(self.text_or_null()?.ok_or_else(missing)?))
+    }
+
+    pub(super) fn customer(&mut self) -> Result<CustomerId, Fault> {
+        self.array()?.map(|id| CustomerId::from_uuid(uuid::Uuid::from_bytes(id))).ok_or_else(missing)
+    }
+
+    pub(super) fn event(&mut self) -> Result<EventId, Fault> {
+        self.event_or_null()?.ok_or_else(missing)
+    }
+
+    pub(super) fn event_or_null(&mut self) -> Result<Option<EventId>, Fault> {
+        Ok(self.array()?.map(|id| EventId::from_uuid(uuid::Uuid::from_bytes(id))))
+    }
+
+    pub(super) fn digest(&mut self) -> Result<Digest, Fault> {
+        self.array()?.map(Digest::from_bytes).ok_or_else(missing)
+    }
+
+    pub(super) fn source(&mut self) -> Result<Option<Source>, Fault> {
+        let Some(text) = self.text_or_null()? else { return Ok(None) };
+        Source::new(text).map(Some).map_err(|error| damaged(format!("a source: {error}")))
+    }
+
+    pub(super) fn time(&mut self) -> Result<Timestamp, Fault> {
+        Timestamp::from_millis(self.plain()?).map_err(|error| damaged(error.to_string()))
+    }
+
+    pub(super) fn version(&mut self) -> Result<Version, Fault> {
+        let version: i64 = self.plain()?;
+        u64::try_from(version).map(Version).map_err(|_| damaged("a negative version"))
+    }
+
+    pub(super) fn alarm(&mut self) -> Result<Alarm, Fault> {
+        let due_at = self.time()?;
+        let rank: i64 = self.plain()?;
+        let kind = ALARM_RANKS.iter().find(|(_, of_kind)| *of_kind == rank);
+        let (kind, _) = *kind.ok_or_else(|| damaged("an alarm of an unknown kind"))?;
+        Ok(Alarm { due_at, kind })
+    }
+}
+
+/// How kinds of alarms are stored: by their order, which must never change.
+const ALARM_RANKS: [(AlarmKind, i64); 4] =
+    [(AlarmKind::FactDue, 1), (AlarmKind::Lifecycle, 2), (AlarmKind::PointsExpiry, 3), (AlarmKind::Segment, 4)];
+
+/// The rank of a kind of alarm.
+pub(super) fn alarm_rank(kind: AlarmKind) -> Result<i64, Fault> {
+    let rank = ALARM_RANKS.iter().find(|(of_kind, _)| *of_kind == kind);
+    rank.map(|(_, rank)| *rank).ok_or_else(|| damaged(format!("no rank for alarms of kind {}", kind.name())))
+}
+
+pub(super) fn damaged(what: impl Into<String>) -> Fault {
+    Fault::Damaged(what.into())
+}
+
+fn missing() -> Fault {
+    damaged("a column without a value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_have_the_order_of_the_kinds() {
+        let mut kinds = ALARM_RANKS.map(|(kind, _)| kind);
+        kinds.sort();
+        assert_eq!(kinds, ALARM_RANKS.map(|(kind, _)| kind));
+        assert!(ALARM_RANKS.is_sorted_by_key(|(_, rank)| rank));
+    }
+}

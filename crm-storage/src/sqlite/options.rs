@@ -1,0 +1,67 @@
+//! How a file is opened.
+
+use std::time::Duration;
+
+/// How a [`SqliteStore`](super::SqliteStore) opens its file.
+///
+/// ```
+/// use std::time::Duration;
+/// use crm_storage::SqliteOptions;
+///
+/// let options = SqliteOptions::default().busy_timeout(Duration::from_secs(2)).readers(8);
+/// # let _ = options;
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteOptions {
+    pub(super) busy_timeout: Duration,
+    pub(super) cache_kib: u32,
+    pub(super) readers: usize,
+    pub(super) allow_older_sqlite: bool,
+}
+
+impl Default for SqliteOptions {
+    /// Waits 5 seconds for another process, caches 128 MiB for writing, has 4 readers, and insists on an
+    /// SQLite without the known checkpoint race.
+    fn default() -> Self {
+        SqliteOptions {
+            busy_timeout: Duration::from_secs(5),
+            cache_kib: 128 * 1024,
+            readers: 4,
+            allow_older_sqlite: false,
+        }
+    }
+}
+
+impl SqliteOptions {
+    /// SQLite counts milliseconds in 32 bits.
+    const LONGEST_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
+
+    /// How long a write waits for another process that writes to the same file, at most 24 days.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout.min(Self::LONGEST_TIMEOUT);
+        self
+    }
+
+    /// The page cache of the writer in KiB; each reader has an eighth of it. What is cached need not be
+    /// read again: give it room for the customers who are active at one time, about 2 KiB each.
+    pub fn cache_kib(mut self, kib: u32) -> Self {
+        self.cache_kib = kib;
+        self
+    }
+
+    /// How many connections read at once, each in the thread that asks. With 0 the writer's connection
+    /// does everything, one thing at a time.
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers;
+        self
+    }
+
+    /// Accepts an SQLite older than 3.51.3. Up to 3.51.2 a checkpoint that races with a write on another
+    /// connection can lose committed pages. So there are no readers then; and no other process may have
+    /// the file open, which only the host can see to.
+    pub fn allow_older_sqlite(mut self) -> Self {
+        self.allow_older_sqlite = true;
+        self
+    }
+}

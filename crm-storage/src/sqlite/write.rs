@@ -1,0 +1,296 @@
+//! How a commit becomes statements.
+//!
+//! Versions, requests and counters are judged by reading. Event ids and claims are judged by inserting
+//! them, since the index that finds a duplicate is the one that the row goes into, and looking first
+//! would descend it twice. A commit refused at that point has only inserted entries at the end and
+//! claims that nobody had; these are taken out again. Everything else is written after the last
+//! judgement, and cannot be refused. So no commit needs a savepoint, which would copy each page that it
+//! changes.
+
+use std::collections::BTreeMap;
+
+use crm_core::{Alarm, Source, TenantId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::column::{Columns, alarm_rank, damaged};
+use super::fault::Fault;
+use super::session::{Session, Statements};
+use crate::commit::{
+    AlarmMove, Claim, Commit, Committed, CounterStep, CustomerWrite, Expected, OutboxEntry, Request, Version,
+};
+use crate::error::CommitError;
+use crate::row::{ChangeRow, ClaimOwner, EventRow, ScoreRow, StateRow};
+
+/// A refusal is an answer about one commit; a fault ends the transaction.
+type Judged<T> = Result<Result<T, CommitError>, Fault>;
+
+/// Passes a refusal on.
+macro_rules! granted {
+    ($judged:expr) => {
+        match $judged {
+            Ok(granted) => granted,
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    };
+}
+
+impl Session<'_> {
+    /// Applies commits in order, each judged on what the ones before it left.
+    pub(super) fn commit(
+        &mut self,
+        tenant: &TenantId,
+        commits: &[Commit],
+    ) -> Result<Vec<Result<Committed, CommitError>>, Fault> {
+        let tenant = self.tenant_or_new(tenant)?;
+        let mut tables = Tables { tenant, connection: self.connection, statements: &mut self.statements };
+        commits.iter().map(|commit| tables.commit(commit)).collect()
+    }
+}
+
+/// The rows of one tenant.
+struct Tables<'s, 'c> {
+    tenant: i64,
+    connection: &'c Connection,
+    statements: &'s mut Statements<'c>,
+}
+
+impl Tables<'_, '_> {
+    fn commit(&mut self, commit: &Commit) -> Judged<Committed> {
+        granted!(commit.check());
+        if let Some(request) = &commit.request
+            && let Some(answer) = granted!(self.answered(request)?)
+        {
+            return Ok(Ok(Committed::Replayed { answer }));
+        }
+        let mut versions = Vec::with_capacity(commit.writes.len());
+        for write in &commit.writes {
+            versions.push(granted!(self.judge_version(write)?));
+        }
+        granted!(self.insert_or_undo(commit)?);
+        for (write, version) in commit.writes.iter().zip(&mut versions) {
+            *version = self.write(write, *version)?;
+        }
+        commit.outbox.iter().try_for_each(|entry| self.add_outbox(entry))?;
+        commit.request.iter().try_for_each(|request| self.add_request(request))?;
+        Ok(Ok(Committed::Done { versions }))
+    }
+
+    fn answered(&mut self, request: &Request) -> Judged<Option<Vec<u8>>> {
+        let mut rows = self.statements.request.query(params![
+            self.tenant,
+            &request.customer.as_uuid().as_bytes()[..],
+            request.key.as_str()
+        ])?;
+        let Some(row) = rows.next()? else { return Ok(Ok(None)) };
+        let mut columns = Columns::of(row);
+        let (digest, answer) = (columns.digest()?, columns.bytes()?);
+        Ok(if digest == request.digest { Ok(Some(answer)) } else { Err(CommitError::KeyReused) })
+    }
+
+    /// The version of a write's customer, 0 for a new one.
+    fn judge_version(&mut self, write: &CustomerWrite) -> Judged<Version> {
+        let id = write.customer.as_uuid().as_bytes();
+        let actual = self
+            .statements
+            .version
+            .query_row(params![self.tenant, &id[..]], |row| row.get::<_, i64>(0))
+            .optional()?
+            .map(|version| u64::try_from(version).map(Version).map_err(|_| damaged("a negative version")))
+            .transpose()?;
+        let expected = match write.expected {
+            Expected::New => None,
+            Expected::At(version) => Some(version),
+        };
+        if actual != expected {
+            return Ok(Err(CommitError::Conflict { customer: write.customer, actual }));
+        }
+        Ok(Ok(actual.unwrap_or(Version(0))))
+    }
+
+    /// Inserts what judges itself and moves the counters. If any of it is refused, nothing is left of it.
+    fn insert_or_undo(&mut self, commit: &Commit) -> Judged<()> {
+        let mut entries = 0;
+        let mut claims = Vec::new();
+        let refusal = match self.insert(commit, &mut entries, &mut claims)? {
+            Ok(()) => return Ok(Ok(())),
+            Err(refusal) => refusal,
+        };
+        if entries > 0 {
+            // Only this transaction writes, so the entries stand one after the other at the end.
+            let last = self.connection.last_insert_rowid();
+            self.statements.drop_last_entries.execute([last - entries])?;
+        }
+        for Claim { key, .. } in claims {
+            self.statements.drop_claim.execute(params![self.tenant, key.kind.as_str(), key.key])?;
+        }
+        Ok(Err(refusal))
+    }
+
+    fn insert<'a>(&mut self, commit: &'a Commit, entries: &mut i64, claims: &mut Vec<&'a Claim>) -> Judged<()> {
+        for CustomerWrite { customer, events, .. } in &commit.writes {
+            for event in events {
+                if !self.add_event(customer.as_uuid().as_bytes(), event)? {
+                    return Ok(Err(CommitError::EventExists { customer: *customer, event: event.id }));
+                }
+                *entries += 1;
+            }
+        }
+        for claim in &commit.claims {
+            if self.add_claim(claim)? {
+                claims.push(claim);
+            } else {
+                granted!(self.judge_owner(claim)?);
+            }
+        }
+        let values = granted!(self.judge_counters(&commit.counters)?);
+        for (name, value) in values {
+            self.statements.put_counter.execute(params![self.tenant, name, value])?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Whether it was not there yet.
+    fn add_event(&mut self, customer: &[u8; 16], event: &EventRow) -> Result<bool, Fault> {
+        let added = self.statements.add_event.execute(params![
+            self.tenant,
+            &customer[..],
+            &event.id.as_uuid().as_bytes()[..],
+            event.at.as_millis(),
+            event.recorded_at.as_millis(),
+            event.kind.as_str(),
+            event.shape,
+            event.source.as_ref().map(Source::as_str),
+            event.cause.as_ref().map(|cause| &cause.as_uuid().as_bytes()[..]),
+            event.body
+        ])?;
+        Ok(added == 1)
+    }
+
+    /// Whether nobody had it.
+    fn add_claim(&mut self, claim: &Claim) -> Result<bool, Fault> {
+        let added = self.statements.add_claim.execute(params![
+            self.tenant,
+            claim.key.kind.as_str(),
+            claim.key.key,
+            &claim.customer.as_uuid().as_bytes()[..],
+            &claim.event.as_uuid().as_bytes()[..]
+        ])?;
+        Ok(added == 1)
+    }
+
+    /// Judges a claim on a key that somebody has.
+    fn judge_owner(&mut self, claim: &Claim) -> Judged<()> {
+        let mut rows = self.statements.owner.query(params![self.tenant, claim.key.kind.as_str(), claim.key.key])?;
+        let row = rows.next()?.ok_or_else(|| damaged("a claim that is there and is not"))?;
+        let mut columns = Columns::of(row);
+        let owner = ClaimOwner { customer: columns.customer()?, event: columns.event()? };
+        let same = owner == (ClaimOwner { customer: claim.customer, event: claim.event });
+        Ok(if same { Ok(()) } else { Err(CommitError::Claimed { key: claim.key.clone(), owner }) })
+    }
+
+    /// Where the counters will stand; steps of one counter add up.
+    fn judge_counters<'a>(&mut self, steps: &'a [CounterStep]) -> Judged<BTreeMap<&'a str, i64>> {
+        let mut values = BTreeMap::new();
+        for CounterStep { name, by, limit } in steps {
+            let before = match values.get(name.as_str()) {
+                Some(&value) => value,
+                None => self.counter(name)?,
+            };
+            let value = i128::from(before) + i128::from(*by);
+            match i64::try_from(value) {
+                Ok(moved) if (0..=*limit).contains(&moved) => values.insert(name.as_str(), moved),
+                _ => return Ok(Err(CommitError::CounterLimit { name: name.clone(), value, limit: *limit })),
+            };
+        }
+        Ok(Ok(values))
+    }
+
+    fn counter(&mut self, name: &str) -> Result<i64, Fault> {
+        let value = self.statements.counter.query_row(params![self.tenant, name], |row| row.get(0)).optional()?;
+        Ok(value.unwrap_or(0))
+    }
+
+    /// Writes what can no longer be refused; gives the version afterwards.
+    fn write(&mut self, write: &CustomerWrite, before: Version) -> Result<Version, Fault> {
+        let customer = write.customer.as_uuid().as_bytes();
+        let version = match &write.state {
+            Some(state) => self.put_state(customer, before, state)?,
+            None => before,
+        };
+        write.changes.iter().try_for_each(|change| self.add_change(customer, change))?;
+        write.scores.iter().try_for_each(|score| self.put_score(customer, score))?;
+        match write.alarm {
+            Some(AlarmMove { from, to }) if from != to => self.move_alarm(customer, from, to)?,
+            _ => {}
+        }
+        Ok(version)
+    }
+
+    fn put_state(&mut self, customer: &[u8; 16], before: Version, state: &StateRow) -> Result<Version, Fault> {
+        let after = before.0 + 1;
+        let version = i64::try_from(after).map_err(|_| damaged("a version past every count"))?;
+        let Statements { add_customer, set_customer, .. } = &mut *self.statements;
+        let put = if before == Version(0) { add_customer } else { set_customer };
+        match put.execute(params![self.tenant, &customer[..], version, state.shape, state.bytes])? {
+            1 => Ok(Version(after)),
+            _ => Err(damaged("a customer who is there and is not")),
+        }
+    }
+
+    fn add_change(&mut self, customer: &[u8; 16], change: &ChangeRow) -> Result<(), Fault> {
+        let at = change.at.as_millis();
+        let row = params![self.tenant, &customer[..], at, change.kind.as_str(), change.body];
+        self.statements.add_change.execute(row)?;
+        Ok(())
+    }
+
+    fn put_score(&mut self, customer: &[u8; 16], score: &ScoreRow) -> Result<(), Fault> {
+        self.statements.put_score.execute(params![
+            self.tenant,
+            &customer[..],
+            score.plugin.as_str(),
+            score.output.as_str(),
+            score.at.as_millis(),
+            // Adding 0 turns -0 into 0 and leaves every other number as it is.
+            score.value + 0.0,
+            score.version.as_str(),
+            &score.digest.as_bytes()[..],
+            &score.input.as_bytes()[..]
+        ])?;
+        Ok(())
+    }
+
+    fn move_alarm(&mut self, customer: &[u8; 16], from: Option<Alarm>, to: Option<Alarm>) -> Result<(), Fault> {
+        let key = |alarm: Alarm| Ok::<_, Fault>((alarm.due_at.as_millis(), alarm_rank(alarm.kind)?));
+        if let Some((due_at, rank)) = from.map(key).transpose()? {
+            self.statements.drop_alarm.execute(params![self.tenant, due_at, rank, &customer[..]])?;
+        }
+        if let Some((due_at, rank)) = to.map(key).transpose()? {
+            self.statements.add_alarm.execute(params![self.tenant, due_at, rank, &customer[..]])?;
+        }
+        Ok(())
+    }
+
+    fn add_outbox(&mut self, entry: &OutboxEntry) -> Result<(), Fault> {
+        self.statements.add_outbox.execute(params![
+            self.tenant,
+            &entry.id.as_uuid().as_bytes()[..],
+            &entry.customer.as_uuid().as_bytes()[..],
+            entry.topic.as_str(),
+            entry.due_at.as_millis(),
+            entry.body
+        ])?;
+        Ok(())
+    }
+
+    fn add_request(&mut self, request: &Request) -> Result<(), Fault> {
+        self.statements.add_request.execute(params![
+            self.tenant,
+            &request.customer.as_uuid().as_bytes()[..],
+            request.key.as_str(),
+            &request.digest.as_bytes()[..],
+            request.answer
+        ])?;
+        Ok(())
+    }
+}

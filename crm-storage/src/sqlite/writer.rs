@@ -1,0 +1,181 @@
+//! The one thread that writes. Whatever is waiting when it comes round goes into one transaction, and
+//! each caller is answered after that transaction's commit: so many callers share the cost of one sync,
+//! and none ever meets a lock held by another of this process.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_channel::oneshot;
+use rusqlite::Connection;
+
+use super::fault::Fault;
+use super::session::Session;
+use crate::error::StorageError;
+
+/// With this many commits a transaction takes no further job. One call is never split.
+const MOST_COMMITS: usize = 256;
+
+/// How long nothing must be asked for before the log is copied back and cut.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// The thread, and the way to it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Whether a piece of work needs the lock for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    /// With how many commits.
+    Write(usize),
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, patience: Duration) -> Result<Self, StorageError> {
+        let (queue, jobs) = channel();
+        let (ready, started) = channel();
+        let run = move || match Session::new(&connection) {
+            Ok(session) => {
+                drop(ready.send(Ok(())));
+                work(session, patience, &jobs);
+            }
+            Err(fault) => drop(ready.send(Err(fault.while_doing("prepare its statements")))),
+        };
+        let thread = std::thread::Builder::new().name("crm-sqlite".into()).spawn(run).map_err(|error| {
+            StorageError::Open { reason: "no thread can be started".into(), source: Some(Box::new(error)) }
+        })?;
+        let writer = Writer { queue: Some(queue), thread: Some(thread) };
+        started.recv().unwrap_or(Err(StorageError::Unknown { source: None })).map(|()| writer)
+    }
+
+    /// Has some work done in a transaction, and waits until it is durable.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        access: Access,
+        work: impl FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Asked { doing, access, work: Some(work), done: None, reply };
+        let sent = self.queue.as_ref().and_then(|queue| queue.send(Box::new(job)).ok());
+        if sent.is_none() {
+            return Err(StorageError::Backend { doing, source: "its writer thread has ended".into() });
+        }
+        answer.await.unwrap_or(Err(StorageError::Unknown { source: None }))
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until what was asked for is done and the file is closed.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // Should it have panicked, its callers were told that the outcome is unknown.
+            drop(thread.join());
+        }
+    }
+}
+
+/// A piece of work on its way through the queue: first done, then answered.
+trait Job: Send {
+    fn access(&self) -> Access;
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault>;
+    fn answer(self: Box<Self>, outcome: &Outcome);
+}
+
+/// What became of a transaction.
+enum Outcome {
+    Committed,
+    /// Before its last step: nothing was written.
+    Failed(Fault),
+    /// In its last step.
+    Uncertain(Fault),
+}
+
+struct Asked<T, W> {
+    doing: &'static str,
+    access: Access,
+    work: Option<W>,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, StorageError>>,
+}
+
+impl<T, W> Job for Asked<T, W>
+where
+    T: Send,
+    W: FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send,
+{
+    fn access(&self) -> Access {
+        self.access
+    }
+
+    fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault> {
+        if let Some(work) = self.work.take() {
+            self.done = Some(work(session)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: &Outcome) {
+        let Asked { doing, done, reply, .. } = *self;
+        let answer = match outcome {
+            Outcome::Committed => done.ok_or(StorageError::Unknown { source: None }),
+            Outcome::Failed(fault) => Err(fault.clone().while_doing(doing)),
+            Outcome::Uncertain(fault) => Err(fault.clone().while_committing()),
+        };
+        // A caller who has gone away does not want it.
+        drop(reply.send(answer));
+    }
+}
+
+fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Job>>) {
+    // Whether anything was written since the log was last cut.
+    let mut logged = true;
+    loop {
+        let first = match if logged { jobs.recv_timeout(IDLE) } else { jobs.recv().map_err(Into::into) } {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                logged = !session.cut_log(patience);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let batch = gather(first, jobs);
+        let writes = batch.iter().any(|job| job.access() != Access::Read);
+        logged |= writes;
+        transact(batch, writes, &mut session);
+    }
+    session.cut_log(patience);
+}
+
+/// A job and the ones that wait behind it, until there are enough commits.
+fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let commits = |job: &dyn Job| match job.access() {
+        Access::Read => 1,
+        Access::Write(commits) => commits,
+    };
+    let mut room = MOST_COMMITS.saturating_sub(commits(&*first));
+    let mut batch = vec![first];
+    while room > 0
+        && let Ok(job) = jobs.try_recv()
+    {
+        room = room.saturating_sub(commits(&*job));
+        batch.push(job);
+    }
+    batch
+}
+
+fn transact(mut batch: Vec<Box<dyn Job>>, writes: bool, session: &mut Session<'_>) {
+    let outcome = match session.begin(writes).and_then(|()| batch.iter_mut().try_for_each(|job| job.run(session))) {
+        Err(fault) => Outcome::Failed(fault),
+        Ok(()) => session.end().map_or_else(Outcome::Uncertain, |()| Outcome::Committed),
+    };
+    if !matches!(outcome, Outcome::Committed) {
+        session.roll_back();
+    }
+    batch.into_iter().for_each(|job| job.answer(&outcome));
+}

@@ -1,0 +1,285 @@
+//! What the SQLite store does with files: its own, others', newer ones, damaged ones, and one that
+//! several stores have open.
+#![cfg(feature = "sqlite-unbundled")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod scratch;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crm_core::{Alarm, AlarmKind, CustomerId, EventId, TenantId, Timestamp};
+use crm_storage::conformance::block_on;
+use crm_storage::{
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, EventRow, Expected,
+    OutboxEntry, SqliteStore, StateRow, StorageError, Store, Version,
+};
+use scratch::Scratch;
+
+fn customer(number: u64) -> CustomerId {
+    CustomerId::from_uuid(uuid::Uuid::from_u64_pair(number, 0))
+}
+
+fn event(number: u64) -> EventId {
+    EventId::from_uuid(uuid::Uuid::from_u64_pair(number, 1))
+}
+
+fn write(number: u64, expected: Expected) -> CustomerWrite {
+    CustomerWrite::new(customer(number), expected, StateRow { shape: 1, bytes: vec![7; 256] })
+}
+
+/// A commit with a row of most kinds, all under one number.
+fn commit(number: u64) -> Commit {
+    let instant = Timestamp::from_millis(number as i64).unwrap();
+    let event_row = |id| EventRow {
+        id: event(id),
+        at: instant,
+        recorded_at: instant,
+        kind: "order_placed".into(),
+        shape: 1,
+        source: None,
+        cause: None,
+        body: vec![b' '; 200],
+    };
+    let mut write = write(number, Expected::New);
+    write.events = (0..3).map(|at| event_row(number * 3 + at)).collect();
+    write.changes = vec![ChangeRow { at: instant, kind: "stage_changed".into(), body: b"{}".to_vec() }];
+    write.alarm = Some(AlarmMove { from: None, to: Some(Alarm { due_at: instant, kind: AlarmKind::Lifecycle }) });
+    let key = ClaimKey { kind: "order".into(), key: number.to_be_bytes().to_vec() };
+    Commit {
+        writes: vec![write],
+        claims: vec![Claim { key, customer: customer(number), event: event(number * 3) }],
+        outbox: vec![OutboxEntry {
+            id: event(number * 3),
+            customer: customer(number),
+            topic: "mail".into(),
+            due_at: instant,
+            body: b"{}".to_vec(),
+        }],
+        ..Commit::default()
+    }
+}
+
+fn refusal(path: &Path) -> String {
+    match SqliteStore::open(path) {
+        Err(StorageError::Open { reason, .. }) => reason,
+        other => panic!("{} should be refused: {other:?}", path.display()),
+    }
+}
+
+/// Every file in a directory with its bytes.
+fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<_> = files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+fn filled(path: &Path, commits: u64) {
+    let store = SqliteStore::open(path).unwrap();
+    let answers = block_on(store.commit(&TenantId::default(), (0..commits).map(commit).collect())).unwrap();
+    assert!(answers.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_newer_file_is_refused_and_untouched() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    filled(&path, 5);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 1000).unwrap();
+    file.close().unwrap();
+    let before = contents(scratch.path());
+    assert!(refusal(&path).contains("schema version 1000"));
+    assert_eq!(contents(scratch.path()), before);
+}
+
+#[test]
+fn a_newer_schema_that_is_only_in_the_log_is_refused_and_the_file_untouched() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    filled(&path, 5);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.pragma_update(None, "user_version", 1000).unwrap();
+    // As after a crash: the log is there, and the process that wrote it is not.
+    let crashed = scratch.path().join("crashed.crm");
+    std::fs::copy(&path, &crashed).unwrap();
+    std::fs::copy(path.with_extension("crm-wal"), crashed.with_extension("crm-wal")).unwrap();
+    drop(other);
+    let before = (std::fs::read(&crashed).unwrap(), std::fs::read(crashed.with_extension("crm-wal")).unwrap());
+    assert!(refusal(&crashed).contains("schema version 1000"));
+    let after = (std::fs::read(&crashed).unwrap(), std::fs::read(crashed.with_extension("crm-wal")).unwrap());
+    assert!(before == after);
+}
+
+#[test]
+fn another_programs_file_is_refused_and_untouched() {
+    let scratch = Scratch::new();
+    let database = scratch.path().join("other.db");
+    let file = rusqlite::Connection::open(&database).unwrap();
+    file.execute_batch(
+        "PRAGMA journal_mode = WAL; CREATE TABLE customer (name TEXT); INSERT INTO customer VALUES ('x')",
+    )
+    .unwrap();
+    file.close().unwrap();
+    let text = scratch.path().join("notes.txt");
+    std::fs::write(&text, "SQLite format 4: a text that is no database at all").unwrap();
+    let short = scratch.path().join("short");
+    std::fs::write(&short, "SQLite").unwrap();
+    let before = contents(scratch.path());
+    assert!(refusal(&database).contains("another program"));
+    assert!(refusal(&text).contains("not an SQLite database"));
+    assert!(refusal(&short).contains("not an SQLite database"));
+    refusal(scratch.path());
+    refusal(&scratch.path().join("no/such/directory"));
+    assert_eq!(contents(scratch.path()), before);
+}
+
+#[test]
+fn an_empty_file_becomes_a_store() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("file:shop?mode=memory");
+    std::fs::write(&path, "").unwrap();
+    filled(&path, 1);
+    assert!(std::fs::metadata(&path).unwrap().len() > 0, "a path is a path and no URI");
+}
+
+#[test]
+fn a_damaged_file_gives_errors_and_no_panic() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    filled(&path, 300);
+    let whole = std::fs::read(&path).unwrap();
+    let tenant = TenantId::default();
+    let mut failures = 0;
+    for round in 0..60_usize {
+        let mut bytes = whole.clone();
+        match round % 3 {
+            // A page of noise, a file cut short, and single bytes changed all over.
+            0 => {
+                let page = 4096 * (round % (whole.len() / 4096));
+                (page..page + 4096).for_each(|at| bytes[at] = (at * 31 + round) as u8);
+            }
+            1 => bytes.truncate(whole.len() * round / 60),
+            _ => (round..bytes.len()).step_by(997).for_each(|at| bytes[at] ^= 0x55),
+        }
+        let damaged = scratch.path().join(format!("damaged-{round}"));
+        std::fs::write(&damaged, bytes).unwrap();
+        let Ok(store) = SqliteStore::open(&damaged) else {
+            failures += 1;
+            continue;
+        };
+        block_on(async {
+            let ids: Vec<_> = (0..300).map(customer).collect();
+            let mut failed = store.load(&tenant, &ids).await.is_err();
+            failed |= store.customers(&tenant, None, 1000).await.is_err();
+            for id in ids {
+                failed |= store.history(&tenant, id, None, 10).await.is_err();
+                failed |= store.changes(&tenant, id, None, 10).await.is_err();
+            }
+            failed |= store.due(&tenant, Timestamp::MAX, 1000).await.is_err();
+            failed |= store.commit(&tenant, (0..600).map(commit).collect()).await.is_err();
+            failed |= store.lease(&tenant, Timestamp::MAX, crm_core::Span::days(1), 1000).await.is_err();
+            failures += u32::from(failed);
+        });
+    }
+    assert!(failures > 20, "only {failures} of 60 damaged files were noticed");
+}
+
+#[test]
+fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    filled(&path, 3);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "UPDATE customer SET shape = 99999; UPDATE entry SET at = 9223372036854775807; UPDATE alarm SET kind = 9;
+         UPDATE claim SET customer = x'00'; UPDATE outbox SET attempt = -1;",
+    )
+    .unwrap();
+    drop(file);
+    let store = SqliteStore::open(&path).unwrap();
+    let tenant = TenantId::default();
+    let key = ClaimKey { kind: "order".into(), key: 1_u64.to_be_bytes().to_vec() };
+    let corrupt = |error| matches!(error, StorageError::Corrupt { .. });
+    block_on(async {
+        assert!(corrupt(store.load(&tenant, &[customer(1)]).await.unwrap_err()));
+        assert!(corrupt(store.history(&tenant, customer(1), None, 9).await.unwrap_err()));
+        assert!(corrupt(store.changes(&tenant, customer(1), None, 9).await.unwrap_err()));
+        assert!(corrupt(store.due(&tenant, Timestamp::MAX, 9).await.unwrap_err()));
+        assert!(corrupt(store.resolve(&tenant, &[key]).await.unwrap_err()));
+        assert!(corrupt(store.lease(&tenant, Timestamp::MAX, crm_core::Span::days(1), 9).await.unwrap_err()));
+        // What is not damaged still works, on the reader and on the writer.
+        assert_eq!(store.load(&tenant, &[customer(77)]).await.unwrap().rows, [None]);
+        assert!(store.commit(&tenant, vec![commit(77)]).await.unwrap()[0].is_ok());
+    });
+}
+
+#[test]
+fn several_stores_share_a_file() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    // All of them find no file, and make it together.
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let open = || scope.spawn(|| Arc::new(SqliteStore::open(&path).unwrap()));
+        let threads: Vec<_> = (0..4).map(|_| open()).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let tenant = TenantId::default();
+    for version in 0..20 {
+        let expected = if version == 0 { Expected::New } else { Expected::At(Version(version)) };
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let commit = |store: &Arc<SqliteStore>| {
+                let (store, tenant) = (Arc::clone(store), &tenant);
+                scope.spawn(move || block_on(store.commit(tenant, vec![write(1, expected).into()])).unwrap().remove(0))
+            };
+            let threads: Vec<_> = stores.iter().map(commit).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(answers.iter().filter(|answer| matches!(answer, Ok(Committed::Done { .. }))).count(), 1);
+        let lost = Err(CommitError::Conflict { customer: customer(1), actual: Some(Version(version + 1)) });
+        assert_eq!(answers.iter().filter(|answer| **answer == lost).count(), 3);
+    }
+    block_on(async {
+        let revision = stores[0].define(&tenant, 0, b"{}".to_vec()).await.unwrap();
+        for store in &stores {
+            let loaded = store.load(&tenant, &[customer(1)]).await.unwrap();
+            assert_eq!((loaded.definitions, loaded.rows[0].as_ref().unwrap().version), (revision, Version(20)));
+        }
+    });
+}
+
+#[test]
+fn the_log_is_cut_when_nothing_happens() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let store = SqliteStore::open(&path).unwrap();
+    block_on(store.commit(&TenantId::default(), vec![commit(1)])).unwrap();
+    let log = path.with_extension("crm-wal");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::fs::metadata(&log).unwrap().len() > 0 {
+        assert!(std::time::Instant::now() < deadline, "the log was not cut");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
+    let scratch = Scratch::new();
+    let store = SqliteStore::open(scratch.path().join("shop.crm")).unwrap();
+    let tenant = TenantId::default();
+    for number in 0..50 {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut call = store.commit(&tenant, vec![commit(number)]);
+        let _ = call.as_mut().poll(&mut context);
+        drop(call);
+    }
+    block_on(async {
+        store.commit(&tenant, vec![commit(1000)]).await.unwrap();
+        for number in 0..50 {
+            let there = store.load(&tenant, &[customer(number)]).await.unwrap().rows[0].is_some();
+            let events = store.history(&tenant, customer(number), None, 9).await.unwrap().rows.len();
+            assert_eq!(events, if there { 3 } else { 0 });
+        }
+    });
+}
