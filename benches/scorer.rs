@@ -4,6 +4,7 @@
 //! ```sh
 //! cargo bench --bench scorer
 //! ```
+#![allow(clippy::print_stdout, reason = "printing is what a bench is for")]
 
 use std::error::Error;
 use std::hint::black_box;

@@ -175,7 +175,7 @@ impl Trigger {
                 (name.clone().into(), value)
             })),
             // Which identifier it was, and which event was voided, is nothing a workflow can use.
-            _ => {}
+            Fact::Identified(_) | Fact::Voided(_) | _ => {}
         }
         Trigger { id, kind: fact.kind(), at, fields }
     }
@@ -193,7 +193,7 @@ impl Trigger {
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),
             Deed::Notified(notified) => put("topic", Text(notified.topic.clone().into())),
-            _ => {}
+            Deed::Remembered(_) | Deed::Faulted(_) | _ => {}
         }
         Trigger { id, kind: SmolStr::new_static(deed.kind()), at, fields }
     }

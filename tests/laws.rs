@@ -1,4 +1,5 @@
 //! Laws of the engine: how time is cut into calls, and how facts are cut into batches, does not matter.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;
 

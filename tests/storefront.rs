@@ -1,5 +1,6 @@
 //! The storefront example as a person runs it: its output, its exit codes, and what a kill leaves behind.
 #![cfg(all(feature = "sqlite", feature = "plugins"))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

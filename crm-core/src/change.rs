@@ -21,6 +21,14 @@ pub struct Change {
     pub body: ChangeBody,
 }
 
+impl Change {
+    /// The change as JSON.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        crate::exact::json(self)
+    }
+}
+
 /// What made a derived value move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::custom::CustomFact;
+use crate::exact::json;
 use crate::id::{EventId, Source};
 use crate::identity::Identified;
 use crate::interaction::{Enquired, Visited};
@@ -174,21 +175,19 @@ impl Fact {
     /// The body as JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let json = match self {
-            Fact::Visited(body) => serde_json::to_vec(body),
-            Fact::Enquired(body) => serde_json::to_vec(body),
-            Fact::CartUpdated(body) => serde_json::to_vec(body),
-            Fact::OrderPlaced(body) => serde_json::to_vec(body),
-            Fact::PaymentReceived(body) => serde_json::to_vec(body),
-            Fact::Refunded(body) => serde_json::to_vec(body),
-            Fact::Tagged(body) => serde_json::to_vec(body),
-            Fact::Untagged(body) => serde_json::to_vec(body),
-            Fact::Identified(body) => serde_json::to_vec(body),
-            Fact::Voided(body) => serde_json::to_vec(body),
-            Fact::Custom(body) => serde_json::to_vec(&body.fields),
-        };
-        // These types have text keys and no floats, which is all that JSON can fail on.
-        json.unwrap_or_default()
+        match self {
+            Fact::Visited(body) => json(body),
+            Fact::Enquired(body) => json(body),
+            Fact::CartUpdated(body) => json(body),
+            Fact::OrderPlaced(body) => json(body),
+            Fact::PaymentReceived(body) => json(body),
+            Fact::Refunded(body) => json(body),
+            Fact::Tagged(body) => json(body),
+            Fact::Untagged(body) => json(body),
+            Fact::Identified(body) => json(body),
+            Fact::Voided(body) => json(body),
+            Fact::Custom(body) => json(&body.fields),
+        }
     }
 
     /// Checks the limits that types alone do not keep.
@@ -336,16 +335,14 @@ impl Decision {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let by = &self.by;
-        let json = match &self.deed {
-            Deed::PointsPosted(deed) => serde_json::to_vec(&Stored { by, deed }),
-            Deed::TagAdded(deed) => serde_json::to_vec(&Stored { by, deed }),
-            Deed::TagRemoved(deed) => serde_json::to_vec(&Stored { by, deed }),
-            Deed::Notified(deed) => serde_json::to_vec(&Stored { by, deed }),
-            Deed::Remembered(deed) => serde_json::to_vec(&Stored { by, deed }),
-            Deed::Faulted(deed) => serde_json::to_vec(&Stored { by, deed }),
-        };
-        // These types have text keys and no floats, which is all that JSON can fail on.
-        json.unwrap_or_default()
+        match &self.deed {
+            Deed::PointsPosted(deed) => json(&Stored { by, deed }),
+            Deed::TagAdded(deed) => json(&Stored { by, deed }),
+            Deed::TagRemoved(deed) => json(&Stored { by, deed }),
+            Deed::Notified(deed) => json(&Stored { by, deed }),
+            Deed::Remembered(deed) => json(&Stored { by, deed }),
+            Deed::Faulted(deed) => json(&Stored { by, deed }),
+        }
     }
 }
 

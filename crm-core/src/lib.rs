@@ -31,6 +31,7 @@ pub mod custom;
 pub mod customer;
 mod definitions;
 pub mod event;
+mod exact;
 mod flat;
 mod id;
 pub mod identity;

@@ -142,6 +142,7 @@ fn an_empty_file_becomes_a_store() {
     std::fs::write(&path, "").unwrap();
     filled(&path, 1);
     assert!(std::fs::metadata(&path).unwrap().len() > 0, "a path is a path and no URI");
+    assert_eq!(refusal(Path::new("")), "the path means no file");
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn event_text(event: &Event) -> String {
                 Deed::TagRemoved(removed) => format!("tag {} taken off", removed.tag),
                 Deed::Notified(notified) => format!("host notified: {}", notified.topic),
                 Deed::Faulted(faulted) => format!("failed on {}: {}", faulted.trigger, faulted.fault),
-                other => other.kind().replace('_', " "),
+                other @ (Deed::Remembered(_) | _) => other.kind().replace('_', " "),
             };
             match &decision.by {
                 Actor::Plugin(plugin) => format!("{deed} (by plugin {} {})", plugin.name, plugin.version),

@@ -71,6 +71,7 @@ impl Sought<'_> {
 }
 
 /// Facts of one customer, planned.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart where it is returned; a box would cost an allocation")]
 pub(super) enum Planned {
     /// What is to be written, if anything is.
     Ready(Option<Plan>),
@@ -261,17 +262,18 @@ impl Crm {
         key: &ClaimKey,
         owner: ClaimOwner,
     ) -> Option<FactRefusal> {
-        match &prepared.fact {
-            Fact::OrderPlaced(placed) => {
-                let order = placed.order.as_ref().filter(|order| order_claim(order) == *key)?;
-                Some(FactRefusal::OrderTaken { order: order.clone(), customer: owner.customer, event: owner.event })
-            }
-            Fact::Identified(identified) if identifier_claim(&identified.identifier) == *key => match found {
-                Found::New(newcomer) if newcomer == identified.identifier => None,
-                Found::New(_) | Found::Known(_) => Some(FactRefusal::IdentifierTaken { customer: owner.customer }),
-            },
-            _ => None,
+        if let Fact::OrderPlaced(placed) = &prepared.fact {
+            let order = placed.order.as_ref().filter(|order| order_claim(order) == *key)?;
+            return Some(FactRefusal::OrderTaken {
+                order: order.clone(),
+                customer: owner.customer,
+                event: owner.event,
+            });
         }
+        let Fact::Identified(identified) = &prepared.fact else { return None };
+        let is_newcomers = matches!(found, Found::New(newcomer) if newcomer == identified.identifier);
+        let is_taken = identifier_claim(&identified.identifier) == *key && !is_newcomers;
+        is_taken.then_some(FactRefusal::IdentifierTaken { customer: owner.customer })
     }
 
     /// The fact that a customer is known by an identifier, ready to be recorded.

@@ -38,14 +38,13 @@ impl<'a> Planner<'a> {
             return Err(NeedHistory);
         }
 
-        match fact {
-            Fact::OrderPlaced(placed) => {
-                if let Some(order) = &placed.order {
-                    self.claim(order_claim(order), id);
-                }
-            }
-            Fact::Identified(identified) => self.claim(identifier_claim(&identified.identifier), id),
-            _ => {}
+        if let Fact::OrderPlaced(placed) = fact
+            && let Some(order) = &placed.order
+        {
+            self.claim(order_claim(order), id);
+        }
+        if let Fact::Identified(identified) = fact {
+            self.claim(identifier_claim(&identified.identifier), id);
         }
         self.events.push(EventRow {
             id,

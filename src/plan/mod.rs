@@ -272,10 +272,5 @@ pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
 }
 
 fn change_row(change: &Change) -> ChangeRow {
-    ChangeRow {
-        at: change.at,
-        kind: SmolStr::new_static(change.body.kind()),
-        // Enums of texts and numbers cannot fail to be written.
-        body: serde_json::to_vec(change).unwrap_or_default(),
-    }
+    ChangeRow { at: change.at, kind: SmolStr::new_static(change.body.kind()), body: change.encode() }
 }

@@ -1,6 +1,7 @@
 //! A customer's state as bytes. It is a cache: whoever does not know its shape folds the events again.
 
 use super::{Customer, DecidedState, FactState, Standing};
+use crate::exact::exact;
 use crate::id::{CustomerId, Digest, EventId};
 use crate::time::Timestamp;
 
@@ -29,12 +30,11 @@ impl Customer {
     /// The state as bytes, in the shape [`STATE_SHAPE`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
         // Writing to memory what has no unknown lengths cannot fail.
-        if let Ok(written) = postcard::to_extend(self, std::mem::take(&mut bytes)) {
-            bytes = written;
-        }
-        bytes
+        exact(|buffer| {
+            let written = postcard::to_extend(self, std::mem::take(buffer));
+            *buffer = written.unwrap_or_default();
+        })
     }
 
     /// Reads a state back.

@@ -32,6 +32,12 @@ pub(super) struct Opened {
 
 pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened, StorageError> {
     let readers = readers_allowed(rusqlite::version_number(), options)?;
+    // An absolute path means a file whatever it is called. SQLite takes some relative ones for a URI, a
+    // database in memory, or a temporary one.
+    let path = &std::path::absolute(path).map_err(|error| StorageError::Open {
+        reason: "the path means no file".into(),
+        source: Some(Box::new(error)),
+    })?;
     refuse_others(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut writer = connect(path, flags, options)?;
@@ -103,8 +109,7 @@ fn header(path: &Path) -> Result<Option<Vec<u8>>, StorageError> {
 
 fn connect(path: &Path, flags: OpenFlags, options: &SqliteOptions) -> Result<Connection, StorageError> {
     let failed = |error| refused("the file cannot be opened", error);
-    // Each connection is used by one thread at a time, so SQLite need not lock it. A path is a path:
-    // without the flag for it, none is taken for a URI.
+    // Each connection is used by one thread at a time, so SQLite need not lock it.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(options.busy_timeout).map_err(failed)?;
     Ok(connection)
@@ -134,7 +139,7 @@ fn configure(file: &Connection, cache_kib: u32) -> Result<(), StorageError> {
     set(file, "cell_size_check", 1)?;
     set(file, "temp_store", 2)?;
     set(file, "cache_size", -i64::from(cache_kib))?;
-    config(file, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    set(file, "trusted_schema", 0)?;
     config(file, DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
 }
 

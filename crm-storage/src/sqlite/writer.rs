@@ -4,7 +4,7 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 use rusqlite::Connection;
@@ -18,6 +18,9 @@ const MOST_COMMITS: usize = 256;
 
 /// How long nothing must be asked for before the log is copied back and cut.
 const IDLE: Duration = Duration::from_millis(250);
+
+/// How long the thread looks for more to do before it sleeps.
+const LINGER: Duration = Duration::from_micros(50);
 
 /// The thread, and the way to it.
 #[derive(Debug)]
@@ -136,7 +139,12 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
     // Whether anything was written since the log was last cut.
     let mut logged = true;
     loop {
-        let first = match if logged { jobs.recv_timeout(IDLE) } else { jobs.recv().map_err(Into::into) } {
+        let next = match linger(jobs) {
+            Some(job) => Ok(job),
+            None if logged => jobs.recv_timeout(IDLE),
+            None => jobs.recv().map_err(Into::into),
+        };
+        let first = match next {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
                 logged = !session.cut_log(patience);
@@ -150,6 +158,19 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
         transact(batch, writes, &mut session);
     }
     session.cut_log(patience);
+}
+
+/// Looks for the next job a little longer, giving way to whoever else wants the processor. A caller who
+/// commits one thing after the other is back by then, and waking a thread costs more than the wait.
+fn linger(jobs: &Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
+    let start = Instant::now();
+    while start.elapsed() < LINGER {
+        if let Ok(job) = jobs.try_recv() {
+            return Some(job);
+        }
+        std::thread::yield_now();
+    }
+    None
 }
 
 /// A job and the ones that wait behind it, until there are enough commits.
