@@ -35,7 +35,7 @@ pub use crm_core::{
     MoneyError, Remark, SmolStr, Source, Span, Tag, TenantId, TextError, TimeError, Timestamp, minor_to_decimal,
 };
 #[cfg(feature = "sqlite")]
-pub use crm_storage::SqliteStore;
+pub use crm_storage::{SqliteOptions, SqliteStore};
 pub use crm_storage::{MemoryStore, ScoreRow, StorageError, Store};
 pub use engine::{
     Crm, Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, ScoreSummary, Story,
@@ -45,3 +45,8 @@ pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use plan::{CHAIN_MAX, FactRefusal, Outcome};
 pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+
+/// The guide for embedders, whose code is tested with everything else.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../docs/embedding.md")]
+mod embedding {}

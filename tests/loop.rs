@@ -176,14 +176,55 @@ fn a_voided_order_leaves_no_trace_but_its_history() {
 }
 
 #[test]
-fn a_fact_from_the_future_waits() {
+fn a_fact_from_the_future_waits_and_then_happens_as_if_it_came_just_then() {
+    let live = shop();
+    for (number, at) in [("1", 0), ("2", 30)] {
+        live.0.set(day(at));
+        live.1.record(order("ana", day(at), number, 50)).unwrap();
+    }
     let (clock, crm) = shop();
     crm.record(order("ana", day(0), "1", 50)).unwrap();
-    crm.record(order("ana", day(30), "2", 70)).unwrap();
+    assert!(!crm.record(order("ana", day(30), "2", 50)).unwrap().known);
+    assert!(crm.record(order("ana", day(30), "2", 50)).unwrap().known);
     assert_eq!((balance(&crm, "ana"), crm.overview().unwrap().orders), (50, 1));
+    for (clock, crm) in [&live, &(clock, crm.clone())] {
+        clock.set(day(31));
+        crm.advance(day(31)).unwrap();
+    }
+    assert_eq!((balance(&crm, "ana"), crm.overview().unwrap().orders), (100, 2));
+    assert_eq!(crm.overview().unwrap().digest, live.1.overview().unwrap().digest);
+    let changes = |crm: &Crm| crm.story(someone("ana")).unwrap().unwrap().changes;
+    assert_eq!(changes(&crm), changes(&live.1));
+}
+
+#[test]
+fn somebody_whose_first_fact_lies_in_the_future_appears_when_it_comes() {
+    let (clock, crm) = shop();
+    crm.record(order("ana", day(30), "1", 50)).unwrap();
+    assert_eq!((stage(&crm, "ana"), crm.overview().unwrap().orders), (None, 0));
     clock.set(day(31));
     crm.advance(day(31)).unwrap();
-    assert_eq!((balance(&crm, "ana"), crm.overview().unwrap().orders), (120, 2));
+    assert_eq!((stage(&crm, "ana"), balance(&crm, "ana")), (Some(Stage::Purchase), 50));
+}
+
+#[test]
+fn a_refund_can_go_by_the_order_alone() {
+    let (clock, crm) = shop();
+    clock.set(day(3));
+    let source = Source::new("till").unwrap();
+    let refund = |number: &str| {
+        let order = OrderRef::new(number).unwrap();
+        let refund = Refunded { order: Some(order.clone()), amount: Money::new(5_000, Currency::EUR) };
+        Incoming::new(order, day(2), source.clone(), refund)
+    };
+    assert!(matches!(crm.record(refund("1")), Err(Error::Fact(FactRefusal::NoOrder { .. }))));
+    crm.record(order("ana", day(1), "1", 50)).unwrap();
+    crm.record(refund("1")).unwrap();
+    assert_eq!((stage(&crm, "ana"), balance(&crm, "ana")), (Some(Stage::Prospect), 0));
+    // In one batch the order is found too.
+    let report = crm.ingest([order("ben", day(1), "2", 50), refund("2"), refund("3")], Ingestion::live()).unwrap();
+    assert_eq!((report.recorded, report.refused.get("no_order")), (2, Some(&1)));
+    assert_eq!(balance(&crm, "ben"), 0);
 }
 
 #[test]

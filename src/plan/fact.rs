@@ -2,7 +2,7 @@
 
 use crm_core::change::Cause;
 use crm_core::customer::OrdersTouched;
-use crm_core::event::{EVENT_SHAPE, EventBody, Fact};
+use crm_core::event::{EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::{EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
@@ -37,7 +37,6 @@ impl<'a> Planner<'a> {
         if !from_the_future && !in_order && self.history.is_none() {
             return Err(NeedHistory);
         }
-
         if let Fact::OrderPlaced(placed) = fact
             && let Some(order) = &placed.order
         {
@@ -56,36 +55,54 @@ impl<'a> Planner<'a> {
             cause: None,
             body: fact.encode(),
         });
-        self.next = None;
-        let heard = !from_the_future && self.anyone_listens(&fact.kind());
-        let trigger = heard.then(|| Trigger::of_fact(id, at, fact));
-        let folded = if from_the_future {
-            self.customer.wait_for(id, at);
-            None
-        } else if in_order {
-            Some(self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves))
-        } else {
-            None
-        };
         self.facts.push(incoming);
+        self.next = None;
         if from_the_future {
-            return Ok(Outcome::Recorded);
+            // Somebody new has to have a time for the fact to lie ahead of.
+            self.customer.elapse(self.context.now, &mut self.moves);
+            self.customer.wait_for(id, at);
+        } else {
+            self.happen(id, at, fact)?;
         }
-        let touched = match folded {
-            Some(touched) => touched,
-            None => self.refold(at)?,
+        Ok(Outcome::Recorded)
+    }
+
+    /// A fact that waited happens now.
+    pub(super) fn come_due(&mut self, id: EventId, at: Timestamp) -> Result<(), NeedHistory> {
+        let history: &'a [Event] = self.history.ok_or(NeedHistory)?;
+        let stored = history.iter().find(|event| event.id == id);
+        let stored = stored.and_then(|event| match &event.body {
+            EventBody::Fact(fact) => Some(fact),
+            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        });
+        let planned = || self.facts.iter().find(|planned| planned.id == id).map(|planned| &planned.fact);
+        self.customer.stop_waiting(id, at);
+        self.next = None;
+        match stored.or_else(planned) {
+            Some(fact) => self.happen(id, at, fact),
+            // An event that cannot be read any more does nothing.
+            None => Ok(()),
+        }
+    }
+
+    /// Folds a fact, brings everything else in line with it, and lets workflows react.
+    fn happen(&mut self, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
+        let touched = if self.customer.facts().takes(id, at, fact) {
+            self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves)
+        } else {
+            self.refold(at)?
         };
-        if let Some(trigger) = trigger {
-            self.trigger(trigger, &[]);
+        if self.anyone_listens(&fact.kind()) {
+            self.trigger(Trigger::of_fact(id, at, fact), &[]);
         }
         let instant = self.instant();
         self.settle(instant, Cause::Event(id), touched);
         self.react();
-        Ok(Outcome::Recorded)
+        Ok(())
     }
 
     /// Folds all facts anew, those of this plan included.
-    pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
+    fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
         let stored = history.iter().filter_map(|event| match &event.body {
             EventBody::Fact(fact) => Some((event.id, event.at, fact)),

@@ -30,11 +30,8 @@ impl Planner<'_> {
     fn ring(&mut self, alarm: Alarm) -> Result<(), NeedHistory> {
         // What came late can be due before the time that has passed already.
         let at = self.instant().max(alarm.due_at);
-        let mut cause = Cause::Alarm(alarm.kind);
-        let mut touched = OrdersTouched::None;
-        if let Some((_, event)) = self.customer.fact_due(at) {
-            touched = self.refold(at)?;
-            cause = Cause::Event(event);
+        if let Some((happens_at, event)) = self.customer.fact_due(at) {
+            return self.come_due(event, happens_at);
         }
         self.customer.elapse(at, &mut self.moves);
         if alarm.kind == AlarmKind::PointsExpiry {
@@ -42,7 +39,7 @@ impl Planner<'_> {
                 self.decide(alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
             }
         }
-        self.settle(at, cause, touched);
+        self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None);
         self.next = None;
         self.react();
         Ok(())

@@ -151,6 +151,13 @@ impl Customer {
         }
     }
 
+    /// A fact from the future has come.
+    pub fn stop_waiting(&mut self, id: EventId, at: Timestamp) {
+        if let Ok(place) = self.waiting.binary_search(&(at, id)) {
+            self.waiting.remove(place);
+        }
+    }
+
     /// Whether a fact from the future is due at or before an instant.
     #[must_use]
     pub fn fact_due(&self, until: Timestamp) -> Option<(Timestamp, EventId)> {
