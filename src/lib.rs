@@ -34,9 +34,9 @@ pub use crm_core::{
     Currency, CustomerId, Definition, DefinitionError, DefinitionVersion, Definitions, Digest, EventId, FactKey, Money,
     MoneyError, Remark, SmolStr, Source, Span, Tag, TenantId, TextError, TimeError, Timestamp, minor_to_decimal,
 };
+pub use crm_storage::{MemoryStore, ScoreRow, StorageError, Store};
 #[cfg(feature = "sqlite")]
 pub use crm_storage::{SqliteOptions, SqliteStore};
-pub use crm_storage::{MemoryStore, ScoreRow, StorageError, Store};
 pub use engine::{
     Crm, Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, ScoreSummary, Story,
 };

@@ -262,6 +262,17 @@ fn ingesting_twice_or_in_another_order_gives_the_same_customers() {
 }
 
 #[test]
+fn many_facts_of_one_instant_are_one_customer_like_any_other() {
+    let (clock, crm) = shop();
+    clock.set(day(1));
+    let facts: Vec<_> = (0..6_000).map(|n| order("ana", day(1), &n.to_string(), 1)).collect();
+    let report = crm.ingest(facts.clone(), Ingestion::live()).unwrap();
+    assert_eq!((report.recorded, report.refused.len()), (6_000, 0));
+    assert_eq!(crm.ingest(facts, Ingestion::live()).unwrap().known, 6_000);
+    assert_eq!(balance(&crm, "ana"), 6_000);
+}
+
+#[test]
 fn tenants_know_nothing_of_each_other() {
     let (_, crm) = shop();
     crm.record(order("ana", day(0), "1", 50)).unwrap();

@@ -197,6 +197,9 @@ fn bad_input_is_one_line_and_exit_code_2_and_the_database_is_as_it_was() {
     }
     refused(storefront(&db).arg("--orders").arg(&good).args(["--customer", "nobody"]).output().unwrap());
     refused(storefront(&good).arg("--orders").arg(&good).output().unwrap());
+    refused(storefront(&db).args(["--columns", "customer=a,wrong=b"]).output().unwrap());
+    refused(storefront(&db).args(["--as-of", "yesterday"]).output().unwrap());
+    refused(storefront(&db).args(["--currency", "shells"]).output().unwrap());
     assert_eq!(std::fs::read(&db).unwrap(), bytes);
     assert_eq!(json(storefront(&db).arg("--orders").arg(&good))["digest"], before["digest"]);
 }

@@ -111,9 +111,10 @@ impl<K: Ord> FlatSet<K> {
 
 impl<K: Ord> FromIterator<K> for FlatSet<K> {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
-        let mut set = FlatSet::default();
-        keys.into_iter().for_each(|key| set.insert(key));
-        set
+        let mut keys: Vec<K> = keys.into_iter().collect();
+        keys.sort_unstable();
+        keys.dedup();
+        FlatSet(keys)
     }
 }
 

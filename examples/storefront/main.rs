@@ -51,7 +51,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Help is no error.
+        Err(help) if !help.use_stderr() => help.exit(),
+        Err(error) => {
+            let message = error.to_string();
+            return refuse(message.lines().next().unwrap_or_default().trim_start_matches("error: "));
+        }
+    };
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,11 +72,16 @@ fn main() -> ExitCode {
                 }
                 cause = next.source();
             }
-            // There is nobody left to tell when standard error is closed.
-            let _ = writeln!(std::io::stderr(), "storefront: {}", message.replace('\n', " "));
-            ExitCode::from(2)
+            refuse(&message)
         }
     }
+}
+
+/// One line on standard error, and exit code 2.
+fn refuse(message: &str) -> ExitCode {
+    // There is nobody left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "storefront: {}", message.replace('\n', " "));
+    ExitCode::from(2)
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {

@@ -93,7 +93,7 @@ struct Item {
 struct Groups {
     /// Whom, in the order in which they first come.
     found: Vec<Found>,
-    /// Group and item, group by group, and within each in the order of the stream.
+    /// Group and item, group by group, and within each in the order in which the facts happened.
     members: Vec<(usize, usize)>,
 }
 
@@ -144,8 +144,8 @@ impl Crm {
     /// are counted as known, so that an ingestion that was cut off can be run again from the start. What
     /// is malformed is refused and counted by reason, and the rest goes on.
     ///
-    /// Facts of one customer are taken in in the order of the stream. Those in the order of their times
-    /// are cheapest: a late one has its customer's history read and folded anew.
+    /// Facts of one customer and one batch are taken in in the order in which they happened. Batches in
+    /// that order are cheapest: for a late fact its customer's history is read and folded anew, once a batch.
     ///
     /// # Errors
     ///
@@ -309,7 +309,7 @@ impl Crm {
             });
             groups.members.push((group, n));
         }
-        groups.members.sort_unstable();
+        groups.members.sort_unstable_by_key(|(group, n)| (*group, items[*n].prepared.at, items[*n].prepared.id, *n));
         Ok(groups)
     }
 }

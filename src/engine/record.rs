@@ -245,6 +245,9 @@ impl Crm {
             }
             outcomes.push(outcome);
         }
+        if planner.catch_up().is_err() {
+            return Ok(Planned::NeedHistory);
+        }
         // History stops at its last fact, so that what comes in the next batch is not late; `advance`
         // does the rest.
         if !context.quiet && planner.elapse(context.now).is_err() {

@@ -19,7 +19,9 @@ pub(crate) struct Prepared {
 }
 
 impl<'a> Planner<'a> {
-    /// Takes in a fact: first works off what was due before it, then folds it, then what follows.
+    /// Takes in a fact: first works off what was due before it, then folds it, then what follows. A fact
+    /// that comes late is noted, and folded with others that do by [`catch_up`](Self::catch_up): it takes
+    /// the whole history, and once is enough for many.
     pub(crate) fn fact(&mut self, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
         let Prepared { id, at, source, fact } = incoming;
         let (id, at) = (*id, *at);
@@ -31,9 +33,14 @@ impl<'a> Planner<'a> {
         }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
+            self.catch_up()?;
             self.elapse(at)?;
         }
-        let in_order = self.customer.facts().takes(id, at, fact);
+        let mut in_order = self.customer.facts().takes(id, at, fact);
+        if in_order && !self.late.is_empty() {
+            self.catch_up()?;
+            in_order = self.customer.facts().takes(id, at, fact);
+        }
         if !from_the_future && !in_order && self.history.is_none() {
             return Err(NeedHistory);
         }
@@ -61,17 +68,36 @@ impl<'a> Planner<'a> {
             // Somebody new has to have a time for the fact to lie ahead of.
             self.customer.elapse(self.context.now, &mut self.moves);
             self.customer.wait_for(id, at);
-        } else {
+        } else if in_order {
             self.happen(id, at, fact)?;
+        } else {
+            self.late.push(incoming);
         }
         Ok(Outcome::Recorded)
     }
 
+    /// Folds the facts that came late, all at once, with everything else.
+    pub(crate) fn catch_up(&mut self) -> Result<(), NeedHistory> {
+        let late = std::mem::take(&mut self.late);
+        let Some(last) = late.last() else { return Ok(()) };
+        let touched = self.refold(last.at)?;
+        for fact in &late {
+            if self.anyone_listens(&fact.fact.kind()) {
+                self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), &[]);
+            }
+        }
+        let instant = self.instant();
+        self.settle(instant, Cause::Event(last.id), touched);
+        self.react();
+        Ok(())
+    }
+
     /// A fact that waited happens now.
     pub(super) fn come_due(&mut self, id: EventId, at: Timestamp) -> Result<(), NeedHistory> {
-        let history: &'a [Event] = self.history.ok_or(NeedHistory)?;
-        let stored = history.iter().find(|event| event.id == id);
-        let stored = stored.and_then(|event| match &event.body {
+        if self.history.is_none() {
+            return Err(NeedHistory);
+        }
+        let stored = self.recorded(id).and_then(|event| match &event.body {
             EventBody::Fact(fact) => Some(fact),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
@@ -125,23 +151,27 @@ impl<'a> Planner<'a> {
         if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
             return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
         }
-        if let Some(event) = self.history.unwrap_or_default().iter().find(|event| event.id == incoming.id) {
+        if let Some(event) = self.recorded(incoming.id) {
             let equal = matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact);
             return Some(same(equal && event.at == incoming.at));
         }
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
-        let orders = self.customer.facts().orders();
-        if let Some(order) = orders.by_event(incoming.id) {
-            let equal = order.placed_at == incoming.at && order.total == placed.total && order.order == placed.order;
-            return Some(same(equal));
+        if let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at) {
+            return Some(same(order.total == placed.total && order.order == placed.order));
         }
+        // A number that an earlier plan took is noticed by the store.
         let name = placed.order.as_ref()?;
-        let taken = orders.list().iter().find(|order| order.order.as_ref() == Some(name))?;
-        Some(Outcome::Refused(FactRefusal::OrderTaken {
-            order: name.clone(),
-            customer: self.customer.id(),
-            event: taken.event,
-        }))
+        let has_it = |planned: &&&Prepared| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
+        self.facts.iter().find(has_it).map(|taken| {
+            let (customer, event) = (self.customer.id(), taken.id);
+            Outcome::Refused(FactRefusal::OrderTaken { order: name.clone(), customer, event })
+        })
+    }
+
+    /// An event of the history, if that is at hand.
+    fn recorded(&self, id: EventId) -> Option<&'a Event> {
+        let place = self.places.get(&id)?;
+        self.history?.get(*place)
     }
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {

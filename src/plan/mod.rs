@@ -7,7 +7,7 @@ mod outcome;
 mod react;
 mod time;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
@@ -61,11 +61,15 @@ pub(crate) struct Planner<'a> {
     context: Context<'a>,
     customer: Customer,
     history: Option<&'a [Event]>,
+    /// Where each event is in the history.
+    places: HashMap<EventId, usize>,
     armed: Option<Alarm>,
     /// The earliest alarm, while it is known.
     next: Option<Option<Alarm>>,
     /// The facts of this plan, and what is to be written of them and of the decisions they led to.
     facts: Vec<&'a Prepared>,
+    /// Those of them that came late and are still to be folded.
+    late: Vec<&'a Prepared>,
     events: Vec<EventRow>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
@@ -91,8 +95,10 @@ impl<'a> Planner<'a> {
             next: armed.map(Some),
             armed,
             customer,
+            places: history.unwrap_or_default().iter().map(|event| event.id).zip(0..).collect(),
             history,
             facts: Vec::new(),
+            late: Vec::new(),
             events: Vec::new(),
             changes: Vec::new(),
             claims: Vec::new(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{LotMove, Posting, PostingKind, Program, ProgramId};
+use crate::flat::{FlatMap, FlatSet};
 use crate::id::EventId;
 use crate::order::Order;
 use crate::time::Timestamp;
@@ -59,13 +60,6 @@ impl std::ops::AddAssign for PointsTotals {
     }
 }
 
-/// What was posted for one order, net.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct PostedForOrder {
-    order: EventId,
-    points: i64,
-}
-
 /// A customer's book in one programme: the fold of its postings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsBook {
@@ -74,7 +68,8 @@ pub struct PointsBook {
     owed: i64,
     totals: PointsTotals,
     next_lot: u32,
-    by_order: Vec<PostedForOrder>,
+    /// What was posted for each order, net.
+    by_order: FlatMap<EventId, i64>,
 }
 
 impl PointsBook {
@@ -192,24 +187,20 @@ impl PointsBook {
             PostingKind::Expired => self.totals.expired -= points,
         }
         if let Some(order) = order {
-            let points = i64::try_from(points).unwrap_or(0);
-            match self.by_order.iter_mut().rev().find(|posted| posted.order == order) {
-                Some(posted) => posted.points = posted.points.saturating_add(points),
-                None => self.by_order.push(PostedForOrder { order, points }),
-            }
+            let posted = self.by_order.get_or_default(&order);
+            *posted = posted.saturating_add(i64::try_from(points).unwrap_or(0));
         }
     }
 
     fn posted_for(&self, order: EventId) -> i64 {
-        self.by_order.iter().rev().find(|posted| posted.order == order).map_or(0, |posted| posted.points)
+        self.by_order.get(&order).copied().unwrap_or(0)
     }
 
     /// Orders for which something was posted and that are no longer there.
-    fn orphans<'a>(&'a self, orders: &'a [Order]) -> impl Iterator<Item = (EventId, i64)> + 'a {
-        self.by_order
-            .iter()
-            .filter(|posted| posted.points > 0 && !orders.iter().any(|order| order.event == posted.order))
-            .map(|posted| (posted.order, posted.points))
+    fn orphans(&self, orders: &[Order]) -> Vec<(EventId, i64)> {
+        let there: FlatSet<EventId> = orders.iter().map(|order| order.event).collect();
+        let posted = self.by_order.iter().map(|(order, points)| (*order, *points));
+        posted.filter(|(order, points)| *points > 0 && !there.contains(order)).collect()
     }
 }
 

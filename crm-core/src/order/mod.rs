@@ -150,10 +150,11 @@ impl Orders {
         self.list.iter().rev().filter(|order| order.stands())
     }
 
-    /// The order that a fact told of.
+    /// The order that a fact of an instant told of.
     #[must_use]
-    pub fn by_event(&self, event: EventId) -> Option<&Order> {
-        self.list.iter().rev().find(|order| order.event == event)
+    pub fn told_by(&self, event: EventId, at: Timestamp) -> Option<&Order> {
+        let place = self.list.binary_search_by_key(&(at, event), |order| (order.placed_at, order.event)).ok()?;
+        self.list.get(place)
     }
 
     pub(crate) fn place(&mut self, event: EventId, at: Timestamp, placed: &OrderPlaced) -> Effect {
