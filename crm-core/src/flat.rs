@@ -1,19 +1,20 @@
 //! Small maps and sets as sorted vectors. A customer has a handful of tags, segments and programmes: a
-//! vector holds them in one small allocation, where a B-tree reserves a node for eleven, and a state is
-//! read and written for every event.
+//! vector holds one without an allocation and several in one, where a B-tree reserves a node for eleven,
+//! and a state is read and written for every event.
 
 use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// A map for few entries, in the order of its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct FlatMap<K, V>(Vec<(K, V)>);
+#[serde(transparent, bound(serialize = "K: Serialize, V: Serialize", deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"))]
+pub(crate) struct FlatMap<K, V>(SmallVec<[(K, V); 1]>);
 
 impl<K, V> Default for FlatMap<K, V> {
     fn default() -> Self {
-        FlatMap(Vec::new())
+        FlatMap(SmallVec::new())
     }
 }
 
@@ -67,12 +68,12 @@ impl<K: Ord, V> FromIterator<(K, V)> for FlatMap<K, V> {
 
 /// A set for few members, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct FlatSet<K>(Vec<K>);
+#[serde(transparent, bound(serialize = "K: Serialize", deserialize = "K: Deserialize<'de>"))]
+pub(crate) struct FlatSet<K>(SmallVec<[K; 1]>);
 
 impl<K> Default for FlatSet<K> {
     fn default() -> Self {
-        FlatSet(Vec::new())
+        FlatSet(SmallVec::new())
     }
 }
 
@@ -96,8 +97,8 @@ impl<K: Ord> FlatSet<K> {
         }
     }
 
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&K) -> bool) {
-        self.0.retain(keep);
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.0.retain(|key| keep(key));
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -111,7 +112,7 @@ impl<K: Ord> FlatSet<K> {
 
 impl<K: Ord> FromIterator<K> for FlatSet<K> {
     fn from_iter<I: IntoIterator<Item = K>>(keys: I) -> Self {
-        let mut keys: Vec<K> = keys.into_iter().collect();
+        let mut keys: SmallVec<[K; 1]> = keys.into_iter().collect();
         keys.sort_unstable();
         keys.dedup();
         FlatSet(keys)

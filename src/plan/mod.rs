@@ -99,7 +99,8 @@ impl<'a> Planner<'a> {
             history,
             facts: Vec::new(),
             late: Vec::new(),
-            events: Vec::new(),
+            // A fact and what it led to; a vector that grows by itself begins with four.
+            events: Vec::with_capacity(2),
             changes: Vec::new(),
             claims: Vec::new(),
             outbox: Vec::new(),
@@ -110,6 +111,7 @@ impl<'a> Planner<'a> {
 
     /// Takes a key for the customer.
     pub(crate) fn claim(&mut self, key: ClaimKey, event: EventId) {
+        self.claims.reserve_exact(1);
         self.claims.push(Claim { key, customer: self.customer.id(), event });
     }
 

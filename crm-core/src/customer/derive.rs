@@ -118,9 +118,8 @@ impl Customer {
         }
         if self.standing.segments.len() != seen {
             // A segment was ended by a definition.
-            let in_force: FlatSet<&SegmentName> = definitions.segments(at).map(|(name, _)| name).collect();
             self.standing.segments.retain(|name| {
-                let stays = in_force.contains(&name);
+                let stays = definitions.segments(at).any(|(in_force, _)| in_force == name);
                 if !stays {
                     change(ChangeBody::SegmentLeft { segment: name.clone() });
                 }
