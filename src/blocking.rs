@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crm_core::customer::{Command, Customer};
+use crm_core::identity::{Identified, Identifier};
 use crm_core::{CustomerId, Definition, Definitions, TenantId, Timestamp};
 
 use crate::engine::{Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story};
@@ -104,6 +105,12 @@ impl Crm {
     /// The same.
     pub fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
         wait(self.0.execute(customer, command, key))
+    }
+
+    /// See [`crate::Crm::identified`].
+    #[must_use]
+    pub fn identified(&self, identifier: &Identifier) -> Identified {
+        self.0.identified(identifier)
     }
 
     /// See [`crate::Crm::advance`].

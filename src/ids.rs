@@ -24,8 +24,8 @@ impl IdSource for RandomIds {
     }
 }
 
-/// Ids with the time and a hash of the identifier: the same history gives the same ids on every
-/// machine, so that whole databases can be compared. Who knows the look-up key and an identifier can
+/// Ids with the time of a customer's first fact to arrive and a hash of the identifier: the same history,
+/// sent in the same order, gives the same ids on every machine, so that whole databases can be compared. Who knows the look-up key and an identifier can
 /// work out the id.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DerivedIds;

@@ -17,22 +17,33 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use crm_core::attribute::{Attribute, Unit};
 pub use crm_core::change::{Cause, Change, ChangeBody};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, Refusal};
+pub use crm_core::customer::{Command, Customer, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
-pub use crm_core::identity::{ExternalSystem, Identified, Identifier, IdentifierError, IdentifierKind, LookupKey};
+pub use crm_core::identity::{
+    ExternalSystem, Identified, Identifier, IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind,
+    LookupKey,
+};
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
 pub use crm_core::loyalty::{
-    AwardPoints, LoyaltyError, PointsBook, PointsTotals, PostingKind, Program, ProgramId, RedeemPoints, TierName,
+    AwardPoints, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId,
+    RedeemPoints, TierName, TierRule,
 };
-pub use crm_core::order::{CartUpdated, Line, OrderPlaced, OrderRef, PaymentReceived, ProductRef, Refunded, Turnover};
+pub use crm_core::order::{
+    CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,
+    Turnover,
+};
 pub use crm_core::profile::{Tagged, Untagged};
-pub use crm_core::segment::{Comparison, Predicate, SegmentName};
+pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
-pub use crm_core::workflow::{Actor, FieldName, FieldValue, Fields, PluginName, PluginStamp, Topic};
+pub use crm_core::workflow::{
+    Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,
+    Topic,
+};
 pub use crm_core::{
-    Currency, CustomerId, Definition, DefinitionError, DefinitionVersion, Definitions, Digest, EventId, FactKey, Money,
-    MoneyError, Remark, SmolStr, Source, Span, Tag, TenantId, TextError, TimeError, Timestamp, minor_to_decimal,
+    Alarm, AlarmKind, Currency, CustomerId, Decimal, Definition, DefinitionError, DefinitionVersion, Definitions,
+    Digest, EventId, FactKey, Money, MoneyError, Remark, Rounded, SmolStr, Source, Span, Tag, TenantId, TextError,
+    TimeError, Timestamp, minor_to_decimal,
 };
 pub use crm_storage::{MemoryStore, ScoreRow, StorageError, Store};
 #[cfg(feature = "sqlite")]
@@ -43,7 +54,7 @@ pub use engine::{
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
-pub use plan::{CHAIN_MAX, FactRefusal, Outcome};
+pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.

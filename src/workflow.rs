@@ -25,7 +25,7 @@ pub enum TriggerValue {
 /// What a workflow is called for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
-    /// The event, or for a change its cause.
+    /// The event; for a change or a score an id that follows from what it is.
     pub id: EventId,
     /// The kind of event or change, such as `order_placed` or `stage_changed`.
     pub kind: SmolStr,
@@ -193,12 +193,12 @@ impl Trigger {
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),
             Deed::Notified(notified) => put("topic", Text(notified.topic.clone().into())),
-            Deed::Remembered(_) | Deed::Faulted(_) | _ => {}
+            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) | _ => {}
         }
         Trigger { id, kind: SmolStr::new_static(deed.kind()), at, fields }
     }
 
-    pub(crate) fn of_change(id: EventId, change: &Change) -> Self {
+    pub(crate) fn of_change(customer: CustomerId, change: &Change) -> Self {
         let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
         let mut put =
             |name: &'static str, value: SmolStr| fields.push((SmolStr::new_static(name), TriggerValue::Text(value)));
@@ -230,6 +230,7 @@ impl Trigger {
             }
             _ => {}
         }
+        let id = derived_id(&format!("{customer} {} {:?}", change.at.as_millis(), change.body));
         Trigger { id, kind: SmolStr::new_static(change.body.kind()), at: change.at, fields }
     }
 
@@ -239,11 +240,14 @@ impl Trigger {
             (SmolStr::new_static("output"), TriggerValue::Text(score.output.clone())),
             (SmolStr::new_static("value"), TriggerValue::Float(score.value)),
         ];
-        // A score is no event; its id follows from what it is.
-        let digest = Digest::of(format!("{customer} {} {} {}", score.plugin, score.output, at.as_millis()).as_bytes());
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest.as_bytes()[..16]);
-        let id = EventId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid());
+        let id = derived_id(&format!("{customer} {} {} {}", score.plugin, score.output, at.as_millis()));
         Trigger { id, kind: SmolStr::new_static("scored"), at, fields }
     }
+}
+
+/// An id for what is no event.
+fn derived_id(what: &str) -> EventId {
+    let mut id = [0; 16];
+    id.copy_from_slice(&Digest::of(what.as_bytes()).as_bytes()[..16]);
+    EventId::from_uuid(uuid::Builder::from_custom_bytes(id).into_uuid())
 }

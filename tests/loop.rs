@@ -281,3 +281,129 @@ fn tenants_know_nothing_of_each_other() {
     assert_eq!(other.overview().unwrap().customers, 0);
     assert!(!other.record(order("ana", day(0), "1", 50)).unwrap().known);
 }
+
+fn visit(who: &str, at: Timestamp, key: &str) -> Incoming {
+    let visit = Visited { channel: Channel::Web, place: None };
+    Incoming::new(someone(who), at, Source::new("shop").unwrap(), visit).with_key(key.parse().unwrap())
+}
+
+#[test]
+fn a_fact_from_the_future_does_not_hide_what_is_due_before_it() {
+    let run = |future: bool| {
+        let (clock, crm) = shop();
+        crm.record(order("ana", day(0), "1", 50)).unwrap();
+        clock.set(day(200));
+        if future {
+            crm.record(visit("ana", day(300), "v")).unwrap();
+        }
+        crm.advance(day(200)).unwrap();
+        (segments(&crm, "ana"), crm.story(someone("ana")).unwrap().unwrap().changes)
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn an_identifier_can_be_told_first_and_again() {
+    let (_, crm) = shop();
+    let told = |key: &str| {
+        let known = crm.identified(&someone("ana"));
+        Incoming::new(someone("ana"), day(0), Source::new("crm").unwrap(), known).with_key(key.parse().unwrap())
+    };
+    let ana = crm.record(told("i1")).unwrap().customer;
+    assert_eq!(crm.record(told("i2")).unwrap().customer, ana);
+    assert_eq!(crm.customer(ana).unwrap().unwrap().identifiers().count(), 1);
+    let other = crm.identified(&someone("ana"));
+    let taken = crm.record(Incoming::new(someone("ben"), day(0), Source::new("crm").unwrap(), other));
+    assert!(taken.is_ok() || matches!(taken, Err(Error::Fact(FactRefusal::IdentifierTaken { .. }))), "{taken:?}");
+    assert_eq!(crm.customer(someone("ana")).unwrap().unwrap().id(), ana);
+}
+
+#[test]
+fn points_that_expired_are_not_taken_back_again() {
+    let (clock, crm) = shop();
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    clock.set(day(366));
+    crm.advance(day(366)).unwrap();
+    crm.record(refund("ana", day(10), "r1", Some("1"), 50)).unwrap();
+    assert_eq!(balance(&crm, "ana"), 0, "nothing was spent, so nothing is owed");
+}
+
+#[test]
+fn one_advance_leaves_a_customer_where_two_leave_them() {
+    let run = |split: bool| {
+        let (clock, crm) = shop();
+        crm.record(order("ana", day(0), "1", 50)).unwrap();
+        clock.set(day(150));
+        if split {
+            crm.advance(day(120)).unwrap();
+        }
+        crm.advance(day(150)).unwrap();
+        crm.customer(someone("ana")).unwrap().unwrap()
+    };
+    assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_voided_order_gives_its_number_back_to_its_customer() {
+    let (clock, crm) = shop();
+    clock.set(day(1));
+    let wrong = crm.record(order("ana", day(0), "1", 500)).unwrap();
+    let void = Voided { event: wrong.event, reason: None };
+    crm.record(Incoming::new(wrong.customer, day(0), Source::new("shop").unwrap(), void)).unwrap();
+    let corrected = |key: &str| order("ana", day(0), "1", 50).with_key(key.parse().unwrap());
+    crm.record(corrected("1 corrected")).unwrap();
+    assert_eq!(balance(&crm, "ana"), 50);
+    let again = crm.record(corrected("1 corrected twice"));
+    assert!(matches!(again, Err(Error::Fact(FactRefusal::OrderTaken { .. }))), "{again:?}");
+}
+
+#[test]
+fn a_definition_for_the_past_is_followed_by_a_refresh() {
+    let clock = Arc::new(ManualClock::at(day(0)));
+    let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&clock)).build());
+    crm.record(order("ana", day(0), "1", 50)).unwrap();
+    clock.set(day(50));
+    let policy = LifecyclePolicy { quiet_after: Span::days(30), ..LifecyclePolicy::default() };
+    crm.define(day(0), Definition::Lifecycle(policy)).unwrap();
+    crm.define(day(0), Definition::Program(points(), Some(Program::point_per_unit(Currency::EUR)))).unwrap();
+    assert_eq!(crm.refresh().unwrap(), 1);
+    assert_eq!((stage(&crm, "ana"), balance(&crm, "ana")), (Some(Stage::Historical), 50));
+    assert_eq!(crm.refresh().unwrap(), 0);
+}
+
+#[test]
+fn a_store_made_with_another_look_up_key_is_refused() {
+    let store: Arc<dyn crm::Store> = Arc::new(crm::MemoryStore::new());
+    let open = |key: u8| {
+        let key = crm::LookupKey::new(&[key; 32]);
+        Crm::from(crm::Crm::builder().shared_store(Arc::clone(&store)).lookup_key(key).build())
+    };
+    open(1).record(visit("ana", day(0), "v")).unwrap();
+    let other = open(2);
+    assert!(matches!(other.customer(someone("ana")), Err(Error::LookupKey)));
+    assert!(matches!(other.record(visit("ana", day(0), "v")), Err(Error::LookupKey)));
+    assert!(open(1).customer(someone("ana")).unwrap().is_some());
+}
+
+#[test]
+fn a_predicate_nested_ten_thousand_deep_is_refused() {
+    let (_, crm) = shop();
+    let deep = (0..10_000).fold(Predicate::All(Vec::new()), |inner, _| Predicate::Not(Box::new(inner)));
+    let refused = crm.define(day(0), Definition::Segment(SegmentName::new("deep").unwrap(), Some(deep)));
+    assert!(matches!(refused, Err(Error::Definition(_))));
+}
+
+#[test]
+fn an_order_that_its_refund_was_waiting_for_opens_no_window() {
+    let run = |refunded: u32| {
+        let (clock, crm) = shop();
+        clock.set(day(102));
+        crm.record(order("ana", day(0), "1", 50)).unwrap();
+        crm.record(refund("ana", day(refunded), "r", Some("2"), 70)).unwrap();
+        crm.record(order("ana", day(100), "2", 70)).unwrap();
+        crm.advance(day(200)).unwrap();
+        stage(&crm, "ana")
+    };
+    assert_eq!(run(99), Some(Stage::Historical));
+    assert_eq!(run(101), Some(Stage::Historical));
+}

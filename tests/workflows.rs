@@ -219,6 +219,48 @@ fn a_kind_of_the_shops_own_is_checked_counted_and_heard() {
     assert!(customer.has_tag(&Tag::new("reviewer").unwrap()));
 }
 
+#[test]
+fn reactions_are_bounded_in_breadth_too() {
+    let (_, crm) = shop(Own::new("flood", &["visited", "notified"], |_| {
+        let notify = || Command::Notify { topic: "echo".parse().unwrap(), fields: crm::Fields::new() };
+        ask((0..10).map(|_| notify()).collect())
+    }));
+    crm.record(visit(day(0))).unwrap();
+    let faults = faults(&crm);
+    assert!(faults.last().unwrap().contains("256 calls"), "{faults:?}");
+    let notified = deeds(&crm).iter().filter(|deed| matches!(deed, Deed::Notified(_))).count();
+    assert_eq!(notified, 10 * crm::CALLS_MAX);
+}
+
+#[test]
+fn nobody_reacts_to_what_is_voided() {
+    let (clock, crm) = shop(Own::new("giving", &["order_placed"], |_| {
+        let reason = "hello".parse().unwrap();
+        ask(vec![Command::AwardPoints(AwardPoints { program: points(), points: 100, reason })])
+    }));
+    crm.record(visit(day(0))).unwrap();
+    let wrong = crm.record(order(day(30), 50)).unwrap();
+    let void = crm::Voided { event: wrong.event, reason: None };
+    crm.record(Incoming::new(ana(), day(0), Source::new("shop").unwrap(), void)).unwrap();
+    clock.set(day(31));
+    crm.advance(day(31)).unwrap();
+    assert!(crm.customer(ana()).unwrap().unwrap().book(&points()).is_none());
+}
+
+#[test]
+fn a_delivery_that_is_put_off_at_the_end_of_time_is_put_off_once() {
+    let (_, crm) = shop(Own::new("telling", &["order_placed"], |_| {
+        ask(vec![Command::Notify { topic: "order".parse().unwrap(), fields: crm::Fields::new() }])
+    }));
+    crm.record(order(day(0), 50)).unwrap();
+    let mut tried = 0;
+    let done = crm.deliver(Timestamp::MAX, |_| {
+        tried += 1;
+        Delivered::Retry(Span::days(1))
+    });
+    assert_eq!((done.unwrap(), tried), (0, 1));
+}
+
 #[cfg(feature = "plugins")]
 mod wasm {
     use super::*;

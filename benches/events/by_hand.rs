@@ -77,11 +77,11 @@ fn write(file: &Connection, commit: &Commit) -> Result<(), rusqlite::Error> {
                 file.prepare_cached(
                     "DELETE FROM alarm WHERE tenant = 1 AND due_at = ?1 AND kind = ?2 AND customer = ?3",
                 )?
-                .execute(params![from.due_at.as_millis(), from.kind as i64, customer])?;
+                .execute(params![from.due_at.as_millis(), from.kind.rank(), customer])?;
             }
             if let Some(to) = alarm.to {
                 file.prepare_cached("INSERT INTO alarm (tenant, due_at, kind, customer) VALUES (1, ?1, ?2, ?3)")?
-                    .execute(params![to.due_at.as_millis(), to.kind as i64, customer])?;
+                    .execute(params![to.due_at.as_millis(), to.kind.rank(), customer])?;
             }
         }
     }

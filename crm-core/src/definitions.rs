@@ -71,6 +71,24 @@ pub enum DefinitionError {
 }
 
 impl Definition {
+    /// Checks the limits of a definition.
+    ///
+    /// # Errors
+    ///
+    /// `Segment` if a predicate is nested too deep or has too many clauses.
+    pub fn check(&self) -> Result<(), DefinitionError> {
+        match self {
+            Definition::Segment(segment, Some(predicate)) => {
+                predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
+            }
+            Definition::Segment(_, None)
+            | Definition::Currency(_)
+            | Definition::Lifecycle(_)
+            | Definition::Program(..)
+            | Definition::Kind(..) => Ok(()),
+        }
+    }
+
     /// The kind and the name under which its versions are kept together.
     #[must_use]
     pub fn key(&self) -> (&'static str, &str) {
@@ -125,9 +143,7 @@ impl Definitions {
     pub fn add(&mut self, version: DefinitionVersion) -> Result<bool, DefinitionError> {
         let DefinitionVersion { from, definition } = &version;
         let (kind, name) = definition.key();
-        if let Definition::Segment(segment, Some(predicate)) = definition {
-            predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })?;
-        }
+        definition.check()?;
         if self.all.contains(&version) {
             return Ok(false);
         }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use crate::custom::CustomFact;
 use crate::exact::json;
 use crate::id::{EventId, Source};
-use crate::identity::Identified;
+use crate::identity::{Identified, IdentifierAttached};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::Posting;
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
@@ -119,6 +119,8 @@ pub enum Deed {
     Remembered(Remembered),
     /// A plugin failed, or asked for what it may not have.
     Faulted(Faulted),
+    /// A new customer came with an identifier.
+    IdentifierAttached(IdentifierAttached),
 }
 
 impl Deed {
@@ -132,6 +134,7 @@ impl Deed {
             Deed::Notified(_) => "notified",
             Deed::Remembered(_) => "remembered",
             Deed::Faulted(_) => "plugin_faulted",
+            Deed::IdentifierAttached(_) => "identifier_attached",
         }
     }
 
@@ -143,7 +146,7 @@ impl Deed {
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
-            Deed::Remembered(_) | Deed::Faulted(_) => None,
+            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) => None,
         }
     }
 }
@@ -308,9 +311,13 @@ impl EventBody {
             "untagged" => read!(Untagged),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
-            "points_posted" | "tag_added" | "tag_removed" | "notified" | "remembered" | "plugin_faulted" => {
-                decode_decision(kind, body).map(EventBody::Decision).map_err(fail)
-            }
+            "points_posted"
+            | "tag_added"
+            | "tag_removed"
+            | "notified"
+            | "remembered"
+            | "plugin_faulted"
+            | "identifier_attached" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -342,6 +349,7 @@ impl Decision {
             Deed::Notified(deed) => json(&Stored { by, deed }),
             Deed::Remembered(deed) => json(&Stored { by, deed }),
             Deed::Faulted(deed) => json(&Stored { by, deed }),
+            Deed::IdentifierAttached(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -357,6 +365,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "notified" => read(body, Deed::Notified),
         "remembered" => read(body, Deed::Remembered),
         "plugin_faulted" => read(body, Deed::Faulted),
+        "identifier_attached" => read(body, Deed::IdentifierAttached),
         _ => read(body, Deed::PointsPosted),
     }
 }

@@ -9,7 +9,10 @@ use smallvec::SmallVec;
 
 /// A map for few entries, in the order of its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent, bound(serialize = "K: Serialize, V: Serialize", deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"))]
+#[serde(
+    transparent,
+    bound(serialize = "K: Serialize, V: Serialize", deserialize = "K: Deserialize<'de>, V: Deserialize<'de>")
+)]
 pub(crate) struct FlatMap<K, V>(SmallVec<[(K, V); 1]>);
 
 impl<K, V> Default for FlatMap<K, V> {

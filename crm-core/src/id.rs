@@ -81,12 +81,6 @@ impl EventId {
         EventId(derived("decision", &[customer.0.as_bytes(), &ordinal.to_be_bytes()]))
     }
 
-    /// The id of the fact by which a customer came to have an identifier.
-    #[must_use]
-    pub fn of_identified(customer: CustomerId, identifier: &[u8]) -> Self {
-        EventId(derived("identified", &[customer.0.as_bytes(), identifier]))
-    }
-
     /// Any UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {

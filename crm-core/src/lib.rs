@@ -51,6 +51,7 @@ pub mod workflow;
 pub use definitions::{Definition, DefinitionError, DefinitionVersion, Definitions};
 pub use id::{CustomerId, Digest, EventId, FactKey, Source, TenantId};
 pub use money::{Currency, Money, MoneyError, Rounded, minor_to_decimal};
+pub use rust_decimal::Decimal;
 pub use smol_str::SmolStr;
 pub use text::{Remark, Tag, TextError};
 pub use time::{Span, TimeError, Timestamp};

@@ -9,17 +9,36 @@ use crate::time::Timestamp;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AlarmKind {
-    /// A fact from the future happens.
-    FactDue,
     /// A window of the life cycle ends.
     Lifecycle,
     /// Points expire.
     PointsExpiry,
     /// A segment with a time in its definition changes its mind.
     Segment,
+    /// A fact from the future happens. It comes last: what is due at the instant of a fact is due before it.
+    FactDue,
 }
 
 impl AlarmKind {
+    const ALL: [AlarmKind; 4] = [AlarmKind::Lifecycle, AlarmKind::PointsExpiry, AlarmKind::Segment, AlarmKind::FactDue];
+
+    /// A number that is stored for it; it never changes.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            AlarmKind::Lifecycle => 1,
+            AlarmKind::PointsExpiry => 2,
+            AlarmKind::Segment => 3,
+            AlarmKind::FactDue => 4,
+        }
+    }
+
+    /// The kind of a stored number.
+    #[must_use]
+    pub fn by_rank(rank: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.rank() == rank)
+    }
+
     /// The name it is stored under.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -40,4 +59,16 @@ pub struct Alarm {
     pub due_at: Timestamp,
     /// What.
     pub kind: AlarmKind,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_numbers_have_the_order_of_the_kinds() {
+        assert!(AlarmKind::ALL.is_sorted() && AlarmKind::ALL.is_sorted_by_key(|kind| kind.rank()));
+        assert!(AlarmKind::ALL.into_iter().all(|kind| AlarmKind::by_rank(kind.rank()) == Some(kind)));
+        assert_eq!(AlarmKind::by_rank(0), None);
+    }
 }

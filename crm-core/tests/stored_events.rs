@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 22] = [
+const STORED: [(&str, &str); 23] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -41,6 +41,10 @@ const STORED: [(&str, &str); 22] = [
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer","fields":{"points":{"int":7}}}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),
+    (
+        "identifier_attached",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"}}}"#,
+    ),
     ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
 ];
 

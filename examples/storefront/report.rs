@@ -158,13 +158,13 @@ fn most_valuable(shop: &Shop, file: &OrderFile) -> Result<Vec<Valuable>, Box<dyn
     for entry in &file.entries {
         let id = file.customer(entry);
         if !numbers.contains_key(id) {
-            numbers.insert(id, shop.crm.as_async().identified(&shop.identifier(id)?).identifier);
+            numbers.insert(id, shop.crm.identified(&shop.identifier(id)?).identifier);
         }
     }
     let mut top = Vec::new();
     for (spend, id) in ranked {
         let Some(customer) = shop.crm.customer(id)? else { continue };
-        let known_by = |key| customer.facts().identifiers().any(|own| own == key);
+        let known_by = |key| customer.identifiers().any(|own| own == key);
         let number = numbers.iter().find(|(_, key)| known_by(*key)).map(|(id, _)| (*id).to_owned());
         let count = |attribute: Attribute| attribute.of(&customer, now, shop.currency).unwrap_or(0);
         top.push(Valuable {

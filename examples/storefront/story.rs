@@ -84,6 +84,9 @@ fn event_text(event: &Event) -> String {
                 Deed::TagRemoved(removed) => format!("tag {} taken off", removed.tag),
                 Deed::Notified(notified) => format!("host notified: {}", notified.topic),
                 Deed::Faulted(faulted) => format!("failed on {}: {}", faulted.trigger, faulted.fault),
+                Deed::IdentifierAttached(attached) => {
+                    format!("known by an identifier of kind {}", attached.identifier.kind.name())
+                }
                 other @ (Deed::Remembered(_) | _) => other.kind().replace('_', " "),
             };
             match &decision.by {
@@ -107,6 +110,7 @@ fn change_text(change: &Change) -> String {
                 StageCause::OrdersUndone(event) => format!("the last order was refunded, event {event}"),
                 StageCause::IntentFaded => "no sign of intent for the time the policy waits".to_owned(),
                 StageCause::WentQuiet => "no order for the time the policy waits".to_owned(),
+                StageCause::Redefined => "a definition was added".to_owned(),
                 StageCause::Corrected(event) => format!("the past was corrected, event {event}"),
             };
             format!("{stage}: {cause}")

@@ -28,6 +28,7 @@ impl Crm {
     /// `Definition` if it is malformed, or if a version of the same or a later instant is there: what held
     /// in the past is not rewritten.
     pub async fn define(&self, from: Timestamp, definition: Definition) -> Result<bool, Error> {
+        definition.check()?;
         let version = DefinitionVersion { from, definition };
         for _ in 0..ATTEMPTS_MAX {
             let (revision, definitions) = self.latest_definitions().await?;
@@ -35,14 +36,11 @@ impl Crm {
             if !definitions.add(version.clone())? {
                 return Ok(false);
             }
-            let mut at = revision;
-            if at == 0 {
-                match self.append(0, &Stored::LookupKey(self.inner.lookup_key.check_value())).await? {
-                    Some(revision) => at = revision,
-                    None => continue,
-                }
+            if revision == 0 {
+                self.sign().await?;
+                continue;
             }
-            if let Some(revision) = self.append(at, &Stored::Version(version.clone())).await? {
+            if let Some(revision) = self.append(revision, &Stored::Version(version.clone())).await? {
                 self.cache_definitions(revision, Arc::new(definitions));
                 return Ok(true);
             }
@@ -55,8 +53,9 @@ impl Crm {
         Ok(self.latest_definitions().await?.1)
     }
 
-    /// Reconsiders every customer under the definitions in force now, and answers how many of them
-    /// changed. Costs a read of the whole base.
+    /// Reconsiders every customer under the definitions there are now, those that were added for the past
+    /// included: stages, segments, tiers and points follow. Answers how many customers changed. Costs a
+    /// read of the whole base with its history.
     pub async fn refresh(&self) -> Result<u64, Error> {
         let now = self.now();
         let mut changed = 0;
@@ -69,6 +68,28 @@ impl Crm {
                 let changes = self.plan_and_commit(row.customer, now, |planner| planner.reconsider()).await?;
                 changed += u64::from(changes.is_some_and(|changes| !changes.is_empty()));
             }
+        }
+    }
+
+    /// Notes in a new tenant with which look-up key it was made.
+    async fn sign(&self) -> Result<(), Error> {
+        self.append(0, &Stored::LookupKey(self.inner.lookup_key.check_value())).await.map(|_| ())
+    }
+
+    /// The definitions for a write: a tenant that has none yet is signed first.
+    pub(super) async fn definitions_to_write(&self, revision: u64) -> Result<Arc<Definitions>, Error> {
+        if revision == 0 {
+            self.sign().await?;
+            return Ok(self.latest_definitions().await?.1);
+        }
+        self.definitions_at(revision).await
+    }
+
+    /// Whether the tenant was made with this look-up key is found out before anybody is looked up.
+    pub(super) async fn check_lookup_key(&self) -> Result<(), Error> {
+        match self.has_definitions() {
+            true => Ok(()),
+            false => self.latest_definitions().await.map(|_| ()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The outbox: what the host is to be told, delivered at least once.
 
+use std::collections::HashSet;
+
 use crm_core::workflow::Fields;
 use crm_core::{CustomerId, EventId, SmolStr, Span, Timestamp};
 use crm_storage::{Settlement, Verdict};
@@ -48,13 +50,19 @@ impl Crm {
         H: FnMut(&Delivery) -> Delivered + Send,
     {
         let mut done = 0;
+        let mut put_off = HashSet::new();
         loop {
             let leased = self.store().lease(&self.tenant, now, LEASE, DELIVERIES_PER_LEASE).await?;
             if leased.is_empty() {
                 return Ok(done);
             }
             let mut settlements = Vec::with_capacity(leased.len());
+            // At the end of time an entry that was put off is due again at once.
+            let fresh = leased.iter().any(|lease| !put_off.contains(&lease.entry.id));
             for lease in leased {
+                if put_off.contains(&lease.entry.id) {
+                    continue;
+                }
                 let fields = serde_json::from_slice(&lease.entry.body)
                     .map_err(|e| Error::corrupt(format!("outbox entry {}: {e}", lease.entry.id)))?;
                 let delivery = Delivery {
@@ -66,14 +74,19 @@ impl Crm {
                 };
                 let verdict = match handler(&delivery) {
                     Delivered::Done => Verdict::Done,
-                    // At least a millisecond, so that one call does not hand out the same entry for ever.
-                    Delivered::Retry(after) => Verdict::Retry { at: now.plus(after.max(Span::millis(1))) },
+                    Delivered::Retry(after) => {
+                        put_off.insert(delivery.id);
+                        Verdict::Retry { at: now.plus(after.max(Span::millis(1))) }
+                    }
                 };
                 settlements.push(Settlement { id: delivery.id, token: lease.token, verdict });
             }
             let settled = self.store().settle(&self.tenant, &settlements).await?;
             let done_now = settlements.iter().zip(settled).filter(|(s, ok)| *ok && s.verdict == Verdict::Done);
             done += done_now.count() as u64;
+            if !fresh {
+                return Ok(done);
+            }
         }
     }
 }

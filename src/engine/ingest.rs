@@ -8,7 +8,7 @@ use crm_storage::{ClaimKey, Commit, Committed, CustomerRow};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::record::{Found, Planned, Sought, prepare};
+use super::record::{Attempt, Found, Planned, Sought, prepare};
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -181,6 +181,7 @@ impl Crm {
 
     async fn ingest_batch(&self, items: Vec<Item>, how: Ingestion, report: &mut IngestReport) -> Result<(), Error> {
         let now = self.now();
+        self.check_lookup_key().await?;
         let groups = self.group(&items, how, report).await?;
         let known = |(found, _)| match found {
             Found::Known(id) => Some(id),
@@ -188,7 +189,7 @@ impl Crm {
         };
         let ids: Vec<CustomerId> = groups.iter().filter_map(known).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
-        let definitions = self.definitions_at(loaded.definitions).await?;
+        let definitions = self.definitions_to_write(loaded.definitions).await?;
         let context = self.context(&definitions, now, how.quiet);
         let mut rows = loaded.rows.into_iter();
         let mut commits: Vec<Commit> = Vec::with_capacity(groups.found.len());
@@ -214,11 +215,13 @@ impl Crm {
             let Some(at) = facts.first().map(|first| first.at) else { continue };
             let begin = outcomes.len();
             let Base { customer, expected } = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
-            let mut planned = self.plan_facts(context, customer, expected, found, &facts, false, &mut outcomes).await?;
+            let mut planned =
+                self.plan_facts(context, customer, expected, found, &facts, Attempt::default(), &mut outcomes).await?;
             if matches!(planned, Planned::NeedHistory) {
                 outcomes.truncate(begin);
+                let again = Attempt { with_history: true, ..Attempt::default() };
                 let customer = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?.customer;
-                planned = self.plan_facts(context, customer, expected, found, &facts, true, &mut outcomes).await?;
+                planned = self.plan_facts(context, customer, expected, found, &facts, again, &mut outcomes).await?;
             }
             match planned {
                 Planned::Ready(Some(plan)) => {
@@ -299,6 +302,7 @@ impl Crm {
             };
             if by_order
                 && let Fact::OrderPlaced(placed) = &item.prepared.fact
+                && placed.check().is_ok()
                 && let Some(order) = &placed.order
             {
                 orders.insert(order, found);

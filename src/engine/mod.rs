@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crm_core::change::Change;
-use crm_core::customer::Customer;
+use crm_core::customer::{Customer, Header};
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::LookupKey;
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
@@ -146,10 +146,14 @@ impl Crm {
             Err(problem) => {
                 tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
                 let history = self.whole_history(row.customer).await?;
-                let until = history.iter().map(|event| event.recorded_at.max(event.at)).max();
-                let until = until.unwrap_or(Timestamp::MIN).min(self.now());
                 let events = history.iter().map(|event| (event.id, event.at, &event.body));
-                Ok(Base { customer: Customer::replay(row.customer, events, until, definitions), expected })
+                // Up to when time has passed, and which alarm is in the store, stands before any state.
+                let header = Header::read(&row.state.bytes);
+                let last = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN).min(self.now());
+                let until = header.and_then(|header| header.clock).unwrap_or(last);
+                let mut customer = Customer::replay(row.customer, events, until, definitions);
+                customer.arm(header.and_then(|header| header.alarm));
+                Ok(Base { customer, expected })
             }
         }
     }
@@ -215,6 +219,12 @@ impl Crm {
     fn cached_definitions(&self, revision: u64) -> Option<Arc<Definitions>> {
         let cache = self.inner.definitions.read().unwrap_or_else(PoisonError::into_inner);
         cache.get(&self.tenant).filter(|(cached, _)| *cached == revision).map(|(_, all)| Arc::clone(all))
+    }
+
+    /// Whether definitions were read, and with them the check value of the look-up key.
+    fn has_definitions(&self) -> bool {
+        let cache = self.inner.definitions.read().unwrap_or_else(PoisonError::into_inner);
+        cache.get(&self.tenant).is_some_and(|(revision, _)| *revision > 0)
     }
 
     fn cache_definitions(&self, revision: u64, definitions: Arc<Definitions>) {

@@ -1,13 +1,11 @@
 //! One fact at a time.
 
-use std::cell::OnceCell;
-
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::Fact;
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
-use crm_core::{CustomerId, Definitions, EventId, Source, Timestamp};
+use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 use crm_storage::{ClaimKey, ClaimOwner, CommitError, Expected};
 
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
@@ -70,6 +68,15 @@ impl Sought<'_> {
     }
 }
 
+/// How facts are planned this time.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Attempt {
+    /// With the customer's whole history at hand.
+    pub(super) with_history: bool,
+    /// Without claiming order numbers, which the customer has already.
+    pub(super) owns_order_number: bool,
+}
+
 /// Facts of one customer, planned.
 #[allow(clippy::large_enum_variant, reason = "it is taken apart where it is returned; a box would cost an allocation")]
 pub(super) enum Planned {
@@ -120,7 +127,7 @@ impl Crm {
         now: Timestamp,
         quiet: bool,
     ) -> Result<Recorded, Error> {
-        let mut with_history = false;
+        let mut how = Attempt::default();
         let mut met = false;
         for _ in 0..ATTEMPTS_MAX {
             let found = self.find(who).await??;
@@ -130,10 +137,9 @@ impl Crm {
             let context = self.context(&definitions, now, quiet);
             let mut outcomes = Vec::with_capacity(1);
             let facts = [prepared];
-            let planned =
-                self.plan_facts(context, base.customer, expected, found, &facts, with_history, &mut outcomes).await?;
+            let planned = self.plan_facts(context, base.customer, expected, found, &facts, how, &mut outcomes).await?;
             let Planned::Ready(plan) = planned else {
-                with_history = true;
+                how.with_history = true;
                 continue;
             };
             match outcomes.pop() {
@@ -153,11 +159,16 @@ impl Crm {
                 }
                 Settled::Refused(CommitError::Conflict { .. }) => {}
                 // The same id with another time: only the history can tell what it was.
-                Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
+                Settled::Refused(CommitError::EventExists { .. }) if !how.with_history => how.with_history = true,
                 Settled::Refused(CommitError::Claimed { owner, .. }) if !met && owner.event == prepared.id => {
                     // Somebody else has just recorded this very fact of the same new customer. If they
                     // had not, the next attempt tells.
                     met = true;
+                }
+                Settled::Refused(CommitError::Claimed { owner, .. })
+                    if !how.owns_order_number && self.voided_only(customer, prepared, owner).await? =>
+                {
+                    how.owns_order_number = true;
                 }
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
                     if let Some(refusal) = self.taken(found, prepared, &key, owner) {
@@ -174,6 +185,9 @@ impl Crm {
     /// Whom a fact is about. The outer error is the store's.
     pub(super) async fn find(&self, who: &Who) -> Result<Result<Found, FactRefusal>, Error> {
         let sought = self.sought(who);
+        if matches!(sought, Sought::Identifier(_)) {
+            self.check_lookup_key().await?;
+        }
         let owner = match sought.claim() {
             Some(key) => self.store().resolve(&self.tenant, &[key]).await?.into_iter().next().flatten(),
             None => None,
@@ -197,7 +211,7 @@ impl Crm {
             }
             Found::New(identifier) => {
                 let loaded = self.store().load(&self.tenant, &[]).await?;
-                let definitions = self.definitions_at(loaded.definitions).await?;
+                let definitions = self.definitions_to_write(loaded.definitions).await?;
                 Ok((self.newcomer(&identifier, at), definitions))
             }
         }
@@ -217,31 +231,27 @@ impl Crm {
         expected: Expected,
         found: Found,
         facts: &[&Prepared],
-        with_history: bool,
+        how: Attempt,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Planned, Error> {
         let id = customer.id();
-        let history = match (expected, with_history) {
+        let history = match (expected, how.with_history) {
             // Somebody new has no history, and that is the whole of it.
             (Expected::New, _) => Some(Vec::new()),
             (Expected::At(_), true) => Some(self.whole_history(id).await?),
             (Expected::At(_), false) => None,
         };
-        let introduced_by = OnceCell::new();
         let mut planner = Planner::new(context, customer, history.as_deref());
-        let mut introduced = !matches!(found, Found::New(_));
+        if how.owns_order_number {
+            planner = planner.owning_order_numbers();
+        }
         for fact in facts {
+            let Ok(outcome) = planner.fact(fact) else { return Ok(Planned::NeedHistory) };
             // Whoever is new is introduced by the first fact that is not refused.
-            let outcome = planner.fact(fact);
-            let Ok(outcome) = outcome else { return Ok(Planned::NeedHistory) };
-            if !introduced && outcome == Outcome::Recorded {
-                introduced = true;
-                if let Found::New(identifier) = found {
-                    let fact = introduced_by.get_or_init(|| introduction(id, identifier, fact));
-                    let (Ok(Outcome::Recorded) | Ok(Outcome::Known)) = planner.fact(fact) else {
-                        return Ok(Planned::NeedHistory);
-                    };
-                }
+            if let Found::New(identifier) = found
+                && outcome == Outcome::Recorded
+            {
+                planner.introduce(identifier, fact.id);
             }
             outcomes.push(outcome);
         }
@@ -254,6 +264,21 @@ impl Crm {
             return Ok(Planned::NeedHistory);
         }
         Ok(Planned::Ready(planner.finish()))
+    }
+
+    /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
+    async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
+        let Fact::OrderPlaced(placed) = &prepared.fact else { return Ok(false) };
+        if owner.customer != id {
+            return Ok(false);
+        }
+        let (base, _) = self.base(id).await?;
+        let voided_only = |base: Base| {
+            let facts = base.customer.facts();
+            let in_use = facts.orders().list().iter().any(|order| order.order == placed.order);
+            facts.is_voided(owner.event) && !in_use
+        };
+        Ok(base.is_some_and(voided_only))
     }
 
     /// Why a taken claim refuses the fact; none if it is only that somebody else was first to meet the
@@ -297,14 +322,4 @@ impl Crm {
 pub(super) fn prepare(incoming: Incoming, id: EventId) -> Prepared {
     let Incoming { who: _, at, source, key: _, fact } = incoming;
     Prepared { id, at, source, fact }
-}
-
-/// The fact that a new customer is known by the identifier they came with.
-fn introduction(customer: CustomerId, identifier: IdentifierKey, first: &Prepared) -> Prepared {
-    Prepared {
-        id: EventId::of_identified(customer, &identifier.hash),
-        at: first.at,
-        source: Source::clone(&first.source),
-        fact: Fact::Identified(Identified { identifier }),
-    }
 }

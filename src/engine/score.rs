@@ -6,6 +6,7 @@ use crm_storage::{Commit, CommitError, CustomerWrite, Expected, ScoreRow};
 
 use super::{Base, Crm};
 use crate::error::Error;
+use crate::plan::{NeedHistory, Planner};
 use crate::workflow::{PluginFault, ScoreBatch, Scorer, Trigger};
 
 /// How many customers a scorer is given at once.
@@ -158,11 +159,20 @@ impl Crm {
         if self.inner.workflows.iter().any(|workflow| workflow.listens("scored")) {
             let definitions = self.definitions().await?;
             let context = self.context(&definitions, self.now(), false);
-            let mut planner = crate::plan::Planner::new(context, customer.clone(), None);
-            for row in &rows {
-                planner.scored(Trigger::of_score(customer.id(), as_of, row));
-            }
-            if let Some(plan) = planner.finish() {
+            let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
+            let mut planner = Planner::new(context, customer.clone(), None);
+            let plan = match planner.scored(triggers()) {
+                Ok(()) => planner.finish(),
+                Err(NeedHistory) => {
+                    let history = self.whole_history(customer.id()).await?;
+                    let mut planner = Planner::new(context, customer.clone(), Some(&history));
+                    planner
+                        .scored(triggers())
+                        .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                    planner.finish()
+                }
+            };
+            if let Some(plan) = plan {
                 (commit, _) = plan.into_commit(expected);
             }
         }
@@ -179,6 +189,10 @@ impl Crm {
         for _ in 0..super::ATTEMPTS_MAX {
             let (base, _) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
+            let kept = self.store().scores(&self.tenant, id).await?;
+            if rows.iter().all(|row| kept.contains(row)) {
+                return Ok(());
+            }
             let commit = self.score_commit(&base.customer, base.expected, rows.clone(), as_of).await?;
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(()),

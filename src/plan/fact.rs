@@ -2,7 +2,9 @@
 
 use crm_core::change::Cause;
 use crm_core::customer::OrdersTouched;
-use crm_core::event::{EVENT_SHAPE, Event, EventBody, Fact};
+use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
+use crm_core::identity::{IdentifierAttached, IdentifierKey};
+use crm_core::workflow::Actor;
 use crm_core::{EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
@@ -46,10 +48,13 @@ impl<'a> Planner<'a> {
         }
         if let Fact::OrderPlaced(placed) = fact
             && let Some(order) = &placed.order
+            && !self.owns_order_number
         {
             self.claim(order_claim(order), id);
         }
-        if let Fact::Identified(identified) = fact {
+        if let Fact::Identified(identified) = fact
+            && !self.is_known_by(&identified.identifier)
+        {
             self.claim(identifier_claim(&identified.identifier), id);
         }
         self.events.push(EventRow {
@@ -66,7 +71,9 @@ impl<'a> Planner<'a> {
         self.next = None;
         if from_the_future {
             // Somebody new has to have a time for the fact to lie ahead of.
-            self.customer.elapse(self.context.now, &mut self.moves);
+            if self.customer.clock().is_none() {
+                self.customer.elapse(self.context.now, &mut self.moves);
+            }
             self.customer.wait_for(id, at);
         } else if in_order {
             self.happen(id, at, fact)?;
@@ -82,8 +89,8 @@ impl<'a> Planner<'a> {
         let Some(last) = late.last() else { return Ok(()) };
         let touched = self.refold(last.at)?;
         for fact in &late {
-            if self.anyone_listens(&fact.fact.kind()) {
-                self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), &[]);
+            if self.anyone_listens(&fact.fact.kind()) && !self.customer.facts().is_voided(fact.id) {
+                self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), Some(fact.id), &[]);
             }
         }
         let instant = self.instant();
@@ -118,8 +125,8 @@ impl<'a> Planner<'a> {
         } else {
             self.refold(at)?
         };
-        if self.anyone_listens(&fact.kind()) {
-            self.trigger(Trigger::of_fact(id, at, fact), &[]);
+        if self.anyone_listens(&fact.kind()) && !self.customer.facts().is_voided(id) {
+            self.trigger(Trigger::of_fact(id, at, fact), Some(id), &[]);
         }
         let instant = self.instant();
         self.settle(instant, Cause::Event(id), touched);
@@ -128,7 +135,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Folds all facts anew, those of this plan included.
-    fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
+    pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
         let stored = history.iter().filter_map(|event| match &event.body {
             EventBody::Fact(fact) => Some((event.id, event.at, fact)),
@@ -166,6 +173,22 @@ impl<'a> Planner<'a> {
             let (customer, event) = (self.customer.id(), taken.id);
             Outcome::Refused(FactRefusal::OrderTaken { order: name.clone(), customer, event })
         })
+    }
+
+    /// Whether the customer has an identifier, or is to have it by this plan.
+    fn is_known_by(&self, identifier: &IdentifierKey) -> bool {
+        let key = identifier_claim(identifier);
+        self.customer.identifiers().any(|own| own == identifier) || self.claims.iter().any(|claim| claim.key == key)
+    }
+
+    /// Introduces a new customer by the identifier that they came with.
+    pub(crate) fn introduce(&mut self, identifier: IdentifierKey, cause: EventId) {
+        if self.is_known_by(&identifier) {
+            return;
+        }
+        let deed = Deed::IdentifierAttached(IdentifierAttached { identifier });
+        let event = self.decide(self.instant(), Actor::Rule, deed, Some(cause), &[]);
+        self.claim(identifier_claim(&identifier), event);
     }
 
     /// An event of the history, if that is at hand.

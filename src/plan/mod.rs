@@ -30,6 +30,9 @@ use crate::workflow::{Trigger, Workflow};
 /// How many reactions may follow from one another.
 pub const CHAIN_MAX: usize = 8;
 
+/// How often workflows are called for one fact, command or span of time at most.
+pub const CALLS_MAX: usize = 256;
+
 /// What holds for a whole plan.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -76,12 +79,18 @@ pub(crate) struct Planner<'a> {
     outbox: Vec<OutboxEntry>,
     moves: Vec<StageMove>,
     triggers: VecDeque<Pending>,
+    /// How many calls of workflows are left to this plan.
+    calls_left: usize,
+    /// The order numbers of this plan are the customer's already, by events that were voided.
+    owns_order_number: bool,
 }
 
 /// A trigger that waits for its turn, and the kinds of those that led to it.
 #[derive(Debug)]
 struct Pending {
     trigger: Trigger,
+    /// The event behind it, if there is one.
+    cause: Option<EventId>,
     chain: Vec<SmolStr>,
 }
 
@@ -106,7 +115,15 @@ impl<'a> Planner<'a> {
             outbox: Vec::new(),
             moves: Vec::new(),
             triggers: VecDeque::new(),
+            calls_left: CALLS_MAX,
+            owns_order_number: false,
         }
+    }
+
+    /// Goes without claiming order numbers: the customer has them by events that were voided.
+    pub(crate) fn owning_order_numbers(mut self) -> Self {
+        self.owns_order_number = true;
+        self
     }
 
     /// Takes a key for the customer.
@@ -136,20 +153,24 @@ impl<'a> Planner<'a> {
         Ok(Ok(ids))
     }
 
-    /// Works the standing out anew, as after a change of definitions.
+    /// Works everything out anew, as after a change of definitions.
     pub(crate) fn reconsider(&mut self) -> Result<(), NeedHistory> {
         self.next = None;
-        self.elapse(self.context.now)?;
         let at = self.instant();
-        self.follow(at, Cause::Definition, &[]);
+        let touched = self.refold(at)?;
+        self.settle(at, Cause::Definition, touched);
         self.react();
-        Ok(())
+        self.elapse(self.context.now)
     }
 
-    /// Tells workflows that a score was given.
-    pub(crate) fn scored(&mut self, trigger: Trigger) {
-        self.trigger(trigger, &[]);
+    /// Tells workflows that a score was given, after what is due.
+    pub(crate) fn scored(&mut self, triggers: Vec<Trigger>) -> Result<(), NeedHistory> {
+        self.elapse(self.context.now)?;
+        for trigger in triggers {
+            self.trigger(trigger, None, &[]);
+        }
         self.react();
+        Ok(())
     }
 
     /// The instant at which the customer stands.
@@ -176,7 +197,7 @@ impl<'a> Planner<'a> {
         }
         // Faults and memories are told to nobody, so that a fault cannot cause another.
         if decision.deed.action().is_some() && self.anyone_listens(decision.deed.kind()) {
-            self.trigger(Trigger::of_deed(id, at, &decision.deed), chain);
+            self.trigger(Trigger::of_deed(id, at, &decision.deed), Some(id), chain);
         }
         self.events.push(EventRow {
             id,
@@ -210,12 +231,12 @@ impl<'a> Planner<'a> {
         for n in before..self.changes.len() {
             if self.anyone_listens(self.changes[n].body.kind()) {
                 let change = &self.changes[n];
-                let id = match change.cause {
-                    Cause::Event(event) => event,
-                    Cause::Alarm(_) | Cause::Definition => EventId::from_uuid(*self.customer.id().as_uuid()),
+                let cause = match change.cause {
+                    Cause::Event(event) => Some(event),
+                    Cause::Alarm(_) | Cause::Definition => None,
                 };
-                let trigger = Trigger::of_change(id, change);
-                self.trigger(trigger, chain);
+                let trigger = Trigger::of_change(self.customer.id(), change);
+                self.trigger(trigger, cause, chain);
             }
         }
     }
@@ -224,10 +245,10 @@ impl<'a> Planner<'a> {
         !self.context.quiet && self.context.workflows.iter().any(|workflow| workflow.listens(kind))
     }
 
-    fn trigger(&mut self, trigger: Trigger, chain: &[SmolStr]) {
+    fn trigger(&mut self, trigger: Trigger, cause: Option<EventId>, chain: &[SmolStr]) {
         let mut chain = chain.to_vec();
         chain.push(trigger.kind.clone());
-        self.triggers.push_back(Pending { trigger, chain });
+        self.triggers.push_back(Pending { trigger, cause, chain });
     }
 
     /// The plan, if there is anything to write.

@@ -8,7 +8,7 @@ use crm_core::event::Deed;
 use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
 use crm_core::{EventId, SmolStr};
 
-use super::{CHAIN_MAX, Pending, Planner};
+use super::{CALLS_MAX, CHAIN_MAX, Pending, Planner};
 use crate::workflow::{Workflow, WorkflowCall};
 
 /// The most that a workflow may keep for one customer, in bytes.
@@ -20,6 +20,12 @@ impl Planner<'_> {
         while let Some(pending) = self.triggers.pop_front() {
             let workflows = self.context.workflows;
             for workflow in workflows.iter().filter(|workflow| workflow.listens(&pending.trigger.kind)) {
+                if self.calls_left == 0 {
+                    self.fault(workflow.stamp(), &pending, &format!("more than {CALLS_MAX} calls"));
+                    self.triggers.clear();
+                    return;
+                }
+                self.calls_left -= 1;
                 if pending.chain.len() > CHAIN_MAX {
                     let chain = pending.chain.join(" → ");
                     self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {chain}"));
@@ -50,7 +56,7 @@ impl Planner<'_> {
                 Ok(deeds) => {
                     for deed in deeds {
                         let by = Actor::Plugin(stamp.clone());
-                        let id = self.decide(at, by, deed, Some(pending.trigger.id), &pending.chain);
+                        let id = self.decide(at, by, deed, pending.cause, &pending.chain);
                         first.get_or_insert(id);
                     }
                 }
@@ -62,7 +68,7 @@ impl Planner<'_> {
                 self.fault(stamp, pending, "more memory than 64 KiB");
             } else {
                 let deed = Deed::Remembered(Remembered { memory });
-                self.decide(at, Actor::Plugin(stamp.clone()), deed, Some(pending.trigger.id), &pending.chain);
+                self.decide(at, Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
             }
         }
         if let Some(id) = first {
@@ -75,6 +81,6 @@ impl Planner<'_> {
         tracing::warn!(plugin = %stamp.name, trigger = %pending.trigger.kind, fault = what, "a plugin failed");
         let fault: String = what.chars().take(512).collect();
         let deed = Deed::Faulted(Faulted { trigger: pending.trigger.kind.clone(), fault: SmolStr::new(fault) });
-        self.decide(self.instant(), Actor::Plugin(stamp.clone()), deed, Some(pending.trigger.id), &pending.chain);
+        self.decide(self.instant(), Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
     }
 }

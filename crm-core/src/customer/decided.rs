@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
+use crate::identity::IdentifierKey;
 use crate::loyalty::{PointsBook, ProgramId};
 use crate::text::Tag;
 use crate::workflow::{Actor, PluginName};
@@ -15,6 +16,7 @@ pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
     pub(super) tags: FlatSet<Tag>,
+    pub(super) identifiers: FlatSet<IdentifierKey>,
     pub(super) actions: FlatMap<SmolStr, u64>,
     pub(super) memories: FlatMap<PluginName, Vec<u8>>,
 }
@@ -38,6 +40,7 @@ impl DecidedState {
                     self.memories.insert(plugin.name.clone(), remembered.memory.clone());
                 }
             }
+            Deed::IdentifierAttached(attached) => self.identifiers.insert(attached.identifier),
             Deed::Notified(_) | Deed::Faulted(_) => {}
         }
     }

@@ -78,6 +78,7 @@ impl Customer {
             changes.extend(moves.drain(..).map(|StageMove { at, from, to, cause: why }| {
                 let cause = match why {
                     StageCause::IntentFaded | StageCause::WentQuiet => Cause::Alarm(crate::timer::AlarmKind::Lifecycle),
+                    StageCause::Redefined => Cause::Definition,
                     StageCause::Contact(event)
                     | StageCause::Interest(event)
                     | StageCause::Ordered(event)
@@ -89,7 +90,8 @@ impl Customer {
         } else if stage != self.standing.stage {
             let why = match cause {
                 Cause::Event(event) => StageCause::Corrected(event),
-                Cause::Alarm(_) | Cause::Definition => StageCause::WentQuiet,
+                Cause::Alarm(_) => StageCause::WentQuiet,
+                Cause::Definition => StageCause::Redefined,
             };
             let from = self.standing.stage;
             changes.push(Change { at, cause, body: ChangeBody::StageChanged { from, to: stage, cause: why } });

@@ -51,7 +51,7 @@ impl FactState {
         self.first_at
     }
 
-    /// When the last fact happened that was more than an identifier.
+    /// When the last fact happened.
     #[must_use]
     pub fn last_at(&self) -> Option<Timestamp> {
         self.last.map(|(at, _)| at)
@@ -81,7 +81,13 @@ impl FactState {
         self.custom.get(kind).copied().unwrap_or(0)
     }
 
-    /// What the customer is known by.
+    /// Whether a fact was voided, known or not.
+    #[must_use]
+    pub fn is_voided(&self, fact: EventId) -> bool {
+        self.voided.contains(&fact)
+    }
+
+    /// What the source says the customer is known by.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
         self.identifiers.iter()
     }
@@ -103,6 +109,12 @@ impl FactState {
         &self.lifecycle
     }
 
+    /// Whether the source says that the customer is known by an identifier.
+    #[must_use]
+    pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
+        self.identifiers.contains(identifier)
+    }
+
     pub(super) fn has_tag(&self, tag: &Tag) -> bool {
         self.tags.contains(tag)
     }
@@ -110,10 +122,6 @@ impl FactState {
     /// Whether a fact can be folded on top of those that are there. If not, all have to be folded anew.
     #[must_use]
     pub fn takes(&self, id: EventId, at: Timestamp, fact: &Fact) -> bool {
-        // To know one more identifier changes nothing else, except that it may be the first contact.
-        if matches!(fact, Fact::Identified(_)) {
-            return self.first_at.is_none_or(|first| first <= at);
-        }
         // Voiding takes something out from the middle, unless there is nothing yet.
         let voids = matches!(fact, Fact::Voided(_)) && self.first_at.is_some();
         let late =
@@ -142,12 +150,6 @@ impl FactState {
         if self.voided.contains(&id) {
             return OrdersTouched::None;
         }
-        if let Fact::Identified(identified) = fact {
-            self.identifiers.insert(identified.identifier);
-            self.first_at.get_or_insert(at);
-            self.lifecycle.contact(at, id, moves);
-            return OrdersTouched::None;
-        }
         self.elapse(at, moves);
         self.first_at.get_or_insert(at);
         self.last = Some((at, id));
@@ -172,6 +174,8 @@ impl FactState {
                 let effect = self.orders.place(id, at, placed);
                 self.lifecycle.ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
                 self.undone_if(effect, id, at, moves);
+                // An order that a refund was waiting for may not stand: the window runs from one that does.
+                self.bought_last(at, definitions, moves);
                 OrdersTouched::Newest
             }
             Fact::PaymentReceived(payment) => {
@@ -181,11 +185,7 @@ impl FactState {
             Fact::Refunded(refund) => {
                 let effect = self.orders.refund(refund);
                 self.undone_if(effect, id, at, moves);
-                if let Some(newest) = self.orders.standing_newest_first().next() {
-                    let placed_at = newest.placed_at;
-                    self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
-                    self.lifecycle.elapse(at, moves);
-                }
+                self.bought_last(at, definitions, moves);
                 OrdersTouched::Any
             }
             Fact::Tagged(tagged) => {
@@ -204,8 +204,12 @@ impl FactState {
                 }
                 OrdersTouched::None
             }
+            Fact::Identified(identified) => {
+                self.identifiers.insert(identified.identifier);
+                OrdersTouched::None
+            }
             // Handled above.
-            Fact::Identified(_) | Fact::Voided(_) => OrdersTouched::None,
+            Fact::Voided(_) => OrdersTouched::None,
         };
         self.lifecycle.contact(at, id, moves);
         touched
@@ -237,6 +241,15 @@ impl FactState {
 
     fn interest(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
         self.lifecycle.interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
+    }
+
+    /// The quiet window runs from the newest order that stands, and may have ended by now.
+    fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+        if let Some(newest) = self.orders.standing_newest_first().next() {
+            let placed_at = newest.placed_at;
+            self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
+            self.lifecycle.elapse(at, moves);
+        }
     }
 
     fn undone_if(&mut self, effect: Effect, id: EventId, at: Timestamp, moves: &mut Vec<StageMove>) {

@@ -13,11 +13,12 @@ pub use command::{Command, Refusal};
 pub use decided::DecidedState;
 pub use derive::Standing;
 pub use facts::{FactState, OrdersTouched};
-pub use snapshot::{STATE_SHAPE, SnapshotError};
+pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
+use crate::identity::IdentifierKey;
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{PointsBook, Posting, ProgramId};
 use crate::order::Order;
@@ -36,7 +37,10 @@ pub struct Customer {
     standing: Standing,
     /// Facts from the future, by the time at which they happen.
     waiting: Vec<(Timestamp, EventId)>,
+    // These two are written before the state, in a form that never changes.
+    #[serde(skip)]
     clock: Option<Timestamp>,
+    #[serde(skip)]
     alarm: Option<Alarm>,
 }
 
@@ -111,6 +115,12 @@ impl Customer {
     /// All tags, those of the shop first.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag)))
+    }
+
+    /// What the customer is known by: what the source says, and what they came with.
+    pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
+        let attached = self.decided.identifiers.iter();
+        self.facts.identifiers().chain(attached.filter(|key| !self.facts.has_identifier(key)))
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
@@ -197,8 +207,11 @@ impl Customer {
         definitions: &Definitions,
     ) {
         let clock = self.clock.map_or(until, |clock| clock.max(until));
-        self.facts = FactState::refold(facts.clone(), clock, definitions);
-        self.waiting = facts.filter(|(_, at, _)| *at > clock).map(|(id, at, _)| (at, id)).collect();
+        // What waits goes on waiting until it is its turn, even if it is due at this very instant.
+        let waiting = std::mem::take(&mut self.waiting);
+        let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
+        self.facts = FactState::refold(facts.clone().filter(|(id, at, _)| !waits(*id, *at)), clock, definitions);
+        self.waiting = facts.filter(|(id, at, _)| waits(*id, *at)).map(|(id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.clock = Some(clock);

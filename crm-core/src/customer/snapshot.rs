@@ -4,6 +4,7 @@ use super::{Customer, DecidedState, FactState, Standing};
 use crate::exact::exact;
 use crate::id::{CustomerId, Digest, EventId};
 use crate::time::Timestamp;
+use crate::timer::{Alarm, AlarmKind};
 
 /// The shape in which states are written now.
 pub const STATE_SHAPE: u16 = 1;
@@ -26,12 +27,46 @@ pub enum SnapshotError {
     },
 }
 
+/// What stands before every state, whatever its shape: up to when time has passed, and which alarm the
+/// store was asked to keep. Whoever folds the events again needs both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// The customer's clock.
+    pub clock: Option<Timestamp>,
+    /// The alarm in the store.
+    pub alarm: Option<Alarm>,
+}
+
+impl Header {
+    const BYTES: usize = 17;
+
+    fn write(self, to: &mut Vec<u8>) {
+        let instant = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_millis).to_le_bytes();
+        to.extend_from_slice(&instant(self.clock));
+        to.extend_from_slice(&instant(self.alarm.map(|alarm| alarm.due_at)));
+        to.push(self.alarm.map_or(0, |alarm| alarm.kind.rank()));
+    }
+
+    /// Reads it from the bytes of a state of any shape; none if they are damaged.
+    #[must_use]
+    pub fn read(state: &[u8]) -> Option<Self> {
+        let instant = |place: usize| -> Option<Option<Timestamp>> {
+            let millis = i64::from_le_bytes(state.get(place..place + 8)?.try_into().ok()?);
+            if millis == i64::MIN { Some(None) } else { Timestamp::from_millis(millis).ok().map(Some) }
+        };
+        let kind = AlarmKind::by_rank(*state.get(16)?);
+        let alarm = instant(8)?.map(|due_at| kind.map(|kind| Alarm { due_at, kind }));
+        Some(Header { clock: instant(0)?, alarm: alarm.map_or(Some(None), |alarm| alarm.map(Some))? })
+    }
+}
+
 impl Customer {
-    /// The state as bytes, in the shape [`STATE_SHAPE`].
+    /// The state as bytes, in the shape [`STATE_SHAPE`], after its [`Header`].
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        // Writing to memory what has no unknown lengths cannot fail.
         exact(|buffer| {
+            Header { clock: self.clock, alarm: self.alarm }.write(buffer);
+            // Writing to memory what has no unknown lengths cannot fail.
             let written = postcard::to_extend(self, std::mem::take(buffer));
             *buffer = written.unwrap_or_default();
         })
@@ -46,7 +81,12 @@ impl Customer {
         if shape != STATE_SHAPE {
             return Err(SnapshotError::Shape { shape });
         }
-        postcard::from_bytes(bytes).map_err(|source| SnapshotError::Corrupt { source })
+        let corrupt = |source| SnapshotError::Corrupt { source };
+        let header = Header::read(bytes).ok_or_else(|| corrupt(postcard::Error::DeserializeUnexpectedEnd))?;
+        let mut customer: Customer = postcard::from_bytes(&bytes[Header::BYTES..]).map_err(corrupt)?;
+        customer.clock = header.clock;
+        customer.alarm = header.alarm;
+        Ok(customer)
     }
 
     /// The digest of the state: equal on every backend for the same facts and decisions at the same

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use smol_str::SmolStr;
 
-pub use event::Identified;
+pub use event::{Identified, IdentifierAttached};
 
 use crate::id::{TenantId, hex_bytes};
 use crate::text::{TextError, checked, text_type};
@@ -157,6 +157,26 @@ impl Identifier {
         let issuer = checked("issuer", issuer, Self::MAX_BYTES)?;
         let subject = checked("subject", subject, Self::MAX_BYTES)?;
         Ok(Self::scoped(IdentifierKind::OpenId, &issuer, subject))
+    }
+
+    /// An account of a messaging service, such as `telegram` and a user id. Case counts.
+    ///
+    /// # Errors
+    ///
+    /// `Text` if either is empty, too long, or has a control character.
+    pub fn messaging(service: &ExternalSystem, account: &str) -> Result<Self, IdentifierError> {
+        let account = checked("messaging account", account, Self::MAX_BYTES)?;
+        Ok(Self::scoped(IdentifierKind::Messaging, service.as_str(), account))
+    }
+
+    /// A radio tag by its number in hexadecimal; letters become capitals, spaces are dropped.
+    ///
+    /// # Errors
+    ///
+    /// `Text` if nothing is left, or it is too long, or has a control character.
+    pub fn rfid(number: &str) -> Result<Self, IdentifierError> {
+        let number: String = checked("radio tag", number, 64)?.chars().filter(|c| *c != ' ').collect();
+        Ok(Self::scoped(IdentifierKind::Rfid, "", checked("radio tag", &number.to_uppercase(), 64)?))
     }
 
     fn scoped(kind: IdentifierKind, scope: &str, value: SmolStr) -> Self {

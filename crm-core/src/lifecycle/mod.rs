@@ -132,6 +132,8 @@ pub enum StageCause {
     WentQuiet,
     /// A fact that came late, or voided another, showed that the past was different.
     Corrected(EventId),
+    /// A definition that holds for the past was added, and the customer was reconsidered.
+    Redefined,
 }
 
 /// A move from stage to stage.

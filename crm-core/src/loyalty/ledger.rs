@@ -60,6 +60,15 @@ impl std::ops::AddAssign for PointsTotals {
     }
 }
 
+/// What happened to the points of one order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ForOrder {
+    /// Earned less reversed.
+    posted: i64,
+    /// What of it expired.
+    expired: i64,
+}
+
 /// A customer's book in one programme: the fold of its postings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsBook {
@@ -68,8 +77,7 @@ pub struct PointsBook {
     owed: i64,
     totals: PointsTotals,
     next_lot: u32,
-    /// What was posted for each order, net.
-    by_order: FlatMap<EventId, i64>,
+    by_order: FlatMap<EventId, ForOrder>,
 }
 
 impl PointsBook {
@@ -173,6 +181,10 @@ impl PointsBook {
                 self.next_lot = self.next_lot.max(change.lot.saturating_add(1));
             } else if let Some(place) = self.lots.iter().position(|lot| lot.lot == change.lot) {
                 self.lots[place].left = self.lots[place].left.saturating_add(change.points);
+                if let (PostingKind::Expired, Some(order)) = (&posting.kind, self.lots[place].order) {
+                    let expired = &mut self.by_order.get_or_default(&order).expired;
+                    *expired = expired.saturating_sub(change.points);
+                }
                 if self.lots[place].left <= 0 {
                     self.lots.remove(place);
                 }
@@ -187,20 +199,23 @@ impl PointsBook {
             PostingKind::Expired => self.totals.expired -= points,
         }
         if let Some(order) = order {
-            let posted = self.by_order.get_or_default(&order);
+            let posted = &mut self.by_order.get_or_default(&order).posted;
             *posted = posted.saturating_add(i64::try_from(points).unwrap_or(0));
         }
     }
 
-    fn posted_for(&self, order: EventId) -> i64 {
-        self.by_order.get(&order).copied().unwrap_or(0)
+    /// The difference between what an order is entitled to and what was posted for it. What expired is
+    /// gone already and is not taken back again.
+    fn difference(&self, order: EventId, entitled: i64) -> i64 {
+        let ForOrder { posted, expired } = self.by_order.get(&order).copied().unwrap_or_default();
+        let difference = entitled - posted;
+        if difference < 0 { difference.max(expired - posted).min(0) } else { difference }
     }
 
     /// Orders for which something was posted and that are no longer there.
-    fn orphans(&self, orders: &[Order]) -> Vec<(EventId, i64)> {
+    fn orphans(&self, orders: &[Order]) -> Vec<EventId> {
         let there: FlatSet<EventId> = orders.iter().map(|order| order.event).collect();
-        let posted = self.by_order.iter().map(|(order, points)| (*order, *points));
-        posted.filter(|(order, points)| *points > 0 && !there.contains(order)).collect()
+        self.by_order.iter().map(|(order, _)| *order).filter(|order| !there.contains(order)).collect()
     }
 }
 
@@ -231,14 +246,17 @@ pub(crate) fn reconcile<'p>(
         postings.push(posting);
     };
     if all {
-        for (order, posted) in book.orphans(orders) {
-            post(order, -posted, None);
+        for order in book.orphans(orders) {
+            let difference = book.difference(order, 0);
+            if difference != 0 {
+                post(order, difference, None);
+            }
         }
     }
     for order in orders {
         let program = program_at(order.placed_at);
         let entitled = program.map_or(0, |program| program.entitlement(order.net_minor(), order.total.currency()));
-        let difference = entitled - book.posted_for(order.event);
+        let difference = book.difference(order.event, entitled);
         if difference != 0 {
             post(order.event, difference, program.map(|program| (order.placed_at, program)));
         }

@@ -86,20 +86,10 @@ impl<'row> Columns<'row> {
     pub(super) fn alarm(&mut self) -> Result<Alarm, Fault> {
         let due_at = self.time()?;
         let rank: i64 = self.plain()?;
-        let kind = ALARM_RANKS.iter().find(|(_, of_kind)| *of_kind == rank);
-        let (kind, _) = *kind.ok_or_else(|| damaged("an alarm of an unknown kind"))?;
+        let kind = u8::try_from(rank).ok().and_then(AlarmKind::by_rank);
+        let kind = kind.ok_or_else(|| damaged("an alarm of an unknown kind"))?;
         Ok(Alarm { due_at, kind })
     }
-}
-
-/// How kinds of alarms are stored: by their order, which must never change.
-const ALARM_RANKS: [(AlarmKind, i64); 4] =
-    [(AlarmKind::FactDue, 1), (AlarmKind::Lifecycle, 2), (AlarmKind::PointsExpiry, 3), (AlarmKind::Segment, 4)];
-
-/// The rank of a kind of alarm.
-pub(super) fn alarm_rank(kind: AlarmKind) -> Result<i64, Fault> {
-    let rank = ALARM_RANKS.iter().find(|(of_kind, _)| *of_kind == kind);
-    rank.map(|(_, rank)| *rank).ok_or_else(|| damaged(format!("no rank for alarms of kind {}", kind.name())))
 }
 
 pub(super) fn damaged(what: impl Into<String>) -> Fault {
@@ -108,17 +98,4 @@ pub(super) fn damaged(what: impl Into<String>) -> Fault {
 
 fn missing() -> Fault {
     damaged("a column without a value")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranks_have_the_order_of_the_kinds() {
-        let mut kinds = ALARM_RANKS.map(|(kind, _)| kind);
-        kinds.sort();
-        assert_eq!(kinds, ALARM_RANKS.map(|(kind, _)| kind));
-        assert!(ALARM_RANKS.is_sorted_by_key(|(_, rank)| rank));
-    }
 }

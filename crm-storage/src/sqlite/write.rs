@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crm_core::{Alarm, Source, TenantId};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::column::{Columns, alarm_rank, damaged};
+use super::column::{Columns, damaged};
 use super::fault::Fault;
 use super::session::{Session, Statements};
 use crate::commit::{
@@ -261,12 +261,13 @@ impl Tables<'_, '_> {
     }
 
     fn move_alarm(&mut self, customer: &[u8; 16], from: Option<Alarm>, to: Option<Alarm>) -> Result<(), Fault> {
-        let key = |alarm: Alarm| Ok::<_, Fault>((alarm.due_at.as_millis(), alarm_rank(alarm.kind)?));
-        if let Some((due_at, rank)) = from.map(key).transpose()? {
-            self.statements.drop_alarm.execute(params![self.tenant, due_at, rank, &customer[..]])?;
+        if let Some(Alarm { due_at, kind }) = from {
+            let key = params![self.tenant, due_at.as_millis(), kind.rank(), &customer[..]];
+            self.statements.drop_alarm.execute(key)?;
         }
-        if let Some((due_at, rank)) = to.map(key).transpose()? {
-            self.statements.add_alarm.execute(params![self.tenant, due_at, rank, &customer[..]])?;
+        if let Some(Alarm { due_at, kind }) = to {
+            let key = params![self.tenant, due_at.as_millis(), kind.rank(), &customer[..]];
+            self.statements.add_alarm.execute(key)?;
         }
         Ok(())
     }
