@@ -57,6 +57,9 @@ pub struct SqliteStore {
     writer: Writer,
 }
 
+/// From how many rows on a list is read by the writer.
+const LONG_LIST: usize = 64;
+
 impl SqliteStore {
     /// Opens a file, or makes one where there is none.
     ///
@@ -77,6 +80,21 @@ impl SqliteStore {
         let opened = open::open(path.as_ref(), options)?;
         let readers = Readers::new(opened.readers);
         Ok(SqliteStore { readers, writer: Writer::start(opened.writer, options.busy_timeout)? })
+    }
+
+    /// Reads a list of so many rows by their keys. Whoever reads many is about to write them: the writer
+    /// has their pages at hand, where a reader's are void after each write, and the way to its thread is
+    /// paid once for the list.
+    async fn read_list<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        rows: usize,
+        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        if rows >= LONG_LIST {
+            return self.writer.ask(doing, Access::Read, |session| read(session.connection)).await;
+        }
+        self.read(doing, read).await
     }
 
     async fn read<T: Send + 'static>(
@@ -113,7 +131,8 @@ impl Store for SqliteStore {
 
     async fn load(&self, tenant: &TenantId, customers: &[CustomerId]) -> Result<Loaded, StorageError> {
         let (tenant, customers) = (tenant.clone(), customers.to_vec());
-        self.read("load customers", move |file| read::load(file, &tenant, &customers)).await
+        let rows = customers.len();
+        self.read_list("load customers", rows, move |file| read::load(file, &tenant, &customers)).await
     }
 
     async fn history(
@@ -145,7 +164,8 @@ impl Store for SqliteStore {
 
     async fn resolve(&self, tenant: &TenantId, keys: &[ClaimKey]) -> Result<Vec<Option<ClaimOwner>>, StorageError> {
         let (tenant, keys) = (tenant.clone(), keys.to_vec());
-        self.read("resolve keys", move |file| read::resolve(file, &tenant, &keys)).await
+        let rows = keys.len();
+        self.read_list("resolve keys", rows, move |file| read::resolve(file, &tenant, &keys)).await
     }
 
     async fn customers(
