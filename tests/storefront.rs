@@ -213,8 +213,9 @@ fn a_kill_during_ingest_loses_nothing() {
     let mut wait = Duration::from_millis(150);
     while killed < 3 {
         let mut child = storefront(&db).arg("--json").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // Not before it has begun to write.
-        while !db.with_extension("db-wal").exists() && child.try_wait().unwrap().is_none() {
+        // Not before it has written some orders.
+        let written = || std::fs::metadata(db.with_extension("db-wal")).map_or(0, |log| log.len());
+        while written() < 512 * 1024 && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(wait);
