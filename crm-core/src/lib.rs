@@ -27,6 +27,7 @@
 
 pub mod attribute;
 pub mod change;
+mod column;
 pub mod custom;
 pub mod customer;
 mod definitions;
@@ -48,6 +49,7 @@ mod timer;
 pub mod value;
 pub mod workflow;
 
+pub use column::{Column, ColumnKind, Columns, NoSet, SetKey, SetKind};
 pub use definitions::{Definition, DefinitionError, DefinitionVersion, Definitions};
 pub use id::{CustomerId, Digest, EventId, FactKey, Source, TenantId};
 pub use money::{Currency, Money, MoneyError, Rounded, minor_to_decimal};

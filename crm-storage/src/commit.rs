@@ -1,6 +1,6 @@
 //! What is written: all that one decision changes, in one value.
 
-use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Timestamp};
+use crm_core::{Alarm, Columns, CustomerId, Digest, EventId, SetKey, SmolStr, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::row::{ChangeRow, EventRow, ScoreRow, StateRow};
@@ -26,6 +26,8 @@ pub struct Commit {
     pub request: Option<Request>,
     /// What is written for each customer; a customer comes at most once.
     pub writes: Vec<CustomerWrite>,
+    /// Unique keys that are given up, before any is taken.
+    pub releases: Vec<Release>,
     /// Unique keys that are taken.
     pub claims: Vec<Claim>,
     /// Counters that are moved.
@@ -76,9 +78,12 @@ pub struct CustomerWrite {
     /// The version this was decided on.
     pub expected: Expected,
     /// The state afterwards. With it the version rises by one. Without it the customer must be there,
-    /// the version is checked and stays, and there may be no events and no alarm: this is for scores,
-    /// which are not part of the state.
+    /// the version is checked and stays, and there may be no events, no alarm and nothing personal: this is
+    /// for scores, which are not part of the state.
     pub state: Option<StateRow>,
+    /// What the store may choose customers by: all of it, in the place of what was there. Written with the
+    /// state, and left alone without one.
+    pub traits: Traits,
     /// What happened, in this order. An id that the customer has already is an error.
     pub events: Vec<EventRow>,
     /// What moved, in this order.
@@ -87,6 +92,39 @@ pub struct CustomerWrite {
     pub alarm: Option<AlarmMove>,
     /// Scores; one for the same plugin, output and instant is replaced.
     pub scores: Vec<ScoreRow>,
+    /// What moves among the personal rows, if anything does.
+    pub personal: Option<Box<PersonalMove>>,
+}
+
+/// What a store keeps beside a state, so that it can choose customers itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Numbers.
+    pub columns: Columns,
+    /// The sets that the customer is in, in order and each once.
+    pub sets: Vec<SetKey>,
+}
+
+/// How a customer's personal rows move. They lie apart from everything else, so that they can be erased.
+/// The store does not look into them; whoever writes them has sealed them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PersonalMove {
+    /// The key that the values are sealed under, itself wrapped, if it is kept here. None leaves it.
+    pub key: Option<Vec<u8>>,
+    /// The value of each field that moves; none takes it out. A field comes at most once.
+    pub fields: Vec<(SmolStr, Option<Vec<u8>>)>,
+    /// What the customer can be found by in a search: all of it, in the place of what was there. None
+    /// leaves it.
+    pub tokens: Option<Vec<Token>>,
+}
+
+/// A keyed hash of something that a person is searched by, such as three letters of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Token(pub [u8; 16]);
+
+impl Traits {
+    /// No numbers and no sets.
+    pub const NONE: Traits = Traits { columns: Columns::NONE, sets: Vec::new() };
 }
 
 impl CustomerWrite {
@@ -97,17 +135,29 @@ impl CustomerWrite {
             customer,
             expected,
             state: Some(state),
+            traits: Traits::NONE,
             events: Vec::new(),
             changes: Vec::new(),
             alarm: None,
             scores: Vec::new(),
+            personal: None,
         }
     }
 
     /// A write of scores, which are not part of the state.
     #[must_use]
     pub const fn scores(customer: CustomerId, expected: Expected, scores: Vec<ScoreRow>) -> Self {
-        CustomerWrite { customer, expected, state: None, events: Vec::new(), changes: Vec::new(), alarm: None, scores }
+        CustomerWrite {
+            customer,
+            expected,
+            state: None,
+            traits: Traits::NONE,
+            events: Vec::new(),
+            changes: Vec::new(),
+            alarm: None,
+            scores,
+            personal: None,
+        }
     }
 }
 
@@ -143,6 +193,15 @@ pub struct Claim {
     pub customer: CustomerId,
     /// By which event.
     pub event: EventId,
+}
+
+/// Gives up a key that a customer has. A commit that releases a key and claims it for somebody else moves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Which key.
+    pub key: ClaimKey,
+    /// Who has it. If that is not so, the commit is refused.
+    pub customer: CustomerId,
 }
 
 /// Moves a counter that customers share, up to a limit.

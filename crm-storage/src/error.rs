@@ -3,7 +3,7 @@
 use crm_core::{CustomerId, EventId};
 
 use crate::commit::{ClaimKey, Version};
-use crate::row::ClaimOwner;
+use crate::row::{ClaimOwner, FeedCursor};
 
 /// Why one commit was refused. Nothing of it was written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,14 @@ pub enum CommitError {
         key: ClaimKey,
         /// Who has it.
         owner: ClaimOwner,
+    },
+    /// A key is given up by somebody who does not have it.
+    #[error("a {} key is given up by {customer}, who does not have it", key.kind)]
+    NotOwned {
+        /// Which key.
+        key: ClaimKey,
+        /// Who gave it up.
+        customer: CustomerId,
     },
     /// A counter would leave its range.
     #[error("counter {name} would be {value}, which is not between 0 and {limit}")]
@@ -82,12 +90,47 @@ pub enum StorageError {
         /// The backend's own error, if it had one.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The store does not do this; its capabilities say so.
+    #[error("the store does not {what}")]
+    Unsupported {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// What was asked for exceeds a limit.
+    #[error("the store cannot be asked that: {what}")]
+    Malformed {
+        /// What is wrong, and the limit.
+        what: String,
+    },
     /// What was read back is not what was written.
     #[error("stored data is damaged: {what}")]
     Corrupt {
         /// What is wrong with it.
         what: String,
     },
+}
+
+/// Why a cursor was not moved. It stands where it stood.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CursorError {
+    /// Somebody else took it since.
+    #[error("the cursor was taken by somebody else, in epoch {}", at.epoch)]
+    Fenced {
+        /// Where it stands.
+        at: FeedCursor,
+    },
+    /// It would go the wrong way, or past the end of the lane.
+    #[error("a cursor at {} cannot be moved so: the lane ends at {end}", at.position)]
+    OutOfRange {
+        /// Where it stands.
+        at: FeedCursor,
+        /// The last position of the lane; 0 if it is empty.
+        end: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 /// Why a definition was not added.

@@ -7,9 +7,13 @@
 
 mod commit;
 mod error;
+mod feed;
+mod judge;
+mod lane;
 mod malformed;
 mod memory;
 mod row;
+mod selection;
 #[cfg(feature = "sqlite-unbundled")]
 pub mod sqlite;
 mod store;
@@ -19,14 +23,18 @@ pub mod conformance;
 
 pub use commit::{
     AlarmMove, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry,
-    Request, Version,
+    PersonalMove, Release, Request, Token, Traits, Version,
 };
-pub use error::{CommitError, DefineError, StorageError};
+pub use error::{CommitError, CursorError, DefineError, StorageError};
+pub use judge::{Judgement, Kept};
+pub use lane::Lane;
 pub use memory::MemoryStore;
 pub use row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, LeaseToken, Leased, Loaded, Page,
-    ScoreRow, Settlement, StateRow, Verdict,
+    ChangeRow, ClaimOwner, Copies, Cursor, CursorStep, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries,
+    Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, Page, Parts, RequestRow, ScoreRow,
+    Settlement, StateRow, Verdict,
 };
+pub use selection::{Selectable, Selection};
 #[cfg(feature = "sqlite-unbundled")]
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use store::{Capabilities, Store};

@@ -16,8 +16,9 @@ impl Commit {
     /// # Errors
     ///
     /// `Malformed` if a customer comes twice, an event id comes twice in one write, a write without a
-    /// state has events or an alarm or is for a new customer, a score is not finite, a claim's key has
-    /// more than [`ClaimKey::MAX_BYTES`] bytes, or one key is claimed for two owners.
+    /// state has events, an alarm or something personal or is for a new customer, sets are not in order and
+    /// each once, a personal field comes twice, a score is not finite, a key has more than
+    /// [`ClaimKey::MAX_BYTES`] bytes, one key is claimed for two owners, or one is released twice.
     pub fn check(&self) -> Result<(), CommitError> {
         self.writes.iter().try_for_each(check_write)?;
         require(all_different(self.writes.iter().map(|write| write.customer)), "a customer comes twice")?;
@@ -25,7 +26,12 @@ impl Commit {
             self.claims.iter().all(|claim| claim.key.key.len() <= ClaimKey::MAX_BYTES),
             "a claim's key is too long",
         )?;
-        require(self.claims_agree(), "one key is claimed for two owners")
+        require(self.claims_agree(), "one key is claimed for two owners")?;
+        let released = |at: usize| &self.releases[at].key;
+        require(
+            (0..self.releases.len()).all(|at| (0..at).all(|before| released(before) != released(at))),
+            "one key is released twice",
+        )
     }
 
     fn claims_agree(&self) -> bool {
@@ -44,8 +50,13 @@ fn check_write(write: &CustomerWrite) -> Result<(), CommitError> {
     if write.state.is_none() {
         require(write.events.is_empty(), "events without a state")?;
         require(write.alarm.is_none(), "an alarm without a state")?;
+        require(write.personal.is_none(), "personal rows without a state")?;
         require(write.expected != Expected::New, "a new customer without a state")?;
     }
+    require(write.traits.sets.is_sorted_by(|a, b| a < b), "sets that are not in order and each once")?;
+    let fields = write.personal.as_ref().map_or(&[][..], |personal| &personal.fields);
+    let twice = |at: usize| fields[..at].iter().any(|(name, _)| *name == fields[at].0);
+    require(!(0..fields.len()).any(twice), "a personal field comes twice")?;
     require(write.scores.iter().all(|score| score.value.is_finite()), "a score that is not finite")?;
     require(all_different(write.events.iter().map(|event| event.id)), "an event id comes twice")
 }

@@ -1,8 +1,8 @@
 //! What is kept, as it is written and read.
 
-use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
+use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Source, TenantId, Timestamp};
 
-use crate::commit::{OutboxEntry, Version};
+use crate::commit::{IdempotencyKey, OutboxEntry, Traits, Version};
 
 /// A customer's state, encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,153 @@ pub struct ChangeRow {
     pub kind: SmolStr,
     /// JSON.
     pub body: Vec<u8>,
+}
+
+/// What was appended to a customer's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Something that happened.
+    Event(EventRow),
+    /// Something that moved.
+    Change(ChangeRow),
+}
+
+/// Which entries of a history are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// Events only.
+    Events,
+    /// Changes only.
+    Changes,
+    /// Both, as they were committed: of one write, its events before its changes.
+    All,
+}
+
+/// An entry in the feed of its lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedRow {
+    /// Its place: 1 for the first entry of the lane, and each one more than the one before it.
+    pub position: u64,
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// Of which customer.
+    pub customer: CustomerId,
+    /// What was appended.
+    pub entry: Entry,
+}
+
+/// Where a consumer of the feed stands in a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FeedCursor {
+    /// The position up to which it has seen everything; 0 at first.
+    pub position: u64,
+    /// How often the cursor was taken; 0 at first. Only who took it last can move it.
+    pub epoch: u64,
+}
+
+/// What is done with a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorStep {
+    /// It is looked at.
+    Look,
+    /// It is taken: its epoch rises by one, and whoever took it before can no longer move it.
+    Take,
+    /// It is moved forward.
+    Move {
+        /// As it was taken.
+        epoch: u64,
+        /// To which position: not before where it stands, and not past the end of the lane.
+        to: u64,
+    },
+    /// It is moved back, so that what follows is seen again.
+    Rewind {
+        /// As it was taken.
+        epoch: u64,
+        /// To which position: not past where it stands.
+        to: u64,
+    },
+}
+
+/// Which details of customers are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// Numbers and sets.
+    pub traits: bool,
+    /// Scores.
+    pub scores: bool,
+    /// Personal rows with their key and how many search tokens there are.
+    pub personal: bool,
+    /// Requests that were carried out. Costs a search where a store keeps them by key alone.
+    pub requests: bool,
+    /// Outbox entries about the customer. Costs a search through the tenant's outbox.
+    pub outbox: bool,
+}
+
+impl Parts {
+    /// All of them.
+    pub const ALL: Parts = Parts { traits: true, scores: true, personal: true, requests: true, outbox: true };
+    /// Scores only.
+    pub const SCORES: Parts = Parts { traits: false, scores: true, personal: false, requests: false, outbox: false };
+    /// Personal rows only.
+    pub const PERSONAL: Parts = Parts { traits: false, scores: false, personal: true, requests: false, outbox: false };
+}
+
+/// What is kept about a customer beside the state and the history. What was not asked for is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Details {
+    /// Numbers and sets.
+    pub traits: Traits,
+    /// By plugin, output and instant.
+    pub scores: Vec<ScoreRow>,
+    /// The key that the personal fields are sealed under, as it was written.
+    pub key: Option<Vec<u8>>,
+    /// Personal fields by name, as they were written.
+    pub personal: Vec<(SmolStr, Vec<u8>)>,
+    /// How many search tokens there are.
+    pub tokens: u64,
+    /// By key.
+    pub requests: Vec<RequestRow>,
+    /// Entries that wait to be delivered, by when they are due and by id; dead ones last.
+    pub outbox: Vec<OutboxEntry>,
+}
+
+/// A request that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Its key.
+    pub key: IdempotencyKey,
+    /// Of its body.
+    pub digest: Digest,
+    /// What was answered.
+    pub answer: Vec<u8>,
+}
+
+/// What was erased, and what is left of it elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// How many personal fields.
+    pub fields: u64,
+    /// Whether there was a key.
+    pub key: bool,
+    /// How many search tokens.
+    pub tokens: u64,
+    /// How many outbox entries.
+    pub outbox: u64,
+    /// How many keys were given up.
+    pub claims: u64,
+    /// What is left of them outside the rows.
+    pub copies: Copies,
+}
+
+/// What is left of erased rows outside the rows themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Nothing that the store knows of: its files hold no copy.
+    Gone,
+    /// Copies that could not be cleared because somebody is reading: erase again later.
+    Pending,
+    /// Copies in logs and backups, which stay until these expire.
+    UntilLogsExpire,
 }
 
 /// A score that a plugin gave a customer.
@@ -142,7 +289,7 @@ pub struct Settlement {
 }
 
 /// What is done with an outbox entry after a delivery was tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Delivered: it goes.
     Done,
@@ -151,6 +298,27 @@ pub enum Verdict {
         /// When.
         at: Timestamp,
     },
+    /// Not tried: it can be leased again at once, and the attempt does not count.
+    GiveBack,
+    /// Given up: it is a dead letter, which is kept and not leased. Settling a dead letter with its token
+    /// as `Retry` makes it wait again, and as `Done` takes it away.
+    Dead {
+        /// Why.
+        reason: SmolStr,
+    },
+}
+
+/// An outbox entry that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The entry.
+    pub entry: OutboxEntry,
+    /// How often it was leased.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub reason: SmolStr,
+    /// To be shown when it is settled.
+    pub token: LeaseToken,
 }
 
 /// A tenant's definitions.

@@ -31,6 +31,11 @@ impl Standing {
         self.segments.contains(segment)
     }
 
+    /// The customer's tiers, by programme.
+    pub fn tiers(&self) -> impl Iterator<Item = (&ProgramId, &TierName)> {
+        self.tiers.iter()
+    }
+
     /// The customer's tier in a programme.
     #[must_use]
     pub fn tier(&self, program: &ProgramId) -> Option<&TierName> {

@@ -20,6 +20,7 @@ async fn furnished(fixture: &dyn Fixture) -> Shop {
         claims: vec![claim(key("order", "1"), 1, 1), claim(key("order", "2"), 1, 2)],
         counters: vec![step("coupon", 3, 5), step("stock", 1, 9)],
         outbox: vec![entry(1, 5)],
+        ..Commit::default()
     })
     .await;
     shop
@@ -42,6 +43,7 @@ fn everything() -> Commit {
         ],
         counters: vec![step("coupon", 1, 5), step("other", 2, 9), step("stock", -1, 9)],
         outbox: vec![entry(21, 1), entry(22, 9)],
+        ..Commit::default()
     }
 }
 

@@ -139,7 +139,7 @@ pub async fn the_first_reason_in_order_is_given(fixture: &dyn Fixture) {
         writes: vec![update(1, 7).event(8).event(2), update(2, 8).event(1)],
         claims: vec![claim(key("order", "3"), 3, 3), claim(key("order", "2"), 3, 3), claim(key("order", "1"), 3, 3)],
         counters: vec![step("a", 1, 9), step("b", 2, 1), step("c", 3, 1)],
-        outbox: Vec::new(),
+        ..Commit::default()
     };
     let mut malformed = commit.clone();
     malformed.writes.push(create(1));

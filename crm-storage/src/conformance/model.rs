@@ -32,6 +32,8 @@ struct Waiting {
     attempt: u32,
     /// Whatever token the store gave, and when the lease ends.
     lease: Option<(LeaseToken, Timestamp)>,
+    /// Why it was given up.
+    dead: Option<SmolStr>,
 }
 
 impl Model {
@@ -105,7 +107,7 @@ impl Model {
         }
         for entry in &commit.outbox {
             if self.outbox.iter().all(|waiting| waiting.entry.id != entry.id) {
-                self.outbox.push(Waiting { entry: entry.clone(), attempt: 0, lease: None });
+                self.outbox.push(Waiting { entry: entry.clone(), attempt: 0, lease: None, dead: None });
             }
         }
         if let Some(request) = &commit.request {
@@ -129,7 +131,8 @@ impl Model {
         let free = self
             .outbox
             .iter_mut()
-            .filter(|waiting| waiting.entry.due_at <= now && waiting.lease.is_none_or(|(_, until)| until <= now));
+            .filter(|waiting| waiting.dead.is_none() && waiting.entry.due_at <= now)
+            .filter(|waiting| waiting.lease.is_none_or(|(_, until)| until <= now));
         let mut given = leased.iter();
         for waiting in free.take(limit) {
             let leased = given.next().expect("the store leases every entry that is due and free");
@@ -146,12 +149,18 @@ impl Model {
             waiting.entry.id == settlement.id && waiting.lease.is_some_and(|(token, _)| token == settlement.token)
         });
         let Some(at) = found else { return false };
-        match settlement.verdict {
+        let waiting = &mut self.outbox[at];
+        match &settlement.verdict {
             Verdict::Done => drop(self.outbox.remove(at)),
             Verdict::Retry { at: due_at } => {
-                self.outbox[at].lease = None;
-                self.outbox[at].entry.due_at = due_at;
+                (waiting.lease, waiting.dead) = (None, None);
+                waiting.entry.due_at = *due_at;
             }
+            Verdict::GiveBack => {
+                (waiting.lease, waiting.dead) = (None, None);
+                waiting.attempt -= 1;
+            }
+            Verdict::Dead { reason } => waiting.dead = Some(reason.clone()),
         }
         true
     }

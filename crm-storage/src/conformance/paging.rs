@@ -2,9 +2,10 @@
 
 use super::Fixture;
 use super::sample::{change, create, customer, event, update};
-use super::shop::Shop;
+use super::shop::{Shop, changes_of, events_of};
 use crate::commit::Commit;
-use crate::row::Cursor;
+use crate::row::{Cursor, Entries};
+use crate::selection::Selection;
 
 /// Histories and changes come in the order of commits, whatever the size of the page.
 pub async fn pages_have_the_order_in_which_rows_were_committed(fixture: &dyn Fixture) {
@@ -26,11 +27,10 @@ pub async fn pages_have_the_order_in_which_rows_were_committed(fixture: &dyn Fix
 pub async fn the_last_page_has_no_next(fixture: &dyn Fixture) {
     let shop = Shop::open(fixture).await;
     shop.done(create(1).event(1).event(2).change(1).change(2)).await;
-    let (store, tenant) = (&shop.store, &shop.tenant);
-    let events = store.history(tenant, customer(1), None, 2).await.expect("the store reads a history");
-    assert_eq!((events.rows.len(), events.next), (2, None));
-    let changes = store.changes(tenant, customer(1), None, 2).await.expect("the store reads changes");
-    assert_eq!((changes.rows.len(), changes.next), (2, None));
+    for (entries, rows) in [(Entries::Events, 2), (Entries::Changes, 2), (Entries::All, 4)] {
+        let page = shop.page(customer(1), entries, None, rows).await;
+        assert_eq!((page.rows.len(), page.next), (rows, None));
+    }
 }
 
 /// Nobody's history is empty; so is what comes after a place that is nowhere.
@@ -42,7 +42,7 @@ pub async fn absent_histories_are_empty(fixture: &dyn Fixture) {
     assert!(shop.events(customer(2), 5).await.is_empty());
     assert!(shop.changes(customer(2), 5).await.is_empty());
     let nowhere = Some(Cursor(u64::MAX));
-    let page = shop.store.history(&shop.tenant, customer(1), nowhere, 5).await.expect("the store reads a history");
+    let page = shop.page(customer(1), Entries::All, nowhere, 5).await;
     assert_eq!((page.rows.len(), page.next), (0, None));
 }
 
@@ -53,12 +53,11 @@ pub async fn pages_are_stable_under_writes(fixture: &dyn Fixture) {
     let (mut events, mut changes) = (Vec::new(), Vec::new());
     let (mut after_events, mut after_changes) = (None, None);
     for version in 1..=20 {
-        let (store, tenant) = (&shop.store, &shop.tenant);
-        let page = store.history(tenant, customer(1), after_events, 2).await.expect("the store reads a history");
-        events.extend(page.rows);
+        let page = shop.page(customer(1), Entries::Events, after_events, 2).await;
+        events.extend(events_of(page.rows));
         after_events = page.next;
-        let page = store.changes(tenant, customer(1), after_changes, 2).await.expect("the store reads changes");
-        changes.extend(page.rows);
+        let page = shop.page(customer(1), Entries::Changes, after_changes, 2).await;
+        changes.extend(changes_of(page.rows));
         after_changes = page.next;
         let late = 100 - version;
         shop.done(update(1, version).event(late).change(late)).await;
@@ -79,11 +78,7 @@ pub async fn customers_are_listed_by_id(fixture: &dyn Fixture) {
     for number in [5, 1, 9, 3, 7] {
         shop.done(create(number)).await;
     }
-    let (store, tenant) = (&shop.store, &shop.tenant);
-    let listed = async |after: Option<u64>, limit| {
-        let rows = store.customers(tenant, after.map(customer), limit).await.expect("the store lists customers");
-        rows.iter().map(|row| row.customer).collect::<Vec<_>>()
-    };
+    let listed = async |after: Option<u64>, limit| shop.select(&Selection::EVERYBODY, after.map(customer), limit).await;
     assert_eq!(listed(None, 100).await, [1, 3, 5, 7, 9].map(customer));
     assert_eq!(listed(None, 2).await, [1, 3].map(customer));
     assert_eq!(listed(Some(3), 2).await, [5, 7].map(customer));

@@ -26,6 +26,7 @@ pub async fn reopening_keeps_everything(fixture: &dyn Fixture) {
         claims: vec![claim(key("order", "1"), 1, 1)],
         counters: vec![step("coupon", 3, 9)],
         outbox: vec![entry(1, 5)],
+        ..Commit::default()
     })
     .await;
     shop.done(update(1, 1).event(2)).await;

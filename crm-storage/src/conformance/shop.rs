@@ -9,8 +9,10 @@ use super::sample::tenant;
 use crate::commit::{ClaimKey, Commit, Committed, CounterStep, OutboxEntry, Version};
 use crate::error::CommitError;
 use crate::row::{
-    ChangeRow, ClaimOwner, CustomerRow, Due, EventRow, LeaseToken, Leased, Page, ScoreRow, Settlement, Verdict,
+    ChangeRow, ClaimOwner, Cursor, CustomerRow, Details, Due, Entries, Entry, EventRow, LeaseToken, Leased, Page,
+    Parts, ScoreRow, Settlement, Verdict,
 };
+use crate::selection::Selection;
 use crate::store::Store;
 
 /// One tenant of a store.
@@ -68,36 +70,58 @@ impl Shop {
         self.load(&[customer]).await.remove(0)
     }
 
+    /// A page of a history.
+    pub(super) async fn page(
+        &self,
+        customer: CustomerId,
+        entries: Entries,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Page<Entry> {
+        self.store.history(&self.tenant, customer, entries, after, limit).await.expect("the store reads a history")
+    }
+
     /// A whole history, read in pages of a size.
-    pub(super) async fn events(&self, customer: CustomerId, page_size: usize) -> Vec<EventRow> {
+    pub(super) async fn history(&self, customer: CustomerId, entries: Entries, page_size: usize) -> Vec<Entry> {
         let mut rows = Vec::new();
         let mut after = None;
         loop {
-            let page =
-                self.store.history(&self.tenant, customer, after, page_size).await.expect("the store reads a history");
-            after = append(&mut rows, page, page_size);
+            let page = self.page(customer, entries, after, page_size).await;
+            assert!(page.rows.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
+            assert!(page.next.is_none() || !page.rows.is_empty(), "a page that goes on has rows");
+            rows.extend(page.rows);
+            after = page.next;
             if after.is_none() {
                 return rows;
             }
         }
     }
 
-    /// All changes, read in pages of a size.
+    pub(super) async fn events(&self, customer: CustomerId, page_size: usize) -> Vec<EventRow> {
+        events_of(self.history(customer, Entries::Events, page_size).await)
+    }
+
     pub(super) async fn changes(&self, customer: CustomerId, page_size: usize) -> Vec<ChangeRow> {
-        let mut rows = Vec::new();
-        let mut after = None;
-        loop {
-            let page =
-                self.store.changes(&self.tenant, customer, after, page_size).await.expect("the store reads changes");
-            after = append(&mut rows, page, page_size);
-            if after.is_none() {
-                return rows;
-            }
-        }
+        changes_of(self.history(customer, Entries::Changes, page_size).await)
+    }
+
+    pub(super) async fn details(&self, customer: CustomerId, parts: Parts) -> Details {
+        let details = self.store.details(&self.tenant, &[customer], parts).await.expect("the store reads details");
+        let [details] = <[_; 1]>::try_from(details).expect("one answer for each customer");
+        details.unwrap_or_default()
     }
 
     pub(super) async fn scores(&self, customer: CustomerId) -> Vec<ScoreRow> {
-        self.store.scores(&self.tenant, customer).await.expect("the store reads scores")
+        self.details(customer, Parts::SCORES).await.scores
+    }
+
+    pub(super) async fn select(
+        &self,
+        selection: &Selection,
+        after: Option<CustomerId>,
+        limit: usize,
+    ) -> Vec<CustomerId> {
+        self.store.select(&self.tenant, selection, after, limit).await.expect("the store selects")
     }
 
     pub(super) async fn resolve(&self, keys: &[ClaimKey]) -> Vec<Option<ClaimOwner>> {
@@ -132,7 +156,8 @@ impl Shop {
     }
 
     pub(super) async fn customers(&self) -> Vec<CustomerRow> {
-        self.store.customers(&self.tenant, None, usize::MAX).await.expect("the store lists customers")
+        let ids = self.select(&Selection::EVERYBODY, None, usize::MAX).await;
+        self.load(&ids).await.into_iter().map(|row| row.expect("who is selected is there")).collect()
     }
 
     /// Looks at everything. Leases of no length show the outbox, and let others lease it at once.
@@ -157,10 +182,18 @@ impl Shop {
     }
 }
 
-/// Adds a page to the rows before it; says where the next one begins.
-fn append<T>(rows: &mut Vec<T>, page: Page<T>, page_size: usize) -> Option<crate::row::Cursor> {
-    assert!(page.rows.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
-    assert!(page.next.is_none() || !page.rows.is_empty(), "a page that goes on has rows");
-    rows.extend(page.rows);
-    page.next
+pub(super) fn events_of(entries: Vec<Entry>) -> Vec<EventRow> {
+    let event = |entry| match entry {
+        Entry::Event(event) => event,
+        Entry::Change(change) => unreachable!("a change among events: {change:?}"),
+    };
+    entries.into_iter().map(event).collect()
+}
+
+pub(super) fn changes_of(entries: Vec<Entry>) -> Vec<ChangeRow> {
+    let change = |entry| match entry {
+        Entry::Change(change) => change,
+        Entry::Event(event) => unreachable!("an event among changes: {event:?}"),
+    };
+    entries.into_iter().map(change).collect()
 }

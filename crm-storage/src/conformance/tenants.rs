@@ -24,6 +24,7 @@ async fn furnish(shop: &Shop, mark: &str) {
         claims: vec![claim(key("order", "1"), 1, 1)],
         counters: vec![step("coupon", mark.len() as i64, 99)],
         outbox: vec![told],
+        ..Commit::default()
     })
     .await;
     shop.store.define(&shop.tenant, 0, mark.as_bytes().to_vec()).await.expect("it is added");

@@ -14,11 +14,14 @@ use async_trait::async_trait;
 use crm_core::{CustomerId, Span, TenantId, Timestamp};
 
 use crate::commit::{ClaimKey, Commit, Committed};
-use crate::error::{CommitError, DefineError, StorageError};
+use crate::error::{CommitError, CursorError, DefineError, StorageError};
+use crate::feed::check_consumer;
+use crate::lane::Lane;
 use crate::row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Leased, Loaded, Page, ScoreRow,
-    Settlement,
+    ClaimOwner, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor,
+    FeedRow, Leased, Loaded, Page, Parts, Settlement,
 };
+use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
 use tenant::Tenant;
 
@@ -38,7 +41,15 @@ use tenant::Tenant;
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    tenants: Mutex<HashMap<TenantId, Tenant>>,
+    kept: Mutex<Everything>,
+}
+
+#[derive(Debug, Default)]
+struct Everything {
+    tenants: HashMap<TenantId, Tenant>,
+    /// All entries in the order in which they were appended: whose each is, and its place among theirs.
+    log: Vec<(TenantId, CustomerId, usize)>,
+    cursors: HashMap<String, FeedCursor>,
 }
 
 impl MemoryStore {
@@ -50,13 +61,13 @@ impl MemoryStore {
 
     /// Nothing panics while it holds the lock, and what is applied is applied in steps that cannot fail,
     /// so even a poisoned lock guards whole commits.
-    fn tenants(&self) -> MutexGuard<'_, HashMap<TenantId, Tenant>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Everything> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a tenant; one that nothing was written for is empty.
     fn read<T>(&self, tenant: &TenantId, read: impl FnOnce(&Tenant) -> T) -> T {
-        match self.tenants().get(tenant) {
+        match self.kept().tenants.get(tenant) {
             Some(tenant) => read(tenant),
             None => read(&Tenant::default()),
         }
@@ -64,11 +75,35 @@ impl MemoryStore {
 
     /// Writes for a tenant, which is made if nothing was written for it before.
     fn write<T>(&self, tenant: &TenantId, write: impl FnOnce(&mut Tenant) -> T) -> T {
-        let mut tenants = self.tenants();
-        match tenants.get_mut(tenant) {
-            Some(tenant) => write(tenant),
-            None => write(tenants.entry(tenant.clone()).or_default()),
+        write(self.kept().tenant(tenant).0)
+    }
+}
+
+impl Everything {
+    /// A tenant, and the log.
+    fn tenant(&mut self, tenant: &TenantId) -> (&mut Tenant, &mut Vec<(TenantId, CustomerId, usize)>) {
+        if !self.tenants.contains_key(tenant) {
+            self.tenants.insert(tenant.clone(), Tenant::default());
         }
+        (self.tenants.entry(tenant.clone()).or_default(), &mut self.log)
+    }
+
+    fn feed(&self, after: u64, limit: usize) -> Vec<FeedRow> {
+        let start = usize::try_from(after).unwrap_or(usize::MAX).min(self.log.len());
+        let row = |(at, (tenant, customer, place)): (usize, &(TenantId, CustomerId, usize))| {
+            let entry = self.tenants.get(tenant)?.entry(*customer, *place)?.clone();
+            Some(FeedRow { position: at as u64 + 1, tenant: tenant.clone(), customer: *customer, entry })
+        };
+        self.log.iter().enumerate().skip(start).take(limit.max(1)).filter_map(row).collect()
+    }
+
+    fn cursor(&mut self, consumer: &str, step: CursorStep) -> Result<FeedCursor, CursorError> {
+        let stands = self.cursors.get(consumer).copied().unwrap_or_default();
+        let moved = stands.after(step, self.log.len() as u64)?;
+        if moved != stands {
+            self.cursors.insert(consumer.to_owned(), moved);
+        }
+        Ok(moved)
     }
 }
 
@@ -86,7 +121,10 @@ impl Store for MemoryStore {
         if commits.is_empty() {
             return Ok(Vec::new());
         }
-        Ok(self.write(tenant, |tenant| commits.into_iter().map(|commit| tenant.commit(commit)).collect()))
+        let mut kept = self.kept();
+        let (rows, log) = kept.tenant(tenant);
+        let mut log = |customer, place| log.push((tenant.clone(), customer, place));
+        Ok(commits.into_iter().map(|commit| rows.commit(commit, &mut log)).collect())
     }
 
     async fn load(&self, tenant: &TenantId, customers: &[CustomerId]) -> Result<Loaded, StorageError> {
@@ -96,41 +134,44 @@ impl Store for MemoryStore {
         }))
     }
 
+    async fn details(
+        &self,
+        tenant: &TenantId,
+        customers: &[CustomerId],
+        parts: Parts,
+    ) -> Result<Vec<Option<Details>>, StorageError> {
+        Ok(self.read(tenant, |tenant| customers.iter().map(|&customer| tenant.details(customer, parts)).collect()))
+    }
+
     async fn history(
         &self,
         tenant: &TenantId,
         customer: CustomerId,
+        entries: Entries,
         after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<EventRow>, StorageError> {
-        Ok(self.read(tenant, |tenant| page(tenant.events(customer), after, limit)))
-    }
-
-    async fn changes(
-        &self,
-        tenant: &TenantId,
-        customer: CustomerId,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ChangeRow>, StorageError> {
-        Ok(self.read(tenant, |tenant| page(tenant.changes(customer), after, limit)))
-    }
-
-    async fn scores(&self, tenant: &TenantId, customer: CustomerId) -> Result<Vec<ScoreRow>, StorageError> {
-        Ok(self.read(tenant, |tenant| tenant.scores(customer)))
+    ) -> Result<Page<Entry>, StorageError> {
+        Ok(self.read(tenant, |tenant| tenant.history(customer, entries, after, limit)))
     }
 
     async fn resolve(&self, tenant: &TenantId, keys: &[ClaimKey]) -> Result<Vec<Option<ClaimOwner>>, StorageError> {
         Ok(self.read(tenant, |tenant| keys.iter().map(|key| tenant.owner(key)).collect()))
     }
 
-    async fn customers(
+    async fn select(
         &self,
         tenant: &TenantId,
+        selection: &Selection,
         after: Option<CustomerId>,
         limit: usize,
-    ) -> Result<Vec<CustomerRow>, StorageError> {
-        Ok(self.read(tenant, |tenant| tenant.customers(after, limit.max(1))))
+    ) -> Result<Vec<CustomerId>, StorageError> {
+        selection.check()?;
+        Ok(self.read(tenant, |tenant| tenant.select(selection, after, limit.max(1))))
+    }
+
+    async fn count(&self, tenant: &TenantId, selection: &Selection) -> Result<u64, StorageError> {
+        selection.check()?;
+        Ok(self.read(tenant, |tenant| tenant.count(selection)))
     }
 
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {
@@ -151,6 +192,15 @@ impl Store for MemoryStore {
         Ok(self.write(tenant, |tenant| settlements.iter().map(|settlement| tenant.outbox.settle(settlement)).collect()))
     }
 
+    async fn dead_letters(
+        &self,
+        tenant: &TenantId,
+        after: Option<&DeadLetter>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StorageError> {
+        Ok(self.read(tenant, |tenant| tenant.outbox.dead_letters(after, limit.max(1))))
+    }
+
     async fn definitions(&self, tenant: &TenantId) -> Result<DefinitionRows, StorageError> {
         Ok(self.read(tenant, Tenant::definitions))
     }
@@ -158,11 +208,17 @@ impl Store for MemoryStore {
     async fn define(&self, tenant: &TenantId, expected: u64, body: Vec<u8>) -> Result<u64, DefineError> {
         self.write(tenant, |tenant| tenant.define(expected, body))
     }
-}
 
-/// A page of rows that are only ever added at the end: a place is the number of rows before it.
-fn page<T: Clone>(rows: &[T], after: Option<Cursor>, limit: usize) -> Page<T> {
-    let start = after.map_or(0, |cursor| usize::try_from(cursor.0).unwrap_or(usize::MAX)).min(rows.len());
-    let end = start.saturating_add(limit.max(1)).min(rows.len());
-    Page { rows: rows[start..end].to_vec(), next: (end < rows.len()).then_some(Cursor(end as u64)) }
+    async fn erase(&self, tenant: &TenantId, customer: CustomerId, keys: &[ClaimKey]) -> Result<Erased, StorageError> {
+        Ok(self.write(tenant, |tenant| tenant.erase(customer, keys)))
+    }
+
+    async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Result<Vec<FeedRow>, StorageError> {
+        Ok(if lane == Lane(0) { self.kept().feed(after, limit) } else { Vec::new() })
+    }
+
+    async fn cursor(&self, consumer: &str, lane: Lane, step: CursorStep) -> Result<FeedCursor, CursorError> {
+        check_consumer(consumer)?;
+        if lane == Lane(0) { self.kept().cursor(consumer, step) } else { FeedCursor::default().after(step, 0) }
+    }
 }

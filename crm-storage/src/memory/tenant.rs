@@ -1,17 +1,21 @@
 //! What is kept of one tenant: judging a commit, applying it, and reading.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::convert::Infallible;
 use std::ops::Bound;
 
 use crm_core::{CustomerId, Digest, EventId, SmolStr, Timestamp};
 
 use super::id_hash::IdHash;
 use super::outbox::Outbox;
-use crate::commit::{
-    Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, IdempotencyKey, Version,
-};
+use crate::commit::{Claim, ClaimKey, Commit, Committed, CustomerWrite, IdempotencyKey, Token, Traits, Version};
 use crate::error::{CommitError, DefineError};
-use crate::row::{ChangeRow, ClaimOwner, CustomerRow, DefinitionRows, Due, EventRow, ScoreRow, StateRow};
+use crate::judge::{self, Judgement};
+use crate::row::{
+    ClaimOwner, Copies, Cursor, CustomerRow, DefinitionRows, Details, Due, Entries, Entry, Erased, Page, Parts,
+    RequestRow, ScoreRow, StateRow,
+};
+use crate::selection::{Selectable, Selection};
 
 /// The rows of a tenant.
 #[derive(Debug, Default)]
@@ -31,10 +35,18 @@ pub(super) struct Tenant {
 struct Kept {
     version: Version,
     state: StateRow,
-    events: Vec<EventRow>,
+    traits: Traits,
+    entries: Vec<Entry>,
     event_ids: EventIds,
-    changes: Vec<ChangeRow>,
     scores: BTreeMap<(SmolStr, SmolStr, Timestamp), ScoreRow>,
+    personal: Option<Box<Personal>>,
+}
+
+#[derive(Debug, Default)]
+struct Personal {
+    key: Option<Vec<u8>>,
+    fields: BTreeMap<SmolStr, Vec<u8>>,
+    tokens: BTreeSet<Token>,
 }
 
 #[derive(Debug)]
@@ -44,106 +56,60 @@ struct Answered {
 }
 
 impl Tenant {
-    pub(super) fn commit(&mut self, commit: Commit) -> Result<Committed, CommitError> {
-        commit.check()?;
-        if let Some(answer) = self.answered(&commit)? {
-            return Ok(Committed::Replayed { answer });
-        }
-        self.judge(&commit)?;
-        Ok(Committed::Done { versions: self.apply(commit) })
-    }
-
-    fn answered(&self, commit: &Commit) -> Result<Option<Vec<u8>>, CommitError> {
-        let Some(request) = &commit.request else { return Ok(None) };
-        match self.requests.get(&(request.customer, request.key.clone())) {
-            None => Ok(None),
-            Some(first) if first.digest == request.digest => Ok(Some(first.answer.clone())),
-            Some(_) => Err(CommitError::KeyReused),
-        }
-    }
-
-    fn judge(&self, commit: &Commit) -> Result<(), CommitError> {
-        commit.writes.iter().try_for_each(|write| self.judge_version(write))?;
-        commit.writes.iter().try_for_each(|write| self.judge_events(write))?;
-        commit.claims.iter().try_for_each(|claim| self.judge_claim(claim))?;
-        self.judge_counters(&commit.counters)
-    }
-
-    fn judge_version(&self, write: &CustomerWrite) -> Result<(), CommitError> {
-        let actual = self.customers.get(&write.customer).map(|kept| kept.version);
-        let expected = match write.expected {
-            Expected::New => None,
-            Expected::At(version) => Some(version),
-        };
-        if actual == expected { Ok(()) } else { Err(CommitError::Conflict { customer: write.customer, actual }) }
-    }
-
-    fn judge_events(&self, write: &CustomerWrite) -> Result<(), CommitError> {
-        let Some(kept) = self.customers.get(&write.customer) else { return Ok(()) };
-        match write.events.iter().find(|event| kept.event_ids.contains(event.id)) {
-            None => Ok(()),
-            Some(event) => Err(CommitError::EventExists { customer: write.customer, event: event.id }),
-        }
-    }
-
-    fn judge_claim(&self, claim: &Claim) -> Result<(), CommitError> {
-        match self.claims.get(&claim.key) {
-            Some(&owner) if owner != owner_of(claim) => Err(CommitError::Claimed { key: claim.key.clone(), owner }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Steps of one counter add up within a commit.
-    fn judge_counters(&self, steps: &[CounterStep]) -> Result<(), CommitError> {
-        let mut moved: BTreeMap<&SmolStr, i128> = BTreeMap::new();
-        for CounterStep { name, by, limit } in steps {
-            let value = moved.entry(name).or_insert_with(|| self.counters.get(name).copied().unwrap_or(0).into());
-            *value += i128::from(*by);
-            if !(0..=i128::from(*limit)).contains(value) {
-                return Err(CommitError::CounterLimit { name: name.clone(), value: *value, limit: *limit });
+    /// Judges a commit and applies it. `log` is told of each customer to whom entries were appended, with
+    /// the place of each entry among theirs.
+    pub(super) fn commit(
+        &mut self,
+        commit: Commit,
+        log: &mut impl FnMut(CustomerId, usize),
+    ) -> Result<Committed, CommitError> {
+        let Ok(judgement) = commit.judge(self);
+        match judgement {
+            Judgement::Apply { versions, counters } => {
+                self.apply(commit, counters, log);
+                Ok(Committed::Done { versions })
             }
+            Judgement::Replay(answer) => Ok(Committed::Replayed { answer }),
+            Judgement::Refuse(refusal) => Err(refusal),
         }
-        Ok(())
     }
 
-    fn apply(&mut self, commit: Commit) -> Vec<Version> {
-        let versions = commit.writes.into_iter().map(|write| self.write(write)).collect();
+    fn apply(&mut self, commit: Commit, counters: BTreeMap<SmolStr, i64>, log: &mut impl FnMut(CustomerId, usize)) {
+        commit.writes.into_iter().for_each(|write| self.write(write, log));
+        for release in commit.releases {
+            self.claims.remove(&release.key);
+        }
         for claim in commit.claims {
             let owner = owner_of(&claim);
             self.claims.insert(claim.key, owner);
         }
-        for step in commit.counters {
-            // Each step was judged to stay between 0 and its limit, so the sum cannot overflow.
-            *self.counters.entry(step.name).or_insert(0) += step.by;
-        }
+        self.counters.extend(counters);
         commit.outbox.into_iter().for_each(|entry| self.outbox.add(entry));
         if let Some(request) = commit.request {
             let answered = Answered { digest: request.digest, answer: request.answer };
             self.requests.insert((request.customer, request.key), answered);
         }
-        versions
     }
 
-    fn write(&mut self, write: CustomerWrite) -> Version {
+    fn write(&mut self, write: CustomerWrite, log: &mut impl FnMut(CustomerId, usize)) {
         if let Some(alarm) = write.alarm {
             let due = |alarm| Due { alarm, customer: write.customer };
             alarm.from.map(|from| self.alarms.remove(&due(from)));
             alarm.to.map(|to| self.alarms.insert(due(to)));
         }
-        let CustomerWrite { customer, state, events, changes, scores, .. } = write;
-        match (self.customers.get_mut(&customer), state) {
-            (Some(kept), state) => kept.write(state, events, changes, scores),
-            (None, Some(state)) => {
-                let mut kept = Kept::new(state);
-                kept.add(events, changes, scores);
-                let version = kept.version;
-                self.customers.insert(customer, kept);
+        let customer = write.customer;
+        let kept = match (self.customers.get_mut(&customer), &write.state) {
+            (Some(kept), _) => kept,
+            (None, Some(_)) => {
                 self.order.insert(customer);
-                version
+                self.customers.entry(customer).or_insert_with(Kept::new)
             }
             // A write without a state was judged to be for a customer who is there.
-            (None, None) => Version(0),
-        }
+            (None, None) => return,
+        };
+        let before = kept.entries.len();
+        kept.write(write);
+        (before..kept.entries.len()).for_each(|place| log(customer, place));
     }
 
     pub(super) fn customer(&self, customer: CustomerId) -> Option<CustomerRow> {
@@ -151,26 +117,95 @@ impl Tenant {
         Some(CustomerRow { customer, version: kept.version, state: kept.state.clone() })
     }
 
-    pub(super) fn customers(&self, after: Option<CustomerId>, limit: usize) -> Vec<CustomerRow> {
+    pub(super) fn select(&self, selection: &Selection, after: Option<CustomerId>, limit: usize) -> Vec<CustomerId> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let ids = self.order.range((from, Bound::Unbounded)).take(limit);
-        ids.filter_map(|&customer| self.customer(customer)).collect()
+        let ids = self.order.range((from, Bound::Unbounded)).copied();
+        ids.filter(|id| self.customers.get(id).is_some_and(|kept| selection.holds(kept))).take(limit).collect()
     }
 
-    pub(super) fn events(&self, customer: CustomerId) -> &[EventRow] {
-        self.customers.get(&customer).map_or(&[], |kept| &kept.events)
+    pub(super) fn count(&self, selection: &Selection) -> u64 {
+        self.customers.values().filter(|kept| selection.holds(*kept)).count() as u64
     }
 
-    pub(super) fn changes(&self, customer: CustomerId) -> &[ChangeRow] {
-        self.customers.get(&customer).map_or(&[], |kept| &kept.changes)
+    pub(super) fn details(&self, customer: CustomerId, parts: Parts) -> Option<Details> {
+        let kept = self.customers.get(&customer)?;
+        let mut details = Details::default();
+        if parts.traits {
+            details.traits = kept.traits.clone();
+        }
+        if parts.scores {
+            details.scores = kept.scores.values().cloned().collect();
+        }
+        if parts.personal
+            && let Some(personal) = &kept.personal
+        {
+            details.key.clone_from(&personal.key);
+            details.personal = personal.fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            details.tokens = personal.tokens.len() as u64;
+        }
+        if parts.requests {
+            let own = self.requests.iter().filter(|((owner, _), _)| *owner == customer);
+            let row = |((_, key), answered): (&(CustomerId, IdempotencyKey), &Answered)| RequestRow {
+                key: key.clone(),
+                digest: answered.digest,
+                answer: answered.answer.clone(),
+            };
+            details.requests = own.map(row).collect();
+            details.requests.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        }
+        if parts.outbox {
+            details.outbox = self.outbox.about(customer);
+        }
+        Some(details)
     }
 
-    pub(super) fn scores(&self, customer: CustomerId) -> Vec<ScoreRow> {
-        self.customers.get(&customer).map_or_else(Vec::new, |kept| kept.scores.values().cloned().collect())
+    pub(super) fn history(
+        &self,
+        customer: CustomerId,
+        wanted: Entries,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Page<Entry> {
+        let entries = self.customers.get(&customer).map_or(&[][..], |kept| &kept.entries);
+        // A place is the number of entries before it.
+        let start = after.map_or(0, |cursor| usize::try_from(cursor.0).unwrap_or(usize::MAX)).min(entries.len());
+        let mut found = (start..entries.len()).filter(|&place| wanted.contain(&entries[place]));
+        let places: Vec<usize> = found.by_ref().take(limit.max(1)).collect();
+        let next = found.next().and(places.last()).map(|last| Cursor(*last as u64 + 1));
+        Page { rows: places.into_iter().map(|place| entries[place].clone()).collect(), next }
+    }
+
+    /// One entry of a customer by its place among theirs.
+    pub(super) fn entry(&self, customer: CustomerId, place: usize) -> Option<&Entry> {
+        self.customers.get(&customer)?.entries.get(place)
     }
 
     pub(super) fn owner(&self, key: &ClaimKey) -> Option<ClaimOwner> {
         self.claims.get(key).copied()
+    }
+
+    pub(super) fn erase(&mut self, customer: CustomerId, keys: &[ClaimKey]) -> Erased {
+        let mut claims = 0;
+        for key in keys {
+            if self.owner(key).is_some_and(|owner| owner.customer == customer) {
+                self.claims.remove(key);
+                claims += 1;
+            }
+        }
+        let outbox = self.outbox.erase(customer);
+        let personal = self.customers.get_mut(&customer).and_then(|kept| {
+            kept.version.0 += 1;
+            kept.personal.take()
+        });
+        let personal = personal.unwrap_or_default();
+        Erased {
+            fields: personal.fields.len() as u64,
+            key: personal.key.is_some(),
+            tokens: personal.tokens.len() as u64,
+            outbox,
+            claims,
+            copies: Copies::Gone,
+        }
     }
 
     pub(super) fn due(&self, until: Timestamp, limit: usize) -> Vec<Due> {
@@ -195,48 +230,91 @@ impl Tenant {
     }
 }
 
+impl judge::Kept for Tenant {
+    type Error = Infallible;
+
+    fn version(&self, customer: CustomerId) -> Result<Option<Version>, Infallible> {
+        Ok(self.customers.get(&customer).map(|kept| kept.version))
+    }
+
+    fn request(&self, customer: CustomerId, key: &IdempotencyKey) -> Result<Option<(Digest, Vec<u8>)>, Infallible> {
+        let answered = self.requests.get(&(customer, key.clone()));
+        Ok(answered.map(|answered| (answered.digest, answered.answer.clone())))
+    }
+
+    fn has_event(&self, customer: CustomerId, event: EventId) -> Result<bool, Infallible> {
+        Ok(self.customers.get(&customer).is_some_and(|kept| kept.event_ids.contains(event)))
+    }
+
+    fn owner(&self, key: &ClaimKey) -> Result<Option<ClaimOwner>, Infallible> {
+        Ok(self.claims.get(key).copied())
+    }
+
+    fn counter(&self, name: &SmolStr) -> Result<i64, Infallible> {
+        Ok(self.counters.get(name).copied().unwrap_or(0))
+    }
+}
+
+impl Selectable for Kept {
+    fn traits(&self) -> &Traits {
+        &self.traits
+    }
+
+    fn score(&self, plugin: &str, output: &str) -> Option<f64> {
+        let at = |at| (SmolStr::new(plugin), SmolStr::new(output), at);
+        let newest = self.scores.range(at(Timestamp::MIN)..=at(Timestamp::MAX)).next_back();
+        newest.map(|(_, score)| score.value)
+    }
+
+    fn has_token(&self, token: Token) -> bool {
+        self.personal.as_ref().is_some_and(|personal| personal.tokens.contains(&token))
+    }
+}
+
 impl Kept {
-    fn new(state: StateRow) -> Self {
+    fn new() -> Self {
         Kept {
-            version: Version(1),
-            state,
-            events: Vec::new(),
+            version: Version(0),
+            state: StateRow { shape: 0, bytes: Vec::new() },
+            traits: Traits::NONE,
+            entries: Vec::new(),
             event_ids: EventIds::Few(Vec::new()),
-            changes: Vec::new(),
             scores: BTreeMap::new(),
+            personal: None,
         }
     }
 
-    fn write(
-        &mut self,
-        state: Option<StateRow>,
-        events: Vec<EventRow>,
-        changes: Vec<ChangeRow>,
-        scores: Vec<ScoreRow>,
-    ) -> Version {
-        if let Some(state) = state {
+    fn write(&mut self, write: CustomerWrite) {
+        if let Some(state) = write.state {
             self.version.0 += 1;
             self.state = state;
+            self.traits = write.traits;
         }
-        self.add(events, changes, scores);
-        self.version
-    }
-
-    fn add(&mut self, events: Vec<EventRow>, changes: Vec<ChangeRow>, scores: Vec<ScoreRow>) {
-        events.iter().for_each(|event| self.event_ids.insert(event.id));
-        append(&mut self.events, events);
-        append(&mut self.changes, changes);
-        for mut score in scores {
+        write.events.iter().for_each(|event| self.event_ids.insert(event.id));
+        self.entries.reserve_exact(write.events.len() + write.changes.len());
+        self.entries.extend(write.events.into_iter().map(Entry::Event));
+        self.entries.extend(write.changes.into_iter().map(Entry::Change));
+        for mut score in write.scores {
             // Adding 0 turns -0 into 0 and leaves every other number as it is.
             score.value += 0.0;
             self.scores.insert((score.plugin.clone(), score.output.clone(), score.at), score);
         }
+        if let Some(moved) = write.personal {
+            let personal = self.personal.get_or_insert_default();
+            if moved.key.is_some() {
+                personal.key = moved.key;
+            }
+            for (name, value) in moved.fields {
+                match value {
+                    Some(value) => personal.fields.insert(name, value),
+                    None => personal.fields.remove(&name),
+                };
+            }
+            if let Some(tokens) = moved.tokens {
+                personal.tokens = tokens.into_iter().collect();
+            }
+        }
     }
-}
-
-/// Appends by taking over the new list where there was none.
-fn append<T>(rows: &mut Vec<T>, mut new: Vec<T>) {
-    if rows.is_empty() { *rows = new } else { rows.append(&mut new) }
 }
 
 /// The ids of a customer's events. Most customers have few, and then a scan over neighbouring bytes is

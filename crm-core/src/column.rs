@@ -1,0 +1,291 @@
+//! What a store keeps of a customer beside the encoded state, so that it can choose customers itself:
+//! numbers in columns, and the names of the sets that the customer is in. Declared here once; every store
+//! makes its columns from this list. All of it follows from the state, as of the last time anything
+//! happened or was due, and none of it is personal.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::attribute::Attribute;
+use crate::customer::Customer;
+use crate::definitions::Definitions;
+use crate::lifecycle::Stage;
+use crate::time::Timestamp;
+
+/// What the number in a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A stage, by its [`Stage::rank`].
+    Stage,
+    /// An instant in milliseconds since 1970.
+    Instant,
+    /// A number of things, points or minor units.
+    Number,
+}
+
+macro_rules! columns {
+    ($($variant:ident, $name:literal, $kind:ident, $meaning:literal;)*) => {
+        /// A number that a store keeps of each customer.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Column {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Column {
+            /// All of them, in the order in which stores keep them.
+            pub const ALL: [Column; [$($name),*].len()] = [$(Column::$variant),*];
+
+            /// Its name in a database.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Column::$variant => $name,)* }
+            }
+
+            /// What its number is.
+            #[must_use]
+            pub const fn kind(self) -> ColumnKind {
+                match self { $(Column::$variant => ColumnKind::$kind,)* }
+            }
+
+            /// What it means, and when it has no value.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Column::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+columns! {
+    Stage, "stage", Stage, "The stage in the life cycle; none if every fact was voided.";
+    FirstSeen, "first_seen", Instant, "When the first fact happened; none if every fact was voided.";
+    LastSeen, "last_seen", Instant, "When the newest fact happened; none if every fact was voided.";
+    FirstOrder, "first_order", Instant, "When the oldest order that stands was placed; none without one.";
+    LastOrder, "last_order", Instant, "When the newest order that stands was placed; none without one.";
+    Orders, "orders", Number, "Orders that stand.";
+    Refunds, "refunds", Number, "Refunds, matched or not.";
+    Spend, "spend", Number, "Orders less refunds, in minor units of the shop's currency.";
+    GrossSpend, "gross_spend", Number, "Orders before refunds, in minor units of the shop's currency.";
+    Visits, "visits", Number, "Visits.";
+    Enquiries, "enquiries", Number, "Enquiries.";
+    Carts, "carts", Number, "Times a cart was filled or changed.";
+    Points, "points", Number, "Points that can be spent, of all programmes; negative when points are owed.";
+    PointsEarned, "points_earned", Number, "Points earned or awarded and not taken back, ever.";
+}
+
+/// The numbers of one customer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Columns([Option<i64>; Column::ALL.len()]);
+
+impl Columns {
+    /// No numbers.
+    pub const NONE: Columns = Columns([None; Column::ALL.len()]);
+
+    /// The number in a column, if it has one.
+    #[must_use]
+    pub const fn get(&self, column: Column) -> Option<i64> {
+        self.0[column as usize]
+    }
+
+    /// Puts a number into a column, or takes it out.
+    pub const fn set(&mut self, column: Column, value: Option<i64>) {
+        self.0[column as usize] = value;
+    }
+
+    /// The numbers in the order of [`Column::ALL`].
+    pub fn values(&self) -> impl ExactSizeIterator<Item = Option<i64>> {
+        self.0.iter().copied()
+    }
+}
+
+/// What kind of set a customer can be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SetKind {
+    /// Customers with a tag.
+    Tag,
+    /// Customers in a segment.
+    Segment,
+    /// Customers at a tier of a programme, as `programme/tier`.
+    Tier,
+    /// Customers who allow something.
+    Consent,
+}
+
+impl SetKind {
+    /// All of them.
+    pub const ALL: [SetKind; 4] = [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent];
+
+    /// The name it is stored under.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SetKind::Tag => "tag",
+            SetKind::Segment => "segment",
+            SetKind::Tier => "tier",
+            SetKind::Consent => "consent",
+        }
+    }
+}
+
+/// A set that a customer can be in, written as `kind:name`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SmolStr", into = "SmolStr")]
+pub struct SetKey(SmolStr);
+
+/// A text that is no [`SetKey`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "not a set: it takes a kind, a colon, and a name of 1 to {} bytes without control characters",
+    SetKey::NAME_MAX
+)]
+pub struct NoSet;
+
+impl SetKey {
+    /// The longest name in bytes.
+    pub const NAME_MAX: usize = 255;
+
+    /// The set of a kind and a name.
+    ///
+    /// # Errors
+    ///
+    /// `NoSet` if the name is empty, longer than [`SetKey::NAME_MAX`] bytes or has a control character.
+    pub fn new(kind: SetKind, name: &str) -> Result<Self, NoSet> {
+        let fits = (1..=Self::NAME_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
+        if fits { Ok(Self::named(kind, &[name])) } else { Err(NoSet) }
+    }
+
+    /// Reads `kind:name`.
+    ///
+    /// # Errors
+    ///
+    /// `NoSet` if there is no such kind, or for the name as in [`SetKey::new`].
+    pub fn parse(text: &str) -> Result<Self, NoSet> {
+        let (kind, name) = text.split_once(':').ok_or(NoSet)?;
+        let kind = SetKind::ALL.into_iter().find(|known| known.name() == kind).ok_or(NoSet)?;
+        Self::new(kind, name)
+    }
+
+    /// As `kind:name`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Joins names that were checked before with a slash.
+    fn named(kind: SetKind, names: &[&str]) -> Self {
+        let mut text = smol_str::SmolStrBuilder::new();
+        text.push_str(kind.name());
+        for (n, name) in names.iter().enumerate() {
+            text.push(if n == 0 { ':' } else { '/' });
+            text.push_str(name);
+        }
+        SetKey(text.finish())
+    }
+}
+
+impl TryFrom<SmolStr> for SetKey {
+    type Error = NoSet;
+
+    fn try_from(text: SmolStr) -> Result<Self, NoSet> {
+        Self::parse(&text)
+    }
+}
+
+impl From<SetKey> for SmolStr {
+    fn from(key: SetKey) -> SmolStr {
+        key.0
+    }
+}
+
+impl Stage {
+    /// A number that is stored for it; it never changes, and it rises along the life cycle.
+    #[must_use]
+    pub const fn rank(self) -> i64 {
+        match self {
+            Stage::Prospect => 1,
+            Stage::Intent => 2,
+            Stage::Purchase => 3,
+            Stage::Historical => 4,
+        }
+    }
+}
+
+impl Customer {
+    /// The numbers that stores keep beside the state.
+    #[must_use]
+    pub fn columns(&self, definitions: &Definitions) -> Columns {
+        let at = self.clock().unwrap_or(Timestamp::MIN);
+        let currency = definitions.currency(at);
+        let instant = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
+        let number = |attribute: Attribute| attribute.of(self, at, currency);
+        let mut columns = Columns::default();
+        for column in Column::ALL {
+            columns.set(
+                column,
+                match column {
+                    Column::Stage => self.stage().map(Stage::rank),
+                    Column::FirstSeen => instant(self.facts().first_at()),
+                    Column::LastSeen => instant(self.facts().last_at()),
+                    Column::FirstOrder => instant(Attribute::TenureDays.since(self)),
+                    Column::LastOrder => instant(Attribute::RecencyDays.since(self)),
+                    Column::Orders => number(Attribute::Orders),
+                    Column::Refunds => number(Attribute::Refunds),
+                    Column::Spend => number(Attribute::Spend),
+                    Column::GrossSpend => number(Attribute::GrossSpend),
+                    Column::Visits => number(Attribute::Visits),
+                    Column::Enquiries => number(Attribute::Enquiries),
+                    Column::Carts => number(Attribute::Carts),
+                    Column::Points => number(Attribute::Points),
+                    Column::PointsEarned => number(Attribute::PointsEarned),
+                },
+            );
+        }
+        columns
+    }
+
+    /// The sets that the customer is in, in order.
+    #[must_use]
+    pub fn sets(&self) -> Vec<SetKey> {
+        let tags = self.tags().map(|tag| SetKey::named(SetKind::Tag, &[tag.as_str()]));
+        let segments = self.standing().segments().map(|name| SetKey::named(SetKind::Segment, &[name.as_str()]));
+        let tiers = self
+            .standing()
+            .tiers()
+            .map(|(program, tier)| SetKey::named(SetKind::Tier, &[program.as_str(), tier.as_str()]));
+        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).collect();
+        sets.sort_unstable();
+        sets.dedup();
+        sets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_told_apart_by_kind_and_name() {
+        let vip = SetKey::new(SetKind::Tag, "vip").unwrap();
+        assert_eq!(vip.as_str(), "tag:vip");
+        assert_eq!(SetKey::parse("tag:vip"), Ok(vip));
+        assert_eq!(SetKey::parse("tag:a:b").unwrap(), SetKey::new(SetKind::Tag, "a:b").unwrap());
+        for text in ["vip", "tag:", "mark:vip", "tag:a\u{1f}b", ":vip", &format!("tag:{}", "x".repeat(256))] {
+            assert_eq!(SetKey::parse(text), Err(NoSet), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_customer_about_whom_nothing_is_known_has_counts_and_nothing_else() {
+        let customer = Customer::new(crate::CustomerId::new(Timestamp::MIN, [0; 10]));
+        let columns = customer.columns(&Definitions::default());
+        for column in Column::ALL {
+            let expected = if column.kind() == ColumnKind::Number { Some(0) } else { None };
+            assert_eq!(columns.get(column), expected, "{}", column.name());
+        }
+        assert!(customer.sets().is_empty());
+    }
+}
