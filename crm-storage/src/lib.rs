@@ -12,6 +12,8 @@ mod judge;
 mod lane;
 mod malformed;
 mod memory;
+#[cfg(feature = "sqlite-unbundled")]
+mod migration;
 mod row;
 mod selection;
 #[cfg(feature = "sqlite-unbundled")]
@@ -29,6 +31,8 @@ pub use error::{CommitError, CursorError, DefineError, StorageError};
 pub use judge::{Judgement, Kept};
 pub use lane::Lane;
 pub use memory::MemoryStore;
+#[cfg(feature = "sqlite-unbundled")]
+pub use migration::Step;
 pub use row::{
     ChangeRow, ClaimOwner, Copies, Cursor, CursorStep, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries,
     Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, Page, Parts, RequestRow, ScoreRow,

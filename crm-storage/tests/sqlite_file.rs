@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crm_core::{Alarm, AlarmKind, CustomerId, EventId, TenantId, Timestamp};
 use crm_storage::conformance::block_on;
 use crm_storage::{
-    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, EventRow, Expected,
-    OutboxEntry, SqliteStore, StateRow, StorageError, Store, Version,
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, Entries, EventRow, Expected,
+    OutboxEntry, Parts, Selection, SqliteStore, StateRow, StorageError, Store, Version,
 };
 use scratch::Scratch;
 
@@ -173,10 +173,10 @@ fn a_damaged_file_gives_errors_and_no_panic() {
         block_on(async {
             let ids: Vec<_> = (0..300).map(customer).collect();
             let mut failed = store.load(&tenant, &ids).await.is_err();
-            failed |= store.customers(&tenant, None, 1000).await.is_err();
+            failed |= store.select(&tenant, &Selection::EVERYBODY, None, 1000).await.is_err();
             for id in ids {
-                failed |= store.history(&tenant, id, None, 10).await.is_err();
-                failed |= store.changes(&tenant, id, None, 10).await.is_err();
+                failed |= store.history(&tenant, id, Entries::All, None, 10).await.is_err();
+                failed |= store.details(&tenant, &[id], Parts::ALL).await.is_err();
             }
             failed |= store.due(&tenant, Timestamp::MAX, 1000).await.is_err();
             failed |= store.commit(&tenant, (0..600).map(commit).collect()).await.is_err();
@@ -194,8 +194,8 @@ fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
     filled(&path, 3);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "UPDATE customer SET shape = 99999; UPDATE entry SET at = 9223372036854775807; UPDATE alarm SET kind = 9;
-         UPDATE claim SET customer = x'00'; UPDATE outbox SET attempt = -1;",
+        "UPDATE crm_customer SET shape = 99999; UPDATE crm_entry SET at = 9223372036854775807; UPDATE crm_alarm SET kind = 9;
+         UPDATE crm_claim SET customer = x'00'; UPDATE crm_outbox SET attempt = -1;",
     )
     .unwrap();
     drop(file);
@@ -205,8 +205,8 @@ fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
     let corrupt = |error| matches!(error, StorageError::Corrupt { .. });
     block_on(async {
         assert!(corrupt(store.load(&tenant, &[customer(1)]).await.unwrap_err()));
-        assert!(corrupt(store.history(&tenant, customer(1), None, 9).await.unwrap_err()));
-        assert!(corrupt(store.changes(&tenant, customer(1), None, 9).await.unwrap_err()));
+        assert!(corrupt(store.history(&tenant, customer(1), Entries::Events, None, 9).await.unwrap_err()));
+        assert!(corrupt(store.history(&tenant, customer(1), Entries::Changes, None, 9).await.unwrap_err()));
         assert!(corrupt(store.due(&tenant, Timestamp::MAX, 9).await.unwrap_err()));
         assert!(corrupt(store.resolve(&tenant, &[key]).await.unwrap_err()));
         assert!(corrupt(store.lease(&tenant, Timestamp::MAX, crm_core::Span::days(1), 9).await.unwrap_err()));
@@ -279,7 +279,7 @@ fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
         store.commit(&tenant, vec![commit(1000)]).await.unwrap();
         for number in 0..50 {
             let there = store.load(&tenant, &[customer(number)]).await.unwrap().rows[0].is_some();
-            let events = store.history(&tenant, customer(number), None, 9).await.unwrap().rows.len();
+            let events = store.history(&tenant, customer(number), Entries::Events, None, 9).await.unwrap().rows.len();
             assert_eq!(events, if there { 3 } else { 0 });
         }
     });

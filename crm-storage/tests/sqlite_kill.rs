@@ -13,7 +13,8 @@ use std::time::Duration;
 use crm_core::{CustomerId, EventId, TenantId, Timestamp};
 use crm_storage::conformance::block_on;
 use crm_storage::{
-    ChangeRow, Claim, ClaimKey, ClaimOwner, Commit, CustomerWrite, EventRow, Expected, SqliteStore, StateRow, Store,
+    ChangeRow, Claim, ClaimKey, ClaimOwner, Commit, CustomerWrite, Entries, EventRow, Expected, SqliteStore, StateRow,
+    Store,
 };
 use scratch::Scratch;
 
@@ -116,8 +117,8 @@ fn check(path: &Path, acknowledged: &[std::ops::Range<u64>], under_way: std::ops
         for number in acknowledged.iter().cloned().flatten().chain(under_way.clone()) {
             let there = store.load(&tenant, &[customer(number)]).await.unwrap().rows[0].is_some();
             assert!(there || under_way.contains(&number), "commit {number} was acknowledged and is lost");
-            let events = store.history(&tenant, customer(number), None, 9).await.unwrap().rows.len();
-            let changes = store.changes(&tenant, customer(number), None, 9).await.unwrap().rows.len();
+            let events = store.history(&tenant, customer(number), Entries::Events, None, 9).await.unwrap().rows.len();
+            let changes = store.history(&tenant, customer(number), Entries::Changes, None, 9).await.unwrap().rows.len();
             let owner = store.resolve(&tenant, &[key(number)]).await.unwrap()[0];
             let whole = ClaimOwner { customer: customer(number), event: event(number * 3) };
             assert_eq!(

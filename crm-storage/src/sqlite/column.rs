@@ -1,12 +1,17 @@
 //! From columns to the types of the contract, and back. Whatever a column holds, reading it gives a
 //! value that is legal or says that the file is damaged.
 
-use crm_core::{Alarm, AlarmKind, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
+use crm_core::{
+    Alarm, AlarmKind, Column, Columns as Numbers, CustomerId, Digest, EventId, SetKey, SmolStr, Source, TenantId,
+    Timestamp,
+};
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 
 use super::fault::Fault;
-use crate::commit::Version;
+use super::write::SEPARATOR;
+use crate::commit::{Traits, Version};
+use crate::row::{ChangeRow, Entry, EventRow};
 
 /// Reads the columns of a row from left to right.
 pub(super) struct Columns<'row> {
@@ -81,6 +86,34 @@ impl<'row> Columns<'row> {
     pub(super) fn version(&mut self) -> Result<Version, Fault> {
         let version: i64 = self.plain()?;
         u64::try_from(version).map(Version).map_err(|_| damaged("a negative version"))
+    }
+
+    pub(super) fn tenant(&mut self) -> Result<TenantId, Fault> {
+        TenantId::new(self.text_or_null()?.ok_or_else(missing)?).map_err(|error| damaged(error.to_string()))
+    }
+
+    pub(super) fn traits(&mut self) -> Result<Traits, Fault> {
+        let sets = self.text_or_null()?.unwrap_or_default().split(SEPARATOR).filter(|name| !name.is_empty());
+        let sets: Result<_, _> =
+            sets.map(|name| SetKey::parse(name).map_err(|error| damaged(error.to_string()))).collect();
+        let mut traits = Traits { columns: Numbers::NONE, sets: sets? };
+        for column in Column::ALL {
+            traits.columns.set(column, self.plain()?);
+        }
+        Ok(traits)
+    }
+
+    /// An event, or a change, which has no id.
+    pub(super) fn entry(&mut self) -> Result<Entry, Fault> {
+        let id = self.event_or_null()?;
+        let (at, kind, body) = (self.time()?, self.text()?, self.bytes()?);
+        let recorded_at: Option<i64> = self.plain()?;
+        let shape: Option<u16> = self.plain()?;
+        let (source, cause) = (self.source()?, self.event_or_null()?);
+        let Some(id) = id else { return Ok(Entry::Change(ChangeRow { at, kind, body })) };
+        let recorded_at = Timestamp::from_millis(recorded_at.ok_or_else(missing)?);
+        let recorded_at = recorded_at.map_err(|error| damaged(error.to_string()))?;
+        Ok(Entry::Event(EventRow { id, at, recorded_at, kind, shape: shape.ok_or_else(missing)?, source, cause, body }))
     }
 
     pub(super) fn alarm(&mut self) -> Result<Alarm, Fault> {

@@ -6,13 +6,16 @@
 //! first and sees what the others wrote.
 
 mod column;
+mod erase;
 mod fault;
+mod host;
 mod migrations;
 mod open;
 mod options;
 mod outbox;
 mod read;
 mod readers;
+mod select;
 mod session;
 mod sql;
 mod write;
@@ -22,16 +25,22 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use crm_core::{CustomerId, Span, TenantId, Timestamp};
+pub use rusqlite;
 use rusqlite::Connection;
 
 use crate::commit::{ClaimKey, Commit, Committed};
-use crate::error::{CommitError, DefineError, StorageError};
+use crate::error::{CommitError, CursorError, DefineError, StorageError};
+use crate::feed::check_consumer;
+use crate::lane::Lane;
+use crate::migration::Step;
 use crate::row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Leased, Loaded, Page, ScoreRow,
-    Settlement,
+    ClaimOwner, Copies, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased,
+    FeedCursor, FeedRow, Leased, Loaded, Page, Parts, Settlement,
 };
+use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
 use fault::Fault;
+pub use host::{HostTransaction, install};
 pub use options::SqliteOptions;
 use readers::Readers;
 use writer::{Access, Writer};
@@ -55,6 +64,7 @@ pub struct SqliteStore {
     // Fields are dropped in this order: the writer is the last to close, and cuts the log.
     readers: Readers,
     writer: Writer,
+    busy_timeout: std::time::Duration,
 }
 
 /// From how many rows on a list is read by the writer.
@@ -79,7 +89,17 @@ impl SqliteStore {
     pub fn open_with(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Self, StorageError> {
         let opened = open::open(path.as_ref(), options)?;
         let readers = Readers::new(opened.readers);
-        Ok(SqliteStore { readers, writer: Writer::start(opened.writer, options.busy_timeout)? })
+        let busy_timeout = options.busy_timeout;
+        Ok(SqliteStore { readers, writer: Writer::start(opened.writer, busy_timeout)?, busy_timeout })
+    }
+
+    /// The steps of the schema that a file has not had yet, without taking them. Opening it takes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`]; a file that is not there has had none.
+    pub fn pending(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Vec<Step>, StorageError> {
+        open::pending(path.as_ref(), options)
     }
 
     /// Reads a list of so many rows by their keys. Whoever reads many is about to write them: the writer
@@ -135,31 +155,27 @@ impl Store for SqliteStore {
         self.read_list("load customers", rows, move |file| read::load(file, &tenant, &customers)).await
     }
 
+    async fn details(
+        &self,
+        tenant: &TenantId,
+        customers: &[CustomerId],
+        parts: Parts,
+    ) -> Result<Vec<Option<Details>>, StorageError> {
+        let (tenant, customers) = (tenant.clone(), customers.to_vec());
+        let rows = customers.len();
+        self.read_list("read details", rows, move |file| read::details(file, &tenant, &customers, parts)).await
+    }
+
     async fn history(
         &self,
         tenant: &TenantId,
         customer: CustomerId,
+        entries: Entries,
         after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<EventRow>, StorageError> {
+    ) -> Result<Page<Entry>, StorageError> {
         let tenant = tenant.clone();
-        self.read("read a history", move |file| read::history(file, &tenant, customer, after, limit)).await
-    }
-
-    async fn changes(
-        &self,
-        tenant: &TenantId,
-        customer: CustomerId,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ChangeRow>, StorageError> {
-        let tenant = tenant.clone();
-        self.read("read changes", move |file| read::changes(file, &tenant, customer, after, limit)).await
-    }
-
-    async fn scores(&self, tenant: &TenantId, customer: CustomerId) -> Result<Vec<ScoreRow>, StorageError> {
-        let tenant = tenant.clone();
-        self.read("read scores", move |file| read::scores(file, &tenant, customer)).await
+        self.read("read a history", move |file| read::history(file, &tenant, customer, entries, after, limit)).await
     }
 
     async fn resolve(&self, tenant: &TenantId, keys: &[ClaimKey]) -> Result<Vec<Option<ClaimOwner>>, StorageError> {
@@ -168,14 +184,22 @@ impl Store for SqliteStore {
         self.read_list("resolve keys", rows, move |file| read::resolve(file, &tenant, &keys)).await
     }
 
-    async fn customers(
+    async fn select(
         &self,
         tenant: &TenantId,
+        selection: &Selection,
         after: Option<CustomerId>,
         limit: usize,
-    ) -> Result<Vec<CustomerRow>, StorageError> {
-        let tenant = tenant.clone();
-        self.read("list customers", move |file| read::customers(file, &tenant, after, limit)).await
+    ) -> Result<Vec<CustomerId>, StorageError> {
+        selection.check()?;
+        let (tenant, selection) = (tenant.clone(), selection.clone());
+        self.read("select customers", move |file| read::select(file, &tenant, &selection, after, limit)).await
+    }
+
+    async fn count(&self, tenant: &TenantId, selection: &Selection) -> Result<u64, StorageError> {
+        selection.check()?;
+        let (tenant, selection) = (tenant.clone(), selection.clone());
+        self.read("count customers", move |file| read::count(file, &tenant, &selection)).await
     }
 
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {
@@ -202,6 +226,17 @@ impl Store for SqliteStore {
         self.writer.ask("settle", Access::Write(1), move |session| session.settle(&tenant, &settlements)).await
     }
 
+    async fn dead_letters(
+        &self,
+        tenant: &TenantId,
+        after: Option<&DeadLetter>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StorageError> {
+        let tenant = tenant.clone();
+        let after = after.map(|letter| (letter.entry.due_at, letter.entry.id));
+        self.read("list dead letters", move |file| read::dead_letters(file, &tenant, after, limit)).await
+    }
+
     async fn definitions(&self, tenant: &TenantId) -> Result<DefinitionRows, StorageError> {
         let tenant = tenant.clone();
         self.read("read definitions", move |file| read::definitions(file, &tenant)).await
@@ -212,5 +247,38 @@ impl Store for SqliteStore {
         let work = move |session: &mut session::Session<'_>| session.define(&tenant, expected, &body);
         let revision = self.writer.ask("define", Access::Write(1), work).await?;
         revision.map_err(|actual| DefineError::Conflict { actual })
+    }
+
+    async fn erase(&self, tenant: &TenantId, customer: CustomerId, keys: &[ClaimKey]) -> Result<Erased, StorageError> {
+        let (tenant, keys) = (tenant.clone(), keys.to_vec());
+        let work = move |session: &mut session::Session<'_>| session.erase(&tenant, customer, &keys);
+        let mut erased = self.writer.ask("erase", Access::Write(1), work).await?;
+        // Deleted rows are overwritten in the file. Their copies in the log go when it is cut, which takes
+        // that nobody reads from it; in somebody else's transaction it cannot be.
+        if self.writer.has_thread() {
+            let wait = self.busy_timeout;
+            let cut = move |session: &mut session::Session<'_>| Ok(session.cut_log(wait, wait));
+            if self.writer.ask("cut the log", Access::Alone, cut).await? {
+                erased.copies = Copies::Gone;
+            }
+        }
+        Ok(erased)
+    }
+
+    async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Result<Vec<FeedRow>, StorageError> {
+        if lane != Lane(0) {
+            return Ok(Vec::new());
+        }
+        self.read("read the feed", move |file| read::feed(file, after, limit)).await
+    }
+
+    async fn cursor(&self, consumer: &str, lane: Lane, step: CursorStep) -> Result<FeedCursor, CursorError> {
+        check_consumer(consumer)?;
+        if lane != Lane(0) {
+            return FeedCursor::default().after(step, 0);
+        }
+        let name = consumer.to_owned();
+        let work = move |session: &mut session::Session<'_>| session.cursor(&name, step);
+        self.writer.ask("move a cursor", Access::Write(1), work).await?
     }
 }

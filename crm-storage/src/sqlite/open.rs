@@ -6,12 +6,14 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crm_core::Column;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::migrations;
+use super::migrations::{self, Owner};
 use super::options::SqliteOptions;
 use crate::error::StorageError;
+use crate::migration::Step;
 
 /// The first SQLite without the checkpoint race.
 const SAFE_SQLITE: i32 = 3_051_003;
@@ -38,12 +40,15 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened, Stora
         reason: "the path means no file".into(),
         source: Some(Box::new(error)),
     })?;
-    refuse_others(path)?;
+    refuse_others(path, options.owner)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut writer = connect(path, flags, options)?;
     // A newer schema may be in the log alone. Then closing must not copy it into the file.
     config(&writer, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    migrations::migrate(&mut writer)?;
+    migrations::migrate(&mut writer, options.owner)?;
+    if let Some(columns) = &options.indexed {
+        index(&mut writer, columns)?;
+    }
     config(&writer, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     configure_log(&writer, options.busy_timeout)?;
     configure(&writer, options.cache_kib)?;
@@ -56,6 +61,16 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened, Stora
     let readers = (0..readers).map(reader).collect::<Result<_, StorageError>>()?;
     writer.set_prepared_statement_cache_capacity(32);
     Ok(Opened { writer, readers })
+}
+
+/// The steps that a file has not had yet.
+pub(super) fn pending(path: &Path, options: &SqliteOptions) -> Result<Vec<Step>, StorageError> {
+    refuse_others(path, options.owner)?;
+    let file = match header(path)? {
+        Some(_) => connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, options)?,
+        None => Connection::open_in_memory().map_err(|error| refused("no memory for a database", error))?,
+    };
+    migrations::pending(&file, options.owner)
 }
 
 /// How many readers there may be with this SQLite.
@@ -78,7 +93,7 @@ fn readers_allowed(sqlite: i32, options: &SqliteOptions) -> Result<usize, Storag
 
 /// Refuses a file that is not ours, or newer than this program, by its header alone, so that not a byte
 /// of it is touched.
-fn refuse_others(path: &Path) -> Result<(), StorageError> {
+fn refuse_others(path: &Path, owner: Owner) -> Result<(), StorageError> {
     let Some(header) = header(path)? else { return Ok(()) };
     if !header.starts_with(b"SQLite format 3\0") {
         return Err(StorageError::Open { reason: "the file is not an SQLite database".into(), source: None });
@@ -87,8 +102,11 @@ fn refuse_others(path: &Path) -> Result<(), StorageError> {
     let number =
         |at: usize| header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, i32::from_be_bytes);
     let (application, version) = (number(68), number(60));
-    // A store has its mark from the first page that is written, so a file with a header is never an empty one.
-    migrations::classify(application, version, false).map(|_| ())
+    // A file of ours has its mark from the first page that is written, so one without it is another's.
+    if application == 0 && owner == Owner::Us {
+        return Err(migrations::foreign());
+    }
+    migrations::classify(application, version, owner)
 }
 
 /// The first bytes of a file; none if it is not there or empty.
@@ -141,6 +159,50 @@ fn configure(file: &Connection, cache_kib: u32) -> Result<(), StorageError> {
     set(file, "cache_size", -i64::from(cache_kib))?;
     set(file, "trusted_schema", 0)?;
     config(file, DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
+}
+
+/// Whether the linked SQLite is one without the checkpoint race, or an older one is accepted.
+pub(super) fn check_version(older: bool) -> Result<(), StorageError> {
+    let options = SqliteOptions { allow_older_sqlite: older, ..SqliteOptions::default() };
+    readers_allowed(rusqlite::version_number(), &options).map(|_| ())
+}
+
+/// What the store's promises rest on in a connection that is not its own.
+const HOST_SETTINGS: [(&str, i64); 3] = [("synchronous", 2), ("secure_delete", 1), ("foreign_keys", 1)];
+
+/// Makes those settings.
+pub(super) fn configure_host(file: &Connection) -> Result<(), StorageError> {
+    HOST_SETTINGS.into_iter().try_for_each(|(pragma, value)| set(file, pragma, value))
+}
+
+/// Checks those settings; safer ones will do.
+pub(super) fn check_host(file: &Connection) -> Result<(), StorageError> {
+    for (pragma, least) in HOST_SETTINGS {
+        let actual: i64 = file
+            .pragma_query_value(None, pragma, |row| row.get(0))
+            .map_err(|error| refused("a setting cannot be read", error))?;
+        if actual < least {
+            let reason = format!("{pragma} is {actual}, less than {least}: call sqlite::install for the connection");
+            return Err(StorageError::Open { reason, source: None });
+        }
+    }
+    Ok(())
+}
+
+/// Makes the declared indexes, and drops those that are no longer declared.
+fn index(file: &mut Connection, columns: &[Column]) -> Result<(), StorageError> {
+    let failed = |error| refused("an index cannot be made", error);
+    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    for column in Column::ALL {
+        let name = column.name();
+        let sql = if columns.contains(&column) {
+            format!("CREATE INDEX IF NOT EXISTS crm_by_{name} ON crm_customer (tenant, {name})")
+        } else {
+            format!("DROP INDEX IF EXISTS crm_by_{name}")
+        };
+        transaction.execute_batch(&sql).map_err(failed)?;
+    }
+    transaction.commit().map_err(failed)
 }
 
 fn set(file: &Connection, pragma: &'static str, value: i64) -> Result<(), StorageError> {
@@ -206,7 +268,7 @@ mod tests {
         }
         assert_eq!(read(&opened.writer, "wal_autocheckpoint"), CHECKPOINT_PAGES.into());
         assert_eq!(read(&opened.writer, "cache_size"), (-128 * 1024_i64).into());
-        assert!(opened.readers[0].execute("DELETE FROM tenant", []).is_err());
+        assert!(opened.readers[0].execute("DELETE FROM crm_tenant", []).is_err());
         drop(opened);
         std::fs::remove_dir_all(directory).unwrap();
     }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use crm_core::Column;
+
+use super::migrations::Owner;
+
 /// How a [`SqliteStore`](super::SqliteStore) opens its file.
 ///
 /// ```
@@ -18,6 +22,8 @@ pub struct SqliteOptions {
     pub(super) cache_kib: u32,
     pub(super) readers: usize,
     pub(super) allow_older_sqlite: bool,
+    pub(super) owner: Owner,
+    pub(super) indexed: Option<Vec<Column>>,
 }
 
 impl Default for SqliteOptions {
@@ -29,6 +35,8 @@ impl Default for SqliteOptions {
             cache_kib: 128 * 1024,
             readers: 4,
             allow_older_sqlite: false,
+            owner: Owner::Us,
+            indexed: None,
         }
     }
 }
@@ -62,6 +70,22 @@ impl SqliteOptions {
     /// the file open, which only the host can see to.
     pub fn allow_older_sqlite(mut self) -> Self {
         self.allow_older_sqlite = true;
+        self
+    }
+
+    /// Accepts a file that has tables of other programs, and puts the store's tables, all named `crm_…`,
+    /// beside them: so a shop can write its own rows and the CRM's in one transaction. Without it such a
+    /// file is refused.
+    pub fn beside_other_tables(mut self) -> Self {
+        self.owner = Owner::Host;
+        self
+    }
+
+    /// The columns by which customers are often chosen. Each has an index, which costs a page more for
+    /// each commit that moves its number; selections that need no such column read all customers. Without
+    /// a word about it, indexes stay as they are.
+    pub fn indexed(mut self, columns: &[Column]) -> Self {
+        self.indexed = Some(columns.to_vec());
         self
     }
 }

@@ -1,16 +1,18 @@
 //! Reading. Each function runs inside one read transaction, so that a list shows one moment.
 
-use crm_core::{CustomerId, TenantId, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Params, params};
+use crm_core::{CustomerId, EventId, TenantId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter};
 
-use super::column::Columns;
+use super::column::{Columns, damaged};
 use super::fault::Fault;
+use super::select::Condition;
 use super::sql;
-use crate::commit::ClaimKey;
+use crate::commit::{ClaimKey, IdempotencyKey, OutboxEntry, Traits};
 use crate::row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, DefinitionRows, Due, EventRow, Loaded, Page, ScoreRow, StateRow,
+    ClaimOwner, Cursor, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, FeedRow, LeaseToken,
+    Loaded, Page, Parts, RequestRow, ScoreRow, StateRow,
 };
+use crate::selection::Selection;
 
 /// Runs a reading in a transaction of its own.
 pub(super) fn in_transaction<T>(
@@ -41,66 +43,146 @@ pub(super) fn load(file: &Connection, tenant: &TenantId, customers: &[CustomerId
     Ok(Loaded { rows, definitions: revision.unsigned_abs() })
 }
 
-pub(super) fn customers(
+pub(super) fn details(
     file: &Connection,
     tenant: &TenantId,
+    customers: &[CustomerId],
+    parts: Parts,
+) -> Result<Vec<Option<Details>>, Fault> {
+    let Some(tenant) = number(file, tenant)? else { return Ok(vec![None; customers.len()]) };
+    let of = |&customer: &CustomerId| details_of(file, tenant, customer, parts);
+    customers.iter().map(of).collect()
+}
+
+fn details_of(file: &Connection, tenant: i64, customer: CustomerId, parts: Parts) -> Result<Option<Details>, Fault> {
+    let id = &customer.as_uuid().as_bytes()[..];
+    let of = params![tenant, id];
+    let Some(traits) = list(file, if parts.traits { &sql::TRAITS } else { sql::VERSION }, of, |columns| {
+        if parts.traits { columns.traits() } else { Ok(Traits::NONE) }
+    })?
+    .pop() else {
+        return Ok(None);
+    };
+    let mut details = Details { traits, ..Details::default() };
+    if parts.scores {
+        details.scores = list(file, sql::SCORES, of, score)?;
+    }
+    if parts.personal {
+        details.key = list(file, sql::PERSON_KEY, of, |columns| columns.bytes())?.pop();
+        details.personal = list(file, sql::PERSONAL, of, |columns| Ok((columns.text()?, columns.bytes()?)))?;
+        let tokens: i64 = file.prepare_cached(sql::TOKENS)?.query_row(of, |row| row.get(0))?;
+        details.tokens = tokens.unsigned_abs();
+    }
+    if parts.requests {
+        details.requests = list(file, sql::REQUESTS, of, |columns| {
+            let key = columns.text()?;
+            let key = IdempotencyKey::new(&key).ok_or_else(|| damaged("an idempotency key of another length"))?;
+            Ok(RequestRow { key, digest: columns.digest()?, answer: columns.bytes()? })
+        })?;
+    }
+    if parts.outbox {
+        details.outbox = list(file, sql::OUTBOX_OF, of, outbox_entry)?;
+    }
+    Ok(Some(details))
+}
+
+fn score(columns: &mut Columns<'_>) -> Result<ScoreRow, Fault> {
+    Ok(ScoreRow {
+        plugin: columns.text()?,
+        output: columns.text()?,
+        at: columns.time()?,
+        value: columns.plain()?,
+        version: columns.text()?,
+        digest: columns.digest()?,
+        input: columns.digest()?,
+    })
+}
+
+pub(super) fn outbox_entry(columns: &mut Columns<'_>) -> Result<OutboxEntry, Fault> {
+    Ok(OutboxEntry {
+        id: columns.event()?,
+        customer: columns.customer()?,
+        topic: columns.text()?,
+        due_at: columns.time()?,
+        body: columns.bytes()?,
+    })
+}
+
+pub(super) fn dead_letters(
+    file: &Connection,
+    tenant: &TenantId,
+    after: Option<(Timestamp, EventId)>,
+    limit: usize,
+) -> Result<Vec<DeadLetter>, Fault> {
+    let Some(tenant) = number(file, tenant)? else { return Ok(Vec::new()) };
+    let due_at = after.map_or(i64::MIN, |(due_at, _)| due_at.as_millis());
+    // No bytes at all come before every id.
+    let id = after.map_or_else(Vec::new, |(_, id)| id.as_uuid().as_bytes().to_vec());
+    list(file, sql::DEAD_LETTERS, params![tenant, due_at, id, rows_limit(limit.max(1))], |columns| {
+        let entry = outbox_entry(columns)?;
+        let (attempts, reason) = (columns.plain()?, columns.text()?);
+        Ok(DeadLetter { entry, attempts, reason, token: LeaseToken(columns.plain::<i64>()?.unsigned_abs()) })
+    })
+}
+
+pub(super) fn select(
+    file: &Connection,
+    tenant: &TenantId,
+    selection: &Selection,
     after: Option<CustomerId>,
     limit: usize,
-) -> Result<Vec<CustomerRow>, Fault> {
+) -> Result<Vec<CustomerId>, Fault> {
     let Some(tenant) = number(file, tenant)? else { return Ok(Vec::new()) };
+    let Condition { sql, parameters } = Condition::of(selection, 3);
     // No bytes at all come before every id.
     let after = after.map_or_else(Vec::new, |customer| customer.as_uuid().as_bytes().to_vec());
-    list(file, sql::CUSTOMERS, params![tenant, after, rows_limit(limit.max(1))], |columns| {
-        let customer = columns.customer()?;
-        customer_row(customer, columns)
-    })
+    let sql = format!("SELECT id FROM crm_customer WHERE tenant = ?1 AND id > ?2 AND {sql} ORDER BY id LIMIT ?3");
+    let first = [tenant.into(), after.into(), rows_limit(limit.max(1)).into()];
+    list(file, &sql, params_from_iter(first.into_iter().chain(parameters)), |columns| columns.customer())
+}
+
+pub(super) fn count(file: &Connection, tenant: &TenantId, selection: &Selection) -> Result<u64, Fault> {
+    let Some(tenant) = number(file, tenant)? else { return Ok(0) };
+    let Condition { sql, parameters } = Condition::of(selection, 1);
+    let sql = format!("SELECT count(*) FROM crm_customer WHERE tenant = ?1 AND {sql}");
+    let parameters = params_from_iter([tenant.into()].into_iter().chain(parameters));
+    let count: i64 = file.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 pub(super) fn history(
     file: &Connection,
     tenant: &TenantId,
     customer: CustomerId,
+    entries: Entries,
     after: Option<Cursor>,
     limit: usize,
-) -> Result<Page<EventRow>, Fault> {
-    page(file, sql::HISTORY, tenant, customer, after, limit, |columns| {
-        Ok(EventRow {
-            id: columns.event()?,
-            at: columns.time()?,
-            recorded_at: columns.time()?,
-            kind: columns.text()?,
-            shape: columns.plain()?,
-            source: columns.source()?,
-            cause: columns.event_or_null()?,
-            body: columns.bytes()?,
-        })
-    })
+) -> Result<Page<Entry>, Fault> {
+    let Some(tenant) = number(file, tenant)? else { return Ok(Page { rows: Vec::new(), next: None }) };
+    let limit = limit.max(1);
+    let after = after.map_or(0, |cursor| i64::try_from(cursor.0).unwrap_or(i64::MAX));
+    let sql = match entries {
+        Entries::All => sql::HISTORY,
+        Entries::Events => sql::EVENTS,
+        Entries::Changes => sql::CHANGES,
+    };
+    let id = &customer.as_uuid().as_bytes()[..];
+    // One more than is asked for says whether there is a next page.
+    let parameters = params![tenant, id, after, rows_limit(limit.saturating_add(1))];
+    let mut rows = list(file, sql, parameters, |columns| Ok((columns.plain::<i64>()?, columns.entry()?)))?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|(position, _)| Cursor(position.unsigned_abs()));
+    Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
 }
 
-pub(super) fn changes(
-    file: &Connection,
-    tenant: &TenantId,
-    customer: CustomerId,
-    after: Option<Cursor>,
-    limit: usize,
-) -> Result<Page<ChangeRow>, Fault> {
-    page(file, sql::CHANGES, tenant, customer, after, limit, |columns| {
-        Ok(ChangeRow { at: columns.time()?, kind: columns.text()?, body: columns.bytes()? })
-    })
-}
-
-pub(super) fn scores(file: &Connection, tenant: &TenantId, customer: CustomerId) -> Result<Vec<ScoreRow>, Fault> {
-    let Some(tenant) = number(file, tenant)? else { return Ok(Vec::new()) };
-    list(file, sql::SCORES, params![tenant, &customer.as_uuid().as_bytes()[..]], |columns| {
-        Ok(ScoreRow {
-            plugin: columns.text()?,
-            output: columns.text()?,
-            at: columns.time()?,
-            value: columns.plain()?,
-            version: columns.text()?,
-            digest: columns.digest()?,
-            input: columns.digest()?,
-        })
+pub(super) fn feed(file: &Connection, after: u64, limit: usize) -> Result<Vec<FeedRow>, Fault> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    list(file, sql::FEED, params![after, rows_limit(limit.max(1))], |columns| {
+        let position: i64 = columns.plain()?;
+        let entry = columns.entry()?;
+        let (tenant, customer) = (columns.tenant()?, columns.customer()?);
+        Ok(FeedRow { position: position.unsigned_abs(), tenant, customer, entry })
     })
 }
 
@@ -161,27 +243,4 @@ fn list<T>(
         list.push(read(&mut Columns::of(row))?);
     }
     Ok(list)
-}
-
-/// A page of a customer's entries. A place is the position of the entry before it.
-fn page<T>(
-    file: &Connection,
-    sql: &str,
-    tenant: &TenantId,
-    customer: CustomerId,
-    after: Option<Cursor>,
-    limit: usize,
-    mut read: impl FnMut(&mut Columns<'_>) -> Result<T, Fault>,
-) -> Result<Page<T>, Fault> {
-    let Some(tenant) = number(file, tenant)? else { return Ok(Page { rows: Vec::new(), next: None }) };
-    let limit = limit.max(1);
-    let after = after.map_or(0, |cursor| i64::try_from(cursor.0).unwrap_or(i64::MAX));
-    let id = Value::Blob(customer.as_uuid().as_bytes().to_vec());
-    // One more than is asked for says whether there is a next page.
-    let parameters = params![tenant, id, after, rows_limit(limit.saturating_add(1))];
-    let mut rows = list(file, sql, parameters, |columns| Ok((columns.plain::<i64>()?, read(columns)?)))?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|(position, _)| Cursor(position.unsigned_abs()));
-    Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
 }

@@ -1,10 +1,10 @@
-//! The writer's connection with its statements, prepared once, and one transaction at a time.
+//! A connection that writes, with its statements, each prepared when it is first needed.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crm_core::TenantId;
-use rusqlite::{Connection, OptionalExtension, Statement};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::fault::Fault;
 use super::sql;
@@ -22,17 +22,34 @@ pub(super) struct Session<'c> {
 /// Names a statement for each text.
 macro_rules! statements {
     ($($name:ident: $sql:expr,)*) => {
-        /// One prepared statement for each thing that is written or judged.
-        #[derive(Debug)]
+        /// One statement for each thing that is written or judged.
         pub(super) struct Statements<'c> {
-            $(pub(super) $name: Statement<'c>,)*
+            connection: &'c Connection,
+            $($name: Option<CachedStatement<'c>>,)*
         }
 
         impl<'c> Statements<'c> {
-            fn prepare(connection: &'c Connection) -> Result<Self, rusqlite::Error> {
-                Ok(Statements { $($name: connection.prepare($sql)?,)* })
+            const fn new(connection: &'c Connection) -> Self {
+                Statements { connection, $($name: None,)* }
+            }
+
+            $(pub(super) fn $name(&mut self) -> Result<&mut CachedStatement<'c>, rusqlite::Error> {
+                match &mut self.$name {
+                    Some(statement) => Ok(statement),
+                    none => Ok(none.insert(self.connection.prepare_cached($sql)?)),
+                }
+            })*
+        }
+
+        impl std::fmt::Debug for Statements<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct("Statements").finish_non_exhaustive()
             }
         }
+
+        /// The texts of them all.
+        #[cfg(test)]
+        pub(super) const TEXTS: &[fn() -> &'static str] = &[$(|| $sql,)*];
     };
 }
 
@@ -40,7 +57,7 @@ statements! {
     begin: "BEGIN",
     begin_immediate: "BEGIN IMMEDIATE",
     end: "COMMIT",
-    tenant: sql::TENANT,
+    tenant_number: sql::TENANT,
     add_tenant: sql::ADD_TENANT,
     definitions: sql::DEFINITIONS,
     set_definitions: sql::SET_DEFINITIONS,
@@ -48,8 +65,9 @@ statements! {
     request: sql::REQUEST,
     add_request: sql::ADD_REQUEST,
     version: sql::VERSION,
-    add_customer: sql::ADD_CUSTOMER,
-    set_customer: sql::SET_CUSTOMER,
+    set_version: sql::SET_VERSION,
+    add_customer: &sql::ADD_CUSTOMER,
+    set_customer: &sql::SET_CUSTOMER,
     add_event: sql::ADD_EVENT,
     drop_last_entries: sql::DROP_LAST_ENTRIES,
     add_change: sql::ADD_CHANGE,
@@ -59,6 +77,7 @@ statements! {
     owner: sql::OWNER,
     add_claim: sql::ADD_CLAIM,
     drop_claim: sql::DROP_CLAIM,
+    drop_claim_of: sql::DROP_CLAIM_OF,
     counter: sql::COUNTER,
     put_counter: sql::PUT_COUNTER,
     add_outbox: sql::ADD_OUTBOX,
@@ -68,24 +87,42 @@ statements! {
     lease: sql::LEASE,
     done: sql::DONE,
     retry: sql::RETRY,
+    give_back: sql::GIVE_BACK,
+    dead: sql::DEAD,
+    drop_outbox_of: sql::DROP_OUTBOX_OF,
+    put_personal: sql::PUT_PERSONAL,
+    drop_personal: sql::DROP_PERSONAL,
+    drop_person: sql::DROP_PERSON,
+    put_person_key: sql::PUT_PERSON_KEY,
+    drop_person_key: sql::DROP_PERSON_KEY,
+    add_token: sql::ADD_TOKEN,
+    drop_tokens: sql::DROP_TOKENS,
+    consumer: sql::CONSUMER,
+    put_consumer: sql::PUT_CONSUMER,
+    feed_end: sql::FEED_END,
 }
 
 impl<'c> Session<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Result<Self, Fault> {
-        Ok(Session { connection, statements: Statements::prepare(connection)?, tenants: HashMap::new() })
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Session { connection, statements: Statements::new(connection), tenants: HashMap::new() }
     }
 
     /// Begins a transaction, at once with the lock for writing if it writes: a transaction that asks for
     /// it later can be refused for what another process wrote in between.
     pub(super) fn begin(&mut self, writes: bool) -> Result<(), Fault> {
-        let begin = if writes { &mut self.statements.begin_immediate } else { &mut self.statements.begin };
+        let begin = if writes { self.statements.begin_immediate()? } else { self.statements.begin()? };
         begin.execute([])?;
         Ok(())
     }
 
     pub(super) fn end(&mut self) -> Result<(), Fault> {
-        self.statements.end.execute([])?;
+        self.statements.end()?.execute([])?;
         Ok(())
+    }
+
+    /// Forgets the numbers of tenants, some of which may not be there any more.
+    pub(super) fn forget_tenants(&mut self) {
+        self.tenants.clear();
     }
 
     /// Leaves whatever transaction there still is; some errors have ended it already.
@@ -103,7 +140,7 @@ impl<'c> Session<'c> {
         if let Some(&number) = self.tenants.get(tenant) {
             return Ok(Some(number));
         }
-        let number = self.statements.tenant.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
+        let number = self.statements.tenant_number()?.query_row([tenant.as_str()], |row| row.get(0)).optional()?;
         number.map(|number| self.tenants.insert(tenant.clone(), number));
         Ok(number)
     }
@@ -113,15 +150,15 @@ impl<'c> Session<'c> {
         if let Some(number) = self.tenant(tenant)? {
             return Ok(number);
         }
-        let number = self.statements.add_tenant.insert([tenant.as_str()])?;
+        let number = self.statements.add_tenant()?.insert([tenant.as_str()])?;
         self.tenants.insert(tenant.clone(), number);
         Ok(number)
     }
 
     /// Copies the log back into the file and cuts it to nothing. Says whether that was done; it is not
-    /// while another process reads or writes, and is not waited for.
-    pub(super) fn cut_log(&mut self, patience: Duration) -> bool {
-        let cut = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
+    /// while somebody else still reads what it would overwrite, for whom it waits so long.
+    pub(super) fn cut_log(&mut self, wait: Duration, patience: Duration) -> bool {
+        let cut = self.connection.busy_timeout(wait).and_then(|()| {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
         });
         let restored = self.connection.busy_timeout(patience);

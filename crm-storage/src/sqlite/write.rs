@@ -9,14 +9,16 @@
 
 use std::collections::BTreeMap;
 
-use crm_core::{Alarm, Source, TenantId};
-use rusqlite::{Connection, OptionalExtension, params};
+use crm_core::{Alarm, SetKey, Source, TenantId};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 
 use super::column::{Columns, damaged};
 use super::fault::Fault;
 use super::session::{Session, Statements};
 use crate::commit::{
-    AlarmMove, Claim, Commit, Committed, CounterStep, CustomerWrite, Expected, OutboxEntry, Request, Version,
+    AlarmMove, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, OutboxEntry, PersonalMove,
+    Release, Request, Traits, Version,
 };
 use crate::error::CommitError;
 use crate::row::{ChangeRow, ClaimOwner, EventRow, ScoreRow, StateRow};
@@ -54,6 +56,40 @@ struct Tables<'s, 'c> {
     statements: &'s mut Statements<'c>,
 }
 
+/// What a commit has inserted so far, for the case that it is refused.
+#[derive(Default)]
+struct Inserted<'a> {
+    entries: i64,
+    claims: Vec<&'a Claim>,
+    released: Vec<Claim>,
+}
+
+/// A value that is bound as it is.
+struct Bound<'a>(ToSqlOutput<'a>);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Sets as they are kept: each with the separator before and after it, so that one can be found exactly.
+/// None for no sets.
+fn joined(sets: &[SetKey]) -> Option<String> {
+    if sets.is_empty() {
+        return None;
+    }
+    let mut text = String::from(SEPARATOR);
+    for set in sets {
+        text.push_str(set.as_str());
+        text.push(SEPARATOR);
+    }
+    Some(text)
+}
+
+/// No set has it in its name: it is a control character.
+pub(super) const SEPARATOR: char = '\u{1f}';
+
 impl Tables<'_, '_> {
     fn commit(&mut self, commit: &Commit) -> Judged<Committed> {
         granted!(commit.check());
@@ -76,7 +112,7 @@ impl Tables<'_, '_> {
     }
 
     fn answered(&mut self, request: &Request) -> Judged<Option<Vec<u8>>> {
-        let mut rows = self.statements.request.query(params![
+        let mut rows = self.statements.request()?.query(params![
             self.tenant,
             &request.customer.as_uuid().as_bytes()[..],
             request.key.as_str()
@@ -92,7 +128,7 @@ impl Tables<'_, '_> {
         let id = write.customer.as_uuid().as_bytes();
         let actual = self
             .statements
-            .version
+            .version()?
             .query_row(params![self.tenant, &id[..]], |row| row.get::<_, i64>(0))
             .optional()?
             .map(|version| u64::try_from(version).map(Version).map_err(|_| damaged("a negative version")))
@@ -109,49 +145,60 @@ impl Tables<'_, '_> {
 
     /// Inserts what judges itself and moves the counters. If any of it is refused, nothing is left of it.
     fn insert_or_undo(&mut self, commit: &Commit) -> Judged<()> {
-        let mut entries = 0;
-        let mut claims = Vec::new();
-        let refusal = match self.insert(commit, &mut entries, &mut claims)? {
+        let mut done = Inserted::default();
+        let refusal = match self.insert(commit, &mut done)? {
             Ok(()) => return Ok(Ok(())),
             Err(refusal) => refusal,
         };
-        if entries > 0 {
+        if done.entries > 0 {
             // Only this transaction writes, so the entries stand one after the other at the end.
             let last = self.connection.last_insert_rowid();
-            self.statements.drop_last_entries.execute([last - entries])?;
+            self.statements.drop_last_entries()?.execute([last - done.entries])?;
         }
-        for Claim { key, .. } in claims {
-            self.statements.drop_claim.execute(params![self.tenant, key.kind.as_str(), key.key])?;
+        for Claim { key, .. } in done.claims {
+            self.drop_claim(key)?;
+        }
+        for claim in done.released {
+            self.add_claim(&claim)?;
         }
         Ok(Err(refusal))
     }
 
-    fn insert<'a>(&mut self, commit: &'a Commit, entries: &mut i64, claims: &mut Vec<&'a Claim>) -> Judged<()> {
+    fn insert<'a>(&mut self, commit: &'a Commit, done: &mut Inserted<'a>) -> Judged<()> {
         for CustomerWrite { customer, events, .. } in &commit.writes {
             for event in events {
                 if !self.add_event(customer.as_uuid().as_bytes(), event)? {
                     return Ok(Err(CommitError::EventExists { customer: *customer, event: event.id }));
                 }
-                *entries += 1;
+                done.entries += 1;
+            }
+        }
+        for Release { key, customer } in &commit.releases {
+            match self.owner(key)? {
+                Some(owner) if owner.customer == *customer => {
+                    self.drop_claim(key)?;
+                    done.released.push(Claim { key: key.clone(), customer: *customer, event: owner.event });
+                }
+                _ => return Ok(Err(CommitError::NotOwned { key: key.clone(), customer: *customer })),
             }
         }
         for claim in &commit.claims {
             if self.add_claim(claim)? {
-                claims.push(claim);
+                done.claims.push(claim);
             } else {
                 granted!(self.judge_owner(claim)?);
             }
         }
         let values = granted!(self.judge_counters(&commit.counters)?);
         for (name, value) in values {
-            self.statements.put_counter.execute(params![self.tenant, name, value])?;
+            self.statements.put_counter()?.execute(params![self.tenant, name, value])?;
         }
         Ok(Ok(()))
     }
 
     /// Whether it was not there yet.
     fn add_event(&mut self, customer: &[u8; 16], event: &EventRow) -> Result<bool, Fault> {
-        let added = self.statements.add_event.execute(params![
+        let added = self.statements.add_event()?.execute(params![
             self.tenant,
             &customer[..],
             &event.id.as_uuid().as_bytes()[..],
@@ -168,7 +215,7 @@ impl Tables<'_, '_> {
 
     /// Whether nobody had it.
     fn add_claim(&mut self, claim: &Claim) -> Result<bool, Fault> {
-        let added = self.statements.add_claim.execute(params![
+        let added = self.statements.add_claim()?.execute(params![
             self.tenant,
             claim.key.kind.as_str(),
             claim.key.key,
@@ -180,12 +227,21 @@ impl Tables<'_, '_> {
 
     /// Judges a claim on a key that somebody has.
     fn judge_owner(&mut self, claim: &Claim) -> Judged<()> {
-        let mut rows = self.statements.owner.query(params![self.tenant, claim.key.kind.as_str(), claim.key.key])?;
-        let row = rows.next()?.ok_or_else(|| damaged("a claim that is there and is not"))?;
-        let mut columns = Columns::of(row);
-        let owner = ClaimOwner { customer: columns.customer()?, event: columns.event()? };
+        let owner = self.owner(&claim.key)?.ok_or_else(|| damaged("a claim that is there and is not"))?;
         let same = owner == (ClaimOwner { customer: claim.customer, event: claim.event });
         Ok(if same { Ok(()) } else { Err(CommitError::Claimed { key: claim.key.clone(), owner }) })
+    }
+
+    fn owner(&mut self, key: &ClaimKey) -> Result<Option<ClaimOwner>, Fault> {
+        let mut rows = self.statements.owner()?.query(params![self.tenant, key.kind.as_str(), key.key])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let mut columns = Columns::of(row);
+        Ok(Some(ClaimOwner { customer: columns.customer()?, event: columns.event()? }))
+    }
+
+    fn drop_claim(&mut self, key: &ClaimKey) -> Result<(), Fault> {
+        self.statements.drop_claim()?.execute(params![self.tenant, key.kind.as_str(), key.key])?;
+        Ok(())
     }
 
     /// Where the counters will stand; steps of one counter add up.
@@ -206,7 +262,7 @@ impl Tables<'_, '_> {
     }
 
     fn counter(&mut self, name: &str) -> Result<i64, Fault> {
-        let value = self.statements.counter.query_row(params![self.tenant, name], |row| row.get(0)).optional()?;
+        let value = self.statements.counter()?.query_row(params![self.tenant, name], |row| row.get(0)).optional()?;
         Ok(value.unwrap_or(0))
     }
 
@@ -214,11 +270,12 @@ impl Tables<'_, '_> {
     fn write(&mut self, write: &CustomerWrite, before: Version) -> Result<Version, Fault> {
         let customer = write.customer.as_uuid().as_bytes();
         let version = match &write.state {
-            Some(state) => self.put_state(customer, before, state)?,
+            Some(state) => self.put_state(customer, before, state, &write.traits)?,
             None => before,
         };
         write.changes.iter().try_for_each(|change| self.add_change(customer, change))?;
         write.scores.iter().try_for_each(|score| self.put_score(customer, score))?;
+        write.personal.iter().try_for_each(|moved| self.move_personal(customer, moved))?;
         match write.alarm {
             Some(AlarmMove { from, to }) if from != to => self.move_alarm(customer, from, to)?,
             _ => {}
@@ -226,26 +283,61 @@ impl Tables<'_, '_> {
         Ok(version)
     }
 
-    fn put_state(&mut self, customer: &[u8; 16], before: Version, state: &StateRow) -> Result<Version, Fault> {
+    fn put_state(
+        &mut self,
+        customer: &[u8; 16],
+        before: Version,
+        state: &StateRow,
+        traits: &Traits,
+    ) -> Result<Version, Fault> {
         let after = before.0 + 1;
         let version = i64::try_from(after).map_err(|_| damaged("a version past every count"))?;
-        let Statements { add_customer, set_customer, .. } = &mut *self.statements;
-        let put = if before == Version(0) { add_customer } else { set_customer };
-        match put.execute(params![self.tenant, &customer[..], version, state.shape, state.bytes])? {
+        let bytes = |bytes| Bound(ToSqlOutput::Borrowed(ValueRef::Blob(bytes)));
+        let number = |number| Bound(ToSqlOutput::Owned(Value::Integer(number)));
+        let numbers = traits.columns.values().map(|value| Bound(ToSqlOutput::Owned(value.into())));
+        let sets = Bound(ToSqlOutput::Owned(joined(&traits.sets).into()));
+        let row =
+            [number(self.tenant), bytes(customer), number(version), number(state.shape.into()), bytes(&state.bytes)];
+        let row = params_from_iter(row.into_iter().chain([sets]).chain(numbers));
+        let new = before == Version(0);
+        let put = if new { self.statements.add_customer()? } else { self.statements.set_customer()? };
+        match put.execute(row)? {
             1 => Ok(Version(after)),
             _ => Err(damaged("a customer who is there and is not")),
         }
     }
 
+    fn move_personal(&mut self, customer: &[u8; 16], moved: &PersonalMove) -> Result<(), Fault> {
+        if let Some(key) = &moved.key {
+            self.statements.put_person_key()?.execute(params![self.tenant, &customer[..], key])?;
+        }
+        for (field, value) in &moved.fields {
+            let field = field.as_str();
+            match value {
+                Some(value) => {
+                    self.statements.put_personal()?.execute(params![self.tenant, &customer[..], field, value])?
+                }
+                None => self.statements.drop_personal()?.execute(params![self.tenant, &customer[..], field])?,
+            };
+        }
+        if let Some(tokens) = &moved.tokens {
+            self.statements.drop_tokens()?.execute(params![self.tenant, &customer[..]])?;
+            for token in tokens {
+                self.statements.add_token()?.execute(params![self.tenant, &token.0[..], &customer[..]])?;
+            }
+        }
+        Ok(())
+    }
+
     fn add_change(&mut self, customer: &[u8; 16], change: &ChangeRow) -> Result<(), Fault> {
         let at = change.at.as_millis();
         let row = params![self.tenant, &customer[..], at, change.kind.as_str(), change.body];
-        self.statements.add_change.execute(row)?;
+        self.statements.add_change()?.execute(row)?;
         Ok(())
     }
 
     fn put_score(&mut self, customer: &[u8; 16], score: &ScoreRow) -> Result<(), Fault> {
-        self.statements.put_score.execute(params![
+        self.statements.put_score()?.execute(params![
             self.tenant,
             &customer[..],
             score.plugin.as_str(),
@@ -263,17 +355,17 @@ impl Tables<'_, '_> {
     fn move_alarm(&mut self, customer: &[u8; 16], from: Option<Alarm>, to: Option<Alarm>) -> Result<(), Fault> {
         if let Some(Alarm { due_at, kind }) = from {
             let key = params![self.tenant, due_at.as_millis(), kind.rank(), &customer[..]];
-            self.statements.drop_alarm.execute(key)?;
+            self.statements.drop_alarm()?.execute(key)?;
         }
         if let Some(Alarm { due_at, kind }) = to {
             let key = params![self.tenant, due_at.as_millis(), kind.rank(), &customer[..]];
-            self.statements.add_alarm.execute(key)?;
+            self.statements.add_alarm()?.execute(key)?;
         }
         Ok(())
     }
 
     fn add_outbox(&mut self, entry: &OutboxEntry) -> Result<(), Fault> {
-        self.statements.add_outbox.execute(params![
+        self.statements.add_outbox()?.execute(params![
             self.tenant,
             &entry.id.as_uuid().as_bytes()[..],
             &entry.customer.as_uuid().as_bytes()[..],
@@ -285,7 +377,7 @@ impl Tables<'_, '_> {
     }
 
     fn add_request(&mut self, request: &Request) -> Result<(), Fault> {
-        self.statements.add_request.execute(params![
+        self.statements.add_request()?.execute(params![
             self.tenant,
             &request.customer.as_uuid().as_bytes()[..],
             request.key.as_str(),

@@ -35,24 +35,29 @@ pub(super) enum Access {
     Read,
     /// With how many commits.
     Write(usize),
+    /// Outside of any transaction.
+    Alone,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, patience: Duration) -> Result<Self, StorageError> {
         let (queue, jobs) = channel();
-        let (ready, started) = channel();
-        let run = move || match Session::new(&connection) {
-            Ok(session) => {
-                drop(ready.send(Ok(())));
-                work(session, patience, &jobs);
-            }
-            Err(fault) => drop(ready.send(Err(fault.while_doing("prepare its statements")))),
-        };
+        let run = move || work(Session::new(&connection), patience, &jobs);
         let thread = std::thread::Builder::new().name("crm-sqlite".into()).spawn(run).map_err(|error| {
             StorageError::Open { reason: "no thread can be started".into(), source: Some(Box::new(error)) }
         })?;
-        let writer = Writer { queue: Some(queue), thread: Some(thread) };
-        started.recv().unwrap_or(Err(StorageError::Unknown { source: None })).map(|()| writer)
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// A queue without a thread: whoever has the other end works it off.
+    pub(super) fn without_thread() -> (Self, Receiver<Box<dyn Job>>) {
+        let (queue, jobs) = channel();
+        (Writer { queue: Some(queue), thread: None }, jobs)
+    }
+
+    /// Whether work can be done outside of a transaction.
+    pub(super) const fn has_thread(&self) -> bool {
+        self.thread.is_some()
     }
 
     /// Has some work done in a transaction, and waits until it is durable.
@@ -84,14 +89,14 @@ impl Drop for Writer {
 }
 
 /// A piece of work on its way through the queue: first done, then answered.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn access(&self) -> Access;
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault>;
     fn answer(self: Box<Self>, outcome: &Outcome);
 }
 
 /// What became of a transaction.
-enum Outcome {
+pub(super) enum Outcome {
     Committed,
     /// Before its last step: nothing was written.
     Failed(Fault),
@@ -138,8 +143,10 @@ where
 fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Job>>) {
     // Whether anything was written since the log was last cut.
     let mut logged = true;
+    // A job that could not be done together with those before it.
+    let mut left = None;
     loop {
-        let next = match linger(jobs) {
+        let next = match left.take().or_else(|| linger(jobs)) {
             Some(job) => Ok(job),
             None if logged => jobs.recv_timeout(IDLE),
             None => jobs.recv().map_err(Into::into),
@@ -147,17 +154,26 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
         let first = match next {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
-                logged = !session.cut_log(patience);
+                logged = !session.cut_log(Duration::ZERO, patience);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
         };
-        let batch = gather(first, jobs);
+        if first.access() == Access::Alone {
+            alone(first, &mut session);
+            continue;
+        }
+        let batch = gather(first, jobs, &mut left);
         let writes = batch.iter().any(|job| job.access() != Access::Read);
         logged |= writes;
         transact(batch, writes, &mut session);
     }
-    session.cut_log(patience);
+    session.cut_log(Duration::ZERO, patience);
+}
+
+fn alone(mut job: Box<dyn Job>, session: &mut Session<'_>) {
+    let outcome = job.run(session).map_or_else(Outcome::Failed, |()| Outcome::Committed);
+    job.answer(&outcome);
 }
 
 /// Looks for the next job a little longer, giving way to whoever else wants the processor. A caller who
@@ -174,9 +190,9 @@ fn linger(jobs: &Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
 }
 
 /// A job and the ones that wait behind it, until there are enough commits.
-fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>, left: &mut Option<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
     let commits = |job: &dyn Job| match job.access() {
-        Access::Read => 1,
+        Access::Read | Access::Alone => 1,
         Access::Write(commits) => commits,
     };
     let mut room = MOST_COMMITS.saturating_sub(commits(&*first));
@@ -184,6 +200,10 @@ fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job
     while room > 0
         && let Ok(job) = jobs.try_recv()
     {
+        if job.access() == Access::Alone {
+            *left = Some(job);
+            break;
+        }
         room = room.saturating_sub(commits(&*job));
         batch.push(job);
     }

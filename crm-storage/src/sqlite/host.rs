@@ -1,0 +1,133 @@
+//! Working inside a transaction that the shop has open on a connection of its own.
+//!
+//! The shop's thread is the only one that may touch its connection. So a store is made whose queue this
+//! thread works off itself: while a piece of work waits for the store, the thread does what was asked for.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use rusqlite::Connection;
+
+use super::SqliteStore;
+use super::fault::Fault;
+use super::migrations::{self, Owner};
+use super::open;
+use super::readers::Readers;
+use super::session::Session;
+use super::writer::{Job, Outcome, Writer};
+use crate::error::StorageError;
+
+/// Room for all statements of the store in a connection's cache, and some of the shop's.
+const STATEMENTS: usize = 128;
+
+/// Makes a connection of the shop's ready to carry the store's work inside its transactions: makes the
+/// store's tables beside the shop's where they are missing, and sets what the store's promises rest on:
+/// `synchronous = FULL`, `secure_delete`, `foreign_keys` and room for prepared statements. To be called
+/// once for each connection, outside of a transaction.
+///
+/// # Errors
+///
+/// `Open` if the tables are newer than this program or a setting cannot be made.
+pub fn install(connection: &mut Connection) -> Result<(), StorageError> {
+    open::check_version(false)?;
+    migrations::migrate(connection, Owner::Host)?;
+    open::configure_host(connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// The store inside one transaction of the shop's. What is done through it is there when the shop commits,
+/// and was never there when the shop rolls back.
+#[derive(Debug)]
+pub struct HostTransaction<'t> {
+    session: Session<'t>,
+    jobs: Receiver<Box<dyn Job>>,
+    store: Arc<SqliteStore>,
+}
+
+impl<'t> HostTransaction<'t> {
+    /// Steps into a transaction: a `rusqlite::Transaction` can be given as it is. It must be one that
+    /// writes, best begun with `TransactionBehavior::Immediate`; one that has only read so far asks for the
+    /// lock for writing here.
+    ///
+    /// # Errors
+    ///
+    /// `Open` if there is no transaction, [`install`] was not called for the connection, or the schema is
+    /// not that of this program; `Backend` if the lock for writing cannot be had. The transaction stays open.
+    pub fn new(transaction: &'t Connection) -> Result<Self, StorageError> {
+        let refuse = |reason: &str| Err(StorageError::Open { reason: reason.into(), source: None });
+        if transaction.is_autocommit() {
+            return refuse("there is no transaction to step into");
+        }
+        open::check_version(false)?;
+        open::check_host(transaction)?;
+        if !migrations::pending(transaction, Owner::Host)?.is_empty() {
+            return refuse("the store's tables are missing or old: call sqlite::install for the connection");
+        }
+        // Writes nothing, and takes the lock.
+        let lock = transaction.execute("UPDATE crm_tenant SET leases = leases WHERE id IS NULL", []);
+        lock.map_err(|error| Fault::from(error).while_doing("take the lock for writing"))?;
+        let (writer, jobs) = Writer::without_thread();
+        let store = SqliteStore { readers: Readers::new(Vec::new()), writer, busy_timeout: std::time::Duration::ZERO };
+        Ok(HostTransaction { session: Session::new(transaction), jobs, store: Arc::new(store) })
+    }
+
+    /// The store, to be used by the work given to [`run`](Self::run), and by nothing else: whoever else asks
+    /// it for something waits until then.
+    #[must_use]
+    pub fn store(&self) -> Arc<SqliteStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Runs work that uses the store, on this thread, until it is done. Each thing that the work asks of
+    /// the store is done wholly or not at all; when it fails, the shop's transaction is as it was before.
+    pub fn run<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut work = pin!(work);
+        loop {
+            if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+                return done;
+            }
+            let mut idle = true;
+            while let Ok(job) = self.jobs.try_recv() {
+                self.answer(job);
+                idle = false;
+            }
+            if idle {
+                std::thread::park();
+            }
+        }
+    }
+
+    fn answer(&mut self, mut job: Box<dyn Job>) {
+        let savepoint = |sql| self.session.connection.execute_batch(sql).map_err(Fault::from);
+        let begun = savepoint("SAVEPOINT crm_work");
+        let done = begun.and_then(|()| job.run(&mut self.session));
+        let savepoint = |sql| self.session.connection.execute_batch(sql).map_err(Fault::from);
+        let outcome = match done.and_then(|()| savepoint("RELEASE crm_work")) {
+            Ok(()) => Outcome::Committed,
+            Err(fault) => {
+                // When SQLite has ended the whole transaction, there is nothing left to go back to, and the
+                // shop's commit fails.
+                if let Err(fault) = savepoint("ROLLBACK TO crm_work; RELEASE crm_work") {
+                    tracing::warn!(?fault, "the shop's transaction is lost");
+                }
+                self.session.forget_tenants();
+                Outcome::Failed(fault)
+            }
+        };
+        job.answer(&outcome);
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
