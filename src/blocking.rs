@@ -1,12 +1,17 @@
 //! The same CRM for hosts without an async runtime: each call returns when it is done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crm_core::customer::{Command, Customer};
 use crm_core::identity::{Identified, Identifier};
+use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definition, Definitions, TenantId, Timestamp};
+use crm_storage::DeadLetter;
 
-use crate::engine::{Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story};
+use crate::engine::{
+    Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story,
+};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::workflow::Scorer;
@@ -132,6 +137,73 @@ impl Crm {
         H: FnMut(&Delivery) -> Delivered + Send,
     {
         wait(self.0.deliver(now, handler))
+    }
+
+    /// See [`crate::Crm::dead_letters`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn dead_letters(&self, after: Option<&DeadLetter>, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        wait(self.0.dead_letters(after, limit))
+    }
+
+    /// See [`crate::Crm::revive`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn revive(&self, letter: &DeadLetter, at: Option<Timestamp>) -> Result<bool, Error> {
+        wait(self.0.revive(letter, at))
+    }
+
+    /// See [`crate::Crm::keep_personal`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn keep_personal(&self, customer: CustomerId, fields: &[(FieldName, Option<&str>)]) -> Result<(), Error> {
+        wait(self.0.keep_personal(customer, fields))
+    }
+
+    /// See [`crate::Crm::personal`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn personal(&self, customer: CustomerId) -> Result<BTreeMap<FieldName, String>, Error> {
+        wait(self.0.personal(customer))
+    }
+
+    /// See [`crate::Crm::erase`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn erase(&self, customer: CustomerId) -> Result<Erasure, Error> {
+        wait(self.0.erase(customer))
+    }
+
+    /// See [`crate::Crm::export`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn export(&self, customer: CustomerId) -> Result<Option<serde_json::Value>, Error> {
+        wait(self.0.export(customer))
+    }
+
+    /// See [`crate::Crm::within`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    #[cfg(feature = "sqlite")]
+    pub fn within<'t>(
+        &self,
+        transaction: &'t crate::sqlite::rusqlite::Connection,
+    ) -> Result<crate::InTransaction<'t>, Error> {
+        self.0.within(transaction)
     }
 
     /// See [`crate::Crm::score`].

@@ -9,6 +9,7 @@ use crm_storage::{MemoryStore, Store};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Crm, Inner};
 use crate::ids::{IdSource, RandomIds};
+use crate::personal::PersonKeys;
 use crate::workflow::Workflow;
 
 /// Puts a [`Crm`] together: a store, and what the host wants to have otherwise than usual.
@@ -19,6 +20,7 @@ pub struct CrmBuilder {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
+    person_keys: Option<Arc<dyn PersonKeys>>,
 }
 
 impl Default for CrmBuilder {
@@ -29,6 +31,7 @@ impl Default for CrmBuilder {
             ids: Arc::new(RandomIds),
             lookup_key: LookupKey::public(),
             workflows: Vec::new(),
+            person_keys: None,
         }
     }
 }
@@ -77,11 +80,21 @@ impl CrmBuilder {
         self
     }
 
+    /// Where the keys are that personal values are sealed under. Without a word about it each person's key
+    /// is kept in the store beside the values; kept elsewhere, an erasure is final at once, whatever copies
+    /// of the database there are.
+    #[must_use]
+    pub fn person_keys(mut self, keys: impl PersonKeys) -> Self {
+        self.person_keys = Some(Arc::new(keys));
+        self
+    }
+
     /// The CRM, for the tenant `default`. Opens nothing: that the look-up key is the one that the store
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows } = self;
-        Crm::new(Arc::new(Inner::new(store, clock, ids, lookup_key, workflows)), TenantId::default())
+        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys } = self;
+        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys);
+        Crm::new(Arc::new(inner), TenantId::default())
     }
 }

@@ -4,6 +4,7 @@ use crm_core::customer::Refusal;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
 
+use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
 
 /// Why a call failed. Whatever it was, nothing was lost: the state is as it was, unless the store says
@@ -41,6 +42,13 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// Another writer was first, inside a transaction of the shop's: roll it back, or load again and decide
+    /// again. It is never tried again here.
+    #[error("another writer was first")]
+    Conflict,
+    /// A personal value could not be sealed or opened.
+    #[error(transparent)]
+    Personal(#[from] PersonalError),
     /// The store was made with another look-up key.
     #[error("the store was made with another look-up key: nobody would be found with this one")]
     LookupKey,

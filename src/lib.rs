@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod ids;
 mod incoming;
+mod personal;
 mod plan;
 #[cfg(feature = "plugins")]
 pub mod plugins;
@@ -45,15 +46,19 @@ pub use crm_core::{
     Digest, EventId, FactKey, Money, MoneyError, Remark, Rounded, SmolStr, Source, Span, Tag, TenantId, TextError,
     TimeError, Timestamp, minor_to_decimal,
 };
-pub use crm_storage::{MemoryStore, ScoreRow, StorageError, Store};
+pub use crm_storage::{Copies, DeadLetter, MemoryStore, ScoreRow, Selection, StorageError, Store};
 #[cfg(feature = "sqlite")]
-pub use crm_storage::{SqliteOptions, SqliteStore};
+pub use crm_storage::{SqliteOptions, SqliteStore, sqlite};
+#[cfg(feature = "sqlite")]
+pub use engine::InTransaction;
 pub use engine::{
-    Crm, Delivered, Delivery, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, ScoreSummary, Story,
+    ATTEMPTS, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport,
+    ScoreSummary, Story,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
+pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 

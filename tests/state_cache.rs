@@ -40,7 +40,7 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
         drop(crm);
         if spoil {
             let file = rusqlite::Connection::open(&path).unwrap();
-            file.execute("UPDATE customer SET shape = 9", []).unwrap();
+            file.execute("UPDATE crm_customer SET shape = 9", []).unwrap();
         }
     };
     let record = |at: Timestamp| step(day(1), &|crm| drop(crm.record(order(at)).unwrap()));

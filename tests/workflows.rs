@@ -181,7 +181,7 @@ fn the_host_is_told_until_it_says_done() {
         crm.deliver(at, |delivery| {
             assert_eq!((delivery.topic.as_str(), delivery.fields.len()), ("order", 1));
             ids.push((delivery.id, delivery.attempt));
-            answer
+            answer.clone()
         })
         .unwrap()
     };
@@ -191,6 +191,36 @@ fn the_host_is_told_until_it_says_done() {
     assert_eq!(deliver(day(2), Delivered::Done), 0, "done is done");
     assert_eq!(ids.len(), 2);
     assert_eq!((ids[0].0, ids[0].1, ids[1].1), (ids[1].0, 1, 2));
+}
+
+#[test]
+fn a_delivery_can_be_given_back_or_up_and_revived() {
+    let (_, crm) = shop(Own::new("telling", &["order_placed"], |_| {
+        ask(vec![Command::Notify { topic: "order".parse().unwrap(), fields: crm::Fields::new() }])
+    }));
+    for euros in 50..53 {
+        crm.record(order(day(0), euros)).unwrap();
+    }
+    let deliver = |answer: Delivered| {
+        let mut attempts = Vec::new();
+        let done = crm.deliver(day(9), |delivery| {
+            attempts.push(delivery.attempt);
+            answer.clone()
+        });
+        (done.unwrap(), attempts)
+    };
+    assert_eq!(deliver(Delivered::GiveBack), (0, vec![1]), "the rest is not handed out");
+    assert_eq!(deliver(Delivered::Dead("no such address".into())), (0, vec![1, 1, 1]), "and no attempt was counted");
+    assert_eq!(deliver(Delivered::Done), (0, vec![]));
+    let dead = crm.dead_letters(None, 2).unwrap();
+    assert_eq!((dead.len(), dead[0].reason.as_str(), dead[0].attempts), (2, "no such address", 1));
+    let rest = crm.dead_letters(dead.last(), 9).unwrap();
+    assert_eq!(rest.len(), 1);
+    assert!(crm.revive(&dead[0], Some(day(9))).unwrap());
+    assert!(crm.revive(&dead[1], None).unwrap(), "taken away");
+    assert!(!crm.revive(&dead[1], None).unwrap());
+    assert_eq!(deliver(Delivered::Done), (1, vec![2]));
+    assert_eq!(crm.dead_letters(None, 9).unwrap(), rest);
 }
 
 #[test]

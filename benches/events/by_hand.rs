@@ -2,9 +2,26 @@
 //! nothing but the inserts and the upsert. The tables are those of the store, without its questions.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
+use crm_core::Column;
 use crm_storage::{Commit, Expected};
 use rusqlite::{Connection, params};
+
+/// The upsert of a customer with all their columns.
+static PUT_CUSTOMER: LazyLock<String> = LazyLock::new(|| {
+    let names = Column::ALL.map(Column::name);
+    let places: Vec<String> = (6..6 + names.len()).map(|n| format!("?{n}")).collect();
+    let moves = names.map(|name| format!("{name} = excluded.{name}"));
+    format!(
+        "INSERT INTO crm_customer (tenant, id, version, shape, state, sets, {}) VALUES (1, ?1, ?2, ?3, ?4, ?5, {})
+         ON CONFLICT DO UPDATE SET version = excluded.version, shape = excluded.shape, state = excluded.state,
+         sets = excluded.sets, {}",
+        names.join(", "),
+        places.join(", "),
+        moves.join(", ")
+    )
+});
 
 const TABLES: &str = include_str!("../../crm-storage/src/sqlite/migrations/0001_rows.sql");
 
@@ -19,7 +36,7 @@ impl ByHand {
              PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -131072;",
         )?;
         file.execute_batch(TABLES)?;
-        file.execute("INSERT INTO tenant (name) VALUES ('default')", [])?;
+        file.execute("INSERT INTO crm_tenant (name) VALUES ('default')", [])?;
         file.set_prepared_statement_cache_capacity(32);
         Ok(ByHand(file))
     }
@@ -43,17 +60,17 @@ fn write(file: &Connection, commit: &Commit) -> Result<(), rusqlite::Error> {
         if let Some(state) = &write.state {
             let version = match write.expected {
                 Expected::New => 1,
-                Expected::At(version) => version.0 + 1,
+                Expected::At(version) => version.0 as i64 + 1,
             };
-            file.prepare_cached(
-                "INSERT INTO customer (tenant, id, version, shape, state) VALUES (1, ?1, ?2, ?3, ?4)
-                 ON CONFLICT DO UPDATE SET version = excluded.version, shape = excluded.shape, state = excluded.state",
-            )?
-            .execute(params![customer, version as i64, state.shape, state.bytes])?;
+            let numbers: Vec<Option<i64>> = write.traits.columns.values().collect();
+            let sets: String = write.traits.sets.iter().flat_map(|set| [set.as_str(), "\u{1f}"]).collect();
+            let mut values: Vec<&dyn rusqlite::ToSql> = vec![customer, &version, &state.shape, &state.bytes, &sets];
+            values.extend(numbers.iter().map(|number| number as &dyn rusqlite::ToSql));
+            file.prepare_cached(&PUT_CUSTOMER)?.execute(&values[..])?;
         }
         for event in &write.events {
             file.prepare_cached(
-                "INSERT INTO entry (tenant, customer, id, at, recorded_at, kind, shape, source, cause, body)
+                "INSERT INTO crm_entry (tenant, customer, id, at, recorded_at, kind, shape, source, cause, body)
                  VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
@@ -69,30 +86,30 @@ fn write(file: &Connection, commit: &Commit) -> Result<(), rusqlite::Error> {
             ])?;
         }
         for change in &write.changes {
-            file.prepare_cached("INSERT INTO entry (tenant, customer, at, kind, body) VALUES (1, ?1, ?2, ?3, ?4)")?
+            file.prepare_cached("INSERT INTO crm_entry (tenant, customer, at, kind, body) VALUES (1, ?1, ?2, ?3, ?4)")?
                 .execute(params![customer, change.at.as_millis(), change.kind.as_str(), change.body])?;
         }
         if let Some(alarm) = &write.alarm {
             if let Some(from) = alarm.from {
                 file.prepare_cached(
-                    "DELETE FROM alarm WHERE tenant = 1 AND due_at = ?1 AND kind = ?2 AND customer = ?3",
+                    "DELETE FROM crm_alarm WHERE tenant = 1 AND due_at = ?1 AND kind = ?2 AND customer = ?3",
                 )?
                 .execute(params![from.due_at.as_millis(), from.kind.rank(), customer])?;
             }
             if let Some(to) = alarm.to {
-                file.prepare_cached("INSERT INTO alarm (tenant, due_at, kind, customer) VALUES (1, ?1, ?2, ?3)")?
+                file.prepare_cached("INSERT INTO crm_alarm (tenant, due_at, kind, customer) VALUES (1, ?1, ?2, ?3)")?
                     .execute(params![to.due_at.as_millis(), to.kind.rank(), customer])?;
             }
         }
     }
     for claim in &commit.claims {
-        file.prepare_cached("INSERT INTO claim (tenant, kind, key, customer, event) VALUES (1, ?1, ?2, ?3, ?4)")?
+        file.prepare_cached("INSERT INTO crm_claim (tenant, kind, key, customer, event) VALUES (1, ?1, ?2, ?3, ?4)")?
             .execute(params![
-                claim.key.kind.as_str(),
-                claim.key.key,
-                claim.customer.as_uuid().as_bytes(),
-                claim.event.as_uuid().as_bytes(),
-            ])?;
+            claim.key.kind.as_str(),
+            claim.key.key,
+            claim.customer.as_uuid().as_bytes(),
+            claim.event.as_uuid().as_bytes(),
+        ])?;
     }
     Ok(())
 }

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use crm::{CustomerId, MemoryStore, Span, StorageError, Store, TenantId, Timestamp};
 use crm_storage::{
-    Capabilities, ChangeRow, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CustomerRow, DefineError,
-    DefinitionRows, Due, EventRow, Leased, Loaded, Page, ScoreRow, Settlement,
+    Capabilities, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep, DeadLetter,
+    DefineError, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor, FeedRow, Lane, Leased, Loaded, Page,
+    Parts, Selection, Settlement,
 };
 
 #[derive(Debug, Default)]
@@ -42,41 +43,42 @@ impl Store for Recorder {
         self.store.load(tenant, customers).await
     }
 
+    async fn details(
+        &self,
+        tenant: &TenantId,
+        customers: &[CustomerId],
+        parts: Parts,
+    ) -> Result<Vec<Option<Details>>, StorageError> {
+        self.store.details(tenant, customers, parts).await
+    }
+
     async fn history(
         &self,
         tenant: &TenantId,
         customer: CustomerId,
+        entries: Entries,
         after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Page<EventRow>, StorageError> {
-        self.store.history(tenant, customer, after, limit).await
-    }
-
-    async fn changes(
-        &self,
-        tenant: &TenantId,
-        customer: CustomerId,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page<ChangeRow>, StorageError> {
-        self.store.changes(tenant, customer, after, limit).await
-    }
-
-    async fn scores(&self, tenant: &TenantId, customer: CustomerId) -> Result<Vec<ScoreRow>, StorageError> {
-        self.store.scores(tenant, customer).await
+    ) -> Result<Page<Entry>, StorageError> {
+        self.store.history(tenant, customer, entries, after, limit).await
     }
 
     async fn resolve(&self, tenant: &TenantId, keys: &[ClaimKey]) -> Result<Vec<Option<ClaimOwner>>, StorageError> {
         self.store.resolve(tenant, keys).await
     }
 
-    async fn customers(
+    async fn select(
         &self,
         tenant: &TenantId,
+        selection: &Selection,
         after: Option<CustomerId>,
         limit: usize,
-    ) -> Result<Vec<CustomerRow>, StorageError> {
-        self.store.customers(tenant, after, limit).await
+    ) -> Result<Vec<CustomerId>, StorageError> {
+        self.store.select(tenant, selection, after, limit).await
+    }
+
+    async fn count(&self, tenant: &TenantId, selection: &Selection) -> Result<u64, StorageError> {
+        self.store.count(tenant, selection).await
     }
 
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {
@@ -97,11 +99,32 @@ impl Store for Recorder {
         self.store.settle(tenant, settlements).await
     }
 
+    async fn dead_letters(
+        &self,
+        tenant: &TenantId,
+        after: Option<&DeadLetter>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StorageError> {
+        self.store.dead_letters(tenant, after, limit).await
+    }
+
     async fn definitions(&self, tenant: &TenantId) -> Result<DefinitionRows, StorageError> {
         self.store.definitions(tenant).await
     }
 
     async fn define(&self, tenant: &TenantId, expected: u64, body: Vec<u8>) -> Result<u64, DefineError> {
         self.store.define(tenant, expected, body).await
+    }
+
+    async fn erase(&self, tenant: &TenantId, customer: CustomerId, keys: &[ClaimKey]) -> Result<Erased, StorageError> {
+        self.store.erase(tenant, customer, keys).await
+    }
+
+    async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Result<Vec<FeedRow>, StorageError> {
+        self.store.feed(lane, after, limit).await
+    }
+
+    async fn cursor(&self, consumer: &str, lane: Lane, step: CursorStep) -> Result<FeedCursor, CursorError> {
+        self.store.cursor(consumer, lane, step).await
     }
 }

@@ -61,6 +61,9 @@ impl Crm {
             commits.extend(plan.map(|plan| plan.into_commit(expected).0));
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
+        if answers.iter().any(Result::is_err) {
+            self.lost()?;
+        }
         let done = answers.iter().filter(|answer| answer.is_ok()).count();
         Ok((done as u64, done < answers.len()))
     }

@@ -103,7 +103,7 @@ impl Crm {
                 (Settled::Done, Ok(executed)) => return Ok(executed),
                 (Settled::Refused(CommitError::KeyReused), _) => return Err(Error::KeyReused),
                 (Settled::Refused(CommitError::Conflict { .. }), Err(refusal)) => return Err(refusal.into()),
-                (Settled::Refused(CommitError::Conflict { .. }), Ok(_)) => {}
+                (Settled::Refused(CommitError::Conflict { .. }), Ok(_)) => self.lost()?,
                 (Settled::Refused(error), _) => return Err(Error::corrupt(error)),
                 (Settled::Done, Err(refusal)) => return Err(refusal.into()),
             }

@@ -61,7 +61,7 @@ impl Crm {
         let mut changed = 0;
         let mut after: Option<CustomerId> = None;
         loop {
-            let rows = self.store().customers(&self.tenant, after, PAGE).await?;
+            let rows = self.page_of_customers(after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(changed) };
             after = Some(last.customer);
             for row in rows {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crm_core::workflow::Fields;
 use crm_core::{CustomerId, EventId, SmolStr, Span, Timestamp};
-use crm_storage::{Settlement, Verdict};
+use crm_storage::{DeadLetter, Leased, OutboxEntry, Settlement, Verdict};
 
 use super::Crm;
 use crate::error::Error;
@@ -25,17 +25,34 @@ pub struct Delivery {
 }
 
 /// What a host did with a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivered {
     /// It is done.
     Done,
-    /// It failed: again after this time.
+    /// It failed: again after this time. After [`ATTEMPTS`] attempts it is given up.
     Retry(Span),
+    /// It was not tried, because the host is busy or shuts down: it and the rest are handed out at the next
+    /// call, as if they had not been now.
+    GiveBack,
+    /// It will never succeed: it becomes a dead letter, with the reason.
+    Dead(SmolStr),
 }
+
+/// After so many attempts a delivery that failed becomes a dead letter.
+pub const ATTEMPTS: u32 = 100;
 
 /// How long a handler has, before somebody else may be given the same entry.
 const LEASE: Span = Span::millis(5 * 60 * 1_000);
 const DELIVERIES_PER_LEASE: usize = 64;
+
+/// An entry as it is handed out; the reason why it cannot be, if its body cannot be read.
+fn deliverable(lease: Leased) -> Result<Delivery, SmolStr> {
+    let OutboxEntry { id, customer, topic, body, .. } = lease.entry;
+    match serde_json::from_slice(&body) {
+        Ok(fields) => Ok(Delivery { id, customer, topic, fields, attempt: lease.attempt }),
+        Err(error) => Err(SmolStr::new(format!("its body cannot be read: {error}"))),
+    }
+}
 
 impl Crm {
     /// Hands what is due in the outbox to a handler, oldest first, until nothing is due any more. Each
@@ -51,6 +68,7 @@ impl Crm {
     {
         let mut done = 0;
         let mut put_off = HashSet::new();
+        let mut stop = false;
         loop {
             let leased = self.store().lease(&self.tenant, now, LEASE, DELIVERIES_PER_LEASE).await?;
             if leased.is_empty() {
@@ -60,33 +78,56 @@ impl Crm {
             // At the end of time an entry that was put off is due again at once.
             let fresh = leased.iter().any(|lease| !put_off.contains(&lease.entry.id));
             for lease in leased {
-                if put_off.contains(&lease.entry.id) {
-                    continue;
-                }
-                let fields = serde_json::from_slice(&lease.entry.body)
-                    .map_err(|e| Error::corrupt(format!("outbox entry {}: {e}", lease.entry.id)))?;
-                let delivery = Delivery {
-                    id: lease.entry.id,
-                    customer: lease.entry.customer,
-                    topic: lease.entry.topic,
-                    fields,
-                    attempt: lease.attempt,
+                let (id, token) = (lease.entry.id, lease.token);
+                let verdict = match deliverable(lease) {
+                    _ if stop || put_off.contains(&id) => Verdict::GiveBack,
+                    Err(reason) => Verdict::Dead { reason },
+                    Ok(delivery) => match handler(&delivery) {
+                        Delivered::Done => Verdict::Done,
+                        Delivered::GiveBack => {
+                            stop = true;
+                            Verdict::GiveBack
+                        }
+                        Delivered::Dead(reason) => Verdict::Dead { reason },
+                        Delivered::Retry(_) if delivery.attempt >= ATTEMPTS => {
+                            Verdict::Dead { reason: SmolStr::new(format!("failed {ATTEMPTS} times")) }
+                        }
+                        Delivered::Retry(after) => {
+                            put_off.insert(id);
+                            Verdict::Retry { at: now.plus(after.max(Span::millis(1))) }
+                        }
+                    },
                 };
-                let verdict = match handler(&delivery) {
-                    Delivered::Done => Verdict::Done,
-                    Delivered::Retry(after) => {
-                        put_off.insert(delivery.id);
-                        Verdict::Retry { at: now.plus(after.max(Span::millis(1))) }
-                    }
-                };
-                settlements.push(Settlement { id: delivery.id, token: lease.token, verdict });
+                settlements.push(Settlement { id, token, verdict });
             }
             let settled = self.store().settle(&self.tenant, &settlements).await?;
             let done_now = settlements.iter().zip(settled).filter(|(s, ok)| *ok && s.verdict == Verdict::Done);
             done += done_now.count() as u64;
-            if !fresh {
+            if !fresh || stop {
                 return Ok(done);
             }
         }
+    }
+
+    /// Deliveries that were given up, in the order of when they were due, at most `limit` of them (at least
+    /// one) after one that was listed before.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn dead_letters(&self, after: Option<&DeadLetter>, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        Ok(self.store().dead_letters(&self.tenant, after, limit).await?)
+    }
+
+    /// Has a dead letter delivered again from an instant on, or takes it away if there is none. Answers
+    /// whether it was still there.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn revive(&self, letter: &DeadLetter, at: Option<Timestamp>) -> Result<bool, Error> {
+        let verdict = at.map_or(Verdict::Done, |at| Verdict::Retry { at });
+        let settlement = Settlement { id: letter.entry.id, token: letter.token, verdict };
+        Ok(self.store().settle(&self.tenant, &[settlement]).await? == [true])
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crm_core::event::Fact;
 use crm_core::{CustomerId, Definitions, Digest, EventId, Timestamp};
-use crm_storage::{ClaimKey, Commit, Committed, CustomerRow};
+use crm_storage::{ClaimKey, Commit, CommitError, Committed, CustomerRow};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
@@ -246,6 +246,7 @@ impl Crm {
                         report.count(items[*item].number, outcome, how);
                     }
                 }
+                Err(CommitError::Conflict { .. }) if self.inner.inside => return Err(Error::Conflict),
                 // Somebody else was first, or one of the facts is taken: one by one it will show which.
                 Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }

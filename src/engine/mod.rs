@@ -4,7 +4,10 @@ mod advance;
 mod command;
 mod define;
 mod deliver;
+#[cfg(feature = "sqlite")]
+mod host;
 mod ingest;
+mod personal;
 mod query;
 mod record;
 mod score;
@@ -17,11 +20,14 @@ use crm_core::customer::{Customer, Header};
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::LookupKey;
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
-use crm_storage::{CommitError, Committed, CustomerRow, EventRow, Expected, Store};
+use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Selection, Store};
 
 pub use command::Executed;
-pub use deliver::{Delivered, Delivery};
+pub use deliver::{ATTEMPTS, Delivered, Delivery};
+#[cfg(feature = "sqlite")]
+pub use host::InTransaction;
 pub use ingest::{IngestReport, Ingestion};
+pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
@@ -30,6 +36,7 @@ use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
+use crate::personal::PersonKeys;
 use crate::plan::{Context, Planner};
 use crate::workflow::Workflow;
 
@@ -57,6 +64,9 @@ pub(crate) struct Inner {
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
+    person_keys: Option<Arc<dyn PersonKeys>>,
+    /// Whether this is inside a transaction of the shop's.
+    inside: bool,
 }
 
 impl Inner {
@@ -66,8 +76,10 @@ impl Inner {
         ids: Arc<dyn IdSource>,
         lookup_key: LookupKey,
         workflows: Vec<Arc<dyn Workflow>>,
+        person_keys: Option<Arc<dyn PersonKeys>>,
     ) -> Self {
-        Inner { store, clock, ids, lookup_key, workflows, definitions: RwLock::default() }
+        let definitions = RwLock::default();
+        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, inside: false }
     }
 }
 
@@ -158,14 +170,23 @@ impl Crm {
         }
     }
 
+    /// Customers in the order of their ids.
+    async fn page_of_customers(&self, after: Option<CustomerId>, limit: usize) -> Result<Vec<CustomerRow>, Error> {
+        let ids = self.store().select(&self.tenant, &Selection::EVERYBODY, after, limit).await?;
+        let loaded = self.store().load(&self.tenant, &ids).await?;
+        Ok(loaded.rows.into_iter().flatten().collect())
+    }
+
     /// All events of a customer, in the order in which they were recorded.
     async fn whole_history(&self, id: CustomerId) -> Result<Vec<Event>, Error> {
         let mut events = Vec::new();
         let mut after = None;
         loop {
-            let page = self.store().history(&self.tenant, id, after, PAGE).await?;
+            let page = self.store().history(&self.tenant, id, Entries::Events, after, PAGE).await?;
             for row in page.rows {
-                events.push(decode_event(row)?);
+                if let Entry::Event(row) = row {
+                    events.push(decode_event(row)?);
+                }
             }
             after = page.next;
             if after.is_none() {
@@ -209,11 +230,16 @@ impl Crm {
             let (commit, changes) = plan.into_commit(base.expected);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
-                Settled::Refused(CommitError::Conflict { .. }) => {}
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Another writer was first. Inside a transaction of the shop's that is the shop's to deal with.
+    fn lost(&self) -> Result<(), Error> {
+        if self.inner.inside { Err(Error::Conflict) } else { Ok(()) }
     }
 
     fn cached_definitions(&self, revision: u64) -> Option<Arc<Definitions>> {

@@ -10,10 +10,10 @@ use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
 use crm_core::segment::SegmentName;
 use crm_core::{Currency, CustomerId, Digest, SmolStr};
-use crm_storage::ScoreRow;
+use crm_storage::{Entries, Entry, Parts, ScoreRow};
 
 use super::record::Found;
-use super::{Crm, PAGE};
+use super::{Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::incoming::Who;
 
@@ -77,21 +77,26 @@ impl Crm {
     pub async fn story(&self, who: impl Into<Who> + Send) -> Result<Option<Story>, Error> {
         let Some(customer) = self.customer(who).await? else { return Ok(None) };
         let id = customer.id();
-        let events = self.whole_history(id).await?;
-        let mut changes = Vec::new();
+        let (mut events, mut changes) = (Vec::new(), Vec::new());
         let mut after = None;
         loop {
-            let page = self.store().changes(&self.tenant, id, after, PAGE).await?;
+            let page = self.store().history(&self.tenant, id, Entries::All, after, PAGE).await?;
             for row in page.rows {
-                let change = serde_json::from_slice(&row.body).map_err(|e| Error::corrupt(format!("a change: {e}")))?;
-                changes.push(change);
+                match row {
+                    Entry::Event(row) => events.push(decode_event(row)?),
+                    Entry::Change(row) => {
+                        let change = serde_json::from_slice(&row.body);
+                        changes.push(change.map_err(|e| Error::corrupt(format!("a change: {e}")))?);
+                    }
+                }
             }
             after = page.next;
             if after.is_none() {
                 break;
             }
         }
-        let scores = self.store().scores(&self.tenant, id).await?;
+        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
+        let scores = details.into_iter().next().flatten().unwrap_or_default().scores;
         Ok(Some(Story { customer, events, changes, scores }))
     }
 
@@ -108,7 +113,7 @@ impl Crm {
         let definitions = self.definitions().await?;
         let mut after: Option<CustomerId> = None;
         loop {
-            let rows = self.store().customers(&self.tenant, after, PAGE).await?;
+            let rows = self.page_of_customers(after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.customer);
             for row in rows {

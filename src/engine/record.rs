@@ -157,7 +157,7 @@ impl Crm {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => {}
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
                 // The same id with another time: only the history can tell what it was.
                 Settled::Refused(CommitError::EventExists { .. }) if !how.with_history => how.with_history = true,
                 Settled::Refused(CommitError::Claimed { owner, .. }) if !met && owner.event == prepared.id => {

@@ -2,7 +2,7 @@
 
 use crm_core::customer::Customer;
 use crm_core::{CustomerId, Digest, SmolStr, Timestamp};
-use crm_storage::{Commit, CommitError, CustomerWrite, Expected, ScoreRow};
+use crm_storage::{Commit, CommitError, CustomerWrite, Expected, Parts, ScoreRow};
 
 use super::{Base, Crm};
 use crate::error::Error;
@@ -76,7 +76,7 @@ impl Crm {
         };
         let mut after: Option<CustomerId> = None;
         loop {
-            let rows = self.store().customers(&self.tenant, after, BATCH).await?;
+            let rows = self.page_of_customers(after, BATCH).await?;
             let Some(last) = rows.last() else { return Ok(report) };
             after = Some(last.customer);
             let mut bases = Vec::with_capacity(rows.len());
@@ -111,7 +111,9 @@ impl Crm {
     ) -> Result<(), Error> {
         let mut commits = Vec::new();
         let mut told = Vec::new();
-        for (row, Base { customer, expected }) in bases.iter().enumerate() {
+        let kept = self.store().details(&self.tenant, batch.customers, Parts::SCORES).await?;
+        for ((row, Base { customer, expected }), kept) in bases.iter().enumerate().zip(kept) {
+            let kept = kept.unwrap_or_default();
             let input = input_digest(batch, row);
             let rows: Vec<ScoreRow> = scorer
                 .outputs()
@@ -126,8 +128,7 @@ impl Crm {
                 report.without += 1;
                 continue;
             }
-            let kept = self.store().scores(&self.tenant, customer.id()).await?;
-            if rows.iter().all(|row| kept.contains(row)) {
+            if rows.iter().all(|row| kept.scores.contains(row)) {
                 report.known += 1;
                 continue;
             }
@@ -140,7 +141,10 @@ impl Crm {
             match answer {
                 Ok(_) => {}
                 // Something happened to the customer meanwhile: the score is kept all the same, on top.
-                Err(CommitError::Conflict { .. }) => self.keep_score_again(id, rows, batch.as_of).await?,
+                Err(CommitError::Conflict { .. }) => {
+                    self.lost()?;
+                    self.keep_score_again(id, rows, batch.as_of).await?;
+                }
                 Err(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -189,14 +193,15 @@ impl Crm {
         for _ in 0..super::ATTEMPTS_MAX {
             let (base, _) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
-            let kept = self.store().scores(&self.tenant, id).await?;
-            if rows.iter().all(|row| kept.contains(row)) {
+            let kept = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
+            let kept = kept.into_iter().next().flatten().unwrap_or_default();
+            if rows.iter().all(|row| kept.scores.contains(row)) {
                 return Ok(());
             }
             let commit = self.score_commit(&base.customer, base.expected, rows.clone(), as_of).await?;
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(()),
-                super::Settled::Refused(CommitError::Conflict { .. }) => {}
+                super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
                 super::Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

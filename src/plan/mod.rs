@@ -19,7 +19,7 @@ use crm_core::order::OrderRef;
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
-    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CustomerWrite, EventRow, Expected, OutboxEntry, StateRow,
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CustomerWrite, EventRow, Expected, OutboxEntry, StateRow, Traits,
 };
 
 pub(crate) use fact::Prepared;
@@ -52,6 +52,7 @@ pub(crate) struct NeedHistory;
 pub(crate) struct Plan {
     pub(crate) customer: Customer,
     pub(crate) changes: Vec<Change>,
+    traits: Traits,
     events: Vec<EventRow>,
     claims: Vec<Claim>,
     outbox: Vec<OutboxEntry>,
@@ -259,8 +260,10 @@ impl<'a> Planner<'a> {
             return None;
         }
         self.customer.arm(next);
+        let traits = traits(&self.customer, self.context.definitions);
         Some(Plan {
             customer: self.customer,
+            traits,
             changes: self.changes,
             events: self.events,
             claims: self.claims,
@@ -275,18 +278,18 @@ impl Plan {
     pub(crate) fn into_commit(self, expected: Expected) -> (Commit, Vec<Change>) {
         let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: self.customer.encode() };
         let mut write = CustomerWrite::new(self.customer.id(), expected, state);
+        write.traits = self.traits;
         write.events = self.events;
         write.changes = self.changes.iter().map(change_row).collect();
         write.alarm = self.alarm;
-        let commit = Commit {
-            request: None,
-            writes: vec![write],
-            claims: self.claims,
-            counters: Vec::new(),
-            outbox: self.outbox,
-        };
+        let commit = Commit { writes: vec![write], claims: self.claims, outbox: self.outbox, ..Commit::default() };
         (commit, self.changes)
     }
+}
+
+/// What stores choose customers by.
+pub(crate) fn traits(customer: &Customer, definitions: &Definitions) -> Traits {
+    Traits { columns: customer.columns(definitions), sets: customer.sets() }
 }
 
 /// The key under which an identifier is claimed.
