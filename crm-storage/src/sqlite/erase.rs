@@ -10,6 +10,9 @@ use crate::commit::ClaimKey;
 use crate::error::CursorError;
 use crate::row::{Copies, CursorStep, Erased, FeedCursor};
 
+/// Where anything personal is kept.
+const PERSONAL_TABLES: [&str; 4] = ["crm_personal", "crm_person_key", "crm_token", "crm_outbox"];
+
 impl Session<'_> {
     /// Deletes the rows. Whether copies are left is found out after the commit.
     pub(super) fn erase(
@@ -36,6 +39,23 @@ impl Session<'_> {
             self.statements.set_version()?.execute(params![tenant, id, next])?;
         }
         Ok(erased)
+    }
+
+    /// Writes the tables that hold anything personal anew. SQLite overwrites what it deletes, but where a page
+    /// was split or joined before, a copy of what moved may lie in the unused middle of one; a table that is
+    /// dropped takes all its pages with it, and they are overwritten.
+    pub(super) fn rewrite_personal(&mut self) -> Result<(), Fault> {
+        for table in PERSONAL_TABLES {
+            let texts = "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL ORDER BY type = 'index'";
+            let texts: Vec<String> =
+                self.connection.prepare(texts)?.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let (create, indexes) = texts.split_first().ok_or_else(|| damaged(format!("no table {table}")))?;
+            self.connection.execute_batch(&format!("ALTER TABLE {table} RENAME TO {table}_old; {create};"))?;
+            self.connection
+                .execute_batch(&format!("INSERT INTO {table} SELECT * FROM {table}_old; DROP TABLE {table}_old;"))?;
+            indexes.iter().try_for_each(|create| self.connection.execute_batch(create))?;
+        }
+        Ok(())
     }
 
     /// Where a consumer stands after a step; the inner error is why it may not be taken.

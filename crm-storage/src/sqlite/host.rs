@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -71,7 +72,8 @@ impl<'t> HostTransaction<'t> {
         let lock = transaction.execute("UPDATE crm_tenant SET leases = leases WHERE id IS NULL", []);
         lock.map_err(|error| Fault::from(error).while_doing("take the lock for writing"))?;
         let (writer, jobs) = Writer::without_thread();
-        let store = SqliteStore { readers: Readers::new(Vec::new()), writer, busy_timeout: std::time::Duration::ZERO };
+        let readers = Readers::new(Vec::new());
+        let store = SqliteStore { readers, writer, busy_timeout: Duration::ZERO, scrubbed_up_to: 0 };
         Ok(HostTransaction { session: Session::new(transaction), jobs, store: Arc::new(store) })
     }
 

@@ -65,6 +65,8 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     busy_timeout: std::time::Duration,
+    /// Up to which size of the file an erasure clears copies by itself.
+    scrubbed_up_to: u64,
 }
 
 /// From how many rows on a list is read by the writer.
@@ -90,7 +92,8 @@ impl SqliteStore {
         let opened = open::open(path.as_ref(), options)?;
         let readers = Readers::new(opened.readers);
         let busy_timeout = options.busy_timeout;
-        Ok(SqliteStore { readers, writer: Writer::start(opened.writer, busy_timeout)?, busy_timeout })
+        let writer = Writer::start(opened.writer, busy_timeout)?;
+        Ok(SqliteStore { readers, writer, busy_timeout, scrubbed_up_to: options.scrub_up_to })
     }
 
     /// The steps of the schema that a file has not had yet, without taking them. Opening it takes them.
@@ -100,6 +103,35 @@ impl SqliteStore {
     /// As [`SqliteStore::open`]; a file that is not there has had none.
     pub fn pending(path: impl AsRef<Path>, options: &SqliteOptions) -> Result<Vec<Step>, StorageError> {
         open::pending(path.as_ref(), options)
+    }
+
+    /// Clears the copies of what was erased that are left in unused parts of the file and in its log. Writes
+    /// the personal tables and the outbox anew, which takes a time in which nobody else writes, in proportion
+    /// to their size: about a second for 100 MB. Each erasure does it by itself while the file is small, see
+    /// [`SqliteOptions::scrub_up_to`].
+    ///
+    /// Answers `Pending` if somebody was reading for longer than the busy timeout: their copies are in the
+    /// log, and are cleared the next time.
+    ///
+    /// # Errors
+    ///
+    /// `Backend` or `Unknown` if the file could not be written.
+    pub async fn scrub(&self) -> Result<Copies, StorageError> {
+        let rewrite = |session: &mut session::Session<'_>| session.rewrite_personal();
+        self.writer.ask("rewrite the personal tables", Access::Write(1), rewrite).await?;
+        let wait = self.busy_timeout;
+        let cut = move |session: &mut session::Session<'_>| Ok(session.cut_log(wait, wait));
+        let cut = self.writer.ask("cut the log", Access::Alone, cut).await?;
+        Ok(if cut { Copies::Gone } else { Copies::Pending })
+    }
+
+    /// The size of the file in bytes.
+    async fn size(&self) -> Result<u64, StorageError> {
+        let pages = |file: &Connection| {
+            let number = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+            Ok(number("page_count")?.unsigned_abs() * number("page_size")?.unsigned_abs())
+        };
+        self.read("measure the file", pages).await
     }
 
     /// Reads a list of so many rows by their keys. Whoever reads many is about to write them: the writer
@@ -253,14 +285,8 @@ impl Store for SqliteStore {
         let (tenant, keys) = (tenant.clone(), keys.to_vec());
         let work = move |session: &mut session::Session<'_>| session.erase(&tenant, customer, &keys);
         let mut erased = self.writer.ask("erase", Access::Write(1), work).await?;
-        // Deleted rows are overwritten in the file. Their copies in the log go when it is cut, which takes
-        // that nobody reads from it; in somebody else's transaction it cannot be.
-        if self.writer.has_thread() {
-            let wait = self.busy_timeout;
-            let cut = move |session: &mut session::Session<'_>| Ok(session.cut_log(wait, wait));
-            if self.writer.ask("cut the log", Access::Alone, cut).await? {
-                erased.copies = Copies::Gone;
-            }
+        if self.writer.has_thread() && self.size().await? <= self.scrubbed_up_to {
+            erased.copies = self.scrub().await?;
         }
         Ok(erased)
     }

@@ -24,6 +24,7 @@ pub struct SqliteOptions {
     pub(super) allow_older_sqlite: bool,
     pub(super) owner: Owner,
     pub(super) indexed: Option<Vec<Column>>,
+    pub(super) scrub_up_to: u64,
 }
 
 impl Default for SqliteOptions {
@@ -37,6 +38,7 @@ impl Default for SqliteOptions {
             allow_older_sqlite: false,
             owner: Owner::Us,
             indexed: None,
+            scrub_up_to: 256 << 20,
         }
     }
 }
@@ -78,6 +80,15 @@ impl SqliteOptions {
     /// file is refused.
     pub fn beside_other_tables(mut self) -> Self {
         self.owner = Owner::Host;
+        self
+    }
+
+    /// Up to which size of the file in bytes an erasure clears copies by itself, with
+    /// [`SqliteStore::scrub`](super::SqliteStore::scrub), which takes longer the more there is that is
+    /// personal; 256 MiB if nothing is said. Past it an erasure is `Pending` until `scrub` is called, which
+    /// may be once for many.
+    pub fn scrub_up_to(mut self, bytes: u64) -> Self {
+        self.scrub_up_to = bytes;
         self
     }
 
