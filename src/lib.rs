@@ -27,8 +27,8 @@ pub use crm_core::identity::{
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
 pub use crm_core::loyalty::{
-    AwardPoints, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId,
-    RedeemPoints, TierName, TierRule,
+    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
+    PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,
 };
 pub use crm_core::order::{
     CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,

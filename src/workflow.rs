@@ -190,6 +190,7 @@ impl Trigger {
                 put("posting", Text(SmolStr::new_static(posting.kind.name())));
                 put("points", Int(i64::try_from(posting.points()).unwrap_or(i64::MAX)));
             }
+            Deed::CouponClaimed(claimed) => put("coupon", Text(claimed.coupon.clone().into())),
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),
             Deed::Notified(notified) => put("topic", Text(notified.topic.clone().into())),

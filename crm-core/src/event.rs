@@ -10,7 +10,7 @@ use crate::exact::json;
 use crate::id::{EventId, Source};
 use crate::identity::{Identified, IdentifierAttached};
 use crate::interaction::{Enquired, Visited};
-use crate::loyalty::Posting;
+use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::profile::{Tagged, Untagged};
 use crate::text::Remark;
@@ -109,6 +109,8 @@ pub struct Decision {
 pub enum Deed {
     /// Points moved.
     PointsPosted(Posting),
+    /// A coupon was used.
+    CouponClaimed(CouponClaimed),
     /// A tag was put on.
     TagAdded(TagAdded),
     /// A tag was taken off.
@@ -129,6 +131,7 @@ impl Deed {
     pub const fn kind(&self) -> &'static str {
         match self {
             Deed::PointsPosted(_) => "points_posted",
+            Deed::CouponClaimed(_) => "coupon_claimed",
             Deed::TagAdded(_) => "tag_added",
             Deed::TagRemoved(_) => "tag_removed",
             Deed::Notified(_) => "notified",
@@ -143,6 +146,7 @@ impl Deed {
     pub const fn action(&self) -> Option<&'static str> {
         match self {
             Deed::PointsPosted(_) => Some("award_points"),
+            Deed::CouponClaimed(_) => Some("claim_coupon"),
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
@@ -312,6 +316,7 @@ impl EventBody {
             "identified" => read!(Identified),
             "voided" => read!(Voided),
             "points_posted"
+            | "coupon_claimed"
             | "tag_added"
             | "tag_removed"
             | "notified"
@@ -344,6 +349,7 @@ impl Decision {
         let by = &self.by;
         match &self.deed {
             Deed::PointsPosted(deed) => json(&Stored { by, deed }),
+            Deed::CouponClaimed(deed) => json(&Stored { by, deed }),
             Deed::TagAdded(deed) => json(&Stored { by, deed }),
             Deed::TagRemoved(deed) => json(&Stored { by, deed }),
             Deed::Notified(deed) => json(&Stored { by, deed }),
@@ -360,6 +366,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         Ok(Decision { by: stored.by, deed: deed(stored.deed) })
     }
     match kind {
+        "coupon_claimed" => read(body, Deed::CouponClaimed),
         "tag_added" => read(body, Deed::TagAdded),
         "tag_removed" => read(body, Deed::TagRemoved),
         "notified" => read(body, Deed::Notified),

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 23] = [
+const STORED: [(&str, &str); 24] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -38,6 +38,7 @@ const STORED: [(&str, &str); 23] = [
         "points_posted",
         r#"{"by":{"plugin":{"name":"winback","version":"0.1.0","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"program":"points","kind":{"awarded":{"reason":"welcome back"}},"moves":[],"owed":-100}}"#,
     ),
+    ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer","fields":{"points":{"int":7}}}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),

@@ -2,6 +2,7 @@
 
 use crm_core::change::Change;
 use crm_core::customer::Command;
+use crm_core::loyalty::{ClaimCoupon, LoyaltyError};
 use crm_core::{CustomerId, Digest, EventId};
 use crm_storage::{Commit, CommitError, CustomerWrite, Expected, IdempotencyKey, Request, Version};
 use serde::{Deserialize, Serialize};
@@ -102,6 +103,7 @@ impl Crm {
                 }
                 (Settled::Done, Ok(executed)) => return Ok(executed),
                 (Settled::Refused(CommitError::KeyReused), _) => return Err(Error::KeyReused),
+                (Settled::Refused(CommitError::CounterLimit { .. }), _) => return Err(used_up(command)),
                 (Settled::Refused(CommitError::Conflict { .. }), Err(refusal)) => return Err(refusal.into()),
                 (Settled::Refused(CommitError::Conflict { .. }), Ok(_)) => self.lost()?,
                 (Settled::Refused(error), _) => return Err(Error::corrupt(error)),
@@ -110,6 +112,15 @@ impl Crm {
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
+}
+
+/// Only coupons are counted across customers.
+fn used_up(command: Command) -> Error {
+    let name = command.name();
+    let Command::ClaimCoupon(ClaimCoupon { coupon, uses }) = command else {
+        return Error::corrupt(format!("{name} moved a counter"));
+    };
+    Error::Refused(LoyaltyError::CouponUsedUp { coupon, uses }.into())
 }
 
 type Decided = Result<(Vec<EventId>, Option<Plan>), crm_core::customer::Refusal>;

@@ -19,7 +19,8 @@ use crm_core::order::OrderRef;
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
-    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CustomerWrite, EventRow, Expected, OutboxEntry, StateRow, Traits,
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, EventRow, Expected, OutboxEntry,
+    StateRow, Traits,
 };
 
 pub(crate) use fact::Prepared;
@@ -55,6 +56,7 @@ pub(crate) struct Plan {
     traits: Traits,
     events: Vec<EventRow>,
     claims: Vec<Claim>,
+    counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
 }
@@ -77,6 +79,7 @@ pub(crate) struct Planner<'a> {
     events: Vec<EventRow>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
+    counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     moves: Vec<StageMove>,
     triggers: VecDeque<Pending>,
@@ -113,6 +116,7 @@ impl<'a> Planner<'a> {
             events: Vec::with_capacity(2),
             changes: Vec::new(),
             claims: Vec::new(),
+            counters: Vec::new(),
             outbox: Vec::new(),
             moves: Vec::new(),
             triggers: VecDeque::new(),
@@ -185,6 +189,9 @@ impl<'a> Planner<'a> {
         let decision = Decision { by, deed };
         self.customer.apply_decision(&decision);
         self.next = None;
+        if let Deed::CouponClaimed(claimed) = &decision.deed {
+            self.counters.push(CounterStep { name: claimed.counter(), by: 1, limit: claimed.uses.into() });
+        }
         if let Deed::Notified(notified) = &decision.deed {
             // Written as JSON: a map with text keys and no floats cannot fail.
             let body = serde_json::to_vec(&notified.fields).unwrap_or_default();
@@ -267,6 +274,7 @@ impl<'a> Planner<'a> {
             changes: self.changes,
             events: self.events,
             claims: self.claims,
+            counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
             alarm,
         })
@@ -282,7 +290,13 @@ impl Plan {
         write.events = self.events;
         write.changes = self.changes.iter().map(change_row).collect();
         write.alarm = self.alarm;
-        let commit = Commit { writes: vec![write], claims: self.claims, outbox: self.outbox, ..Commit::default() };
+        let commit = Commit {
+            writes: vec![write],
+            claims: self.claims,
+            counters: self.counters,
+            outbox: self.outbox,
+            ..Commit::default()
+        };
         (commit, self.changes)
     }
 }

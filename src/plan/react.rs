@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crm_core::change::Cause;
+use crm_core::customer::Command;
 use crm_core::event::Deed;
 use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
 use crm_core::{EventId, SmolStr};
@@ -52,6 +53,11 @@ impl Planner<'_> {
         };
         let mut first: Option<EventId> = None;
         for command in reply.commands {
+            // Whether a coupon is used up shows only when it is committed, too late to refuse it alone.
+            if matches!(command, Command::ClaimCoupon(_)) {
+                self.fault(stamp, pending, "asked for a coupon to be used, which only the shop can");
+                continue;
+            }
             match command.decide(&self.customer, at, self.context.definitions) {
                 Ok(deeds) => {
                     for deed in deeds {

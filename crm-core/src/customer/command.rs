@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Customer;
 use crate::definitions::Definitions;
 use crate::event::Deed;
-use crate::loyalty::{AwardPoints, LoyaltyError, PointsBook, RedeemPoints};
+use crate::loyalty::{AwardPoints, ClaimCoupon, LoyaltyError, PointsBook, RedeemPoints};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{FIELD_TEXT_MAX, FIELDS_MAX, FieldValue, Fields, Notified, TagAdded, TagRemoved, Topic};
@@ -19,6 +19,8 @@ pub enum Command {
     RedeemPoints(RedeemPoints),
     /// Give points that no order earned.
     AwardPoints(AwardPoints),
+    /// Use a coupon.
+    ClaimCoupon(ClaimCoupon),
     /// Put a tag on. A tag that is there already stays, and nothing happens.
     AddTag(Tag),
     /// Take off a tag that a command or a plugin put on. One that is not there stays away, and nothing
@@ -57,6 +59,7 @@ impl Command {
         match self {
             Command::RedeemPoints(_) => "redeem_points",
             Command::AwardPoints(_) => "award_points",
+            Command::ClaimCoupon(_) => "claim_coupon",
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
             Command::Notify { .. } => "notify",
@@ -86,6 +89,7 @@ impl Command {
                 let book = customer.book(&award.program).unwrap_or(&empty);
                 Ok(vec![Deed::PointsPosted(award.decide(book, program, at)?)])
             }
+            Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
                 Ok(if there { Vec::new() } else { vec![Deed::TagAdded(TagAdded { tag })] })

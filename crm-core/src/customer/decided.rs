@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::IdentifierKey;
-use crate::loyalty::{PointsBook, ProgramId};
+use crate::loyalty::{CouponCode, PointsBook, ProgramId};
 use crate::text::Tag;
 use crate::workflow::{Actor, PluginName};
 
@@ -15,6 +15,7 @@ use crate::workflow::{Actor, PluginName};
 pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
+    pub(super) coupons: FlatSet<CouponCode>,
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: FlatSet<IdentifierKey>,
     pub(super) actions: FlatMap<SmolStr, u64>,
@@ -29,6 +30,7 @@ impl DecidedState {
         }
         match &decision.deed {
             Deed::PointsPosted(posting) => self.books.get_or_default(&posting.program).apply(posting),
+            Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());
             }

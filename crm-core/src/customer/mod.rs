@@ -20,7 +20,7 @@ use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
 use crate::identity::IdentifierKey;
 use crate::lifecycle::{Stage, StageMove};
-use crate::loyalty::{PointsBook, Posting, ProgramId};
+use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -104,6 +104,12 @@ impl Customer {
     #[must_use]
     pub fn book(&self, program: &ProgramId) -> Option<&PointsBook> {
         self.decided.books.get(program)
+    }
+
+    /// Whether the customer used a coupon.
+    #[must_use]
+    pub fn used_coupon(&self, coupon: &CouponCode) -> bool {
+        self.decided.coupons.contains(coupon)
     }
 
     /// Whether the shop or the CRM put a tag on.

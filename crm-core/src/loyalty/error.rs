@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::ProgramId;
+use super::{CouponCode, ProgramId};
 
 /// A refused command about points.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +19,20 @@ pub enum LoyaltyError {
         points: i64,
         /// The limit.
         max: i64,
+    },
+    /// The customer used the coupon before.
+    #[error("coupon {coupon} was used before by this customer")]
+    CouponUsed {
+        /// Which one.
+        coupon: CouponCode,
+    },
+    /// The coupon was used as often as it can be, by whomever.
+    #[error("coupon {coupon} was used {uses} times, as often as it can be")]
+    CouponUsedUp {
+        /// Which one.
+        coupon: CouponCode,
+        /// How often it can be used in all.
+        uses: u32,
     },
     /// The customer has fewer.
     #[error("{asked} points were asked for, {available} are there")]

@@ -5,12 +5,14 @@
 //! the difference between what it is entitled to and what was posted for it is posted as a decision.
 
 mod command;
+mod coupon;
 mod error;
 mod event;
 mod ledger;
 mod program;
 
 pub use command::{AwardPoints, RedeemPoints};
+pub use coupon::{ClaimCoupon, CouponClaimed, CouponCode};
 pub use error::LoyaltyError;
 pub use event::{Account, LotMove, Posting, PostingKind};
 pub use ledger::{Lot, PointsBook, PointsTotals};
