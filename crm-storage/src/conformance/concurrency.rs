@@ -8,10 +8,10 @@ use super::{Fixture, block_on};
 use crate::commit::{Commit, Committed, Version};
 use crate::error::CommitError;
 
-const THREADS: u64 = 16;
+pub(super) const THREADS: u64 = 16;
 
 /// Runs something on 16 threads that start together, and gives what came out.
-fn together<T: Send>(work: impl Fn(u64) -> T + Sync) -> Vec<T> {
+pub(super) fn together<T: Send>(work: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(THREADS as usize);
     std::thread::scope(|scope| {
         let work = &work;

@@ -4,13 +4,16 @@ use crm_core::{AlarmKind, CustomerId, Timestamp};
 use uuid::Uuid;
 
 use super::Fixture;
-use super::sample::{at, create, customer, entry, event, state, update};
+use super::sample::{
+    at, claim, create, customer, entry, event, event_id, fields, key, owner, request, score, state, step, update,
+};
 use super::shop::Shop;
-use crate::commit::{Commit, Committed, CustomerWrite, Expected, Version};
-use crate::row::{ChangeRow, EventRow};
+use crate::commit::{Commit, Committed, CustomerWrite, Expected, OutboxEntry, PersonalMove, Request, Version};
+use crate::error::CommitError;
+use crate::row::{ChangeRow, Entries, Entry, EventRow, Leased, ScoreRow, Settlement, Verdict};
 use crate::selection::Selection;
 
-/// One event of a megabyte, and a state and an answer of that size.
+/// Everything that is bytes may be a megabyte: bodies, a state, an answer, a personal value, a key.
 pub async fn a_body_of_a_megabyte_comes_back_whole(fixture: &dyn Fixture) {
     let shop = Shop::open(fixture).await;
     let big: Vec<u8> = (0..1_u32 << 20).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -18,9 +21,136 @@ pub async fn a_body_of_a_megabyte_comes_back_whole(fixture: &dyn Fixture) {
     write.events.push(EventRow { body: big.clone(), ..event(1) });
     write.changes.push(ChangeRow { at: at(0), kind: "big".into(), body: big.clone() });
     write.state.iter_mut().for_each(|state| state.bytes.clone_from(&big));
-    shop.done(write).await;
+    let personal = PersonalMove { key: Some(big.clone()), ..fields([("photo", Some(&big))]) };
+    let request = Request { answer: big.clone(), ..request(1, "k", "a") };
+    let outbox = vec![OutboxEntry { body: big.clone(), ..entry(1, 0) }];
+    let commit = Commit { request: Some(request), outbox, ..write.personal(personal).into() };
+    shop.done(commit.clone()).await;
+    shop.store.define(&shop.tenant, 0, big.clone()).await.expect("it is added");
     let seen = shop.seen().await;
     assert!(seen.events[0][0].body == big && seen.changes[0][0].body == big && seen.customers[0].state.bytes == big);
+    let details = &seen.details[0];
+    assert!(details.key.as_ref() == Some(&big) && details.personal[0].1 == big && details.requests[0].answer == big);
+    assert!(seen.outbox[0].body == big && seen.definitions[0] == big);
+    assert!(shop.commit(commit).await == Ok(Committed::Replayed { answer: big }));
+}
+
+/// 100,000 events of one customer, appended in commits of 5,000, then read in pages of 10,000.
+pub async fn a_hundred_thousand_events_of_one_customer_are_read_in_pages(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1)).await;
+    for round in 0..20 {
+        let numbers = round * 5_000..(round + 1) * 5_000;
+        shop.done(numbers.fold(update(1, 1 + round), CustomerWrite::event).change(round)).await;
+    }
+    let (mut count, mut after) = (0, None);
+    loop {
+        let page = shop.page(customer(1), Entries::Events, after, 10_000).await;
+        for entry in &page.rows {
+            assert!(matches!(entry, Entry::Event(event) if event.id == event_id(count)), "event {count}: {entry:?}");
+            count += 1;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(count, 100_000);
+    assert_eq!(shop.changes(customer(1), 7).await.len(), 20);
+    let repeat = shop.commit(update(1, 21).event(100_000).event(4_321)).await;
+    assert_eq!(repeat, Err(CommitError::EventExists { customer: customer(1), event: event_id(4_321) }));
+}
+
+/// 10,000 outbox entries in one commit, leased in lists and settled in one.
+pub async fn ten_thousand_outbox_entries_fit_in_one_commit(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let outbox = (0..10_000).map(|number| entry(number, (number % 7) as i64)).collect();
+    shop.done(Commit { outbox, ..Commit::default() }).await;
+    let mut leased = shop.lease(6, 1000, 1).await;
+    leased.extend(shop.lease(6, 1000, 3_999).await);
+    leased.extend(shop.lease(6, 1000, usize::MAX).await);
+    assert_eq!(leased.len(), 10_000);
+    assert!(leased.is_sorted_by_key(|leased| (leased.entry.due_at, leased.entry.id)));
+    let settlement = |(leased, number): (&Leased, usize)| {
+        let verdict = match number % 4 {
+            0 => Verdict::Done,
+            1 => Verdict::GiveBack,
+            2 => Verdict::Retry { at: at(50) },
+            _ => Verdict::Dead { reason: "gone".into() },
+        };
+        Settlement { id: leased.entry.id, token: leased.token, verdict }
+    };
+    let settlements: Vec<Settlement> = leased.iter().zip(0..).map(settlement).collect();
+    let settled = shop.store.settle(&shop.tenant, &settlements).await.expect("the store settles");
+    assert!(settled.len() == 10_000 && settled.iter().all(|settled| *settled));
+    assert_eq!(shop.lease(49, 0, usize::MAX).await.len(), 2_500);
+    assert_eq!(shop.lease(50, 0, usize::MAX).await.len(), 5_000);
+    assert_eq!(shop.all_dead_letters(999).await.len(), 2_500);
+}
+
+/// Names are kept and told apart byte by byte: with NUL, quotes, in any script, empty, long.
+pub async fn names_are_kept_as_they_are(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let long = "n".repeat(1000);
+    let mut names = [
+        "a",
+        "A",
+        "a ",
+        "a\0",
+        "a\0b",
+        "\0",
+        "",
+        "'",
+        "\"",
+        "%",
+        "_",
+        "\\",
+        "é",
+        "e\u{301}",
+        "店",
+        "😀",
+        "\u{202e}abc",
+        "\u{fffd}",
+        &long,
+    ];
+    names.sort_unstable();
+    let mut write = create(1);
+    for (name, number) in names.iter().zip(1..) {
+        write.events.push(EventRow { kind: (*name).into(), body: name.as_bytes().to_vec(), ..event(number) });
+        write.changes.push(ChangeRow { at: at(0), kind: (*name).into(), body: name.as_bytes().to_vec() });
+        for score in [score(name, "o", 1, 1.0), score("p", name, 1, 1.0)] {
+            write.scores.push(ScoreRow { version: (*name).into(), ..score });
+        }
+    }
+    write = write.personal(PersonalMove {
+        fields: names.iter().map(|name| ((*name).into(), Some(name.as_bytes().to_vec()))).collect(),
+        ..PersonalMove::default()
+    });
+    let told = |(number, name): (u64, &&str)| OutboxEntry { topic: (*name).into(), ..entry(number, number as i64) };
+    let outbox: Vec<OutboxEntry> = (1..).zip(&names).map(told).collect();
+    let counters = (1..).zip(names).map(|(by, name)| step(name, by, 99)).collect();
+    let claims = names.iter().map(|name| claim(key(name, name), 1, 1)).collect();
+    shop.done(Commit { outbox: outbox.clone(), counters, claims, ..write.clone().into() }).await;
+    let seen = shop.seen().await;
+    assert_eq!((&seen.events[0], &seen.changes[0], &seen.outbox), (&write.events, &write.changes, &outbox));
+    write.scores.sort_by_key(|score| (score.plugin.clone(), score.output.clone()));
+    assert_eq!(seen.details[0].scores, write.scores);
+    let fields: Vec<&str> = seen.details[0].personal.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(fields, names);
+    assert!(seen.details[0].personal.iter().all(|(name, value)| name.as_bytes() == value));
+    for (name, number) in names.into_iter().zip(1..) {
+        assert_eq!(shop.counter(name).await, number);
+        assert_eq!(shop.resolve(&[key(name, name), key(name, "other")]).await, [Some(owner(1, 1)), None]);
+        let is = crm_core::segment::Comparison::Eq;
+        let scored = Selection::Score { plugin: "p".into(), output: name.into(), is, value: 1.0 };
+        assert_eq!(shop.count(&scored).await, 1, "{name:?}");
+    }
+    for leased in shop.lease(Timestamp::MAX.as_millis(), 10, 99).await {
+        let reason = leased.entry.topic.clone();
+        assert!(shop.settle(&leased, Verdict::Dead { reason }).await);
+    }
+    let letters = shop.all_dead_letters(5).await;
+    assert!(letters.len() == names.len() && letters.iter().all(|letter| letter.reason == letter.entry.topic));
 }
 
 /// 10,000 events in one commit, read in pages.
@@ -57,7 +187,7 @@ pub async fn the_first_and_the_last_instant_are_kept(fixture: &dyn Fixture) {
         let mut write = create(number);
         write.events.push(EventRow { at: instant, recorded_at: instant, ..event(number) });
         write.changes.push(ChangeRow { at: instant, kind: "k".into(), body: Vec::new() });
-        write.scores.push(super::sample::score("p", "o", instant.as_millis(), 1.0));
+        write.scores.push(score("p", "o", instant.as_millis(), 1.0));
         write = write.alarm(None, Some(crm_core::Alarm { due_at: instant, kind: AlarmKind::FactDue }));
         told.push(entry(number, instant.as_millis()));
         let commit = Commit { outbox: vec![entry(number, instant.as_millis())], ..write.clone().into() };

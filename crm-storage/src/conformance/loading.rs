@@ -71,7 +71,7 @@ pub async fn rows_come_back_as_they_were_written(fixture: &dyn Fixture) {
     assert_eq!(Some(&seen.customers[0].state), write.state.as_ref());
     assert_eq!(seen.events, [write.events]);
     assert_eq!(seen.changes, [write.changes]);
-    assert_eq!(seen.scores, [write.scores]);
+    assert_eq!(seen.details[0].scores, write.scores);
 }
 
 /// Changes and events of one customer do not mix.

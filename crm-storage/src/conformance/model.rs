@@ -3,27 +3,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crm_core::{CustomerId, SmolStr, Span, Timestamp};
+use crm_core::{CustomerId, EventId, SmolStr, Span, Timestamp};
 
 use super::shop::Seen;
-use crate::commit::{ClaimKey, Commit, Committed, Expected, IdempotencyKey, OutboxEntry, Request, Version};
+use crate::commit::{
+    ClaimKey, Commit, Committed, Expected, IdempotencyKey, OutboxEntry, Request, Token, Traits, Version,
+};
 use crate::error::CommitError;
 use crate::row::{
-    ChangeRow, ClaimOwner, CustomerRow, Due, EventRow, LeaseToken, Leased, ScoreRow, Settlement, Verdict,
+    ClaimOwner, CustomerRow, Details, Due, Entry, LeaseToken, Leased, RequestRow, ScoreRow, Settlement, Verdict,
 };
+use crate::selection::{Selectable, Selection};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     customers: BTreeMap<CustomerId, CustomerRow>,
-    events: BTreeMap<CustomerId, Vec<EventRow>>,
-    changes: BTreeMap<CustomerId, Vec<ChangeRow>>,
+    entries: BTreeMap<CustomerId, Vec<Entry>>,
+    traits: BTreeMap<CustomerId, Traits>,
     scores: BTreeMap<CustomerId, BTreeMap<(SmolStr, SmolStr, Timestamp), ScoreRow>>,
+    people: BTreeMap<CustomerId, Person>,
     alarms: BTreeSet<Due>,
     pub(super) claims: BTreeMap<ClaimKey, ClaimOwner>,
     pub(super) counters: BTreeMap<SmolStr, i64>,
     requests: BTreeMap<(CustomerId, IdempotencyKey), Request>,
     outbox: Vec<Waiting>,
     pub(super) definitions: Vec<Vec<u8>>,
+}
+
+/// What is personal about a customer.
+#[derive(Debug, Clone, Default)]
+struct Person {
+    key: Option<Vec<u8>>,
+    fields: BTreeMap<SmolStr, Vec<u8>>,
+    tokens: BTreeSet<Token>,
 }
 
 #[derive(Debug, Clone)]
@@ -67,12 +79,18 @@ impl Model {
             }
         }
         for write in &commit.writes {
-            let events = self.events.entry(write.customer).or_default();
+            let entries = self.entries.entry(write.customer).or_default();
             for event in &write.events {
-                if events.iter().any(|other| other.id == event.id) {
+                if entries.iter().any(|entry| is_event(entry, event.id)) {
                     return Err(CommitError::EventExists { customer: write.customer, event: event.id });
                 }
-                events.push(event.clone());
+                entries.push(Entry::Event(event.clone()));
+            }
+        }
+        for release in &commit.releases {
+            match self.claims.remove(&release.key) {
+                Some(owner) if owner.customer == release.customer => {}
+                _ => return Err(CommitError::NotOwned { key: release.key.clone(), customer: release.customer }),
             }
         }
         for claim in &commit.claims {
@@ -95,8 +113,21 @@ impl Model {
                 let version = Version(self.version(write.customer).map_or(0, |version| version.0) + 1);
                 let row = CustomerRow { customer: write.customer, version, state: state.clone() };
                 self.customers.insert(write.customer, row);
+                self.traits.insert(write.customer, write.traits.clone());
             }
-            self.changes.entry(write.customer).or_default().extend(write.changes.iter().cloned());
+            let changes = write.changes.iter().cloned().map(Entry::Change);
+            self.entries.entry(write.customer).or_default().extend(changes);
+            if let Some(moved) = &write.personal {
+                let person = self.people.entry(write.customer).or_default();
+                person.key = moved.key.clone().or(person.key.take());
+                for (name, value) in &moved.fields {
+                    person.fields.remove(name);
+                    person.fields.extend(value.clone().map(|value| (name.clone(), value)));
+                }
+                if let Some(tokens) = &moved.tokens {
+                    person.tokens = tokens.iter().copied().collect();
+                }
+            }
             for score in &write.scores {
                 let key = (score.plugin.clone(), score.output.clone(), score.at);
                 self.scores.entry(write.customer).or_default().insert(key, score.clone());
@@ -165,22 +196,104 @@ impl Model {
         true
     }
 
+    /// Dead letters in order, with their attempts and reasons.
+    fn dead(&self) -> Vec<(OutboxEntry, u32, SmolStr)> {
+        let letter = |waiting: &Waiting| Some((waiting.entry.clone(), waiting.attempt, waiting.dead.clone()?));
+        let mut letters: Vec<_> = self.outbox.iter().filter_map(letter).collect();
+        letters.sort_by_key(|(entry, _, _)| (entry.due_at, entry.id));
+        letters
+    }
+
+    /// Whether an entry of this id was given up.
+    pub(super) fn is_dead(&self, id: EventId) -> bool {
+        self.outbox.iter().any(|waiting| waiting.entry.id == id && waiting.dead.is_some())
+    }
+
+    /// Says how many fields, keys of the person, tokens, outbox entries and claims are gone.
+    pub(super) fn erase(&mut self, customer: CustomerId, keys: &[ClaimKey]) -> [u64; 5] {
+        self.customers.entry(customer).and_modify(|row| row.version.0 += 1);
+        let person = self.people.remove(&customer).unwrap_or_default();
+        let (outbox, claims) = (self.outbox.len(), self.claims.len());
+        self.outbox.retain(|waiting| waiting.entry.customer != customer);
+        self.claims.retain(|key, owner| owner.customer != customer || !keys.contains(key));
+        [
+            person.fields.len() as u64,
+            u64::from(person.key.is_some()),
+            person.tokens.len() as u64,
+            (outbox - self.outbox.len()) as u64,
+            (claims - self.claims.len()) as u64,
+        ]
+    }
+
+    pub(super) fn select(&self, selection: &Selection) -> Vec<CustomerId> {
+        let meant = |id: &CustomerId| selection.holds(&Candidate { model: self, id: *id });
+        self.customers.keys().copied().filter(meant).collect()
+    }
+
+    fn details(&self, customer: CustomerId) -> Details {
+        let person = self.people.get(&customer).cloned().unwrap_or_default();
+        let requests = self.requests.values().filter(|request| request.customer == customer);
+        let row = |request: &Request| RequestRow {
+            key: request.key.clone(),
+            digest: request.digest,
+            answer: request.answer.clone(),
+        };
+        let about = self.outbox.iter().filter(|waiting| waiting.entry.customer == customer);
+        let mut about: Vec<&Waiting> = about.collect();
+        about.sort_by_key(|waiting| (waiting.dead.is_some(), waiting.entry.due_at, waiting.entry.id));
+        Details {
+            traits: self.traits.get(&customer).cloned().unwrap_or_default(),
+            scores: self.scores.get(&customer).into_iter().flat_map(|scores| scores.values().cloned()).collect(),
+            key: person.key,
+            personal: person.fields.into_iter().collect(),
+            tokens: person.tokens.len() as u64,
+            requests: requests.map(row).collect(),
+            outbox: about.into_iter().map(|waiting| waiting.entry.clone()).collect(),
+        }
+    }
+
     /// What the store should show, but for the outbox.
     pub(super) fn seen(&self) -> Seen {
-        let of =
-            |customer: &CustomerId| (self.events.get(customer), self.changes.get(customer), self.scores.get(customer));
-        let lists: Vec<_> = self.customers.keys().map(of).collect();
+        let history: Vec<Vec<Entry>> =
+            self.customers.keys().map(|id| self.entries.get(id).cloned().unwrap_or_default()).collect();
+        let event = |entry: &Entry| if let Entry::Event(event) = entry { Some(event.clone()) } else { None };
+        let change = |entry: &Entry| if let Entry::Change(change) = entry { Some(change.clone()) } else { None };
         Seen {
             customers: self.customers.values().cloned().collect(),
-            events: lists.iter().map(|(events, _, _)| events.cloned().unwrap_or_default()).collect(),
-            changes: lists.iter().map(|(_, changes, _)| changes.cloned().unwrap_or_default()).collect(),
-            scores: lists
-                .iter()
-                .map(|(_, _, scores)| scores.iter().flat_map(|map| map.values().cloned()).collect())
-                .collect(),
+            events: history.iter().map(|entries| entries.iter().filter_map(event).collect()).collect(),
+            changes: history.iter().map(|entries| entries.iter().filter_map(change).collect()).collect(),
+            history,
+            details: self.customers.keys().map(|id| self.details(*id)).collect(),
             due: self.alarms.iter().copied().collect(),
             outbox: Vec::new(),
+            dead: self.dead(),
             definitions: self.definitions.clone(),
         }
+    }
+}
+
+fn is_event(entry: &Entry, id: EventId) -> bool {
+    matches!(entry, Entry::Event(event) if event.id == id)
+}
+
+/// A customer of the model, of whom a selection is asked.
+struct Candidate<'a> {
+    model: &'a Model,
+    id: CustomerId,
+}
+
+impl Selectable for Candidate<'_> {
+    fn traits(&self) -> &Traits {
+        static NONE: Traits = Traits::NONE;
+        self.model.traits.get(&self.id).unwrap_or(&NONE)
+    }
+
+    fn score(&self, plugin: &str, output: &str) -> Option<f64> {
+        let mut scores = self.model.scores.get(&self.id)?.values();
+        scores.rfind(|score| score.plugin == plugin && score.output == output).map(|score| score.value)
+    }
+
+    fn has_token(&self, token: Token) -> bool {
+        self.model.people.get(&self.id).is_some_and(|person| person.tokens.contains(&token))
     }
 }

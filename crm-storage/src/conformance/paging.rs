@@ -1,10 +1,10 @@
 //! Lists that are read page by page: histories, changes, customers.
 
 use super::Fixture;
-use super::sample::{change, create, customer, event, update};
+use super::sample::{change, create, customer, event, touch, update};
 use super::shop::{Shop, changes_of, events_of};
 use crate::commit::Commit;
-use crate::row::{Cursor, Entries};
+use crate::row::{Cursor, Entries, Entry};
 use crate::selection::Selection;
 
 /// Histories and changes come in the order of commits, whatever the size of the page.
@@ -86,4 +86,23 @@ pub async fn customers_are_listed_by_id(fixture: &dyn Fixture) {
     assert!(listed(Some(9), 10).await.is_empty());
     shop.commits([2, 4, 10].into_iter().map(create).map(Commit::from).collect()).await;
     assert_eq!(listed(Some(3), usize::MAX).await, [4, 5, 7, 9, 10].map(customer));
+}
+
+/// All entries come as they were committed: of one write, its events before its changes.
+pub async fn a_whole_history_has_events_before_changes_of_each_write(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).change(9).event(50).event(3)).await;
+    shop.done(touch(1, 1).change(4).change(2)).await;
+    shop.commits(vec![update(1, 1).event(1).change(1).into(), update(1, 2).event(99).into()]).await;
+    shop.done(create(2).event(7).change(7)).await;
+    let (e, c) = (|number| Entry::Event(event(number)), |number| Entry::Change(change(number)));
+    let expected = [e(50), e(3), c(9), c(4), c(2), e(1), c(1), e(99)];
+    for page_size in [0, 1, 2, 3, 4, 5, 7, 8, 9, 1000, usize::MAX] {
+        assert_eq!(shop.history(customer(1), Entries::All, page_size).await, expected, "pages of {page_size}");
+    }
+    assert_eq!(shop.history(customer(2), Entries::All, 1).await, [e(7), c(7)]);
+    // A page goes on with what was appended after it was read.
+    let page = shop.page(customer(1), Entries::All, None, 7).await;
+    shop.done(update(1, 3).event(60).change(61)).await;
+    assert_eq!(shop.page(customer(1), Entries::All, page.next, 9).await.rows, [e(99), e(60), c(61)]);
 }

@@ -1,11 +1,13 @@
 //! Rows to write. Numbers make them differ, and the same number makes the same row.
 
-use crm_core::{Alarm, AlarmKind, CustomerId, Digest, EventId, SmolStr, Source, TenantId, Timestamp};
+use crm_core::{
+    Alarm, AlarmKind, Column, CustomerId, Digest, EventId, SetKey, SetKind, SmolStr, Source, TenantId, Timestamp,
+};
 use uuid::Uuid;
 
 use crate::commit::{
-    AlarmMove, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry, Request,
-    Version,
+    AlarmMove, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry,
+    PersonalMove, Release, Request, Token, Version,
 };
 use crate::row::{ChangeRow, ClaimOwner, Due, EventRow, ScoreRow, StateRow};
 
@@ -80,6 +82,30 @@ pub(super) fn claim(claim_key: ClaimKey, customer_number: u64, event_number: u64
     Claim { key: claim_key, customer: customer(customer_number), event: event_id(event_number) }
 }
 
+pub(super) fn release(claim_key: ClaimKey, customer_number: u64) -> Release {
+    Release { key: claim_key, customer: customer(customer_number) }
+}
+
+pub(super) fn tag(name: &str) -> SetKey {
+    SetKey::new(SetKind::Tag, name).expect("a set's name")
+}
+
+/// Search tokens whose order has nothing to do with that of their numbers.
+pub(super) fn token(number: u64) -> Token {
+    Token(*event_id(number).as_uuid().as_bytes())
+}
+
+/// Moves personal fields; one without a value is taken out.
+pub(super) fn fields<const N: usize>(fields: [(&str, Option<&[u8]>); N]) -> PersonalMove {
+    let fields = fields.map(|(name, value)| (SmolStr::new(name), value.map(<[u8]>::to_vec)));
+    PersonalMove { fields: fields.into(), ..PersonalMove::default() }
+}
+
+/// Replaces the search tokens.
+pub(super) fn tokens(numbers: impl IntoIterator<Item = u64>) -> PersonalMove {
+    PersonalMove { tokens: Some(numbers.into_iter().map(token).collect()), ..PersonalMove::default() }
+}
+
 pub(super) fn owner(customer_number: u64, event_number: u64) -> ClaimOwner {
     ClaimOwner { customer: customer(customer_number), event: event_id(event_number) }
 }
@@ -118,6 +144,17 @@ pub(super) fn update(number: u64, version: u64) -> CustomerWrite {
     CustomerWrite::new(customer(number), Expected::At(Version(version)), state(number + version))
 }
 
+/// A write of every kind of row that lies beside the state.
+pub(super) fn with_details(write: CustomerWrite) -> CustomerWrite {
+    let personal = PersonalMove { key: Some(b"wrapped".to_vec()), ..fields([("name", Some(b"Ann"))]) };
+    write
+        .column(Column::Orders, 3)
+        .column(Column::Points, -7)
+        .set(tag("vip"))
+        .score(score("rfm", "total", 1, 0.5))
+        .personal(PersonalMove { tokens: tokens([1, 2]).tokens, ..personal })
+}
+
 /// A write that leaves the state as it is.
 pub(super) fn touch(number: u64, version: u64) -> CustomerWrite {
     CustomerWrite { state: None, ..update(number, version) }
@@ -136,6 +173,25 @@ impl CustomerWrite {
 
     pub(super) fn score(mut self, score: ScoreRow) -> Self {
         self.scores.push(score);
+        self
+    }
+
+    /// With a number in a column.
+    pub(super) fn column(mut self, column: Column, number: i64) -> Self {
+        self.traits.columns.set(column, Some(number));
+        self
+    }
+
+    /// In one more set.
+    pub(super) fn set(mut self, set: SetKey) -> Self {
+        let sets = &mut self.traits.sets;
+        sets.push(set);
+        sets.sort_unstable();
+        self
+    }
+
+    pub(super) fn personal(mut self, moved: PersonalMove) -> Self {
+        self.personal = Some(Box::new(moved));
         self
     }
 

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use crm_core::{CustomerId, Span, TenantId, Timestamp};
+use crm_core::{CustomerId, SmolStr, Span, TenantId, Timestamp};
 
 use super::Fixture;
 use super::sample::tenant;
-use crate::commit::{ClaimKey, Commit, Committed, CounterStep, OutboxEntry, Version};
-use crate::error::CommitError;
+use crate::commit::{ClaimKey, Commit, Committed, CounterStep, OutboxEntry, Token, Version};
+use crate::error::{CommitError, CursorError};
+use crate::lane::Lane;
 use crate::row::{
-    ChangeRow, ClaimOwner, Cursor, CustomerRow, Details, Due, Entries, Entry, EventRow, LeaseToken, Leased, Page,
-    Parts, ScoreRow, Settlement, Verdict,
+    ChangeRow, ClaimOwner, Cursor, CursorStep, CustomerRow, DeadLetter, Details, Due, Entries, Entry, Erased, EventRow,
+    FeedCursor, FeedRow, LeaseToken, Leased, Page, Parts, ScoreRow, Settlement, Verdict,
 };
 use crate::selection::Selection;
 use crate::store::Store;
@@ -27,9 +28,12 @@ pub(super) struct Seen {
     pub(super) customers: Vec<CustomerRow>,
     pub(super) events: Vec<Vec<EventRow>>,
     pub(super) changes: Vec<Vec<ChangeRow>>,
-    pub(super) scores: Vec<Vec<ScoreRow>>,
+    pub(super) history: Vec<Vec<Entry>>,
+    pub(super) details: Vec<Details>,
     pub(super) due: Vec<Due>,
     pub(super) outbox: Vec<OutboxEntry>,
+    /// Each with its attempts and its reason.
+    pub(super) dead: Vec<(OutboxEntry, u32, SmolStr)>,
     pub(super) definitions: Vec<Vec<u8>>,
 }
 
@@ -160,25 +164,103 @@ impl Shop {
         self.load(&ids).await.into_iter().map(|row| row.expect("who is selected is there")).collect()
     }
 
-    /// Looks at everything. Leases of no length show the outbox, and let others lease it at once.
-    pub(super) async fn seen(&self) -> Seen {
-        let customers = self.customers().await;
-        let (mut events, mut changes, mut scores) = (Vec::new(), Vec::new(), Vec::new());
-        for row in &customers {
-            events.push(self.events(row.customer, usize::MAX).await);
-            changes.push(self.changes(row.customer, usize::MAX).await);
-            scores.push(self.scores(row.customer).await);
+    pub(super) async fn count(&self, selection: &Selection) -> u64 {
+        self.store.count(&self.tenant, selection).await.expect("the store counts")
+    }
+
+    /// Who can be found by a token.
+    pub(super) async fn found(&self, token: Token) -> Vec<CustomerId> {
+        self.select(&Selection::Found(token), None, usize::MAX).await
+    }
+
+    pub(super) async fn erase(&self, customer: CustomerId, keys: &[ClaimKey]) -> Erased {
+        self.store.erase(&self.tenant, customer, keys).await.expect("the store erases")
+    }
+
+    pub(super) async fn dead_letters(&self, after: Option<&DeadLetter>, limit: usize) -> Vec<DeadLetter> {
+        self.store.dead_letters(&self.tenant, after, limit).await.expect("the store lists dead letters")
+    }
+
+    /// All dead letters, read in pages of a size.
+    pub(super) async fn all_dead_letters(&self, page_size: usize) -> Vec<DeadLetter> {
+        let mut letters: Vec<DeadLetter> = Vec::new();
+        loop {
+            let page = self.dead_letters(letters.last(), page_size).await;
+            assert!(page.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
+            if page.is_empty() {
+                return letters;
+            }
+            letters.extend(page);
         }
-        let outbox = self.lease(Timestamp::MAX.as_millis(), 0, usize::MAX).await;
+    }
+
+    /// Whether the store has a feed.
+    pub(super) fn has_feed(&self) -> bool {
+        self.store.capabilities().feed
+    }
+
+    /// All lanes of the store.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = Lane> + use<> {
+        (0..self.store.capabilities().lanes).map(Lane)
+    }
+
+    /// The lane of a customer.
+    pub(super) fn lane(&self, customer: CustomerId) -> Lane {
+        Lane::of_customer(&self.tenant, customer, self.store.capabilities().lanes)
+    }
+
+    pub(super) async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Vec<FeedRow> {
+        self.store.feed(lane, after, limit).await.expect("the store has a feed")
+    }
+
+    /// A whole lane of the feed, read in pages of a size.
+    pub(super) async fn whole_lane(&self, lane: Lane, page_size: usize) -> Vec<FeedRow> {
+        let mut rows: Vec<FeedRow> = Vec::new();
+        loop {
+            let page = self.feed(lane, rows.last().map_or(0, |row| row.position), page_size).await;
+            assert!(page.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
+            if page.is_empty() {
+                return rows;
+            }
+            rows.extend(page);
+        }
+    }
+
+    pub(super) async fn cursor(&self, consumer: &str, lane: Lane, step: CursorStep) -> Result<FeedCursor, CursorError> {
+        self.store.cursor(consumer, lane, step).await
+    }
+
+    /// Looks at everything that can be seen without a lease, and reads histories in pages of a size.
+    pub(super) async fn kept(&self, page_size: usize) -> Seen {
+        let customers = self.customers().await;
+        let (mut events, mut changes, mut history) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &customers {
+            events.push(self.events(row.customer, page_size).await);
+            changes.push(self.changes(row.customer, page_size).await);
+            history.push(self.history(row.customer, Entries::All, page_size).await);
+        }
+        let ids: Vec<CustomerId> = customers.iter().map(|row| row.customer).collect();
+        let details = self.store.details(&self.tenant, &ids, Parts::ALL).await.expect("the store reads details");
+        let dead = self.all_dead_letters(page_size).await;
         Seen {
-            customers,
             events,
             changes,
-            scores,
+            history,
+            details: details.into_iter().map(|details| details.expect("who is selected is there")).collect(),
             due: self.due(Timestamp::MAX, usize::MAX).await,
-            outbox: outbox.into_iter().map(|leased| leased.entry).collect(),
+            outbox: Vec::new(),
+            dead: dead.into_iter().map(|letter| (letter.entry, letter.attempts, letter.reason)).collect(),
             definitions: self.store.definitions(&self.tenant).await.expect("the store reads definitions").rows,
+            customers,
         }
+    }
+
+    /// Looks at everything. Leases of no length show the outbox; they are taken at the last instant there is,
+    /// so that what is leased can be leased again only then.
+    pub(super) async fn seen(&self) -> Seen {
+        let kept = self.kept(usize::MAX).await;
+        let outbox = self.lease(Timestamp::MAX.as_millis(), 0, usize::MAX).await;
+        Seen { outbox: outbox.into_iter().map(|leased| leased.entry).collect(), ..kept }
     }
 }
 
