@@ -113,8 +113,8 @@ pub struct PersonalMove {
     pub key: Option<Vec<u8>>,
     /// The value of each field that moves; none takes it out. A field comes at most once.
     pub fields: Vec<(SmolStr, Option<Vec<u8>>)>,
-    /// What the customer can be found by in a search: all of it, in the place of what was there. None
-    /// leaves it.
+    /// What the customer can be found by in a search: all of it, in the place of what was there, in any
+    /// order; what comes twice counts once. None leaves it.
     pub tokens: Option<Vec<Token>>,
 }
 

@@ -301,7 +301,7 @@ pub enum Verdict {
     /// Not tried: it can be leased again at once, and the attempt does not count.
     GiveBack,
     /// Given up: it is a dead letter, which is kept and not leased. Settling a dead letter with its token
-    /// as `Retry` makes it wait again, and as `Done` takes it away.
+    /// as `Retry` or `GiveBack` makes it wait again, its attempts counted on, and as `Done` takes it away.
     Dead {
         /// Why.
         reason: SmolStr,

@@ -157,10 +157,11 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// history and requests stay. The version rises by one, so that whoever decided on what was there
     /// before is refused. Of a customer who is not there, only outbox entries and keys are removed.
     ///
-    /// Erasing again changes nothing more, but tries again to clear copies that were pending.
+    /// Erasing again removes what came since, raises the version again, and tries again to clear copies that
+    /// were pending.
     async fn erase(&self, tenant: &TenantId, customer: CustomerId, keys: &[ClaimKey]) -> Result<Erased, StorageError>;
 
-    /// All that was appended to a lane, of all tenants, in the order in which it was committed, at most
+    /// All that was appended to a lane (a customer's is [`Lane::of_customer`]), of all tenants, in the order in which it was committed, at most
     /// `limit` rows (at least one) after a position. Positions have no gaps: what is answered once is all
     /// there was and will ever be up to its last position. A lane that does not exist is empty.
     async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Result<Vec<FeedRow>, StorageError>;
