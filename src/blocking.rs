@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use crm_core::customer::{Command, Customer};
 use crm_core::identity::{Identified, Identifier};
+use crm_core::segment::Predicate;
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definition, Definitions, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
-    Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Story,
+    Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Selected, Story,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -155,6 +156,24 @@ impl Crm {
     /// The same.
     pub fn revive(&self, letter: &DeadLetter, at: Option<Timestamp>) -> Result<bool, Error> {
         wait(self.0.revive(letter, at))
+    }
+
+    /// See [`crate::Crm::select`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn select(&self, predicate: &Predicate, after: Option<CustomerId>, limit: usize) -> Result<Selected, Error> {
+        wait(self.0.select(predicate, after, limit))
+    }
+
+    /// See [`crate::Crm::count`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
+        wait(self.0.count(predicate))
     }
 
     /// See [`crate::Crm::keep_personal`].

@@ -53,7 +53,7 @@ pub use crm_storage::{SqliteOptions, SqliteStore, sqlite};
 pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport,
-    ScoreSummary, Story,
+    ScoreSummary, Selected, Story,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
@@ -66,3 +66,8 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
+
+/// The guide to the shop's own transactions, likewise.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../docs/transactions.md")]
+mod transactions {}

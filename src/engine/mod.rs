@@ -11,6 +11,7 @@ mod personal;
 mod query;
 mod record;
 mod score;
+mod select;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -31,6 +32,7 @@ pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
+pub use select::Selected;
 
 use crate::builder::CrmBuilder;
 use crate::clock::Clock;

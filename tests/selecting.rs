@@ -1,0 +1,134 @@
+//! Choosing customers in the store means the same as asking each of them.
+#![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::{
+    Attribute, Channel, Comparison, Currency, CustomerId, DerivedIds, ExternalSystem, Identifier, Incoming,
+    ManualClock, Money, OrderPlaced, Predicate, Source, Span, Stage, Tag, Tagged, Timestamp, Visited,
+};
+use proptest::prelude::*;
+
+fn day(day: i64) -> Timestamp {
+    Timestamp::parse("2026-01-01").unwrap().plus(Span::days(u32::try_from(day).unwrap()))
+}
+
+fn who(number: u32) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), &number.to_string()).unwrap()
+}
+
+/// What one customer did: on which days, and what it cost; none is a visit.
+type Life = Vec<(i64, Option<i64>)>;
+
+fn comparison() -> impl Strategy<Value = Comparison> {
+    prop::sample::select(vec![
+        Comparison::Eq,
+        Comparison::Ne,
+        Comparison::Lt,
+        Comparison::Le,
+        Comparison::Gt,
+        Comparison::Ge,
+    ])
+}
+
+fn number() -> impl Strategy<Value = i64> {
+    prop_oneof![8 => -2..60_i64, 1 => Just(i64::MIN), 1 => Just(i64::MAX), 2 => 0..5_000_i64]
+}
+
+fn predicate() -> impl Strategy<Value = Predicate> {
+    let attribute = prop::sample::select(Attribute::ALL.to_vec());
+    let stages = prop::collection::btree_set(prop::sample::select(Stage::ALL.to_vec()), 0..3);
+    let leaf = prop_oneof![
+        6 => (attribute.clone(), comparison(), number()).prop_map(|(a, is, n)| Predicate::Compare(a, is, n)),
+        1 => attribute.prop_map(Predicate::Missing),
+        2 => stages.prop_map(Predicate::StageIn),
+        1 => Just(Predicate::HasTag(Tag::new("vip").unwrap())),
+        3 => (0..40_u32, comparison(), 0..3_i64)
+            .prop_map(|(days, is, count)| Predicate::OrdersInLast { days, is, count }),
+    ];
+    leaf.prop_recursive(4, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::All),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::Any),
+            inner.prop_map(|part| Predicate::Not(Box::new(part))),
+        ]
+    })
+}
+
+fn shop(lives: &[Life], store: Option<crm::SqliteStore>) -> Crm {
+    let clock = Arc::new(ManualClock::at(day(50)));
+    let builder = crm::Crm::builder().clock(clock).ids(DerivedIds);
+    let builder = match store {
+        Some(store) => builder.store(store),
+        None => builder,
+    };
+    let crm = Crm::from(builder.build());
+    let source = Source::new("shop").unwrap();
+    for (number, life) in (0..).zip(lives) {
+        for (at, cents) in life {
+            let at = day(*at);
+            let fact = match cents {
+                Some(cents) => {
+                    Incoming::new(who(number), at, source.clone(), OrderPlaced::new(Money::new(*cents, Currency::EUR)))
+                }
+                None => Incoming::new(who(number), at, source.clone(), Visited { channel: Channel::Web, place: None }),
+            };
+            crm.record(fact).unwrap();
+            if at == day(7) {
+                let tagged = Tagged { tag: Tag::new("vip").unwrap() };
+                crm.record(Incoming::new(who(number), at, source.clone(), tagged)).unwrap();
+            }
+        }
+    }
+    crm.advance(day(50)).unwrap();
+    crm
+}
+
+/// Everybody for whom it holds, by asking each.
+fn asked(crm: &Crm, predicate: &Predicate) -> Vec<CustomerId> {
+    let mut held = BTreeSet::new();
+    crm.for_each_customer(|customer| {
+        if predicate.holds(customer, day(50), Currency::EUR) {
+            held.insert(customer.id());
+        }
+    })
+    .unwrap();
+    held.into_iter().collect()
+}
+
+/// Everybody for whom it holds, page by page from the store.
+fn selected(crm: &Crm, predicate: &Predicate, page: usize) -> Vec<CustomerId> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let selected = crm.select(predicate, after, page).unwrap();
+        all.extend(selected.customers);
+        after = selected.next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn the_store_chooses_whom_the_predicate_means(
+        lives in prop::collection::vec(prop::collection::vec((0..50_i64, prop::option::of(0..3_000_i64)), 1..5), 1..12),
+        predicates in prop::collection::vec(predicate(), 1..6),
+        on_sqlite in prop::bool::weighted(0.1),
+    ) {
+        let path = std::env::temp_dir().join(format!("crm-selecting-{}.db", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        let crm = shop(&lives, on_sqlite.then(|| crm::SqliteStore::open(&path).unwrap()));
+        for predicate in predicates {
+            let asked = asked(&crm, &predicate);
+            prop_assert_eq!(&selected(&crm, &predicate, 3), &asked, "{:?}", predicate);
+            prop_assert_eq!(crm.count(&predicate).unwrap(), asked.len() as u64, "{:?}", predicate);
+        }
+    }
+}
