@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crm_core::Column;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::migrations::{self, Owner};
 use super::options::SqliteOptions;
@@ -96,6 +96,9 @@ fn readers_allowed(sqlite: i32, options: &SqliteOptions) -> Result<usize, Storag
 fn refuse_others(path: &Path, owner: Owner) -> Result<(), StorageError> {
     let Some(header) = header(path)? else { return Ok(()) };
     if !header.starts_with(b"SQLite format 3\0") {
+        if has_journal(path) {
+            return Ok(());
+        }
         return Err(StorageError::Open { reason: "the file is not an SQLite database".into(), source: None });
     }
     // Big-endian numbers at fixed places: https://www.sqlite.org/fileformat2.html#the_database_header
@@ -107,6 +110,16 @@ fn refuse_others(path: &Path, owner: Owner) -> Result<(), StorageError> {
         return Err(migrations::foreign());
     }
     migrations::classify(application, version, owner)
+}
+
+/// Whether a rollback journal lies beside a file. After a loss of power while the file was made, any of
+/// its pages may be missing, the first one too; SQLite takes back what there is by the journal.
+fn has_journal(path: &Path) -> bool {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-journal");
+    // The beginning of a journal: https://www.sqlite.org/fileformat2.html#the_rollback_journal
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    header(Path::new(&journal)).is_ok_and(|found| found.is_some_and(|found| found.starts_with(&magic)))
 }
 
 /// The first bytes of a file; none if it is not there or empty.
@@ -138,16 +151,32 @@ fn connect(path: &Path, flags: OpenFlags, options: &SqliteOptions) -> Result<Con
 fn configure_log(file: &Connection, patience: Duration) -> Result<(), StorageError> {
     let deadline = Instant::now() + patience;
     loop {
-        let mode = file.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
-        match mode {
+        match switch_to_log(file) {
             Ok(mode) if mode.eq_ignore_ascii_case("wal") => break,
-            _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-            Ok(mode) => same("journal_mode", &mode.as_str(), &"wal")?,
-            Err(error) => return Err(refused("the file cannot have a write-ahead log", error)),
+            Ok(mode) if Instant::now() >= deadline => same("journal_mode", &mode.as_str(), &"wal")?,
+            Err(error) if !is_busy(&error) || Instant::now() >= deadline => {
+                return Err(refused("the file cannot have a write-ahead log", error));
+            }
+            Ok(_) | Err(_) => std::thread::sleep(Duration::from_millis(10)),
         }
     }
     set(file, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     set(file, "journal_size_limit", LOG_BYTES)
+}
+
+/// The mode that a file is in after it was told to have a write-ahead log. The answer is read to its end:
+/// SQLite gives the mode first and commits the switch then. If that fails, the connection goes on saying
+/// that there is a log when there is none, so nothing may be asked of it again.
+fn switch_to_log(file: &Connection) -> rusqlite::Result<String> {
+    let mut switch = file.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = switch.query([])?;
+    let mode = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?.get(0)?;
+    while rows.next()?.is_some() {}
+    Ok(mode)
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn configure(file: &Connection, cache_kib: u32) -> Result<(), StorageError> {
