@@ -28,7 +28,11 @@ impl FeedCursor {
 }
 
 /// Checks the name of a consumer, as each store does first.
-pub(crate) fn check_consumer(name: &str) -> Result<(), StorageError> {
+///
+/// # Errors
+///
+/// `Malformed` unless it has 1 to 255 bytes.
+pub fn check_consumer(name: &str) -> Result<(), StorageError> {
     if (1..=255).contains(&name.len()) {
         return Ok(());
     }

@@ -28,6 +28,7 @@ pub use commit::{
     PersonalMove, Release, Request, Token, Traits, Version,
 };
 pub use error::{CommitError, CursorError, DefineError, StorageError};
+pub use feed::check_consumer;
 pub use judge::{Judgement, Kept};
 pub use lane::Lane;
 pub use memory::MemoryStore;

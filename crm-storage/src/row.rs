@@ -300,8 +300,9 @@ pub enum Verdict {
     },
     /// Not tried: it can be leased again at once, and the attempt does not count.
     GiveBack,
-    /// Given up: it is a dead letter, which is kept and not leased. Settling a dead letter with its token
-    /// as `Retry` or `GiveBack` makes it wait again, its attempts counted on, and as `Done` takes it away.
+    /// Given up: it is a dead letter, which is kept and not leased. Each verdict does to a dead letter what it
+    /// does to a leased entry: with its token it can be made to wait again, taken away, or given up for
+    /// another reason.
     Dead {
         /// Why.
         reason: SmolStr,

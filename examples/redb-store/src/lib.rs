@@ -15,7 +15,7 @@ use crm_core::{CustomerId, Span, TenantId, Timestamp};
 use crm_storage::{
     Capabilities, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep, DeadLetter,
     DefineError, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor, FeedRow, Judgement, Lane, Leased,
-    Loaded, Page, Parts, Selection, Settlement, StorageError, Store,
+    Loaded, Page, Parts, Selection, Settlement, StorageError, Store, check_consumer,
 };
 use redb::{Builder, Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 
@@ -270,10 +270,7 @@ impl Store for RedbStore {
     }
 
     async fn cursor(&self, consumer: &str, lane: Lane, step: CursorStep) -> Result<FeedCursor, CursorError> {
-        if !(1..=255).contains(&consumer.len()) {
-            let what = format!("a consumer's name of {} bytes, not 1 to 255", consumer.len());
-            return Err(StorageError::Malformed { what }.into());
-        }
+        check_consumer(consumer)?;
         if lane != LANE {
             return FeedCursor::default().after(step, 0);
         }

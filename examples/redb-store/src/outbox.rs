@@ -71,10 +71,7 @@ pub(crate) fn settle(writing: &Writing<'_>, settlement: &Settlement) -> Result<b
             letter.entry.due_at = *at;
         }
         Verdict::GiveBack => {
-            // Given up after a real attempt, it has had that attempt also when it is given back.
-            if letter.reason.is_none() {
-                letter.attempts = letter.attempts.saturating_sub(1);
-            }
+            letter.attempts = letter.attempts.saturating_sub(1);
             (letter.token, letter.reason) = (None, None);
         }
         Verdict::Dead { reason } => letter.reason = Some(reason.as_str().into()),
