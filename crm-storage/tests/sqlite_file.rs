@@ -8,11 +8,11 @@ mod scratch;
 use std::path::Path;
 use std::sync::Arc;
 
-use crm_core::{Alarm, AlarmKind, CustomerId, EventId, TenantId, Timestamp};
+use crm_core::{Alarm, AlarmKind, Column, CustomerId, EventId, TenantId, Timestamp};
 use crm_storage::conformance::block_on;
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, Entries, EventRow, Expected,
-    OutboxEntry, Parts, Selection, SqliteStore, StateRow, StorageError, Store, Version,
+    OutboxEntry, Parts, Selection, SqliteOptions, SqliteStore, StateRow, StorageError, Store, Version,
 };
 use scratch::Scratch;
 
@@ -76,8 +76,13 @@ fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 fn filled(path: &Path, commits: u64) {
+    filled_from(path, 0, commits);
+}
+
+fn filled_from(path: &Path, first: u64, commits: u64) {
     let store = SqliteStore::open(path).unwrap();
-    let answers = block_on(store.commit(&TenantId::default(), (0..commits).map(commit).collect())).unwrap();
+    let commits = (first..first + commits).map(commit).collect();
+    let answers = block_on(store.commit(&TenantId::default(), commits)).unwrap();
     assert!(answers.iter().all(Result::is_ok));
 }
 
@@ -283,4 +288,85 @@ fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
             assert_eq!(events, if there { 3 } else { 0 });
         }
     });
+}
+
+#[test]
+fn declared_columns_are_indexed_and_others_are_not() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let indexes = || {
+        let file = rusqlite::Connection::open(&path).unwrap();
+        let mut names =
+            file.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'crm_by_%' ORDER BY name").unwrap();
+        let names = names.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        names.map(Result::unwrap).collect::<Vec<_>>()
+    };
+    filled(&path, 20);
+    assert!(indexes().is_empty());
+    let open = |columns: &[Column]| drop(SqliteStore::open_with(&path, &SqliteOptions::default().indexed(columns)));
+    open(&[Column::Spend, Column::Stage]);
+    assert_eq!(indexes(), ["crm_by_spend", "crm_by_stage"]);
+    filled_from(&path, 20, 5);
+    assert_eq!(indexes(), ["crm_by_spend", "crm_by_stage"], "without a word about them they stay");
+    open(&[Column::Stage]);
+    assert_eq!(indexes(), ["crm_by_stage"]);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let plan = "EXPLAIN QUERY PLAN SELECT count(*) FROM crm_customer WHERE tenant = 1 AND stage = 3";
+    let plan: String = file.query_row(plan, [], |row| row.get("detail")).unwrap();
+    assert!(plan.contains("crm_by_stage"), "{plan}");
+}
+
+#[test]
+fn the_steps_that_a_file_lacks_can_be_read_before_it_is_opened() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let options = SqliteOptions::default();
+    let pending = || SqliteStore::pending(&path, &options).unwrap();
+    let steps = pending();
+    assert!(!path.exists(), "asking makes no file");
+    assert_eq!((steps[0].number, steps[0].name), (1, "rows"));
+    assert!(steps[0].to_string().contains("CREATE TABLE crm_customer"));
+    filled(&path, 1);
+    assert!(pending().is_empty());
+}
+
+#[test]
+fn a_step_that_was_altered_is_refused() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    filled(&path, 1);
+    let alter = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
+    alter("UPDATE crm_migration SET checksum = zeroblob(32)");
+    assert!(refusal(&path).contains("step 1"));
+    alter("DELETE FROM crm_migration");
+    assert!(matches!(SqliteStore::open(&path), Err(StorageError::Open { .. })), "a ledger without its steps");
+}
+
+#[test]
+fn a_shops_file_is_taken_only_when_that_is_asked_for() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch(
+        "CREATE TABLE customer (name TEXT); INSERT INTO customer VALUES ('x');
+         PRAGMA application_id = 77; PRAGMA user_version = 12;",
+    )
+    .unwrap();
+    file.close().unwrap();
+    assert!(refusal(&path).contains("another program"));
+    let options = SqliteOptions::default().beside_other_tables();
+    assert_eq!(SqliteStore::pending(&path, &options).unwrap().len(), 1);
+    let store = SqliteStore::open_with(&path, &options).unwrap();
+    assert!(block_on(store.commit(&TenantId::default(), vec![commit(1)])).unwrap()[0].is_ok());
+    drop(store);
+    assert!(refusal(&path).contains("another program"), "also when the store's tables are in it");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let mark = |pragma| file.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((mark("application_id"), mark("user_version")), (77, 12), "the shop's marks are its own");
+    assert_eq!(file.query_row("SELECT name FROM customer", [], |row| row.get::<_, String>(0)).unwrap(), "x");
+    // A file that is the store's alone may be opened so as well.
+    let own = scratch.path().join("shop.crm");
+    filled(&own, 1);
+    drop(SqliteStore::open_with(&own, &options).unwrap());
+    filled_from(&own, 1, 1);
 }
