@@ -1,6 +1,7 @@
 //! What can go wrong between a host and the CRM.
 
 use crm_core::customer::Refusal;
+use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
 
@@ -36,6 +37,9 @@ pub enum Error {
     /// The definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// The predicate was refused.
+    #[error(transparent)]
+    Predicate(#[from] PredicateError),
     /// Other writers were first, again and again.
     #[error("gave up after {attempts} attempts: other writers were first each time")]
     Busy {

@@ -29,6 +29,10 @@ pub enum PersonalError {
     /// The key is gone, and with it the values.
     #[error("the person's key is gone")]
     NoKey,
+    /// A key outside of the store cannot be destroyed by a transaction that may be rolled back: erase after
+    /// the commit.
+    #[error("a person's key is outside of the transaction: erase after the commit")]
+    Inside,
     /// The host's keys failed.
     #[error("the keys of persons: {0}")]
     Keys(#[from] KeyError),

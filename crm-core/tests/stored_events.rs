@@ -40,7 +40,7 @@ const STORED: [(&str, &str); 24] = [
     ),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
-    ("notified", r#"{"by":"shop","deed":{"topic":"offer","fields":{"points":{"int":7}}}}"#),
+    ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),
     (
         "identifier_attached",

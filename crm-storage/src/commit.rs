@@ -107,15 +107,28 @@ pub struct Traits {
 
 /// How a customer's personal rows move. They lie apart from everything else, so that they can be erased.
 /// The store does not look into them; whoever writes them has sealed them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct PersonalMove {
-    /// The key that the values are sealed under, itself wrapped, if it is kept here. None leaves it.
+    /// The key that the values are sealed under, if it is kept here. None leaves it.
     pub key: Option<Vec<u8>>,
     /// The value of each field that moves; none takes it out. A field comes at most once.
     pub fields: Vec<(SmolStr, Option<Vec<u8>>)>,
     /// What the customer can be found by in a search: all of it, in the place of what was there, in any
     /// order; what comes twice counts once. None leaves it.
     pub tokens: Option<Vec<Token>>,
+}
+
+/// Shows what moves, and nothing of it.
+impl std::fmt::Debug for PersonalMove {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let fields: Vec<(&SmolStr, Option<usize>)> =
+            self.fields.iter().map(|(name, value)| (name, value.as_ref().map(Vec::len))).collect();
+        f.debug_struct("PersonalMove")
+            .field("key", &self.key.is_some())
+            .field("bytes", &fields)
+            .field("tokens", &self.tokens.as_ref().map(Vec::len))
+            .finish()
+    }
 }
 
 /// A keyed hash of something that a person is searched by, such as three letters of a name.

@@ -89,7 +89,8 @@ impl Crm {
                             Verdict::GiveBack
                         }
                         Delivered::Dead(reason) => Verdict::Dead { reason },
-                        Delivered::Retry(_) if delivery.attempt >= ATTEMPTS => {
+                        // One that was revived has as many again.
+                        Delivered::Retry(_) if delivery.attempt.is_multiple_of(ATTEMPTS) => {
                             Verdict::Dead { reason: SmolStr::new(format!("failed {ATTEMPTS} times")) }
                         }
                         Delivered::Retry(after) => {

@@ -1,7 +1,7 @@
 //! Inside a transaction that the shop has open: the CRM's writes are there when the shop commits, and were
 //! never there when it rolls back.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, RwLock};
 
 use crm_core::CustomerId;
 use crm_core::customer::{Command, Customer};
@@ -56,16 +56,15 @@ impl Crm {
     /// cannot be had.
     pub fn within<'t>(&self, transaction: &'t rusqlite::Connection) -> Result<InTransaction<'t>, Error> {
         let transaction = HostTransaction::new(transaction)?;
-        let Inner { clock, ids, lookup_key, workflows, definitions, person_keys, .. } = &*self.inner;
-        // A copy: what is defined inside may never come to be.
-        let definitions = definitions.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let Inner { clock, ids, lookup_key, workflows, person_keys, .. } = &*self.inner;
         let inner = Inner {
             store: transaction.store(),
             clock: Arc::clone(clock),
             ids: Arc::clone(ids),
             lookup_key: lookup_key.clone(),
             workflows: workflows.clone(),
-            definitions: RwLock::new(definitions),
+            // Read anew: what is defined inside may never come to be, and it may be another database.
+            definitions: RwLock::default(),
             person_keys: person_keys.clone(),
             inside: true,
         };

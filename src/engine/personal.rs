@@ -1,7 +1,6 @@
 //! What is personal about a customer: kept sealed, read, exported, and erased.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, SmolStr};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
-use crate::personal::{PersonKey, PersonKeys, PersonalError, Place};
+use crate::personal::{PersonKey, PersonalError, Place};
 use crate::plan::{identifier_claim, traits};
 
 /// What an erasure removed.
@@ -26,8 +25,8 @@ pub struct Erasure {
     pub outbox: u64,
     /// How many identifiers nobody has any more.
     pub identifiers: u64,
-    /// What is left in copies that can still be read. With keys outside of the store nothing is, whatever
-    /// copies there are.
+    /// What is left in copies that can still be read. With keys outside of the store no value can be, wherever
+    /// copies of it lie.
     pub copies: Copies,
 }
 
@@ -93,25 +92,38 @@ impl Crm {
     }
 
     /// Erases for good what is personal about a customer: their values and the key to them, what they
-    /// could be searched by, what waits to be told about them, and their identifiers, which anybody may have
-    /// then. What happened stays, and says nothing about who they were. Erasing again removes what came
-    /// since, and tries again to clear copies that were pending.
+    /// could be searched by, and what waits to be told about them. Nobody is found by their identifiers any
+    /// more, and anybody may have them then. What happened stays; it names the identifiers as hashes under
+    /// the look-up key, and nothing else that says who they were, unless the shop put it into a free text.
+    /// Erasing again removes what came since, and tries again to clear copies that were pending.
     ///
     /// # Errors
     ///
-    /// `Storage` if the store failed, `Personal` if the host's keys did; erase again then.
+    /// `Storage` if the store failed, `Personal` if the host's keys did: erase again then. `Personal` inside
+    /// a transaction of the shop's if keys are outside of the store.
     pub async fn erase(&self, customer: CustomerId) -> Result<Erasure, Error> {
+        if self.inner.inside && self.inner.person_keys.is_some() {
+            return Err(PersonalError::Inside.into());
+        }
         let (base, _) = self.base(customer).await?;
         let keys: Vec<ClaimKey> =
             base.iter().flat_map(|base| base.customer.identifiers()).map(identifier_claim).collect();
-        // The key goes first: should the rest fail, nothing can be read any more all the same.
-        if let Some(keys) = &self.inner.person_keys {
-            keys.destroy(&self.tenant, customer).await.map_err(PersonalError::from)?;
+        let mut erased = self.store().erase(&self.tenant, customer, &keys).await?;
+        if let Some(outside) = &self.inner.person_keys {
+            // Somebody who was just keeping something may have made a new key meanwhile.
+            for _ in 0..ATTEMPTS_MAX {
+                outside.destroy(&self.tenant, customer).await.map_err(PersonalError::from)?;
+                let left = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
+                if left.into_iter().flatten().all(|details| details.personal.is_empty()) {
+                    break;
+                }
+                erased.fields += self.store().erase(&self.tenant, customer, &keys).await?.fields;
+            }
         }
-        let erased = self.store().erase(&self.tenant, customer, &keys).await?;
-        let outside = self.inner.person_keys.is_some();
+        // Only the values are sealed: search tokens and deliveries can be read wherever there is a copy.
+        let sealed_alone = self.inner.person_keys.is_some() && erased.tokens == 0 && erased.outbox == 0;
         let copies = match erased.copies {
-            Copies::UntilLogsExpire if outside => Copies::Gone,
+            Copies::UntilLogsExpire if sealed_alone => Copies::Gone,
             copies @ (Copies::Gone | Copies::Pending | Copies::UntilLogsExpire) => copies,
         };
         Ok(Erasure {
@@ -196,26 +208,28 @@ impl Crm {
 
     /// The key of a person, and the same key to be kept in the store if it is new and belongs there.
     async fn person_key_or_new(&self, customer: CustomerId) -> Result<(PersonKey, Option<Vec<u8>>), Error> {
-        if let Some(keys) = &self.inner.person_keys {
-            return Ok((outside_key(keys, self, customer).await?, None));
-        }
         let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
-        match details.into_iter().next().flatten().and_then(|details| details.key) {
-            Some(key) => Ok((stored_key(&key)?, None)),
+        let details = details.into_iter().next().flatten().unwrap_or_default();
+        let known = match &self.inner.person_keys {
+            Some(keys) => keys.get(&self.tenant, customer).await.map_err(PersonalError::from)?,
+            None => details.key.as_deref().map(stored_key).transpose()?,
+        };
+        if let Some(key) = known {
+            return Ok((key, None));
+        }
+        // Under a new key what is there could never be read again, nor told from what is damaged.
+        if !details.personal.is_empty() {
+            return Err(PersonalError::NoKey.into());
+        }
+        let key = PersonKey::random()?;
+        match &self.inner.person_keys {
+            Some(keys) => Ok((keys.keep(&self.tenant, customer, key).await.map_err(PersonalError::from)?, None)),
             None => {
-                let key = PersonKey::random()?;
                 let kept = key.expose().to_vec();
                 Ok((key, Some(kept)))
             }
         }
     }
-}
-
-async fn outside_key(keys: &Arc<dyn PersonKeys>, crm: &Crm, customer: CustomerId) -> Result<PersonKey, Error> {
-    if let Some(key) = keys.get(&crm.tenant, customer).await.map_err(PersonalError::from)? {
-        return Ok(key);
-    }
-    Ok(keys.keep(&crm.tenant, customer, PersonKey::random()?).await.map_err(PersonalError::from)?)
 }
 
 fn stored_key(bytes: &[u8]) -> Result<PersonKey, Error> {

@@ -28,25 +28,29 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `Storage` if the store failed, or the predicate has more than [`Predicate::CLAUSES_MAX`] clauses or is
-    /// nested deeper than [`Predicate::DEPTH_MAX`].
+    /// `Predicate` if it exceeds a limit, `Storage` if the store failed.
     pub async fn select(
         &self,
         predicate: &Predicate,
         after: Option<CustomerId>,
         limit: usize,
     ) -> Result<Selected, Error> {
+        predicate.check()?;
         let now = self.now();
         let Pushed { selection, exact } = push(predicate, now);
         let mut selected = Selected { customers: Vec::new(), next: after };
         while selected.customers.len() < limit.max(1) {
             let missing = limit.max(1) - selected.customers.len();
-            let page = missing.min(PAGE);
+            let page = if exact { missing.min(PAGE) } else { PAGE };
             let mut ids = self.store().select(&self.tenant, &selection, selected.next, page).await?;
-            let last = ids.last().copied();
-            let more = ids.len() == page;
+            let mut last = ids.last().copied();
+            let mut more = ids.len() == page;
             if !exact {
                 ids = self.finish(predicate, &ids, now).await?;
+                if ids.len() > missing {
+                    ids.truncate(missing);
+                    (last, more) = (ids.last().copied(), true);
+                }
             }
             selected.customers.append(&mut ids);
             selected.next = last.filter(|_| more);
@@ -63,6 +67,7 @@ impl Crm {
     ///
     /// The same.
     pub async fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
+        predicate.check()?;
         let Pushed { selection, exact } = push(predicate, self.now());
         if exact {
             return Ok(self.store().count(&self.tenant, &selection).await?);

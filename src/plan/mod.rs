@@ -85,6 +85,8 @@ pub(crate) struct Planner<'a> {
     triggers: VecDeque<Pending>,
     /// How many calls of workflows are left to this plan.
     calls_left: usize,
+    /// Whether the customer is written though nothing moved: what stores choose by may be another.
+    rewrite: bool,
     /// The order numbers of this plan are the customer's already, by events that were voided.
     owns_order_number: bool,
 }
@@ -112,6 +114,7 @@ impl<'a> Planner<'a> {
             history,
             facts: Vec::new(),
             late: Vec::new(),
+            rewrite: false,
             // A fact and what it led to; a vector that grows by itself begins with four.
             events: Vec::with_capacity(2),
             changes: Vec::new(),
@@ -161,6 +164,7 @@ impl<'a> Planner<'a> {
     /// Works everything out anew, as after a change of definitions.
     pub(crate) fn reconsider(&mut self) -> Result<(), NeedHistory> {
         self.next = None;
+        self.rewrite = true;
         let at = self.instant();
         let touched = self.refold(at)?;
         self.settle(at, Cause::Definition, touched);
@@ -263,7 +267,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn finish(mut self) -> Option<Plan> {
         let next = self.next_alarm();
         let alarm = (next != self.armed).then_some(AlarmMove { from: self.armed, to: next });
-        if self.events.is_empty() && self.changes.is_empty() && alarm.is_none() {
+        if self.events.is_empty() && self.changes.is_empty() && alarm.is_none() && !self.rewrite {
             return None;
         }
         self.customer.arm(next);

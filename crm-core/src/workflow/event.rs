@@ -27,8 +27,9 @@ pub struct TagRemoved {
 pub struct Notified {
     /// What about.
     pub topic: Topic,
-    /// The facts of it.
-    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    /// The facts of it. They may say who somebody is, so they are in the outbox alone, which an erasure
+    /// empties, and not in what is kept for ever.
+    #[serde(skip)]
     pub fields: Fields,
 }
 

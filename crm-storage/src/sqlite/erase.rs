@@ -44,16 +44,25 @@ impl Session<'_> {
     /// Writes the tables that hold anything personal anew. SQLite overwrites what it deletes, but where a page
     /// was split or joined before, a copy of what moved may lie in the unused middle of one; a table that is
     /// dropped takes all its pages with it, and they are overwritten.
+    ///
+    /// No table is renamed: that would make the shop's own views and triggers follow it. Its triggers on these
+    /// tables are made again last, so that they do not fire.
     pub(super) fn rewrite_personal(&mut self) -> Result<(), Fault> {
         for table in PERSONAL_TABLES {
-            let texts = "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL ORDER BY type = 'index'";
-            let texts: Vec<String> =
-                self.connection.prepare(texts)?.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            let (create, indexes) = texts.split_first().ok_or_else(|| damaged(format!("no table {table}")))?;
-            self.connection.execute_batch(&format!("ALTER TABLE {table} RENAME TO {table}_old; {create};"))?;
-            self.connection
-                .execute_batch(&format!("INSERT INTO {table} SELECT * FROM {table}_old; DROP TABLE {table}_old;"))?;
-            indexes.iter().try_for_each(|create| self.connection.execute_batch(create))?;
+            let texts = "SELECT sql, type = 'trigger' FROM main.sqlite_schema \
+                         WHERE tbl_name = ?1 AND type <> 'view' AND sql IS NOT NULL ORDER BY type <> 'table'";
+            let mut select = self.connection.prepare(texts)?;
+            let texts = select.query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let texts: Vec<(String, bool)> = texts.collect::<Result<_, _>>()?;
+            drop(select);
+            if texts.is_empty() {
+                return Err(damaged(format!("no table {table}")));
+            }
+            let run = |sql: &str| self.connection.execute_batch(sql);
+            run(&format!("CREATE TABLE main.crm_copy AS SELECT * FROM main.{table}; DROP TABLE main.{table};"))?;
+            texts.iter().filter(|(_, trigger)| !trigger).try_for_each(|(create, _)| run(create))?;
+            run(&format!("INSERT INTO main.{table} SELECT * FROM main.crm_copy; DROP TABLE main.crm_copy;"))?;
+            texts.iter().filter(|(_, trigger)| *trigger).try_for_each(|(create, _)| run(create))?;
         }
         Ok(())
     }

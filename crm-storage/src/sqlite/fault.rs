@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Sqlite(Arc<rusqlite::Error>),
     /// A row is not what was written.
     Damaged(String),
+    /// The transaction that was to carry the work is no more.
+    Ended,
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -22,10 +24,16 @@ impl From<rusqlite::Error> for Fault {
 }
 
 impl Fault {
+    /// Whether somebody else has the lock.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Fault::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    }
+
     /// As the caller sees it who wanted to do something, of which nothing was written.
     pub(super) fn while_doing(self, doing: &'static str) -> StorageError {
         match self {
             Fault::Damaged(what) => StorageError::Corrupt { what },
+            Fault::Ended => StorageError::Backend { doing, source: "the shop's transaction has ended".into() },
             Fault::Sqlite(error) if is_damage(&error) => StorageError::Corrupt { what: error.to_string() },
             Fault::Sqlite(error) => StorageError::Backend { doing, source: Box::new(error) },
         }
@@ -36,6 +44,7 @@ impl Fault {
     pub(super) fn while_committing(self) -> StorageError {
         match self {
             Fault::Damaged(what) => StorageError::Corrupt { what },
+            Fault::Ended => StorageError::Unknown { source: None },
             Fault::Sqlite(error) => StorageError::Unknown { source: Some(Box::new(error)) },
         }
     }

@@ -77,8 +77,7 @@ impl<'t> HostTransaction<'t> {
         Ok(HostTransaction { session: Session::new(transaction), jobs, store: Arc::new(store) })
     }
 
-    /// The store, to be used by the work given to [`run`](Self::run), and by nothing else: whoever else asks
-    /// it for something waits until then.
+    /// The store, to be used by the work given to [`run`](Self::run): it answers only while that runs.
     #[must_use]
     pub fn store(&self) -> Arc<SqliteStore> {
         Arc::clone(&self.store)
@@ -90,8 +89,11 @@ impl<'t> HostTransaction<'t> {
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         let mut context = Context::from_waker(&waker);
         let mut work = pin!(work);
+        // Another thread that asks the store for something wakes this one as well.
+        self.store.writer.wakes(Some(std::thread::current()));
         loop {
             if let Poll::Ready(done) = work.as_mut().poll(&mut context) {
+                self.store.writer.wakes(None);
                 return done;
             }
             let mut idle = true;
@@ -106,6 +108,12 @@ impl<'t> HostTransaction<'t> {
     }
 
     fn answer(&mut self, mut job: Box<dyn Job>) {
+        // Some errors end the whole transaction, and a savepoint outside of one would begin one of its own.
+        if self.session.connection.is_autocommit() {
+            return job.answer(&Outcome::Failed(Fault::Ended));
+        }
+        // The shop may have gone back to a savepoint of its own since.
+        self.session.forget_tenants();
         let savepoint = |sql| self.session.connection.execute_batch(sql).map_err(Fault::from);
         let begun = savepoint("SAVEPOINT crm_work");
         let done = begun.and_then(|()| job.run(&mut self.session));
@@ -113,12 +121,11 @@ impl<'t> HostTransaction<'t> {
         let outcome = match done.and_then(|()| savepoint("RELEASE crm_work")) {
             Ok(()) => Outcome::Committed,
             Err(fault) => {
-                // When SQLite has ended the whole transaction, there is nothing left to go back to, and the
-                // shop's commit fails.
+                // When SQLite has ended the whole transaction, there is nothing left to go back to: whatever is
+                // asked for from now on is refused, and the shop's commit fails.
                 if let Err(fault) = savepoint("ROLLBACK TO crm_work; RELEASE crm_work") {
                     tracing::warn!(?fault, "the shop's transaction is lost");
                 }
-                self.session.forget_tenants();
                 Outcome::Failed(fault)
             }
         };

@@ -22,6 +22,7 @@ mod write;
 mod writer;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use crm_core::{CustomerId, Span, TenantId, Timestamp};
@@ -64,7 +65,7 @@ pub struct SqliteStore {
     // Fields are dropped in this order: the writer is the last to close, and cuts the log.
     readers: Readers,
     writer: Writer,
-    busy_timeout: std::time::Duration,
+    busy_timeout: Duration,
     /// Up to which size of the file an erasure clears copies by itself.
     scrubbed_up_to: u64,
 }
@@ -117,12 +118,29 @@ impl SqliteStore {
     ///
     /// `Backend` or `Unknown` if the file could not be written.
     pub async fn scrub(&self) -> Result<Copies, StorageError> {
+        // Inside somebody else's transaction the log cannot be cut.
+        if !self.writer.has_thread() {
+            return Ok(Copies::Pending);
+        }
         let rewrite = |session: &mut session::Session<'_>| session.rewrite_personal();
         self.writer.ask("rewrite the personal tables", Access::Write(1), rewrite).await?;
-        let wait = self.busy_timeout;
-        let cut = move |session: &mut session::Session<'_>| Ok(session.cut_log(wait, wait));
-        let cut = self.writer.ask("cut the log", Access::Alone, cut).await?;
-        Ok(if cut { Copies::Gone } else { Copies::Pending })
+        let patience = self.busy_timeout;
+        let deadline = Instant::now() + patience;
+        loop {
+            let cut = move |session: &mut session::Session<'_>| Ok(session.cut_log(patience));
+            if self.writer.ask("cut the log", Access::Alone, cut).await? {
+                return Ok(Copies::Gone);
+            }
+            if Instant::now() >= deadline {
+                return Ok(Copies::Pending);
+            }
+            // Who reads may take a while, and who writes goes before.
+            let pause = |_: &mut session::Session<'_>| {
+                std::thread::sleep(Duration::from_millis(5));
+                Ok(())
+            };
+            self.writer.ask("wait for readers", Access::Alone, pause).await?;
+        }
     }
 
     /// The size of the file in bytes.
@@ -141,10 +159,10 @@ impl SqliteStore {
         &self,
         doing: &'static str,
         rows: usize,
-        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        read: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StorageError> {
         if rows >= LONG_LIST {
-            return self.writer.ask(doing, Access::Read, |session| read(session.connection)).await;
+            return self.writer.ask(doing, Access::Read, move |session| read(session.connection)).await;
         }
         self.read(doing, read).await
     }
@@ -152,10 +170,10 @@ impl SqliteStore {
     async fn read<T: Send + 'static>(
         &self,
         doing: &'static str,
-        read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        read: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StorageError> {
         if self.readers.is_empty() {
-            return self.writer.ask(doing, Access::Read, |session| read(session.connection)).await;
+            return self.writer.ask(doing, Access::Read, move |session| read(session.connection)).await;
         }
         let read = self.readers.read(|connection| read::in_transaction(connection, read));
         read.unwrap_or_else(|| Err(Fault::Damaged("no reader".into()))).map_err(|fault| fault.while_doing(doing))
@@ -285,9 +303,13 @@ impl Store for SqliteStore {
         let (tenant, keys) = (tenant.clone(), keys.to_vec());
         let work = move |session: &mut session::Session<'_>| session.erase(&tenant, customer, &keys);
         let mut erased = self.writer.ask("erase", Access::Write(1), work).await?;
-        if self.writer.has_thread() && self.size().await? <= self.scrubbed_up_to {
-            erased.copies = self.scrub().await?;
-        }
+        // The rows are gone, whatever happens to their copies now.
+        let scrubbed =
+            async { if self.size().await? <= self.scrubbed_up_to { self.scrub().await } else { Ok(Copies::Pending) } };
+        erased.copies = scrubbed.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "copies of what was erased could not be cleared");
+            Copies::Pending
+        });
         Ok(erased)
     }
 

@@ -196,26 +196,36 @@ pub(super) fn check_version(older: bool) -> Result<(), StorageError> {
     readers_allowed(rusqlite::version_number(), &options).map(|_| ())
 }
 
-/// What the store's promises rest on in a connection that is not its own.
-const HOST_SETTINGS: [(&str, i64); 3] = [("synchronous", 2), ("secure_delete", 1), ("foreign_keys", 1)];
+/// What the store's promises rest on in a connection that is not its own. (`secure_delete = FAST` reads as 2,
+/// and leaves freed pages as they are.)
+const HOST_SETTINGS: [(&str, &[i64]); 3] = [("synchronous", &[2, 3]), ("secure_delete", &[1]), ("foreign_keys", &[1])];
+
+/// Journals that survive a crash.
+const HOST_JOURNALS: [&str; 4] = ["wal", "delete", "truncate", "persist"];
 
 /// Makes those settings.
 pub(super) fn configure_host(file: &Connection) -> Result<(), StorageError> {
-    HOST_SETTINGS.into_iter().try_for_each(|(pragma, value)| set(file, pragma, value))
+    HOST_SETTINGS.into_iter().try_for_each(|(pragma, values)| set(file, pragma, values[0]))
 }
 
-/// Checks those settings; safer ones will do.
+/// Checks those settings.
 pub(super) fn check_host(file: &Connection) -> Result<(), StorageError> {
-    for (pragma, least) in HOST_SETTINGS {
-        let actual: i64 = file
-            .pragma_query_value(None, pragma, |row| row.get(0))
-            .map_err(|error| refused("a setting cannot be read", error))?;
-        if actual < least {
-            let reason = format!("{pragma} is {actual}, less than {least}: call sqlite::install for the connection");
-            return Err(StorageError::Open { reason, source: None });
+    let unread = |error| refused("a setting cannot be read", error);
+    let refuse = |pragma: &str, value: String| {
+        let reason = format!("{pragma} is {value}: call sqlite::install for the connection");
+        Err(StorageError::Open { reason, source: None })
+    };
+    for (pragma, values) in HOST_SETTINGS {
+        let actual: i64 = file.pragma_query_value(None, pragma, |row| row.get(0)).map_err(unread)?;
+        if !values.contains(&actual) {
+            return refuse(pragma, actual.to_string());
         }
     }
-    Ok(())
+    let journal: String = file.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(unread)?;
+    // A database in memory has no other, and nothing to survive.
+    let in_memory = file.path().is_none_or(str::is_empty);
+    let kept = HOST_JOURNALS.iter().any(|kept| journal.eq_ignore_ascii_case(kept));
+    if kept || in_memory { Ok(()) } else { refuse("journal_mode", journal) }
 }
 
 /// Makes the declared indexes, and drops those that are no longer declared.

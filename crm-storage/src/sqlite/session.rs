@@ -107,11 +107,28 @@ impl<'c> Session<'c> {
         Session { connection, statements: Statements::new(connection), tenants: HashMap::new() }
     }
 
-    /// Begins a transaction, at once with the lock for writing if it writes: a transaction that asks for
-    /// it later can be refused for what another process wrote in between.
-    pub(super) fn begin(&mut self, writes: bool) -> Result<(), Fault> {
-        let begin = if writes { self.statements.begin_immediate()? } else { self.statements.begin()? };
-        begin.execute([])?;
+    /// Begins a transaction that only reads.
+    pub(super) fn begin_reading(&mut self) -> Result<(), Fault> {
+        self.statements.begin()?.execute([])?;
+        Ok(())
+    }
+
+    /// Begins a transaction at once with the lock for writing: one that asks for it later can be refused for
+    /// what another process wrote in between. Waits so long for it; otherwise the connection waits `patience`.
+    pub(super) fn begin_writing(&mut self, wait: Duration, patience: Duration) -> Result<(), Fault> {
+        // Nobody else has the lock most of the time, and then no setting is moved.
+        self.connection.busy_timeout(wait)?;
+        let begun = self.statements.begin_immediate()?.execute([]);
+        self.connection.busy_timeout(patience)?;
+        begun?;
+        Ok(())
+    }
+
+    /// Goes on with the transaction that was begun, or begins one.
+    pub(super) fn go_on_writing(&mut self) -> Result<(), Fault> {
+        if self.connection.is_autocommit() {
+            self.statements.begin_immediate()?.execute([])?;
+        }
         Ok(())
     }
 
@@ -155,10 +172,10 @@ impl<'c> Session<'c> {
         Ok(number)
     }
 
-    /// Copies the log back into the file and cuts it to nothing. Says whether that was done; it is not
-    /// while somebody else still reads what it would overwrite, for whom it waits so long.
-    pub(super) fn cut_log(&mut self, wait: Duration, patience: Duration) -> bool {
-        let cut = self.connection.busy_timeout(wait).and_then(|()| {
+    /// Copies the log back into the file and cuts it to nothing. Says whether that was done; it is not while
+    /// somebody else reads or writes, and is not waited for, since the lock for writing is held meanwhile.
+    pub(super) fn cut_log(&mut self, patience: Duration) -> bool {
+        let cut = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
         });
         let restored = self.connection.busy_timeout(patience);

@@ -3,7 +3,8 @@
 //! and none ever meets a lock held by another of this process.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -19,6 +20,9 @@ const MOST_COMMITS: usize = 256;
 /// How long nothing must be asked for before the log is copied back and cut.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How long the thread waits for the lock for writing before it looks for whom it can answer meanwhile.
+const SLICE: Duration = Duration::from_millis(5);
+
 /// How long the thread looks for more to do before it sleeps.
 const LINGER: Duration = Duration::from_micros(50);
 
@@ -27,6 +31,8 @@ const LINGER: Duration = Duration::from_micros(50);
 pub(super) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
+    /// Who works off a queue without a thread of its own, while somebody does.
+    waits: Mutex<Option<Thread>>,
 }
 
 /// Whether a piece of work needs the lock for writing.
@@ -46,13 +52,13 @@ impl Writer {
         let thread = std::thread::Builder::new().name("crm-sqlite".into()).spawn(run).map_err(|error| {
             StorageError::Open { reason: "no thread can be started".into(), source: Some(Box::new(error)) }
         })?;
-        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+        Ok(Writer { queue: Some(queue), thread: Some(thread), waits: Mutex::default() })
     }
 
     /// A queue without a thread: whoever has the other end works it off.
     pub(super) fn without_thread() -> (Self, Receiver<Box<dyn Job>>) {
         let (queue, jobs) = channel();
-        (Writer { queue: Some(queue), thread: None }, jobs)
+        (Writer { queue: Some(queue), thread: None, waits: Mutex::default() }, jobs)
     }
 
     /// Whether work can be done outside of a transaction.
@@ -60,18 +66,29 @@ impl Writer {
         self.thread.is_some()
     }
 
-    /// Has some work done in a transaction, and waits until it is durable.
+    /// Which thread is woken by what is asked for.
+    pub(super) fn wakes(&self, thread: Option<Thread>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = thread;
+    }
+
+    /// Has some work done in a transaction, and waits until it is durable. The work is done again when it
+    /// shared a transaction with other work that failed.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         doing: &'static str,
         access: Access,
-        work: impl FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send + 'static,
+        work: impl FnMut(&mut Session<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (reply, answer) = oneshot::channel();
-        let job = Asked { doing, access, work: Some(work), done: None, reply };
+        let job = Asked { doing, access, work, done: None, reply };
         let sent = self.queue.as_ref().and_then(|queue| queue.send(Box::new(job)).ok());
         if sent.is_none() {
             return Err(StorageError::Backend { doing, source: "its writer thread has ended".into() });
+        }
+        if self.thread.is_none()
+            && let Some(thread) = &*self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            thread.unpark();
         }
         answer.await.unwrap_or(Err(StorageError::Unknown { source: None }))
     }
@@ -107,7 +124,7 @@ pub(super) enum Outcome {
 struct Asked<T, W> {
     doing: &'static str,
     access: Access,
-    work: Option<W>,
+    work: W,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, StorageError>>,
 }
@@ -115,16 +132,15 @@ struct Asked<T, W> {
 impl<T, W> Job for Asked<T, W>
 where
     T: Send,
-    W: FnOnce(&mut Session<'_>) -> Result<T, Fault> + Send,
+    W: FnMut(&mut Session<'_>) -> Result<T, Fault> + Send,
 {
     fn access(&self) -> Access {
         self.access
     }
 
     fn run(&mut self, session: &mut Session<'_>) -> Result<(), Fault> {
-        if let Some(work) = self.work.take() {
-            self.done = Some(work(session)?);
-        }
+        self.done = None;
+        self.done = Some((self.work)(session)?);
         Ok(())
     }
 
@@ -154,7 +170,7 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
         let first = match next {
             Ok(job) => job,
             Err(RecvTimeoutError::Timeout) => {
-                logged = !session.cut_log(Duration::ZERO, patience);
+                logged = !session.cut_log(patience);
                 continue;
             }
             Err(RecvTimeoutError::Disconnected) => break,
@@ -164,11 +180,14 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
             continue;
         }
         let batch = gather(first, jobs, &mut left);
-        let writes = batch.iter().any(|job| job.access() != Access::Read);
-        logged |= writes;
-        transact(batch, writes, &mut session);
+        let (reads, writes): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.access() == Access::Read);
+        transact(reads, false, &mut session);
+        if !writes.is_empty() {
+            logged = true;
+            write(writes, jobs, &mut left, patience, &mut session);
+        }
     }
-    session.cut_log(Duration::ZERO, patience);
+    session.cut_log(patience);
 }
 
 fn alone(mut job: Box<dyn Job>, session: &mut Session<'_>) {
@@ -210,13 +229,55 @@ fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>, left: &mut Option<
     batch
 }
 
+/// Does the work of several jobs in one transaction, and answers them after it. Should one of them fail, it
+/// has failed alone: each is done once more in a transaction of its own.
 fn transact(mut batch: Vec<Box<dyn Job>>, writes: bool, session: &mut Session<'_>) {
-    let outcome = match session.begin(writes).and_then(|()| batch.iter_mut().try_for_each(|job| job.run(session))) {
+    if batch.is_empty() {
+        return;
+    }
+    let begun = if writes { session.go_on_writing() } else { session.begin_reading() };
+    let outcome = match begun.and_then(|()| batch.iter_mut().try_for_each(|job| job.run(session))) {
         Err(fault) => Outcome::Failed(fault),
         Ok(()) => session.end().map_or_else(Outcome::Uncertain, |()| Outcome::Committed),
     };
     if !matches!(outcome, Outcome::Committed) {
         session.roll_back();
     }
+    if matches!(outcome, Outcome::Failed(_)) && batch.len() > 1 {
+        return batch.into_iter().for_each(|job| transact(vec![job], writes, session));
+    }
     batch.into_iter().for_each(|job| job.answer(&outcome));
+}
+
+/// Does the work of jobs that write. While somebody else has the lock for writing, whoever wants to read is
+/// answered: the one who has it may be waiting for just that.
+fn write(
+    batch: Vec<Box<dyn Job>>,
+    jobs: &Receiver<Box<dyn Job>>,
+    left: &mut Option<Box<dyn Job>>,
+    patience: Duration,
+    session: &mut Session<'_>,
+) {
+    let deadline = Instant::now() + patience;
+    let mut batch = batch;
+    loop {
+        match session.begin_writing(SLICE, patience) {
+            Ok(()) => break,
+            Err(fault) if fault.is_busy() && Instant::now() < deadline => {}
+            Err(fault) => {
+                let outcome = Outcome::Failed(fault);
+                return batch.into_iter().for_each(|job| job.answer(&outcome));
+            }
+        }
+        while left.is_none()
+            && let Ok(job) = jobs.try_recv()
+        {
+            match job.access() {
+                Access::Read => transact(vec![job], false, session),
+                Access::Write(_) => batch.push(job),
+                Access::Alone => *left = Some(job),
+            }
+        }
+    }
+    transact(batch, true, session);
 }

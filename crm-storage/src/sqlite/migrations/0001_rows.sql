@@ -152,7 +152,7 @@ CREATE TABLE crm_personal (
 CREATE TABLE crm_person_key (
     tenant   INTEGER NOT NULL,
     customer BLOB    NOT NULL,
-    key      BLOB    NOT NULL, -- itself wrapped
+    key      BLOB    NOT NULL, -- of the engine's, or none if the host keeps it
     PRIMARY KEY (tenant, customer)
 ) STRICT, WITHOUT ROWID;
 
