@@ -3,7 +3,7 @@
 //!
 //! A store knows nothing of customer relations. It keeps rows under a tenant, takes changes as whole
 //! [`Commit`]s, and promises what [`Store`] says. [`MemoryStore`] is for tests and for data that may be
-//! lost; `SqliteStore` keeps one file.
+//! lost; `SqliteStore` keeps one file; `PostgresStore` keeps a schema of a database.
 
 mod commit;
 mod error;
@@ -12,6 +12,8 @@ mod judge;
 mod lane;
 mod malformed;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod row;
 mod selection;
 #[cfg(feature = "sqlite-unbundled")]
@@ -29,6 +31,8 @@ pub use error::{CommitError, CursorError, DefineError, StorageError};
 pub use judge::{Judgement, Kept};
 pub use lane::Lane;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::{Dialect, PostgresOptions, PostgresStore, PostgresTransaction};
 pub use row::{
     ChangeRow, ClaimOwner, Copies, Cursor, CursorStep, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries,
     Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, Page, Parts, RequestRow, ScoreRow,
