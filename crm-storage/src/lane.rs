@@ -1,7 +1,7 @@
 //! Lanes: fixed buckets that a store spreads its rows over. Each row belongs to one, by a hash that never
 //! changes, so a lane can be moved to another machine, worked on by one worker, and read in order.
 
-use crm_core::{CustomerId, Digest, SmolStr, TenantId};
+use crm_core::{CustomerId, Digest, EventId, SmolStr, TenantId};
 
 use crate::commit::ClaimKey;
 
@@ -26,6 +26,12 @@ impl Lane {
     #[must_use]
     pub fn of_counter(tenant: &TenantId, name: &SmolStr, lanes: u16) -> Self {
         Self::of("counter", tenant, &[name.as_bytes()], lanes)
+    }
+
+    /// The lane of an outbox entry. Its id alone says it, so that one that waits is found by its id.
+    #[must_use]
+    pub fn of_outbox(tenant: &TenantId, entry: EventId, lanes: u16) -> Self {
+        Self::of("outbox", tenant, &[entry.as_uuid().as_bytes()], lanes)
     }
 
     /// The lane of what belongs to a whole tenant.

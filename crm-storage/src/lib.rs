@@ -3,7 +3,7 @@
 //!
 //! A store knows nothing of customer relations. It keeps rows under a tenant, takes changes as whole
 //! [`Commit`]s, and promises what [`Store`] says. [`MemoryStore`] is for tests and for data that may be
-//! lost; `SqliteStore` keeps one file.
+//! lost; `SqliteStore` keeps one file; `PostgresStore` keeps a schema of a database.
 
 mod commit;
 mod error;
@@ -12,8 +12,10 @@ mod judge;
 mod lane;
 mod malformed;
 mod memory;
-#[cfg(feature = "sqlite-unbundled")]
+#[cfg(any(feature = "sqlite-unbundled", feature = "postgres"))]
 mod migration;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod row;
 mod selection;
 #[cfg(feature = "sqlite-unbundled")]
@@ -32,8 +34,10 @@ pub use feed::check_consumer;
 pub use judge::{Judgement, Kept};
 pub use lane::Lane;
 pub use memory::MemoryStore;
-#[cfg(feature = "sqlite-unbundled")]
+#[cfg(any(feature = "sqlite-unbundled", feature = "postgres"))]
 pub use migration::Step;
+#[cfg(feature = "postgres")]
+pub use postgres::{Dialect, PostgresOptions, PostgresStore, PostgresTransaction};
 pub use row::{
     ChangeRow, ClaimOwner, Copies, Cursor, CursorStep, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries,
     Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, Page, Parts, RequestRow, ScoreRow,

@@ -6,7 +6,7 @@ pub struct Step {
     /// Its number: steps are taken in order, from 1.
     pub number: u32,
     /// What it is called.
-    pub name: &'static str,
+    pub name: String,
     /// What it runs.
     pub sql: String,
 }

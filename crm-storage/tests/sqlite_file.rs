@@ -324,7 +324,7 @@ fn the_steps_that_a_file_lacks_can_be_read_before_it_is_opened() {
     let pending = || SqliteStore::pending(&path, &options).unwrap();
     let steps = pending();
     assert!(!path.exists(), "asking makes no file");
-    assert_eq!((steps[0].number, steps[0].name), (1, "rows"));
+    assert_eq!((steps[0].number, steps[0].name.as_str()), (1, "rows"));
     assert!(steps[0].to_string().contains("CREATE TABLE crm_customer"));
     filled(&path, 1);
     assert!(pending().is_empty());

@@ -37,7 +37,7 @@ impl Crm {
     ) -> Result<Selected, Error> {
         predicate.check()?;
         let now = self.now();
-        let Pushed { selection, exact } = push(predicate, now);
+        let Pushed { selection, exact } = Pushed::of(predicate, now);
         let mut selected = Selected { customers: Vec::new(), next: after };
         while selected.customers.len() < limit.max(1) {
             let missing = limit.max(1) - selected.customers.len();
@@ -68,7 +68,7 @@ impl Crm {
     /// The same.
     pub async fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
         predicate.check()?;
-        let Pushed { selection, exact } = push(predicate, self.now());
+        let Pushed { selection, exact } = Pushed::of(predicate, self.now());
         if exact {
             return Ok(self.store().count(&self.tenant, &selection).await?);
         }
@@ -113,6 +113,12 @@ struct Pushed {
 }
 
 impl Pushed {
+    /// The predicate, or everybody if it takes more clauses than a store can be asked.
+    fn of(predicate: &Predicate, at: Timestamp) -> Self {
+        let pushed = push(predicate, at);
+        if pushed.selection.check().is_ok() { pushed } else { Pushed::superset(Selection::EVERYBODY) }
+    }
+
     const fn exact(selection: Selection) -> Self {
         Pushed { selection, exact: true }
     }

@@ -34,7 +34,7 @@ pub(super) enum Owner {
 /// The steps that a database has not had yet.
 pub(super) fn pending(file: &Connection, owner: Owner) -> Result<Vec<Step>, StorageError> {
     let steps = ALL.iter().zip(1..).skip(done(file, owner)?);
-    Ok(steps.map(|(step, number)| Step { number, name: step.name, sql: step.sql.to_owned() }).collect())
+    Ok(steps.map(|(step, number)| Step { number, name: step.name.to_owned(), sql: step.sql.to_owned() }).collect())
 }
 
 /// How many steps a database has had. Refuses one that is not for us, that is newer than this program, or

@@ -1,0 +1,395 @@
+//! The parts that a commit can have, each as one statement over any number of rows. In the plain dialect
+//! the parts of a whole batch are joined into one statement; in the sharded one each part is sent by
+//! itself, for rows of one lane. `:name` stands for a row's value in either.
+
+use std::fmt::Write as _;
+
+use crm_core::Column;
+
+/// Which part. They are carried out in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum PartId {
+    Heads,
+    Created,
+    Updated,
+    Held,
+    Entries,
+    Scores,
+    AlarmsGone,
+    Alarms,
+    Requests,
+    ClaimsGone,
+    ClaimsMoved,
+    Claims,
+    CountersMoved,
+    CountersSet,
+    Counters,
+    Outbox,
+    PersonKeys,
+    FieldsGone,
+    Fields,
+    TokensGone,
+    Tokens,
+}
+
+/// What the value of a cell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Small,
+    Int,
+    Big,
+    Float,
+    Id,
+    Bytes,
+    Text,
+}
+
+impl Kind {
+    pub(super) const fn sql(self) -> &'static str {
+        match self {
+            Kind::Small => "smallint",
+            Kind::Int => "integer",
+            Kind::Big => "bigint",
+            Kind::Float => "double precision",
+            Kind::Id => "uuid",
+            Kind::Bytes => "bytea",
+            Kind::Text => "text",
+        }
+    }
+}
+
+/// What is done with the rows of a part.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    /// Adds rows. Without `conflict` it fails if one is there.
+    Add { columns: String, values: String, conflict: &'static str },
+    /// Changes rows, all of which must be there.
+    Set { set: String, keys: &'static str },
+    /// Removes rows, all of which must be there if `all`.
+    Drop { keys: &'static str, all: bool },
+    /// Locks rows, all of which must be there.
+    Hold { keys: &'static str },
+}
+
+/// A part and the cells of its rows. The first cell is always the lane.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) id: PartId,
+    pub(super) name: &'static str,
+    pub(super) table: &'static str,
+    pub(super) cells: Vec<(&'static str, Kind)>,
+    pub(super) act: Act,
+}
+
+impl Part {
+    /// Whether each row must have met one that is there.
+    pub(super) const fn is_counted(&self) -> bool {
+        match self.act {
+            Act::Set { .. } | Act::Hold { .. } => true,
+            Act::Drop { all, .. } => all,
+            Act::Add { .. } => false,
+        }
+    }
+}
+
+/// All parts in their order.
+pub(super) fn all() -> Vec<Part> {
+    use Kind::{Big, Bytes, Float, Id, Int, Small, Text};
+    use PartId::*;
+    let lane = ("lane", Small);
+    let customer = ("customer", Id);
+    let part = |id, name, table, cells: &[(&'static str, Kind)], act| {
+        let cells = [lane].into_iter().chain(cells.iter().copied()).collect();
+        Part { id, name, table, cells, act }
+    };
+    // A table whose columns have the names of the cells.
+    let add = |id, name, table, cells: &[(&'static str, Kind)], conflict| {
+        let columns: String = cells.iter().map(|(cell, _)| format!(", {cell}")).collect();
+        let values: String = cells.iter().map(|(cell, _)| format!(", :{cell}")).collect();
+        part(id, name, table, cells, Act::Add { columns, values, conflict })
+    };
+    let set = |id, name, table, cells: &[(&'static str, Kind)], set: &str, keys| {
+        part(id, name, table, cells, Act::Set { set: set.into(), keys })
+    };
+    let drop = |id, name, table, cells: &[(&'static str, Kind)], keys, all| {
+        part(id, name, table, cells, Act::Drop { keys, all })
+    };
+    let numbers = || Column::ALL.iter().map(|column| column.name());
+    let mut customers = vec![("id", Id), ("version", Big), ("shape", Int), ("state", Bytes), ("sets", Text)];
+    customers.extend(numbers().map(|name| (name, Big)));
+    let mut new_columns = String::from(", id, version, shape, state, sets");
+    // No name of a set has a control character, so one can stand between them.
+    let sets = "string_to_array(:sets, E'\\x1f')";
+    let mut new_values = format!(", :id, :version, :shape, :state, {sets}");
+    let mut set_values = format!("version = :version, shape = :shape, state = :state, sets = {sets}");
+    for name in numbers() {
+        let _ = write!(new_columns, ", {name}");
+        let _ = write!(new_values, ", :{name}");
+        let _ = write!(set_values, ", {name} = :{name}");
+    }
+    let known: Vec<_> = customers.iter().copied().chain([("expected", Big)]).collect();
+    let alarm = [customer, ("due_at", Big), ("kind", Small)];
+    let claim = [("kind", Bytes), ("key", Bytes), customer, ("event", Id)];
+    let counter = [("name", Bytes), ("value", Big)];
+    vec![
+        set(Heads, "heads", "lane_head", &[("entries", Big)], "position = t.position + :entries", ""),
+        part(
+            Created,
+            "created",
+            "customer",
+            &customers,
+            Act::Add { columns: new_columns, values: new_values, conflict: "" },
+        ),
+        set(Updated, "updated", "customer", &known, &set_values, "t.id = :id AND t.version = :expected"),
+        part(
+            Held,
+            "held",
+            "customer",
+            &[("id", Id), ("expected", Big)],
+            Act::Hold { keys: "t.id = :id AND t.version = :expected" },
+        ),
+        add(
+            Entries,
+            "entries",
+            "entry",
+            &[
+                ("position", Big),
+                customer,
+                ("id", Id),
+                ("at", Big),
+                ("recorded_at", Big),
+                ("kind", Bytes),
+                ("shape", Int),
+                ("source", Text),
+                ("cause", Id),
+                ("body", Bytes),
+            ],
+            "",
+        ),
+        add(
+            Scores,
+            "scores",
+            "score",
+            &[
+                customer,
+                ("plugin", Bytes),
+                ("output", Bytes),
+                ("at", Big),
+                ("value", Float),
+                ("version", Bytes),
+                ("digest", Bytes),
+                ("input", Bytes),
+            ],
+            " ON CONFLICT (lane, tenant, customer, plugin, output, at) DO UPDATE SET value = excluded.value, \
+             version = excluded.version, digest = excluded.digest, input = excluded.input",
+        ),
+        drop(
+            AlarmsGone,
+            "alarms_gone",
+            "alarm",
+            &alarm,
+            "t.customer = :customer AND t.due_at = :due_at AND t.kind = :kind",
+            false,
+        ),
+        add(Alarms, "alarms", "alarm", &alarm, " ON CONFLICT (lane, tenant, customer, due_at, kind) DO NOTHING"),
+        add(Requests, "requests", "request", &[customer, ("key", Bytes), ("digest", Bytes), ("answer", Bytes)], ""),
+        drop(
+            ClaimsGone,
+            "claims_gone",
+            "claim",
+            &claim[..3],
+            "t.kind = :kind AND t.key = :key AND t.customer = :customer",
+            true,
+        ),
+        set(
+            ClaimsMoved,
+            "claims_moved",
+            "claim",
+            &[claim[0], claim[1], claim[2], claim[3], ("owner", Id)],
+            "customer = :customer, event = :event",
+            "t.kind = :kind AND t.key = :key AND t.customer = :owner",
+        ),
+        add(Claims, "claims", "claim", &claim, ""),
+        set(
+            CountersMoved,
+            "counters_moved",
+            "counter",
+            &[("name", Bytes), ("step", Big), ("most", Big)],
+            "value = t.value + :step",
+            "t.name = :name AND t.value + :step BETWEEN 0 AND :most",
+        ),
+        set(CountersSet, "counters_set", "counter", &counter, "value = :value", "t.name = :name"),
+        add(Counters, "counters", "counter", &counter, ""),
+        part(
+            Outbox,
+            "outbox",
+            "outbox",
+            &[("id", Id), customer, ("topic", Bytes), ("due_at", Big), ("body", Bytes)],
+            Act::Add {
+                columns: ", id, customer, topic, due_at, body, attempt".into(),
+                values: ", :id, :customer, :topic, :due_at, :body, 0".into(),
+                conflict: " ON CONFLICT (lane, tenant, id) DO NOTHING",
+            },
+        ),
+        add(
+            PersonKeys,
+            "person_keys",
+            "person_key",
+            &[customer, ("key", Bytes)],
+            " ON CONFLICT (lane, tenant, customer) DO UPDATE SET key = excluded.key",
+        ),
+        drop(
+            FieldsGone,
+            "fields_gone",
+            "personal",
+            &[customer, ("field", Bytes)],
+            "t.customer = :customer AND t.field = :field",
+            false,
+        ),
+        add(
+            Fields,
+            "fields",
+            "personal",
+            &[customer, ("field", Bytes), ("value", Bytes)],
+            " ON CONFLICT (lane, tenant, customer, field) DO UPDATE SET value = excluded.value",
+        ),
+        drop(TokensGone, "tokens_gone", "token", &[customer], "t.customer = :customer", false),
+        add(
+            Tokens,
+            "tokens",
+            "token",
+            &[customer, ("token", Id)],
+            " ON CONFLICT (lane, tenant, customer, token) DO NOTHING",
+        ),
+    ]
+}
+
+/// The whole text of a batch in the plain dialect: `$1` is the tenant, and each part's cells follow as lists.
+/// Fails, and so writes nothing, unless every row that must be there is.
+pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
+    let mut text = String::from("WITH ");
+    let mut counts = Vec::new();
+    let mut next = 2;
+    let locked = parts.iter().any(|part| part.id == PartId::Heads);
+    for (at, part) in parts.iter().enumerate() {
+        let first = next;
+        next += part.cells.len();
+        let lists: Vec<String> =
+            part.cells.iter().zip(first..).map(|((_, kind), number)| format!("${number}::{}[]", kind.sql())).collect();
+        let names: Vec<&str> = part.cells.iter().map(|(name, _)| *name).collect();
+        let rows = format!("unnest({}) AS u({})", lists.join(", "), names.join(", "));
+        if part.is_counted() {
+            counts.push(format!("(SELECT count(*) FROM {}) = cardinality(${first})", part.name));
+        }
+        if part.id == PartId::Heads {
+            text.push_str(&heads(&rows, first, several_lanes));
+        } else {
+            // The tokens that come follow those that go, and what comes need not go before.
+            let but = match (part.id, parts.get(at + 1)) {
+                (PartId::TokensGone, Some(_)) => format!(
+                    " AND NOT EXISTS (SELECT 1 FROM unnest(${}::uuid[], ${}::uuid[]) AS n(customer, token) \
+                     WHERE n.customer = t.customer AND n.token = t.token)",
+                    next + 1,
+                    next + 2
+                ),
+                _ => String::new(),
+            };
+            let _ = write!(text, "{} AS ({}), ", part.name, one_part(part, &rows, locked, &but));
+        }
+    }
+    text.truncate(text.len() - 2);
+    if counts.is_empty() {
+        text.push_str(" SELECT 1");
+    } else {
+        let _ = write!(text, " SELECT 1 / CASE WHEN {} THEN 1 ELSE 0 END", counts.join(" AND "));
+    }
+    text
+}
+
+/// Takes positions. The heads of several lanes are locked in the order of the lanes first, so that two
+/// writers never wait for each other. Whatever else is written waits until all are held.
+fn heads(rows: &str, lanes: usize, several_lanes: bool) -> String {
+    let (locked, own) = if several_lanes {
+        let locked = format!(
+            "locked AS MATERIALIZED (SELECT lane FROM @.lane_head WHERE lane = ANY(${lanes}) ORDER BY lane FOR UPDATE), "
+        );
+        (locked, " AND t.lane = locked.lane")
+    } else {
+        (String::new(), "")
+    };
+    let from = if several_lanes { "locked, " } else { "" };
+    format!(
+        "{locked}heads AS (UPDATE @.lane_head t SET position = t.position + u.entries FROM {from}{rows} \
+         WHERE t.lane = u.lane{own} RETURNING t.lane, t.position - u.entries AS base), \
+         ready AS MATERIALIZED (SELECT count(*) FROM heads), "
+    )
+}
+
+fn one_part(part: &Part, rows: &str, locked: bool, but: &str) -> String {
+    let Part { table, act, .. } = part;
+    let from = if locked { format!("ready, {rows}") } else { rows.to_owned() };
+    let of_row = |text: &str| text.replace(':', "u.");
+    match act {
+        Act::Add { columns, values, conflict } if part.id == PartId::Entries => {
+            let values = values.replace(":position", "heads.base + u.position").replace(':', "u.");
+            format!(
+                "INSERT INTO @.{table} (lane, tenant{columns}) SELECT u.lane, $1{values} \
+                 FROM ready, heads JOIN {rows} ON u.lane = heads.lane{conflict}"
+            )
+        }
+        Act::Add { columns, values, conflict } => {
+            format!(
+                "INSERT INTO @.{table} (lane, tenant{columns}) SELECT u.lane, $1{} FROM {from}{conflict}",
+                of_row(values)
+            )
+        }
+        Act::Set { set, keys } => format!(
+            "UPDATE @.{table} t SET {} FROM {from} WHERE t.lane = u.lane AND t.tenant = $1 AND {} RETURNING 1",
+            of_row(set),
+            of_row(keys)
+        ),
+        Act::Drop { keys, .. } => format!(
+            "DELETE FROM @.{table} t USING {from} WHERE t.lane = u.lane AND t.tenant = $1 AND {}{but} RETURNING 1",
+            of_row(keys)
+        ),
+        Act::Hold { keys } => format!(
+            "SELECT 1 FROM {from} JOIN @.{table} t ON t.lane = u.lane AND t.tenant = $1 AND {} FOR UPDATE OF t",
+            of_row(keys)
+        ),
+    }
+}
+
+/// The text of a part in the sharded dialect, for so many rows of one lane: `$1` is the lane and `$2` the
+/// tenant. Rows are changed and removed one by one.
+pub(super) fn single(part: &Part, rows: usize) -> String {
+    let Part { table, cells, act, .. } = part;
+    let numbered = |text: &str, row: usize| {
+        let first = 3 + row * (cells.len() - 1);
+        let mut text = text.to_owned();
+        // Longer names first, so that none is taken for the beginning of another.
+        let mut names: Vec<(usize, &str)> = cells[1..].iter().map(|(name, _)| *name).enumerate().collect();
+        names.sort_by_key(|(_, name)| std::cmp::Reverse(name.len()));
+        for (at, name) in names {
+            text = text.replace(&format!(":{name}"), &format!("${}", first + at));
+        }
+        text
+    };
+    match act {
+        Act::Add { columns, values, conflict } => {
+            let rows: Vec<String> = (0..rows).map(|row| format!("($1, $2{})", numbered(values, row))).collect();
+            format!("INSERT INTO @.{table} (lane, tenant{columns}) VALUES {}{conflict}", rows.join(", "))
+        }
+        Act::Set { set, keys } => format!(
+            "UPDATE @.{table} t SET {} WHERE t.lane = $1 AND t.tenant = $2 AND {} RETURNING 1",
+            numbered(set, 0),
+            numbered(keys, 0)
+        ),
+        Act::Drop { keys, .. } => {
+            format!("DELETE FROM @.{table} t WHERE t.lane = $1 AND t.tenant = $2 AND {} RETURNING 1", numbered(keys, 0))
+        }
+        Act::Hold { keys } => format!(
+            "SELECT 1 FROM @.{table} t WHERE t.lane = $1 AND t.tenant = $2 AND {} FOR UPDATE",
+            numbered(keys, 0)
+        ),
+    }
+}

@@ -1,0 +1,69 @@
+//! The PostgreSQL store over TLS that the host brings.
+#![cfg(feature = "postgres")]
+
+mod postgres_server;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crm_core::TenantId;
+use crm_storage::{Commit, CustomerWrite, Expected, PostgresOptions, PostgresStore, StateRow, Store};
+use postgres_server::{Server, block_on, connect, give_to_server};
+use rustls::pki_types::CertificateDer;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+fn trusting(certificate: &CertificateDer<'static>) -> MakeRustlsConnect {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the protocols")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    MakeRustlsConnect::new(config)
+}
+
+#[test]
+fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
+    if std::env::var_os("CRM_TEST_POSTGRES_URL").is_some() {
+        return;
+    }
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+    let folder = std::env::temp_dir().join(format!("crm-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder for the certificate");
+    let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).expect("it is written");
+    std::fs::write(&key, own.signing_key.serialize_pem()).expect("it is written");
+    give_to_server(&[&folder, &certificate, &key]);
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let settings = [
+        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={port}"),
+        "ssl=on".to_owned(),
+        format!("ssl_cert_file={}", certificate.display()),
+        format!("ssl_key_file={}", key.display()),
+    ];
+    let server = Server::start(&settings.each_ref().map(String::as_str));
+    let url = format!("postgresql://postgres@localhost:{port}/postgres?hostaddr=127.0.0.1&sslmode=require");
+    if server.is_some() {
+        block_on(async {
+            let options = PostgresOptions::default().lanes(4);
+            let tls = trusting(own.cert.der());
+            let store = PostgresStore::connect_with_tls(&url, &options, tls).await.expect("the server is trusted");
+            let id = crm_core::CustomerId::new(crm_core::Timestamp::MIN, [1; 10]);
+            let write = CustomerWrite::new(id, Expected::New, StateRow { shape: 1, bytes: vec![1] });
+            let commit = Commit { writes: vec![write], ..Commit::default() };
+            assert!(store.commit(&TenantId::default(), vec![commit]).await.expect("it commits")[0].is_ok());
+            let plain = connect(&url.replace("require", "disable")).await;
+            let text = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'crm'";
+            let encrypted: bool = plain.query_one(text, &[]).await.expect("the connections").get(0);
+            assert!(encrypted);
+            let other = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
+            let refused = PostgresStore::connect_with_tls(&url, &options, trusting(other.cert.der())).await;
+            assert!(refused.is_err(), "another certificate");
+            assert!(PostgresStore::connect(&url, &options).await.is_err(), "no TLS where it is required");
+        });
+    }
+    std::fs::remove_dir_all(folder).expect("the folder goes");
+}
