@@ -47,8 +47,12 @@ pub use crm_core::{
     TimeError, Timestamp, minor_to_decimal,
 };
 pub use crm_storage::{Copies, DeadLetter, MemoryStore, ScoreRow, Selection, StorageError, Store};
+#[cfg(feature = "postgres")]
+pub use crm_storage::{Dialect, PostgresOptions, PostgresStore, postgres};
 #[cfg(feature = "sqlite")]
 pub use crm_storage::{SqliteOptions, SqliteStore, sqlite};
+#[cfg(feature = "postgres")]
+pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{

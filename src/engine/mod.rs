@@ -6,6 +6,8 @@ mod define;
 mod deliver;
 #[cfg(feature = "sqlite")]
 mod host;
+#[cfg(feature = "postgres")]
+mod host_postgres;
 mod ingest;
 mod personal;
 mod query;
@@ -27,6 +29,8 @@ pub use command::Executed;
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
+#[cfg(feature = "postgres")]
+pub use host_postgres::InPostgresTransaction;
 pub use ingest::{IngestReport, Ingestion};
 pub use personal::Erasure;
 pub use query::{Overview, Story};

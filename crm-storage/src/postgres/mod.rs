@@ -16,6 +16,7 @@ mod options;
 mod outbox;
 mod part;
 mod read;
+mod relay;
 mod runtime;
 mod schema;
 mod selection;
@@ -58,6 +59,7 @@ use wire::{call, one};
 
 use crate::migration::Step;
 pub use options::{Dialect, PostgresOptions};
+pub use tokio_postgres;
 pub use transaction::PostgresTransaction;
 
 /// Keeps customers in a schema of a PostgreSQL database.

@@ -10,8 +10,9 @@ use super::session::Session;
 use super::shape::Shape;
 use super::{Access, find_tenant, read, schema};
 use crate::commit::{ClaimKey, Commit, Committed};
-use crate::error::{CommitError, StorageError};
+use crate::error::{CommitError, DefineError, StorageError};
 use crate::row::{ClaimOwner, Cursor, DefinitionRows, Details, Entries, Entry, Loaded, Page, Parts};
+use crate::store::Capabilities;
 
 /// Loads and commits inside a transaction that the host has open on the same database.
 ///
@@ -141,5 +142,24 @@ impl<'a> PostgresTransaction<'a> {
             commit(&mut session, self.shape, &place, commits).await
         };
         work.await.map_err(|fault: Fault| fault.while_doing("commit"))
+    }
+
+    /// As [`Store::define`](crate::Store::define).
+    ///
+    /// # Errors
+    ///
+    /// `Conflict` if another was added first, `Storage` if the database fails.
+    pub async fn define(&self, tenant: &TenantId, expected: u64, body: &[u8]) -> Result<u64, DefineError> {
+        let work = async {
+            let (mut session, place) = self.at(tenant, Access::Write).await?;
+            read::define(&mut session, self.shape, &place, expected, body).await
+        };
+        let defined = work.await.map_err(|fault: Fault| fault.while_doing("define"))?;
+        defined.map_err(|actual| DefineError::Conflict { actual })
+    }
+
+    /// What the store can do.
+    pub(super) const fn capabilities(&self) -> Capabilities {
+        Capabilities::one_lane(self.shape.durable).lanes(self.shape.lanes)
     }
 }

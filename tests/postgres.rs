@@ -1,0 +1,125 @@
+//! The CRM over PostgreSQL: the same customers as on every backend, and inside the shop's own transaction.
+#![cfg(all(feature = "postgres", feature = "sqlite"))]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[path = "../crm-storage/tests/postgres_server/mod.rs"]
+mod postgres_server;
+
+use std::sync::Arc;
+
+use crm::{
+    Attribute, ClaimCoupon, Command, Comparison, Crm, Currency, Definition, DerivedIds, Dialect, Error, ExternalSystem,
+    Identifier, Incoming, Ingestion, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PostgresOptions,
+    PostgresStore, Predicate, Program, ProgramId, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore,
+    Store, Timestamp,
+};
+use postgres_server::{block_on, connect, server};
+
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse("2026-01-01").unwrap().plus(Span::days(day))
+}
+
+fn who(number: u32) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), &number.to_string()).unwrap()
+}
+
+fn points() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn order(number: u32, customer: u32, at: Timestamp, cents: i64) -> Incoming {
+    let placed =
+        OrderPlaced::new(Money::new(cents, Currency::EUR)).with_order(OrderRef::new(number.to_string()).unwrap());
+    Incoming::new(who(customer), at, Source::new("shop").unwrap(), placed).with_key(number.to_string().parse().unwrap())
+}
+
+async fn open(store: Arc<dyn Store>, clock: &Arc<ManualClock>) -> Crm {
+    let crm = Crm::builder().shared_store(store).clock(Arc::clone(clock)).ids(DerivedIds).build();
+    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(40));
+    crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).await.unwrap();
+    let regulars = Predicate::OrdersInLast { days: 30, is: Comparison::Ge, count: 2 };
+    crm.define(Timestamp::MIN, Definition::Segment(SegmentName::new("regulars").unwrap(), Some(regulars)))
+        .await
+        .unwrap();
+    crm
+}
+
+#[test]
+fn the_same_facts_give_the_same_customers_byte_for_byte_on_every_backend() {
+    let Some(server) = server() else { return };
+    let file = std::env::temp_dir().join(format!("crm-backends-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&file));
+    let url = server.url(&server.database());
+    block_on(async {
+        let plain = PostgresOptions::default().lanes(16).schema("plain");
+        let sharded = PostgresOptions::default().lanes(16).schema("sharded").dialect(Dialect::Sharded);
+        let stores: [Arc<dyn Store>; 4] = [
+            Arc::new(MemoryStore::new()),
+            Arc::new(SqliteStore::open(&file).unwrap()),
+            Arc::new(PostgresStore::connect(&url, &plain).await.unwrap()),
+            Arc::new(PostgresStore::connect(&url, &sharded).await.unwrap()),
+        ];
+        let mut seen = Vec::new();
+        for store in stores {
+            let clock = Arc::new(ManualClock::at(day(60)));
+            let crm = open(store, &clock).await;
+            // Out of order, so that histories are read and folded anew.
+            let facts = (0..400_u32).map(|n| order(n, n * 7 % 40, day(n * 13 % 60), i64::from(n * 37 % 9_000)));
+            let refunds = (0..40_u32).map(|n| {
+                let refund = Refunded {
+                    order: Some(OrderRef::new((n * 10).to_string()).unwrap()),
+                    amount: Money::new(500, Currency::EUR),
+                };
+                Incoming::new(who(n * 70 % 40), day(59), Source::new("shop").unwrap(), refund)
+            });
+            let all: Vec<Incoming> = facts.chain(refunds).collect();
+            crm.ingest(futures_util::stream::iter(all), Ingestion::live()).await.unwrap();
+            clock.set(day(120));
+            crm.advance(day(120)).await.unwrap();
+            let rich = Predicate::Compare(Attribute::Spend, Comparison::Gt, 40_000);
+            let chosen = crm.select(&rich, None, 100).await.unwrap().customers;
+            seen.push((crm.overview().await.unwrap(), chosen));
+        }
+        assert_eq!(seen[0].0.customers, 40);
+        assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
+    });
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_checkout_is_one_transaction_with_the_shop() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    block_on(async {
+        let store = Arc::new(PostgresStore::connect(&url, &PostgresOptions::default().lanes(16)).await.unwrap());
+        let clock = Arc::new(ManualClock::at(day(1)));
+        let crm = open(Arc::clone(&store) as Arc<dyn Store>, &clock).await;
+        let mut shop = connect(&url).await;
+        shop.batch_execute("CREATE TABLE sale (number integer PRIMARY KEY)").await.unwrap();
+        let coupon = || Command::ClaimCoupon(ClaimCoupon { coupon: "SPRING".parse().unwrap(), uses: 1 });
+        for (round, kept) in [(1, false), (2, true)] {
+            let transaction = shop.transaction().await.unwrap();
+            transaction.execute("INSERT INTO sale VALUES (1)", &[]).await.unwrap();
+            {
+                let inside = crm.within_postgres(&store, &transaction);
+                let ana = inside.record(order(1, 1, day(1), 5_000)).await.unwrap().customer;
+                let redeem = RedeemPoints { program: points(), points: 20, reason: "shoes".parse().unwrap() };
+                inside.execute(ana, Command::RedeemPoints(redeem), "points-1").await.unwrap();
+                inside.execute(ana, coupon(), "coupon-1").await.unwrap();
+                let seen = inside.customer(who(1)).await.unwrap().unwrap();
+                assert_eq!(seen.book(&points()).unwrap().balance(), 30);
+                // What is refused leaves the shop's transaction as it was.
+                let other = inside.record(order(2, 2, day(1), 100)).await.unwrap().customer;
+                assert!(matches!(inside.execute(other, coupon(), "coupon-2").await, Err(Error::Refused(_))));
+            }
+            assert_eq!(crm.customer(who(1)).await.unwrap(), None, "round {round}: nobody else sees it yet");
+            if kept { transaction.commit().await.unwrap() } else { transaction.rollback().await.unwrap() }
+        }
+        let sales: i64 = shop.query_one("SELECT count(*) FROM sale", &[]).await.unwrap().get(0);
+        let ana = crm.customer(who(1)).await.unwrap().unwrap();
+        assert_eq!((sales, ana.book(&points()).unwrap().balance()), (1, 30));
+        // Outside it goes on from there.
+        crm.record(order(3, 1, day(1), 1_000)).await.unwrap();
+        assert_eq!(crm.customer(who(1)).await.unwrap().unwrap().book(&points()).unwrap().balance(), 40);
+    });
+}
