@@ -71,6 +71,11 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
 
+/// The guide to PostgreSQL, likewise.
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../docs/postgres.md")]
+mod postgresql {}
+
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/transactions.md")]
