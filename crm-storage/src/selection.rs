@@ -57,7 +57,7 @@ impl Selection {
     /// How deep selections may be nested.
     pub const DEPTH_MAX: usize = 64;
     /// How many clauses a selection may have, connectives and listed numbers included.
-    pub const CLAUSES_MAX: usize = 8_000;
+    pub const CLAUSES_MAX: usize = 5_000;
 
     /// Everybody.
     pub const EVERYBODY: Selection = Selection::All(Vec::new());

@@ -192,7 +192,7 @@ const fn place(attribute: Attribute) -> Place {
         Attribute::Points => Place::Number(Column::Points),
         Attribute::PointsEarned => Place::Number(Column::PointsEarned),
         // The average, and whatever has no column yet.
-        _ => Place::Nowhere,
+        Attribute::AverageOrder | _ => Place::Nowhere,
     }
 }
 
