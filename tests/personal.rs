@@ -1,7 +1,8 @@
 //! What is personal: kept sealed and apart, exported whole, and erased for good.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::collections::HashMap;
+mod drawer;
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use crm::{
     Channel, Copies, CustomerId, Error, FieldName, Identifier, Incoming, KeyError, PersonKey, PersonKeys,
     PersonalError, Source, TenantId, Timestamp, Visited,
 };
+use drawer::Drawer;
 
 fn visit(who: &str) -> Incoming {
     let visit = Visited { channel: Channel::Web, place: None };
@@ -21,23 +23,52 @@ fn field(name: &str) -> FieldName {
     FieldName::new(name).unwrap()
 }
 
-/// Keys in the host's own hands.
-#[derive(Debug, Default, Clone)]
-struct Drawer(Arc<Mutex<HashMap<(TenantId, CustomerId), PersonKey>>>);
+/// Keys of which somebody has one made just as it was destroyed.
+#[derive(Debug, Clone, Default)]
+struct Racing {
+    drawer: Drawer,
+    racer: Arc<Mutex<Option<crm::Crm>>>,
+}
 
 #[async_trait]
-impl PersonKeys for Drawer {
+impl PersonKeys for Racing {
     async fn get(&self, tenant: &TenantId, customer: CustomerId) -> Result<Option<PersonKey>, KeyError> {
-        Ok(self.0.lock().unwrap().get(&(tenant.clone(), customer)).cloned())
+        self.drawer.get(tenant, customer).await
     }
 
     async fn keep(&self, tenant: &TenantId, customer: CustomerId, key: PersonKey) -> Result<PersonKey, KeyError> {
-        Ok(self.0.lock().unwrap().entry((tenant.clone(), customer)).or_insert(key).clone())
+        self.drawer.keep(tenant, customer, key).await
     }
 
     async fn destroy(&self, tenant: &TenantId, customer: CustomerId) -> Result<(), KeyError> {
-        self.0.lock().unwrap().remove(&(tenant.clone(), customer));
+        self.drawer.destroy(tenant, customer).await?;
+        let racer = self.racer.lock().unwrap().take();
+        if let Some(crm) = racer {
+            crm.keep_personal(customer, &[(field("name"), Some("Ana"))]).await.unwrap();
+        }
         Ok(())
+    }
+}
+
+/// Tells the host of each visit, and by whom.
+#[cfg(feature = "sqlite")]
+#[derive(Debug)]
+struct Telling(crm::PluginStamp);
+
+#[cfg(feature = "sqlite")]
+impl crm::Workflow for Telling {
+    fn stamp(&self) -> &crm::PluginStamp {
+        &self.0
+    }
+
+    fn listens(&self, kind: &str) -> bool {
+        kind == "visited"
+    }
+
+    fn handle(&self, _: &crm::WorkflowCall<'_>) -> Result<crm::WorkflowReply, crm::PluginFault> {
+        let fields = [(field("to"), crm::FieldValue::Text("Canary Ana".into()))].into_iter().collect();
+        let notify = crm::Command::Notify { topic: "mail".parse().unwrap(), fields };
+        Ok(crm::WorkflowReply { commands: vec![notify], memory: None })
     }
 }
 
@@ -67,7 +98,7 @@ fn erasing_takes_what_is_personal_and_leaves_what_happened() {
     let erased = crm.erase(ana).unwrap();
     assert_eq!((erased.fields, erased.identifiers, erased.copies), (1, 1, Copies::Gone));
     assert!(crm.personal(ana).unwrap().is_empty());
-    assert_eq!(crm.customer(&Identifier::email("ana@example.com").unwrap()).unwrap(), None);
+    assert_eq!(crm.customer(Identifier::email("ana@example.com").unwrap()).unwrap(), None);
     assert_eq!(crm.story(ana).unwrap().unwrap(), before);
     assert_ne!(crm.record(visit("ana@example.com")).unwrap().customer, ana, "whoever comes now is somebody new");
     let again = crm.erase(ana).unwrap();
@@ -107,4 +138,58 @@ fn an_export_holds_all_that_is_held() {
     assert_eq!(kinds, ["visited", "identifier_attached", "tag_added"]);
     assert_eq!(export["changes"][0]["kind"], "stage_changed");
     assert_eq!(crm.export(CustomerId::new(Timestamp::MIN, [9; 10])).unwrap(), None);
+}
+
+#[test]
+fn a_key_that_was_made_during_an_erasure_goes_with_it() {
+    let keys = Racing::default();
+    let crm = crm::Crm::builder().person_keys(keys.clone()).build();
+    *keys.racer.lock().unwrap() = Some(crm.clone());
+    let crm = Crm::from(crm);
+    let ana = crm.record(visit("ana@example.com")).unwrap().customer;
+    assert_eq!(crm.erase(ana).unwrap().fields, 1, "what was kept meanwhile");
+    assert!(crm.personal(ana).unwrap().is_empty());
+    assert!(keys.drawer.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn nothing_is_kept_beside_values_whose_key_is_gone() {
+    let drawer = Drawer::default();
+    let crm = Crm::from(crm::Crm::builder().person_keys(drawer.clone()).build());
+    let ana = crm.record(visit("ana@example.com")).unwrap().customer;
+    crm.keep_personal(ana, &[(field("name"), Some("Ana"))]).unwrap();
+    // As when the key was destroyed and the store could not be reached then.
+    drawer.0.lock().unwrap().clear();
+    let keep = || crm.keep_personal(ana, &[(field("city"), Some("Porto"))]);
+    assert!(matches!(keep(), Err(Error::Personal(PersonalError::NoKey))));
+    assert!(drawer.0.lock().unwrap().is_empty(), "under a new key the name would look damaged");
+    assert_eq!(crm.erase(ana).unwrap().fields, 1);
+    keep().unwrap();
+    assert_eq!(crm.personal(ana).unwrap()[&field("city")], "Porto");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn what_the_host_was_to_be_told_is_erased_everywhere() {
+    let path = std::env::temp_dir().join(format!("crm-personal-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&path));
+    let stamp = crm::PluginStamp {
+        name: crm::PluginName::new("telling").unwrap(),
+        version: "1".into(),
+        digest: crm::Digest::of(b"telling"),
+    };
+    let store = crm::SqliteStore::open(&path).unwrap();
+    let crm = Crm::from(crm::Crm::builder().store(store).workflow(Telling(stamp)).build());
+    let ana = crm.record(visit("ana@example.com")).unwrap().customer;
+    let export = crm.export(ana).unwrap().unwrap();
+    assert!(export["outbox"].to_string().contains("Canary"), "{export}");
+    assert!(!export["events"].to_string().contains("Canary"), "{export}");
+    let erased = crm.erase(ana).unwrap();
+    assert_eq!((erased.outbox, erased.copies), (1, Copies::Gone));
+    let export = crm.export(ana).unwrap().unwrap().to_string();
+    assert!(export.contains("notified") && !export.contains("Canary"), "{export}");
+    drop(crm);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"Canary"));
 }

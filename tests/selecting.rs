@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    Attribute, Channel, Comparison, Currency, CustomerId, DerivedIds, ExternalSystem, Identifier, Incoming,
-    ManualClock, Money, OrderPlaced, Predicate, Source, Span, Stage, Tag, Tagged, Timestamp, Visited,
+    Attribute, Channel, Comparison, Currency, CustomerId, Definition, DerivedIds, Error, ExternalSystem, Identifier,
+    Incoming, ManualClock, Money, OrderPlaced, Predicate, PredicateError, Source, Span, Stage, Tag, Tagged, Timestamp,
+    Visited,
 };
 use proptest::prelude::*;
 
@@ -111,6 +112,55 @@ fn selected(crm: &Crm, predicate: &Predicate, page: usize) -> Vec<CustomerId> {
             return all;
         }
     }
+}
+
+#[test]
+fn the_store_chooses_by_the_currency_that_was_defined_last() {
+    let crm = Crm::in_memory();
+    let order = OrderPlaced::new(Money::new(5_000, Currency::USD));
+    let ana = crm.record(Incoming::new(who(0), day(0), Source::new("shop").unwrap(), order)).unwrap().customer;
+    crm.define(Timestamp::MIN, Definition::Currency(Currency::USD)).unwrap();
+    crm.refresh().unwrap();
+    let customer = crm.customer(ana).unwrap().unwrap();
+    let spend = Predicate::Compare(Attribute::Spend, Comparison::Gt, 0);
+    let average = Predicate::Compare(Attribute::AverageOrder, Comparison::Gt, 0);
+    for predicate in [spend.clone(), Predicate::All(vec![spend.clone(), average.clone()]), average] {
+        assert!(predicate.holds(&customer, crm.now(), Currency::USD), "{predicate:?}");
+        assert_eq!(selected(&crm, &predicate, 3), [ana], "{predicate:?}");
+        assert_eq!(crm.count(&predicate).unwrap(), 1, "{predicate:?}");
+    }
+}
+
+#[test]
+fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
+    let path = std::env::temp_dir().join(format!("crm-selecting-large-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&path));
+    let any = |clauses: usize, clause: &Predicate| Predicate::Any(vec![clause.clone(); clauses - 1]);
+    let deep =
+        |depth: usize, clause: &Predicate| (1..depth).fold(clause.clone(), |inner, _| Predicate::Not(Box::new(inner)));
+    let clauses = [
+        Predicate::Compare(Attribute::RecencyDays, Comparison::Eq, 5),
+        Predicate::Compare(Attribute::AverageOrder, Comparison::Gt, 1),
+        Predicate::StageIn(Stage::ALL.into_iter().collect()),
+        Predicate::OrdersInLast { days: 30, is: Comparison::Eq, count: 1 },
+    ];
+    for store in [None, Some(crm::SqliteStore::open(&path).unwrap())] {
+        let crm = shop(&[vec![(45, Some(2_000))]], store);
+        for clause in &clauses {
+            for legal in [any(Predicate::CLAUSES_MAX, clause), deep(Predicate::DEPTH_MAX, clause)] {
+                let asked = asked(&crm, &legal);
+                assert_eq!(selected(&crm, &legal, 3), asked, "{clause:?}");
+                assert_eq!(crm.count(&legal).unwrap(), asked.len() as u64, "{clause:?}");
+            }
+            let large = any(Predicate::CLAUSES_MAX + 1, clause);
+            assert!(matches!(crm.count(&large), Err(Error::Predicate(PredicateError::TooLarge { .. }))));
+            assert!(matches!(crm.select(&large, None, 9), Err(Error::Predicate(PredicateError::TooLarge { .. }))));
+            let deep = deep(Predicate::DEPTH_MAX + 1, clause);
+            assert!(matches!(crm.count(&deep), Err(Error::Predicate(PredicateError::TooDeep { .. }))));
+            assert!(matches!(crm.select(&deep, None, 9), Err(Error::Predicate(PredicateError::TooDeep { .. }))));
+        }
+    }
+    std::fs::remove_file(&path).unwrap();
 }
 
 proptest! {

@@ -224,6 +224,32 @@ fn a_delivery_can_be_given_back_or_up_and_revived() {
 }
 
 #[test]
+fn a_delivery_that_is_revived_is_tried_as_often_again() {
+    let (_, crm) = shop(Own::new("telling", &["order_placed"], |_| {
+        ask(vec![Command::Notify { topic: "order".parse().unwrap(), fields: crm::Fields::new() }])
+    }));
+    crm.record(order(day(0), 50)).unwrap();
+    let mut now = day(0);
+    for round in 1..=2 {
+        let mut tried = 0;
+        loop {
+            let dead = crm.dead_letters(None, 9).unwrap();
+            if let Some(letter) = dead.first() {
+                assert_eq!((tried, letter.attempts), (crm::ATTEMPTS, round * crm::ATTEMPTS));
+                assert!(crm.revive(letter, Some(now)).unwrap());
+                break;
+            }
+            now = now.plus(Span::days(1));
+            let retry = |_: &crm::Delivery| {
+                tried += 1;
+                Delivered::Retry(Span::millis(1))
+            };
+            crm.deliver(now, retry).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_kind_of_the_shops_own_is_checked_counted_and_heard() {
     let (_, crm) = shop(Own::new("listening", &["shop.review"], |call| {
         let stars = call.trigger.fields.iter().find(|(name, _)| name == "stars").map(|(_, value)| value.clone());

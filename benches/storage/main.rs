@@ -16,6 +16,12 @@ mod workload;
 use report::Report;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, command, path, customers] = &arguments[..]
+        && command == "read-from"
+    {
+        return opening::read_from(path, customers.parse().unwrap());
+    }
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let quick = words.iter().any(|word| word == "quick");
     let parts: Vec<&String> = words.iter().filter(|word| *word != "quick").collect();

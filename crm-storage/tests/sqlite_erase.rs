@@ -7,6 +7,7 @@ mod scratch;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crm_core::{CustomerId, EventId, TenantId, Timestamp};
@@ -158,4 +159,64 @@ fn a_reader_that_holds_on_to_a_copy_makes_it_pending_until_it_ends() {
     let again = block_on(store.erase(&tenant, customer(1), &[])).unwrap();
     assert_eq!((again.fields, again.copies), (0, Copies::Gone));
     assert!(found(scratch.path()).is_empty());
+}
+
+#[test]
+fn an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    let tenant = TenantId::default();
+    block_on(store.commit(&tenant, vec![commit(1, 0)])).unwrap()[0].as_ref().unwrap();
+    let count = |file: &rusqlite::Connection| {
+        file.query_row("SELECT count(*) FROM crm_personal", [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(&reader), 5);
+    let eraser = Arc::clone(&store);
+    let eraser = std::thread::spawn(move || block_on(eraser.erase(&TenantId::default(), customer(1), &[])));
+    // A checkout that has no time.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.busy_timeout(Duration::from_secs(1)).unwrap();
+    while count(&other) > 0 {
+        std::thread::yield_now();
+    }
+    for number in 2..12 {
+        other.execute("UPDATE crm_tenant SET leases = leases", []).unwrap();
+        block_on(store.commit(&tenant, vec![commit(number, 0)])).unwrap()[0].as_ref().unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!eraser.is_finished(), "the reader is still there");
+    reader.execute_batch("COMMIT").unwrap();
+    let erased = eraser.join().unwrap().unwrap();
+    assert_eq!((erased.fields, erased.copies), (5, Copies::Gone));
+    assert!(!found(scratch.path()).contains(&1));
+}
+
+#[test]
+fn an_erasure_that_cannot_clear_copies_says_what_it_erased() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let store = SqliteStore::open(&path).unwrap();
+    let tenant = TenantId::default();
+    let commits = (0..3).map(|number| commit(number, 0)).collect();
+    assert!(block_on(store.commit(&tenant, commits)).unwrap().iter().all(Result::is_ok));
+    // A reference is in the way of writing a table anew, as a full disk or a lock may be.
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE note (tenant, customer, FOREIGN KEY (tenant, customer) REFERENCES crm_person_key);
+             INSERT INTO note SELECT tenant, customer FROM crm_person_key ORDER BY customer DESC LIMIT 1",
+        )
+        .unwrap();
+    let referred: Vec<u8> = other.query_row("SELECT customer FROM note", [], |row| row.get(0)).unwrap();
+    assert_ne!(referred, customer(1).as_uuid().as_bytes());
+    let erased = block_on(store.erase(&tenant, customer(1), &[])).unwrap();
+    assert_eq!((erased.fields, erased.key, erased.copies), (5, true, Copies::Pending));
+    assert!(block_on(store.scrub()).is_err());
+    other.execute_batch("DROP TABLE note").unwrap();
+    let again = block_on(store.erase(&tenant, customer(1), &[])).unwrap();
+    assert_eq!((again.fields, again.copies), (0, Copies::Gone));
+    assert_eq!(found(scratch.path()), [0, 2].into());
 }

@@ -291,6 +291,32 @@ fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
 }
 
 #[test]
+fn one_callers_damaged_row_fails_nobody_elses_commit() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let store = SqliteStore::open(&path).unwrap();
+    let (ours, theirs) = (TenantId::new("ours").unwrap(), TenantId::new("theirs").unwrap());
+    block_on(store.commit(&theirs, vec![write(1, Expected::New).into()])).unwrap()[0].as_ref().unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute("UPDATE crm_customer SET version = -1", []).unwrap();
+    // While somebody else writes, calls gather; the ones behind the first share a transaction at the latest.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut begin = |tenant, write: CustomerWrite| {
+        let mut call = store.commit(tenant, vec![write.into()]);
+        assert!(call.as_mut().poll(&mut context).is_pending());
+        call
+    };
+    let first = begin(&ours, write(1, Expected::New));
+    let damaged = begin(&theirs, write(1, Expected::At(Version(1))));
+    let last = begin(&ours, write(2, Expected::New));
+    other.execute_batch("COMMIT").unwrap();
+    assert!(matches!(block_on(damaged), Err(StorageError::Corrupt { .. })));
+    assert!([first, last].into_iter().all(|call| block_on(call).unwrap()[0].is_ok()));
+    assert_eq!(block_on(store.select(&ours, &Selection::EVERYBODY, None, 9)).unwrap(), [customer(1), customer(2)]);
+}
+
+#[test]
 fn declared_columns_are_indexed_and_others_are_not() {
     let scratch = Scratch::new();
     let path = scratch.path().join("shop.crm");

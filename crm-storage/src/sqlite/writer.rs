@@ -2,6 +2,7 @@
 //! each caller is answered after that transaction's commit: so many callers share the cost of one sync,
 //! and none ever meets a lock held by another of this process.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -159,10 +160,10 @@ where
 fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Job>>) {
     // Whether anything was written since the log was last cut.
     let mut logged = true;
-    // A job that could not be done together with those before it.
-    let mut left = None;
+    // Jobs that were taken from the queue and not done yet.
+    let mut waiting = VecDeque::new();
     loop {
-        let next = match left.take().or_else(|| linger(jobs)) {
+        let next = match waiting.pop_front().or_else(|| linger(jobs)) {
             Some(job) => Ok(job),
             None if logged => jobs.recv_timeout(IDLE),
             None => jobs.recv().map_err(Into::into),
@@ -179,12 +180,12 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
             alone(first, &mut session);
             continue;
         }
-        let batch = gather(first, jobs, &mut left);
+        let batch = gather(first, jobs, &mut waiting);
         let (reads, writes): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.access() == Access::Read);
         transact(reads, false, &mut session);
         if !writes.is_empty() {
             logged = true;
-            write(writes, jobs, &mut left, patience, &mut session);
+            write(writes, jobs, &mut waiting, patience, &mut session);
         }
     }
     session.cut_log(patience);
@@ -209,7 +210,11 @@ fn linger(jobs: &Receiver<Box<dyn Job>>) -> Option<Box<dyn Job>> {
 }
 
 /// A job and the ones that wait behind it, until there are enough commits.
-fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>, left: &mut Option<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+fn gather(
+    first: Box<dyn Job>,
+    jobs: &Receiver<Box<dyn Job>>,
+    waiting: &mut VecDeque<Box<dyn Job>>,
+) -> Vec<Box<dyn Job>> {
     let commits = |job: &dyn Job| match job.access() {
         Access::Read | Access::Alone => 1,
         Access::Write(commits) => commits,
@@ -217,10 +222,10 @@ fn gather(first: Box<dyn Job>, jobs: &Receiver<Box<dyn Job>>, left: &mut Option<
     let mut room = MOST_COMMITS.saturating_sub(commits(&*first));
     let mut batch = vec![first];
     while room > 0
-        && let Ok(job) = jobs.try_recv()
+        && let Some(job) = waiting.pop_front().or_else(|| jobs.try_recv().ok())
     {
         if job.access() == Access::Alone {
-            *left = Some(job);
+            waiting.push_front(job);
             break;
         }
         room = room.saturating_sub(commits(&*job));
@@ -254,12 +259,11 @@ fn transact(mut batch: Vec<Box<dyn Job>>, writes: bool, session: &mut Session<'_
 fn write(
     batch: Vec<Box<dyn Job>>,
     jobs: &Receiver<Box<dyn Job>>,
-    left: &mut Option<Box<dyn Job>>,
+    waiting: &mut VecDeque<Box<dyn Job>>,
     patience: Duration,
     session: &mut Session<'_>,
 ) {
     let deadline = Instant::now() + patience;
-    let mut batch = batch;
     loop {
         match session.begin_writing(SLICE, patience) {
             Ok(()) => break,
@@ -269,13 +273,10 @@ fn write(
                 return batch.into_iter().for_each(|job| job.answer(&outcome));
             }
         }
-        while left.is_none()
-            && let Ok(job) = jobs.try_recv()
-        {
+        while let Ok(job) = jobs.try_recv() {
             match job.access() {
                 Access::Read => transact(vec![job], false, session),
-                Access::Write(_) => batch.push(job),
-                Access::Alone => *left = Some(job),
+                Access::Write(_) | Access::Alone => waiting.push_back(job),
             }
         }
     }
