@@ -19,7 +19,7 @@ use crate::workflow::Scorer;
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
 pub fn wait<F: Future>(future: F) -> F::Output {
-    pollster::block_on(future)
+    crm_storage::block_on(future)
 }
 
 /// A [`crate::Crm`] whose calls block.

@@ -5,6 +5,7 @@
 //! [`Commit`]s, and promises what [`Store`] says. [`MemoryStore`] is for tests and for data that may be
 //! lost; `SqliteStore` keeps one file; `PostgresStore` keeps a schema of a database.
 
+mod block_on;
 mod commit;
 mod error;
 mod feed;
@@ -25,6 +26,7 @@ mod store;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
+pub use block_on::block_on;
 pub use commit::{
     AlarmMove, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry,
     PersonalMove, Release, Request, Token, Traits, Version,

@@ -15,7 +15,6 @@
 //! that the suite can close and open it. Each case is an `async fn` that panics when the promise is
 //! broken; it needs no runtime of a certain kind.
 
-mod block_on;
 mod cases;
 mod dice;
 mod digest;
@@ -52,8 +51,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use crate::block_on::block_on;
 use crate::store::Store;
-pub use block_on::block_on;
 pub use cases::{Case, CaseFuture, cases};
 pub use digest::{Names, digest};
 pub use random::random_history;
