@@ -101,7 +101,7 @@ fn a_checkout_is_one_transaction_with_the_shop() {
             let transaction = shop.transaction().await.unwrap();
             transaction.execute("INSERT INTO sale VALUES (1)", &[]).await.unwrap();
             {
-                let inside = crm.within_postgres(&store, &transaction);
+                let inside = crm.within_postgres(&store, &transaction).await.unwrap();
                 let ana = inside.record(order(1, 1, day(1), 5_000)).await.unwrap().customer;
                 let redeem = RedeemPoints { program: points(), points: 20, reason: "shoes".parse().unwrap() };
                 inside.execute(ana, Command::RedeemPoints(redeem), "points-1").await.unwrap();
@@ -121,5 +121,25 @@ fn a_checkout_is_one_transaction_with_the_shop() {
         // Outside it goes on from there.
         crm.record(order(3, 1, day(1), 1_000)).await.unwrap();
         assert_eq!(crm.customer(who(1)).await.unwrap().unwrap().book(&points()).unwrap().balance(), 40);
+    });
+}
+
+#[test]
+fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
+    let Some(server) = server() else { return };
+    let (ours, other) = (server.url(&server.database()), server.url(&server.database()));
+    block_on(async {
+        let store = PostgresStore::connect(&ours, &PostgresOptions::default().lanes(16)).await.unwrap();
+        let crm = Crm::in_memory();
+        let cases =
+            [(&other, "SELECT 1", "without the schema crm"), (&ours, "SET TRANSACTION READ ONLY", "may only read")];
+        for (url, begin, reason) in cases {
+            let mut shop = connect(url).await;
+            let transaction = shop.transaction().await.unwrap();
+            transaction.batch_execute(begin).await.unwrap();
+            let refusal = crm.within_postgres(&store, &transaction).await.unwrap_err().to_string();
+            assert!(refusal.contains(reason), "{refusal}");
+            transaction.batch_execute("SELECT 1").await.unwrap();
+        }
     });
 }

@@ -29,13 +29,19 @@ impl Crm {
     ///
     /// The tenant must have been used before, or be used by nobody else meanwhile: what a new tenant
     /// begins with is written inside as well.
-    #[must_use]
-    pub fn within_postgres<'t>(
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the transaction may only read, is on a database without the store's schema, or would not
+    /// be as durable as the store; it is as it was then.
+    pub async fn within_postgres<'t>(
         &self,
         store: &'t PostgresStore,
         transaction: &'t tokio_postgres::Transaction<'t>,
-    ) -> InPostgresTransaction<'t> {
-        InPostgresTransaction { crm: self.clone(), transaction: store.within(transaction) }
+    ) -> Result<InPostgresTransaction<'t>, Error> {
+        let transaction = store.within(transaction);
+        transaction.check().await?;
+        Ok(InPostgresTransaction { crm: self.clone(), transaction })
     }
 
     /// The same CRM over another store, inside somebody's transaction.

@@ -2,6 +2,7 @@
 
 use crm_core::{CustomerId, TenantId};
 use tokio_postgres::Transaction;
+use tokio_postgres::types::Type;
 
 use super::commit::commit;
 use super::fault::Fault;
@@ -37,6 +38,42 @@ impl std::fmt::Debug for PostgresTransaction<'_> {
 impl<'a> PostgresTransaction<'a> {
     pub(super) const fn new(shape: &'a Shape, transaction: &'a Transaction<'a>) -> Self {
         PostgresTransaction { shape, transaction }
+    }
+
+    /// Checks, before anything is written, that the transaction can carry the store's work: that it is on a
+    /// database with this store's schema and lanes, may write, and will be as durable as the store is.
+    ///
+    /// # Errors
+    ///
+    /// `Open` with the reason; the host's transaction is as it was. `Backend` if the database fails.
+    pub async fn check(&self) -> Result<(), StorageError> {
+        let failed = |error: tokio_postgres::Error| Fault::from(error).while_doing("look at the host's transaction");
+        let refuse = |reason: String| Err(StorageError::Open { reason, source: None });
+        let heads = format!("{}.lane_head", self.shape.schema);
+        // Looked up by name first: a statement that fails would end the host's transaction.
+        let looked = "SELECT to_regclass($1) IS NOT NULL, current_setting('transaction_read_only') = 'on', \
+                      current_setting('synchronous_commit') = 'off'";
+        let looked = self.transaction.query_typed(looked, &[(&heads, Type::TEXT)]).await.map_err(failed)?;
+        let [there, read_only, careless] = match &looked[..] {
+            [row] => [0, 1, 2].map(|column| row.try_get::<_, bool>(column).unwrap_or(false)),
+            _ => [false; 3],
+        };
+        if !there {
+            return refuse(format!("the host's transaction is on a database without the schema {}", self.shape.schema));
+        }
+        if read_only {
+            return refuse("the host's transaction may only read".into());
+        }
+        if careless && self.shape.durable {
+            return refuse("synchronous_commit is off in the host's transaction".into());
+        }
+        let lanes =
+            self.transaction.query_typed(&format!("SELECT count(*) FROM {heads}"), &[]).await.map_err(failed)?;
+        let lanes = lanes.first().and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or(0);
+        if lanes != i64::from(self.shape.lanes) {
+            return refuse(format!("the schema of the host's database has {lanes} lanes, not {}", self.shape.lanes));
+        }
+        Ok(())
     }
 
     async fn at<'t>(&self, tenant: &'t TenantId, access: Access) -> Result<(Session<'a>, Place<'t>), Fault> {
