@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crm_core::{Alarm, AlarmKind, Column, CustomerId, EventId, TenantId, Timestamp};
 use crm_storage::conformance::block_on;
 use crm_storage::{
-    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, Entries, EventRow, Expected,
-    OutboxEntry, Parts, Selection, SqliteOptions, SqliteStore, StateRow, StorageError, Store, Version,
+    AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, Entries, Entry, EventRow,
+    Expected, OutboxEntry, Parts, Selection, SqliteOptions, SqliteStore, StateRow, StorageError, Store, Version,
 };
 use scratch::Scratch;
 
@@ -395,4 +395,52 @@ fn a_shops_file_is_taken_only_when_that_is_asked_for() {
     filled(&own, 1);
     drop(SqliteStore::open_with(&own, &options).unwrap());
     filled_from(&own, 1, 1);
+}
+
+#[test]
+fn a_file_of_the_first_layout_is_brought_up_to_date_with_all_that_is_in_it() {
+    let scratch = Scratch::new();
+    let path = scratch.path().join("shop.crm");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("PRAGMA journal_mode = WAL; PRAGMA application_id = 0x63726d73; PRAGMA user_version = 1")
+        .unwrap();
+    file.execute_batch(include_str!("fixtures/first_layout.sql")).unwrap();
+    let (ana, seen) = (customer(1), event(1));
+    let (id, told) = (ana.as_uuid().as_bytes(), seen.as_uuid().as_bytes());
+    file.execute("INSERT INTO tenant VALUES (1, 'default', 1, 5)", []).unwrap();
+    file.execute("INSERT INTO definition VALUES (1, 1, '{}')", []).unwrap_err();
+    file.execute("INSERT INTO definition VALUES (1, 1, x'7b7d')", []).unwrap();
+    file.execute("INSERT INTO customer VALUES (1, ?1, 3, 1, x'07')", [id]).unwrap();
+    let entry = "INSERT INTO entry VALUES (1, 1, ?1, ?2, 5, 6, 'visited', 1, 'shop', NULL, x'7b7d')";
+    file.execute(entry, [id, told]).unwrap();
+    file.execute(
+        "INSERT INTO entry (position, tenant, customer, at, kind, body) VALUES (2, 1, ?1, 5, 'x', x'7b7d')",
+        [id],
+    )
+    .unwrap();
+    file.execute("INSERT INTO alarm VALUES (1, 9, 1, ?1)", [id]).unwrap();
+    file.execute("INSERT INTO claim VALUES (1, 'order', x'31', ?1, ?2)", [id, told]).unwrap();
+    file.execute("INSERT INTO outbox VALUES (1, ?2, ?1, 'mail', 7, 0, NULL, NULL, x'7b7d')", [id, told]).unwrap();
+    file.close().unwrap();
+    let tenant = TenantId::default();
+    for _ in 0..2 {
+        let store = SqliteStore::open(&path).unwrap();
+        block_on(async {
+            let loaded = store.load(&tenant, &[ana]).await.unwrap();
+            assert_eq!((loaded.definitions, loaded.rows[0].as_ref().unwrap().version), (1, Version(3)));
+            let history = store.history(&tenant, ana, Entries::All, None, 9).await.unwrap().rows;
+            assert!(matches!(&history[..], [Entry::Event(event), Entry::Change(_)] if event.id == seen), "{history:?}");
+            assert_eq!(store.due(&tenant, Timestamp::MAX, 9).await.unwrap().len(), 1);
+            let key = ClaimKey { kind: "order".into(), key: b"1".to_vec() };
+            assert_eq!(store.resolve(&tenant, &[key]).await.unwrap()[0].unwrap().customer, ana);
+            assert_eq!(store.feed(crm_storage::Lane(0), 0, 9).await.unwrap().len(), 2);
+            let leased = store.lease(&tenant, Timestamp::MAX, crm_core::Span::millis(0), 9).await.unwrap();
+            assert_eq!(leased.len(), 1);
+        });
+    }
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let old: i64 = file
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE tbl_name NOT LIKE 'crm_%'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(old, 0, "nothing of the first layout is left");
 }

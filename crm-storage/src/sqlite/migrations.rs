@@ -19,6 +19,9 @@ pub(super) struct Known {
     pub(super) sql: &'static str,
 }
 
+/// What step 1 takes over from a file that is older than the ledger.
+const FROM_FIRST_LAYOUT: &str = include_str!("migrations/from_first_layout.sql");
+
 /// The steps in order.
 pub(super) const ALL: [Known; 1] = [Known { name: "rows", sql: include_str!("migrations/0001_rows.sql") }];
 
@@ -46,7 +49,8 @@ fn done(file: &Connection, owner: Owner) -> Result<usize, StorageError> {
     let ledger = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'crm_migration'";
     if file.query_row(ledger, [], |_| Ok(())).optional().map_err(failed)?.is_none() {
         let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
-        return if tables == 0 || owner == Owner::Host { Ok(0) } else { Err(foreign()) };
+        let ours = tables == 0 || owner == Owner::Host || has_first_layout(file).map_err(failed)?;
+        return if ours { Ok(0) } else { Err(foreign()) };
     }
     let mut select = file.prepare("SELECT step, checksum FROM crm_migration ORDER BY step").map_err(failed)?;
     let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)));
@@ -59,6 +63,14 @@ fn done(file: &Connection, owner: Owner) -> Result<usize, StorageError> {
         }
     }
     Ok(rows.len())
+}
+
+/// Whether a file of ours is from before there was a ledger.
+fn has_first_layout(file: &Connection) -> rusqlite::Result<bool> {
+    let application: i32 = file.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('tenant', 'entry', 'outbox')";
+    let tables: i64 = file.query_row(tables, [], |row| row.get(0))?;
+    Ok(application == APPLICATION_ID && tables == 3)
 }
 
 /// Judges the marks of a file, which stand in its header.
@@ -94,6 +106,7 @@ pub(super) fn migrate(file: &mut Connection, owner: Owner) -> Result<(), Storage
     }
     let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let had = done(&transaction, owner)?;
+    let first_layout = had == 0 && has_first_layout(&transaction).map_err(failed)?;
     for (step, number) in ALL.iter().zip(1_i64..).skip(had) {
         transaction.execute_batch(step.sql).map_err(failed)?;
         let checksum = Digest::of(step.sql.as_bytes());
@@ -101,6 +114,9 @@ pub(super) fn migrate(file: &mut Connection, owner: Owner) -> Result<(), Storage
         transaction
             .execute("INSERT INTO crm_migration (step, name, checksum) VALUES (?1, ?2, ?3)", row)
             .map_err(failed)?;
+        if number == 1 && first_layout {
+            transaction.execute_batch(FROM_FIRST_LAYOUT).map_err(failed)?;
+        }
     }
     if owner == Owner::Us {
         transaction.pragma_update(None, "application_id", APPLICATION_ID).map_err(failed)?;
