@@ -108,7 +108,7 @@ impl SqliteStore {
 
     /// Clears the copies of what was erased that are left in unused parts of the file and in its log. Writes
     /// the personal tables and the outbox anew, which takes a time in which nobody else writes, in proportion
-    /// to their size: about a second for 100 MB. Each erasure does it by itself while the file is small, see
+    /// to their size. Each erasure does it by itself while the file is small, see
     /// [`SqliteOptions::scrub_up_to`].
     ///
     /// Answers `Pending` if somebody was reading for longer than the busy timeout: their copies are in the
