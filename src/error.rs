@@ -1,6 +1,7 @@
 //! What can go wrong between a host and the CRM.
 
 use crm_core::customer::Refusal;
+use crm_core::profile::CardError;
 use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
@@ -40,6 +41,13 @@ pub enum Error {
     /// The predicate was refused.
     #[error(transparent)]
     Predicate(#[from] PredicateError),
+    /// A value was refused for a card, or a question.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// A text is no vCards.
+    #[cfg(feature = "vcard")]
+    #[error(transparent)]
+    Vcard(#[from] crate::vcard::VcardError),
     /// Other writers were first, again and again.
     #[error("gave up after {attempts} attempts: other writers were first each time")]
     Busy {

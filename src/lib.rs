@@ -11,6 +11,8 @@ mod personal;
 mod plan;
 #[cfg(feature = "plugins")]
 pub mod plugins;
+#[cfg(feature = "vcard")]
+pub mod vcard;
 mod workflow;
 
 pub use builder::CrmBuilder;
@@ -34,7 +36,12 @@ pub use crm_core::order::{
     CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,
     Turnover,
 };
-pub use crm_core::profile::{Tagged, Untagged};
+pub use crm_core::profile::{
+    Address, Asked, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged, CardError, CardLine,
+    CardSchema, CardText, CardUpdate, CardValue, Choice, Completeness, CompletenessRules, ContactKind, ContactPoint,
+    Country, CustomPreference, Field, Language, LeapDay, Matched, Membership, Name, Party, PartyDescribed, PartyError,
+    PartyKind, Place, Preference, Role, SchemaError, SearchQuery, Sourced, Tagged, TimeZone, Untagged, Want, Wanted,
+};
 pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
@@ -56,8 +63,8 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport,
-    ScoreSummary, Selected, Story,
+    ATTEMPTS, CANDIDATES_MAX, CardChange, CardTold, CardUpdated, Crm, Delivered, Delivery, Erasure, Executed, Found,
+    IngestReport, Ingestion, Overview, Recorded, ScoreReport, ScoreSummary, Selected, Story,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

@@ -29,6 +29,12 @@ pub enum PersonalError {
     /// The key is gone, and with it the values.
     #[error("the person's key is gone")]
     NoKey,
+    /// The name belongs to cards: use [`update_card`](crate::Crm::update_card).
+    #[error("field {field} belongs to the card")]
+    Reserved {
+        /// Which field.
+        field: String,
+    },
     /// A key outside of the store cannot be destroyed by a transaction that may be rolled back: erase after
     /// the commit.
     #[error("a person's key is outside of the transaction: erase after the commit")]

@@ -113,11 +113,13 @@ pub enum SetKind {
     Tier,
     /// Customers who allow something.
     Consent,
+    /// Parties of a kind or in a role: see [`crate::profile::Party::set_names`].
+    Role,
 }
 
 impl SetKind {
     /// All of them.
-    pub const ALL: [SetKind; 4] = [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent];
+    pub const ALL: [SetKind; 5] = [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent, SetKind::Role];
 
     /// The name it is stored under.
     #[must_use]
@@ -127,6 +129,7 @@ impl SetKind {
             SetKind::Segment => "segment",
             SetKind::Tier => "tier",
             SetKind::Consent => "consent",
+            SetKind::Role => "role",
         }
     }
 }
@@ -256,7 +259,9 @@ impl Customer {
             .standing()
             .tiers()
             .map(|(program, tier)| SetKey::named(SetKind::Tier, &[program.as_str(), tier.as_str()]));
-        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).collect();
+        let roles = self.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
+        let roles = roles.map(|name| SetKey::named(SetKind::Role, &[&name]));
+        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(roles).collect();
         sets.sort_unstable();
         sets.dedup();
         sets

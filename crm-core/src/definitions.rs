@@ -9,6 +9,7 @@ use crate::custom::{KindName, KindSchema};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
+use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::segment::{Predicate, PredicateError, SegmentName};
 use crate::time::Timestamp;
 
@@ -27,6 +28,10 @@ pub enum Definition {
     Segment(SegmentName, Option<Predicate>),
     /// A kind of event; none ends it: later facts of that kind are refused.
     Kind(KindName, Option<KindSchema>),
+    /// The free attributes that cards may have.
+    CardSchema(CardSchema),
+    /// What each stage wants to know of a card.
+    Completeness(CompletenessRules),
 }
 
 /// A definition and the instant from which it holds.
@@ -50,6 +55,9 @@ pub enum DefinitionError {
         /// What is wrong with it.
         source: PredicateError,
     },
+    /// What cards may have or are to have exceeds a limit.
+    #[error(transparent)]
+    Card(#[from] SchemaError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -81,6 +89,8 @@ impl Definition {
             Definition::Segment(segment, Some(predicate)) => {
                 predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
             }
+            Definition::CardSchema(schema) => Ok(schema.check()?),
+            Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
@@ -98,6 +108,8 @@ impl Definition {
             Definition::Program(id, _) => ("program", id.as_str()),
             Definition::Segment(name, _) => ("segment", name.as_str()),
             Definition::Kind(name, _) => ("kind", name.as_str()),
+            Definition::CardSchema(_) => ("card_schema", ""),
+            Definition::Completeness(_) => ("completeness", ""),
         }
     }
 }
@@ -131,6 +143,8 @@ pub struct Definitions {
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
     segments: BTreeMap<SegmentName, Versions<Option<Predicate>>>,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
+    card_schema: Versions<CardSchema>,
+    completeness: Versions<CompletenessRules>,
 }
 
 impl Definitions {
@@ -166,6 +180,8 @@ impl Definitions {
             Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
             Definition::Segment(name, predicate) => self.segments.entry(name).or_default().add(*from, predicate),
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
+            Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
+            Definition::Completeness(rules) => self.completeness.add(*from, rules),
         }
         self.all.push(version);
         Ok(true)
@@ -203,6 +219,18 @@ impl Definitions {
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
         self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// The free attributes of cards in force; none were ever declared if there are none.
+    #[must_use]
+    pub fn card_schema(&self, at: Timestamp) -> Option<&CardSchema> {
+        self.card_schema.at(at)
+    }
+
+    /// What each stage wants to know of a card.
+    #[must_use]
+    pub fn completeness(&self, at: Timestamp) -> Option<&CompletenessRules> {
+        self.completeness.at(at)
     }
 
     /// The schema of a kind of event in force.

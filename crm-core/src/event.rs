@@ -12,7 +12,7 @@ use crate::identity::{Identified, IdentifierAttached};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
-use crate::profile::{Tagged, Untagged};
+use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -86,6 +86,10 @@ pub enum Fact {
     Tagged(Tagged),
     /// The shop took a tag off.
     Untagged(Untagged),
+    /// Something was told about the card.
+    CardChanged(CardChanged),
+    /// The shop said what kind of party it is.
+    PartyDescribed(PartyDescribed),
     /// The customer is known by an identifier.
     Identified(Identified),
     /// Another fact was wrong.
@@ -171,6 +175,8 @@ impl Fact {
             Fact::Refunded(_) => "refunded",
             Fact::Tagged(_) => "tagged",
             Fact::Untagged(_) => "untagged",
+            Fact::CardChanged(_) => "card_changed",
+            Fact::PartyDescribed(_) => "party_described",
             Fact::Identified(_) => "identified",
             Fact::Voided(_) => "voided",
             Fact::Custom(custom) => {
@@ -191,6 +197,8 @@ impl Fact {
             Fact::Refunded(body) => json(body),
             Fact::Tagged(body) => json(body),
             Fact::Untagged(body) => json(body),
+            Fact::CardChanged(body) => json(body),
+            Fact::PartyDescribed(body) => json(body),
             Fact::Identified(body) => json(body),
             Fact::Voided(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
@@ -212,6 +220,8 @@ impl Fact {
             | Fact::Enquired(_)
             | Fact::Tagged(_)
             | Fact::Untagged(_)
+            | Fact::CardChanged(_)
+            | Fact::PartyDescribed(_)
             | Fact::Identified(_)
             | Fact::Voided(_)
             | Fact::Custom(_) => Ok(()),
@@ -237,6 +247,8 @@ fact_from!(
     Refunded,
     Tagged,
     Untagged,
+    CardChanged,
+    PartyDescribed,
     Identified,
     Voided
 );
@@ -313,6 +325,8 @@ impl EventBody {
             "refunded" => read!(Refunded),
             "tagged" => read!(Tagged),
             "untagged" => read!(Untagged),
+            "card_changed" => read!(CardChanged),
+            "party_described" => read!(PartyDescribed),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
             "points_posted"

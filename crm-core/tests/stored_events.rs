@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 24] = [
+const STORED: [(&str, &str); 26] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -18,6 +18,11 @@ const STORED: [(&str, &str); 24] = [
     ("refunded", r#"{"amount":{"minor":500,"currency":"JPY"}}"#),
     ("tagged", r#"{"tag":"vip"}"#),
     ("untagged", r#"{"tag":"vip"}"#),
+    ("card_changed", r#"{"fields":["name","attribute.shoe size"]}"#),
+    (
+        "party_described",
+        r#"{"kind":"person","key_customer":true,"roles":["consumer"],"memberships":[{"organisation":"018cc251-f400-7000-8000-000000000000","role":"decision_maker"}]}"#,
+    ),
     ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
     ("voided", r#"{"event":"018cc251-f400-7000-8000-000000000000","reason":"typed twice"}"#),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),

@@ -1,6 +1,7 @@
 //! The engine: it loads, plans and commits, and when another writer was first it does so again.
 
 mod advance;
+mod card;
 mod command;
 mod define;
 mod deliver;
@@ -13,6 +14,7 @@ mod personal;
 mod query;
 mod record;
 mod score;
+mod search;
 mod select;
 
 use std::collections::HashMap;
@@ -25,6 +27,7 @@ use crm_core::identity::LookupKey;
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Selection, Store};
 
+pub use card::{CardChange, CardTold, CardUpdated};
 pub use command::Executed;
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 #[cfg(feature = "sqlite")]
@@ -36,6 +39,7 @@ pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
+pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
 
 use crate::builder::CrmBuilder;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, SmolStr};
 use crm_storage::{
-    ClaimKey, Commit, CommitError, Copies, CustomerWrite, Entries, Entry, Parts, PersonalMove, StateRow,
+    ClaimKey, Commit, CommitError, Copies, CustomerWrite, Details, Entries, Entry, Parts, PersonalMove, StateRow,
 };
 use serde_json::{Value, json};
 
+use super::card::is_of_card;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
@@ -36,8 +37,12 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `NoCustomer`, `Personal` if a value cannot be sealed, `Storage` if the store failed.
+    /// `NoCustomer`, `Personal` if a value cannot be sealed or a name begins with `card.` or `was.`, which belong
+    /// to the card, `Storage` if the store failed.
     pub async fn keep_personal(&self, customer: CustomerId, fields: &[(FieldName, Option<&str>)]) -> Result<(), Error> {
+        if let Some((field, _)) = fields.iter().find(|(field, _)| is_of_card(field.as_str())) {
+            return Err(PersonalError::Reserved { field: field.to_string() }.into());
+        }
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer })?;
@@ -65,7 +70,8 @@ impl Crm {
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
 
-    /// The personal values of a customer, by field; empty for one who is not there or was erased.
+    /// The personal values of a customer, by field, without those of the card; empty for one who is not there or
+    /// was erased.
     ///
     /// # Errors
     ///
@@ -73,16 +79,12 @@ impl Crm {
     pub async fn personal(&self, customer: CustomerId) -> Result<BTreeMap<FieldName, String>, Error> {
         let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
         let details = details.into_iter().next().flatten().unwrap_or_default();
-        if details.personal.is_empty() {
+        if details.personal.iter().all(|(name, _)| is_of_card(name)) {
             return Ok(BTreeMap::new());
         }
-        let key = match &self.inner.person_keys {
-            Some(keys) => keys.get(&self.tenant, customer).await.map_err(PersonalError::from)?,
-            None => details.key.as_deref().map(stored_key).transpose()?,
-        };
-        let key = key.ok_or(PersonalError::NoKey)?;
+        let key = self.known_key(customer, &details).await?.ok_or(PersonalError::NoKey)?;
         let mut fields = BTreeMap::new();
-        for (name, sealed) in details.personal {
+        for (name, sealed) in details.personal.into_iter().filter(|(name, _)| !is_of_card(name)) {
             let opened = key.open(&Place { tenant: &self.tenant, customer, field: &name }, &sealed)?;
             let damaged = || PersonalError::Damaged { field: name.to_string() };
             let value = String::from_utf8(opened).map_err(|_| damaged())?;
@@ -194,6 +196,7 @@ impl Crm {
         Ok(Some(json!({
             "customer": customer,
             "personal": self.personal(customer).await?,
+            "card": self.card_export(customer).await?,
             "identifiers": identifiers,
             "numbers": numbers,
             "sets": details.traits.sets,
@@ -210,11 +213,24 @@ impl Crm {
     async fn person_key_or_new(&self, customer: CustomerId) -> Result<(PersonKey, Option<Vec<u8>>), Error> {
         let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
         let details = details.into_iter().next().flatten().unwrap_or_default();
-        let known = match &self.inner.person_keys {
-            Some(keys) => keys.get(&self.tenant, customer).await.map_err(PersonalError::from)?,
-            None => details.key.as_deref().map(stored_key).transpose()?,
-        };
-        if let Some(key) = known {
+        self.key_or_new(customer, &details).await
+    }
+
+    /// The key of a person whose rows were read, if they have one.
+    pub(super) async fn known_key(&self, customer: CustomerId, details: &Details) -> Result<Option<PersonKey>, Error> {
+        match &self.inner.person_keys {
+            Some(keys) => Ok(keys.get(&self.tenant, customer).await.map_err(PersonalError::from)?),
+            None => details.key.as_deref().map(stored_key).transpose(),
+        }
+    }
+
+    /// The key of a person whose rows were read, as in [`person_key_or_new`](Self::person_key_or_new).
+    pub(super) async fn key_or_new(
+        &self,
+        customer: CustomerId,
+        details: &Details,
+    ) -> Result<(PersonKey, Option<Vec<u8>>), Error> {
+        if let Some(key) = self.known_key(customer, details).await? {
             return Ok((key, None));
         }
         // Under a new key what is there could never be read again, nor told from what is damaged.

@@ -11,6 +11,7 @@ use crate::id::EventId;
 use crate::identity::IdentifierKey;
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
+use crate::profile::Party;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -29,6 +30,8 @@ pub struct FactState {
     lifecycle: Lifecycle,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
+    /// What the newest description says.
+    party: Option<Box<Party>>,
 }
 
 /// Which orders a fact changed.
@@ -95,6 +98,12 @@ impl FactState {
     /// The tags that the shop put on.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.tags.iter()
+    }
+
+    /// What kind of party the shop says it is; none if it never said.
+    #[must_use]
+    pub fn party(&self) -> Option<&Party> {
+        self.party.as_deref()
     }
 
     /// Orders and refunds.
@@ -196,6 +205,10 @@ impl FactState {
                 self.tags.remove(&untagged.tag);
                 OrdersTouched::None
             }
+            Fact::PartyDescribed(described) => {
+                self.party = Some(Box::new(described.party.clone()));
+                OrdersTouched::None
+            }
             Fact::Custom(custom) => {
                 let count = self.custom.get_or_default(&custom.kind);
                 *count = count.saturating_add(1);
@@ -208,8 +221,8 @@ impl FactState {
                 self.identifiers.insert(identified.identifier);
                 OrdersTouched::None
             }
-            // Handled above.
-            Fact::Voided(_) => OrdersTouched::None,
+            // The card lies apart, sealed. The other is handled above.
+            Fact::CardChanged(_) | Fact::Voided(_) => OrdersTouched::None,
         };
         self.lifecycle.contact(at, id, moves);
         touched

@@ -271,6 +271,18 @@ impl std::fmt::Debug for LookupKey {
     }
 }
 
+impl LookupKey {
+    /// The hash that stands for a text within a tenant, for a purpose such as a search. Texts of different
+    /// purposes never have the same one.
+    #[must_use]
+    pub fn token(&self, tenant: &TenantId, purpose: &str, text: &str) -> [u8; 16] {
+        let digest = self.digest(&[tenant.as_str(), "token", purpose, text]);
+        let mut token = [0; 16];
+        token.copy_from_slice(&digest[..16]);
+        token
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,6 +318,22 @@ mod tests {
         assert_ne!(key.hash(&one, &id), key.hash(&other, &id));
         assert_ne!(key.hash(&one, &id), LookupKey::new(&[1; 32]).hash(&one, &id));
         assert_ne!(key.hash(&one, &id).hash, key.hash(&one, &Identifier::device("7").unwrap()).hash);
+    }
+
+    #[test]
+    fn a_token_depends_on_key_tenant_purpose_and_text() {
+        let (one, other) = (TenantId::default(), TenantId::new("b").unwrap());
+        let key = LookupKey::public();
+        let token = key.token(&one, "word", "ana");
+        assert_eq!(token, key.token(&one, "word", "ana"));
+        let others = [
+            key.token(&other, "word", "ana"),
+            key.token(&one, "start", "ana"),
+            key.token(&one, "word", "an"),
+            key.token(&one, "worda", "na"),
+            LookupKey::new(&[1; 32]).token(&one, "word", "ana"),
+        ];
+        assert!(others.iter().all(|other| *other != token));
     }
 
     #[test]
