@@ -5,6 +5,7 @@ use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
 
+use crate::engine::ConsentRefusal;
 use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
 
@@ -50,6 +51,9 @@ pub enum Error {
     /// again. It is never tried again here.
     #[error("another writer was first")]
     Conflict,
+    /// A token, or what was asked about consent, was refused.
+    #[error(transparent)]
+    Consent(#[from] ConsentRefusal),
     /// A personal value could not be sealed or opened.
     #[error(transparent)]
     Personal(#[from] PersonalError),

@@ -17,6 +17,13 @@ pub use builder::CrmBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crm_core::attribute::{Attribute, Unit};
 pub use crm_core::change::{Cause, Change, ChangeBody};
+pub use crm_core::consent::{
+    Allowed, Arrival, Barred, Basis, Cap, Choice, Collector, ConsentBook, ConsentError, ConsentGiven, ConsentKey,
+    ConsentPolicy, ConsentRefused, ConsentRequested, ConsentStanding, ConsentStatus, ConsentWithdrawn, ContactQuery,
+    Contacted, Day, Evidence, LocalTime, Locale, Method, NoLocale, NoName, NoTime, Objected, Objection,
+    ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Restricted, RestrictionLifted,
+    Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
+};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
@@ -56,8 +63,10 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport,
-    ScoreSummary, Selected, Story,
+    ATTEMPTS, AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
+    Erasure, Executed, IngestReport, Ingestion, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview,
+    Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken,
+    Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
@@ -70,6 +79,11 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
+
+/// The guide to what is private, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/privacy.md")]
+mod privacy {}
 
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]

@@ -229,6 +229,15 @@ impl Trigger {
                     put("to", to.clone().into());
                 }
             }
+            ChangeBody::ConsentChanged { purpose, channel, scope, from, to } => {
+                put("purpose", purpose.clone().into());
+                put("channel", SmolStr::new_static(channel.name()));
+                if let Some(scope) = scope {
+                    put("scope", scope.clone().into());
+                }
+                put("from", SmolStr::new_static(from.name()));
+                put("to", SmolStr::new_static(to.name()));
+            }
             _ => {}
         }
         let id = derived_id(&format!("{customer} {} {:?}", change.at.as_millis(), change.body));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::attribute::Attribute;
+use crate::consent::ConsentStatus;
 use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::lifecycle::Stage;
@@ -111,7 +112,7 @@ pub enum SetKind {
     Segment,
     /// Customers at a tier of a programme, as `programme/tier`.
     Tier,
-    /// Customers who allow something.
+    /// Customers who allow something, as `purpose/channel` or `purpose/channel/scope`.
     Consent,
 }
 
@@ -256,7 +257,13 @@ impl Customer {
             .standing()
             .tiers()
             .map(|(program, tier)| SetKey::named(SetKind::Tier, &[program.as_str(), tier.as_str()]));
-        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).collect();
+        let granted = self.standing().consents().filter(|(_, status)| *status == ConsentStatus::Granted);
+        let consents = granted.map(|(key, _)| {
+            let names =
+                [key.purpose.as_str(), key.channel.name(), key.scope.as_ref().map_or("", |scope| scope.as_str())];
+            SetKey::named(SetKind::Consent, &names[..if key.scope.is_some() { 3 } else { 2 }])
+        });
+        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(consents).collect();
         sets.sort_unstable();
         sets.dedup();
         sets

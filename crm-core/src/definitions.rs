@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
@@ -27,6 +28,8 @@ pub enum Definition {
     Segment(SegmentName, Option<Predicate>),
     /// A kind of event; none ends it: later facts of that kind are refused.
     Kind(KindName, Option<KindSchema>),
+    /// Who may be contacted for what, when and how often.
+    Consent(ConsentPolicy),
 }
 
 /// A definition and the instant from which it holds.
@@ -50,6 +53,9 @@ pub enum DefinitionError {
         /// What is wrong with it.
         source: PredicateError,
     },
+    /// A policy of consent exceeds a limit, or contradicts itself or the law.
+    #[error("consent: {0}")]
+    Consent(#[source] PolicyError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -75,12 +81,14 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `Segment` if a predicate is nested too deep or has too many clauses.
+    /// `Segment` if a predicate is nested too deep or has too many clauses, `Consent` if a policy of consent is
+    /// not sound.
     pub fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Definition::Segment(segment, Some(predicate)) => {
                 predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
             }
+            Definition::Consent(policy) => policy.check().map_err(DefinitionError::Consent),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
@@ -98,6 +106,7 @@ impl Definition {
             Definition::Program(id, _) => ("program", id.as_str()),
             Definition::Segment(name, _) => ("segment", name.as_str()),
             Definition::Kind(name, _) => ("kind", name.as_str()),
+            Definition::Consent(_) => ("consent", ""),
         }
     }
 }
@@ -131,6 +140,7 @@ pub struct Definitions {
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
     segments: BTreeMap<SegmentName, Versions<Option<Predicate>>>,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
+    consent: Versions<ConsentPolicy>,
 }
 
 impl Definitions {
@@ -166,6 +176,7 @@ impl Definitions {
             Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
             Definition::Segment(name, predicate) => self.segments.entry(name).or_default().add(*from, predicate),
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
+            Definition::Consent(policy) => self.consent.add(*from, policy),
         }
         self.all.push(version);
         Ok(true)
@@ -209,6 +220,17 @@ impl Definitions {
     #[must_use]
     pub fn kind(&self, name: &KindName, at: Timestamp) -> Option<&KindSchema> {
         self.kinds.get(name)?.at(at)?.as_ref()
+    }
+
+    /// The policy of consent in force; the default one where none was defined.
+    #[must_use]
+    pub fn consent(&self, at: Timestamp) -> &ConsentPolicy {
+        self.consent.at(at).unwrap_or(&DEFAULT_POLICY)
+    }
+
+    /// Every policy of consent there ever was, oldest first.
+    pub fn consent_versions(&self) -> impl Iterator<Item = &ConsentPolicy> {
+        self.consent.0.iter().map(|(_, policy)| policy)
     }
 }
 

@@ -5,6 +5,10 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::consent::{
+    ConsentGiven, ConsentRefused, ConsentRequested, ConsentWithdrawn, Contacted, Objected, ObjectionWithdrawn,
+    Restricted, RestrictionLifted, SuppressionLifted,
+};
 use crate::custom::CustomFact;
 use crate::exact::json;
 use crate::id::{EventId, Source};
@@ -90,6 +94,26 @@ pub enum Fact {
     Identified(Identified),
     /// Another fact was wrong.
     Voided(Voided),
+    /// The customer allowed something.
+    ConsentGiven(ConsentGiven),
+    /// The customer was asked and said no.
+    ConsentRefused(ConsentRefused),
+    /// The customer took back what they allowed.
+    ConsentWithdrawn(ConsentWithdrawn),
+    /// The customer was asked to confirm.
+    ConsentRequested(ConsentRequested),
+    /// The customer's data may not be used for now.
+    Restricted(Restricted),
+    /// It may be again.
+    RestrictionLifted(RestrictionLifted),
+    /// The customer objects.
+    Objected(Objected),
+    /// The customer objects no more.
+    ObjectionWithdrawn(ObjectionWithdrawn),
+    /// The shop sent something.
+    Contacted(Contacted),
+    /// An address is no longer suppressed.
+    SuppressionLifted(SuppressionLifted),
     /// A kind that the shop defined.
     Custom(CustomFact),
 }
@@ -173,6 +197,16 @@ impl Fact {
             Fact::Untagged(_) => "untagged",
             Fact::Identified(_) => "identified",
             Fact::Voided(_) => "voided",
+            Fact::ConsentGiven(_) => "consent_given",
+            Fact::ConsentRefused(_) => "consent_refused",
+            Fact::ConsentWithdrawn(_) => "consent_withdrawn",
+            Fact::ConsentRequested(_) => "consent_requested",
+            Fact::Restricted(_) => "restricted",
+            Fact::RestrictionLifted(_) => "restriction_lifted",
+            Fact::Objected(_) => "objected",
+            Fact::ObjectionWithdrawn(_) => "objection_withdrawn",
+            Fact::Contacted(_) => "contacted",
+            Fact::SuppressionLifted(_) => "suppression_lifted",
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
@@ -193,6 +227,16 @@ impl Fact {
             Fact::Untagged(body) => json(body),
             Fact::Identified(body) => json(body),
             Fact::Voided(body) => json(body),
+            Fact::ConsentGiven(body) => json(body),
+            Fact::ConsentRefused(body) => json(body),
+            Fact::ConsentWithdrawn(body) => json(body),
+            Fact::ConsentRequested(body) => json(body),
+            Fact::Restricted(body) => json(body),
+            Fact::RestrictionLifted(body) => json(body),
+            Fact::Objected(body) => json(body),
+            Fact::ObjectionWithdrawn(body) => json(body),
+            Fact::Contacted(body) => json(body),
+            Fact::SuppressionLifted(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
         }
     }
@@ -214,6 +258,16 @@ impl Fact {
             | Fact::Untagged(_)
             | Fact::Identified(_)
             | Fact::Voided(_)
+            | Fact::ConsentGiven(_)
+            | Fact::ConsentRefused(_)
+            | Fact::ConsentWithdrawn(_)
+            | Fact::ConsentRequested(_)
+            | Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Contacted(_)
+            | Fact::SuppressionLifted(_)
             | Fact::Custom(_) => Ok(()),
         }
     }
@@ -238,7 +292,17 @@ fact_from!(
     Tagged,
     Untagged,
     Identified,
-    Voided
+    Voided,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+    ConsentRequested,
+    Restricted,
+    RestrictionLifted,
+    Objected,
+    ObjectionWithdrawn,
+    Contacted,
+    SuppressionLifted
 );
 
 impl From<CustomFact> for Fact {
@@ -315,6 +379,16 @@ impl EventBody {
             "untagged" => read!(Untagged),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
+            "consent_given" => read!(ConsentGiven),
+            "consent_refused" => read!(ConsentRefused),
+            "consent_withdrawn" => read!(ConsentWithdrawn),
+            "consent_requested" => read!(ConsentRequested),
+            "restricted" => read!(Restricted),
+            "restriction_lifted" => read!(RestrictionLifted),
+            "objected" => read!(Objected),
+            "objection_withdrawn" => read!(ObjectionWithdrawn),
+            "contacted" => read!(Contacted),
+            "suppression_lifted" => read!(SuppressionLifted),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

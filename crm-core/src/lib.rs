@@ -28,6 +28,7 @@
 pub mod attribute;
 pub mod change;
 mod column;
+pub mod consent;
 pub mod custom;
 pub mod customer;
 mod definitions;

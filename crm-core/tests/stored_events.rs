@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 24] = [
+const STORED: [(&str, &str); 37] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -47,6 +47,37 @@ const STORED: [(&str, &str); 24] = [
         r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"}}}"#,
     ),
     ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
+    ),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"email","scope":"brand.a","basis":"consent","proof":{"method":"double_opt_in","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"page","evidence":"018cc251-f400-7000-8000-000000000000"},"address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"expires_at":1767225600000}"#,
+    ),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"letter","basis":"consent","proof":{"method":"import","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"migration","original":{"method":"paper","at":852076800000,"collected_by":"old shop"}}}"#,
+    ),
+    (
+        "consent_requested",
+        r#"{"purpose":"marketing","channel":"email","basis":"consent","address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"footer"},"confirm_by":1767225600000}"#,
+    ),
+    ("consent_refused", r#"{"purpose":{"one":"marketing"},"channel":{"one":"phone"},"how":"call"}"#),
+    (
+        "consent_withdrawn",
+        r#"{"purpose":{"one":"marketing"},"channel":{"one":"email"},"scope":"brand.a","how":"one_click"}"#,
+    ),
+    ("consent_withdrawn", r#"{"purpose":"all","channel":{"one":"sms"},"how":"reply"}"#),
+    ("restricted", r#"{"reason":"accuracy contested"}"#),
+    ("restriction_lifted", r#"{}"#),
+    ("objected", r#"{"to":"marketing"}"#),
+    ("objection_withdrawn", r#"{"to":"profiling"}"#),
+    ("contacted", r#"{"purpose":"marketing","channel":"email"}"#),
+    (
+        "suppression_lifted",
+        r#"{"address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"proof":{"method":"reply","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"gateway"}}"#,
+    ),
 ];
 
 #[test]
@@ -82,6 +113,21 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
         ("tagged", r#"{"tag":""}"#),
         ("points_posted", r#"{"by":"nobody","deed":{}}"#),
         ("identified", r#"{"identifier":{"kind":"email","hash":"00"}}"#),
+        ("consent_given", r#"{"purpose":"marketing","channel":"sms","basis":"consent"}"#),
+        (
+            "consent_given",
+            r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","collected_by":"checkout"}}"#,
+        ),
+        (
+            "consent_given",
+            r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de"},"collected_by":"checkout"}}"#,
+        ),
+        (
+            "consent_given",
+            r#"{"purpose":"a/b","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
+        ),
+        ("consent_withdrawn", r#"{"channel":"all","how":"reply"}"#),
+        ("objected", r#"{"to":"everything"}"#),
     ];
     for (kind, body) in bad {
         assert!(EventBody::decode(kind, 1, body.as_bytes()).is_err(), "{kind} {body}");

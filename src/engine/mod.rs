@@ -2,6 +2,7 @@
 
 mod advance;
 mod command;
+mod consent;
 mod define;
 mod deliver;
 #[cfg(feature = "sqlite")]
@@ -26,6 +27,10 @@ use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Selection, Store};
 
 pub use command::Executed;
+pub use consent::{
+    AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, OptIn, OptInPeek, OptInRequested,
+    OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
+};
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;

@@ -1,6 +1,7 @@
 //! What a fact does.
 
 use crm_core::change::Cause;
+use crm_core::consent::Arrival;
 use crm_core::customer::OrdersTouched;
 use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierAttached, IdentifierKey};
@@ -199,6 +200,8 @@ impl<'a> Planner<'a> {
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
         fact.check()?;
+        let arrival = if self.context.quiet { Arrival::History } else { Arrival::Live };
+        crm_core::consent::check(fact, at, arrival, self.context.definitions)?;
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };
             self.context.definitions.kind(&custom.kind, at).ok_or_else(undeclared)?.check(custom)?;

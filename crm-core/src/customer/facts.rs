@@ -3,11 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::ConsentBook;
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
-use crate::id::EventId;
+use crate::id::{CustomerId, EventId};
 use crate::identity::IdentifierKey;
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
@@ -27,6 +28,7 @@ pub struct FactState {
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
+    consents: ConsentBook,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
 }
@@ -103,6 +105,12 @@ impl FactState {
         &self.orders
     }
 
+    /// What was said about consent.
+    #[must_use]
+    pub const fn consents(&self) -> &ConsentBook {
+        &self.consents
+    }
+
     /// The life cycle.
     #[must_use]
     pub const fn lifecycle(&self) -> &Lifecycle {
@@ -134,9 +142,11 @@ impl FactState {
         self.lifecycle.elapse(until, moves);
     }
 
-    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over.
+    /// Folds a fact that [`takes`](Self::takes) accepts, and that came through a member; a voided one is passed
+    /// over.
     pub fn fold(
         &mut self,
+        member: CustomerId,
         id: EventId,
         at: Timestamp,
         fact: &Fact,
@@ -208,6 +218,19 @@ impl FactState {
                 self.identifiers.insert(identified.identifier);
                 OrdersTouched::None
             }
+            Fact::ConsentGiven(_)
+            | Fact::ConsentRefused(_)
+            | Fact::ConsentWithdrawn(_)
+            | Fact::ConsentRequested(_)
+            | Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Contacted(_)
+            | Fact::SuppressionLifted(_) => {
+                self.consents.fold(member, id, at, fact, definitions);
+                OrdersTouched::None
+            }
             // Handled above.
             Fact::Voided(_) => OrdersTouched::None,
         };
@@ -215,25 +238,26 @@ impl FactState {
         touched
     }
 
-    /// Folds facts from nothing, in any order, up to an instant; later ones are left out.
+    /// Folds facts from nothing, each with the member that it came through, in any order, up to an instant;
+    /// later ones are left out.
     #[must_use]
     pub fn refold<'a>(
-        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)>,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
-        let mut facts: Vec<_> = facts.filter(|(_, at, _)| *at <= until).collect();
-        facts.sort_unstable_by_key(|(id, at, _)| (*at, *id));
-        facts.dedup_by_key(|(id, at, _)| (*at, *id));
+        let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
+        facts.sort_unstable_by_key(|(_, id, at, _)| (*at, *id));
+        facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
-        for (_, _, fact) in &facts {
+        for (_, _, _, fact) in &facts {
             if let Fact::Voided(voided) = fact {
                 state.voided.insert(voided.event);
             }
         }
         let mut moves = Vec::new();
-        for (id, at, fact) in facts {
-            state.fold(id, at, fact, definitions, &mut moves);
+        for (member, id, at, fact) in facts {
+            state.fold(member, id, at, fact, definitions, &mut moves);
         }
         state.elapse(until, &mut moves);
         state

@@ -2,6 +2,7 @@
 //! both at an instant.
 
 mod command;
+mod consent;
 mod decided;
 mod derive;
 mod facts;
@@ -195,7 +196,7 @@ impl Customer {
         definitions: &Definitions,
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
-        let touched = self.facts.fold(id, at, fact, definitions, moves);
+        let touched = self.facts.fold(self.id, id, at, fact, definitions, moves);
         self.clock = self.clock.max(Some(at));
         // A fact that happened before the clock may have opened a window that has ended since.
         if let Some(clock) = self.clock {
@@ -216,7 +217,10 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.facts = FactState::refold(facts.clone().filter(|(id, at, _)| !waits(*id, *at)), clock, definitions);
+        let happened = facts.clone().filter(|(id, at, _)| !waits(*id, *at));
+        let member = self.id;
+        let happened = happened.map(|(id, at, fact)| (member, id, at, fact));
+        self.facts = FactState::refold(happened, clock, definitions);
         self.waiting = facts.filter(|(id, at, _)| waits(*id, *at)).map(|(id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
@@ -292,8 +296,13 @@ impl Customer {
             .filter_map(|(_, predicate)| predicate.next_change(self, clock))
             .min()
             .map(alarm(AlarmKind::Segment));
+        let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, segment].into_iter().flatten().min().filter(|next| next.due_at < Timestamp::MAX)
+        [waiting, lifecycle, points, segment, consent]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|next| next.due_at < Timestamp::MAX)
     }
 
     /// Notes which alarm the store is asked to keep.

@@ -271,6 +271,33 @@ impl std::fmt::Debug for LookupKey {
     }
 }
 
+impl LookupKey {
+    /// The hash that stands for an address on a tenant's list of suppressed ones. It has nothing in common with
+    /// the one by which a person is found, so that neither list tells anything about the other.
+    #[must_use]
+    pub fn suppression(&self, tenant: &TenantId, identifier: &Identifier) -> [u8; 16] {
+        let digest = self.digest(&[
+            "suppression",
+            tenant.as_str(),
+            identifier.kind.name(),
+            identifier.scope.as_str(),
+            identifier.value.as_str(),
+        ]);
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&digest[..16]);
+        hash
+    }
+}
+
+impl LookupKey {
+    /// A keyed hash of a text within a tenant, for one use that is named: whoever lacks the key can neither make
+    /// nor guess one. Tags of different uses have nothing in common.
+    #[must_use]
+    pub fn tag(&self, tenant: &TenantId, usage: &'static str, text: &str) -> [u8; 32] {
+        self.digest(&[usage, tenant.as_str(), text])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,6 +333,18 @@ mod tests {
         assert_ne!(key.hash(&one, &id), key.hash(&other, &id));
         assert_ne!(key.hash(&one, &id), LookupKey::new(&[1; 32]).hash(&one, &id));
         assert_ne!(key.hash(&one, &id).hash, key.hash(&one, &Identifier::device("7").unwrap()).hash);
+    }
+
+    #[test]
+    fn a_suppressed_address_has_a_hash_of_its_own() {
+        let (one, other) = (TenantId::default(), TenantId::new("b").unwrap());
+        let ana = Identifier::email("ana@example.com").unwrap();
+        let key = LookupKey::public();
+        assert_eq!(key.suppression(&one, &ana), key.suppression(&one, &Identifier::email("ANA@example.com").unwrap()));
+        assert_ne!(key.suppression(&one, &ana), key.hash(&one, &ana).hash);
+        assert_ne!(key.suppression(&one, &ana), key.suppression(&other, &ana));
+        assert_ne!(key.suppression(&one, &ana), LookupKey::new(&[1; 32]).suppression(&one, &ana));
+        assert_ne!(key.tag(&one, "a", "text"), key.tag(&one, "b", "text"));
     }
 
     #[test]
