@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crm_core::audit::{AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::customer::{Command, Customer};
 use crm_core::identity::{Identified, Identifier};
+use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::Predicate;
 use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, TenantId, Timestamp};
+use crm_core::{CustomerId, Definition, Definitions, FactKey, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
-    Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport, Selected, Story,
+    AuditCursor, AuditPage, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded,
+    ScoreReport, Selected, Story, TieRecorded,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -210,6 +213,60 @@ impl Crm {
     /// The same.
     pub fn export(&self, customer: CustomerId) -> Result<Option<serde_json::Value>, Error> {
         wait(self.0.export(customer))
+    }
+
+    /// See [`crate::Crm::tie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.tie(tie, at, source, key))
+    }
+
+    /// See [`crate::Crm::untie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.untie(untie, at, source, key))
+    }
+
+    /// See [`crate::Crm::audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit(&self, entry: AuditEntry) -> Result<AuditRecord, Error> {
+        wait(self.0.audit(entry))
+    }
+
+    /// See [`crate::Crm::audit_log`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_log(&self, after: Option<AuditCursor>, limit: usize) -> Result<AuditPage, Error> {
+        wait(self.0.audit_log(after, limit))
+    }
+
+    /// See [`crate::Crm::audit_checkpoint`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_checkpoint(&self) -> Result<Checkpoint, Error> {
+        wait(self.0.audit_checkpoint())
+    }
+
+    /// See [`crate::Crm::verify_audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn verify_audit(&self, kept: &[Checkpoint], keys: &[VerifyingKey]) -> Result<Verified, Error> {
+        wait(self.0.verify_audit(kept, keys))
     }
 
     /// See [`crate::Crm::within`].

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 pub mod blocking;
 mod builder;
 mod clock;
@@ -13,9 +14,14 @@ mod plan;
 pub mod plugins;
 mod workflow;
 
+pub use audit::{CheckpointSigner, SignError};
 pub use builder::CrmBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crm_core::attribute::{Attribute, Unit};
+pub use crm_core::audit::{
+    ActionName, ActorName, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, BadKey, Checkpoint, Detail,
+    DetailName, DetailText, Ed25519Signer, Head, Purpose, Signature, Tampering, Verified, Verifier, VerifyingKey,
+};
 pub use crm_core::change::{Cause, Change, ChangeBody};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, Refusal, Standing};
@@ -35,6 +41,9 @@ pub use crm_core::order::{
     Turnover,
 };
 pub use crm_core::profile::{Tagged, Untagged};
+pub use crm_core::relationship::{
+    Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
+};
 pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
@@ -56,8 +65,8 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded, ScoreReport,
-    ScoreSummary, Selected, Story,
+    ATTEMPTS, AuditCursor, AuditPage, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview,
+    Recorded, ScoreReport, ScoreSummary, Selected, Story, TieRecorded,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
@@ -75,6 +84,11 @@ mod embedding {}
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/postgres.md")]
 mod postgresql {}
+
+/// The guide to privacy, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/privacy.md")]
+mod privacy {}
 
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]

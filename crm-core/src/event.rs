@@ -13,6 +13,7 @@ use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::profile::{Tagged, Untagged};
+use crate::relationship::{Tied, Untied};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -58,8 +59,8 @@ pub enum EventBody {
 /// A wrong fact is taken out of the fold. It stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Voided {
-    /// The fact that was wrong. It may arrive later than this. Decisions and other voidings cannot be
-    /// voided: naming one has no effect.
+    /// The fact that was wrong. It may arrive later than this. Decisions, other voidings and ties, which have
+    /// another side, cannot be voided: naming one has no effect.
     pub event: EventId,
     /// Why, in few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +91,10 @@ pub enum Fact {
     Identified(Identified),
     /// Another fact was wrong.
     Voided(Voided),
+    /// The customer is tied to another one.
+    Tied(Tied),
+    /// A tie to another customer has ended.
+    Untied(Untied),
     /// A kind that the shop defined.
     Custom(CustomFact),
 }
@@ -173,6 +178,8 @@ impl Fact {
             Fact::Untagged(_) => "untagged",
             Fact::Identified(_) => "identified",
             Fact::Voided(_) => "voided",
+            Fact::Tied(_) => "tied",
+            Fact::Untied(_) => "untied",
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
@@ -193,6 +200,8 @@ impl Fact {
             Fact::Untagged(body) => json(body),
             Fact::Identified(body) => json(body),
             Fact::Voided(body) => json(body),
+            Fact::Tied(body) => json(body),
+            Fact::Untied(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
         }
     }
@@ -214,8 +223,16 @@ impl Fact {
             | Fact::Untagged(_)
             | Fact::Identified(_)
             | Fact::Voided(_)
+            | Fact::Tied(_)
+            | Fact::Untied(_)
             | Fact::Custom(_) => Ok(()),
         }
+    }
+
+    /// Whether it tells of one side of a tie, which is not to be taken from the other one.
+    #[must_use]
+    pub const fn is_of_tie(&self) -> bool {
+        matches!(self, Fact::Tied(_) | Fact::Untied(_))
     }
 }
 
@@ -238,7 +255,9 @@ fact_from!(
     Tagged,
     Untagged,
     Identified,
-    Voided
+    Voided,
+    Tied,
+    Untied
 );
 
 impl From<CustomFact> for Fact {
@@ -315,6 +334,8 @@ impl EventBody {
             "untagged" => read!(Untagged),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
+            "tied" => read!(Tied),
+            "untied" => read!(Untied),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

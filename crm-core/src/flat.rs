@@ -56,6 +56,17 @@ impl<K: Ord, V> FlatMap<K, V> {
         }
     }
 
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.find(key).ok().map(|place| self.0.remove(place).1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> + Clone {
         self.0.iter().map(|(key, value)| (key, value))
     }
@@ -134,6 +145,7 @@ mod tests {
         assert_eq!((map.get(&2), map.get(&9)), (Some(&"b"), None));
         map.get_or_default(&9).clone_from(&"z");
         assert_eq!(map.get(&9), Some(&"z"));
+        assert_eq!((map.remove(&1), map.remove(&1), map.len()), (Some("a"), None, 3));
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! ```
 
 pub mod attribute;
+pub mod audit;
 pub mod change;
 mod column;
 pub mod custom;
@@ -42,6 +43,7 @@ pub mod loyalty;
 mod money;
 pub mod order;
 pub mod profile;
+pub mod relationship;
 pub mod segment;
 mod text;
 mod time;

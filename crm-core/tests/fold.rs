@@ -11,6 +11,7 @@ use crm_core::lifecycle::LifecyclePolicy;
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
+use crm_core::relationship::{Direction, Strength, TieKind, Tied, Untied};
 use crm_core::segment::{Comparison, Predicate, SegmentName};
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
@@ -76,6 +77,13 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
             let identifier = Identifier::external(&erp, &n.to_string()).unwrap();
             Fact::from(Identified { identifier: LookupKey::public().hash(&TenantId::default(), &identifier) })
         }),
+        2 => (0..2_u8, 0..1_001_u16).prop_map(|(n, per_mille)| {
+            let strength = Strength::new(per_mille).unwrap();
+            Fact::from(Tied { other: somebody(n), kind: TieKind::Follows, direction: Direction::Incoming, strength })
+        }),
+        1 => (0..2_u8).prop_map(|n| {
+            Fact::from(Untied { other: somebody(n), kind: TieKind::Follows, direction: Direction::Incoming })
+        }),
         2 => (0..40_usize).prop_map(|n| Fact::from(Voided { event: id(n), reason: None })),
     ];
     (0..900_i64, kind)
@@ -84,6 +92,10 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
 /// The id of the n-th fact of a case.
 fn id(n: usize) -> EventId {
     EventId::of_fact(&TenantId::default(), &Source::new("test").unwrap(), &n.to_string())
+}
+
+fn somebody(n: u8) -> CustomerId {
+    CustomerId::new(hour(0), [n; 10])
 }
 
 fn customer_id() -> CustomerId {
@@ -142,6 +154,23 @@ proptest! {
         prop_assert_eq!(one_by_one.facts(), expected.facts());
         let in_order_sent = arrived(&events, until, &definitions);
         prop_assert_eq!(in_order_sent.facts(), expected.facts());
+    }
+
+    /// The last word about a tie holds, whatever was voided.
+    #[test]
+    fn the_last_word_about_a_tie_holds(facts in proptest::collection::vec(fact(), 0..40)) {
+        let customer = replayed(&stored(&facts), hour(1_000), &definitions());
+        let mut words: Vec<_> = facts.iter().enumerate().map(|(n, (at, fact))| (hour(*at), id(n), fact)).collect();
+        words.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+        for n in 0..2 {
+            let last = words.iter().rev().find_map(|(_, _, fact)| match fact {
+                Fact::Tied(tied) if tied.other == somebody(n) => Some(Some(tied.strength)),
+                Fact::Untied(untied) if untied.other == somebody(n) => Some(None),
+                _ => None,
+            });
+            let seen = customer.ties().find(|tie| tie.other == somebody(n)).map(|tie| tie.strength);
+            prop_assert_eq!(seen, last.flatten());
+        }
     }
 
     /// A state that was written and read is the same state.

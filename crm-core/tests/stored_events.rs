@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 24] = [
+const STORED: [(&str, &str); 28] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -20,6 +20,19 @@ const STORED: [(&str, &str); 24] = [
     ("untagged", r#"{"tag":"vip"}"#),
     ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
     ("voided", r#"{"event":"018cc251-f400-7000-8000-000000000000","reason":"typed twice"}"#),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"works_for","direction":"outgoing","strength":1000}"#,
+    ),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming","strength":0}"#,
+    ),
+    ("untied", r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"household","direction":"mutual"}"#),
+    (
+        "untied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming"}"#,
+    ),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",
@@ -82,6 +95,10 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
         ("tagged", r#"{"tag":""}"#),
         ("points_posted", r#"{"by":"nobody","deed":{}}"#),
         ("identified", r#"{"identifier":{"kind":"email","hash":"00"}}"#),
+        (
+            "tied",
+            r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"follows","direction":"incoming","strength":1001}"#,
+        ),
     ];
     for (kind, body) in bad {
         assert!(EventBody::decode(kind, 1, body.as_bytes()).is_err(), "{kind} {body}");

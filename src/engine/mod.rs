@@ -1,6 +1,7 @@
 //! The engine: it loads, plans and commits, and when another writer was first it does so again.
 
 mod advance;
+mod audit;
 mod command;
 mod define;
 mod deliver;
@@ -14,6 +15,7 @@ mod query;
 mod record;
 mod score;
 mod select;
+mod tie;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -23,8 +25,9 @@ use crm_core::customer::{Customer, Header};
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::LookupKey;
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
-use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Selection, Store};
+use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Store};
 
+pub use audit::{AuditCursor, AuditPage};
 pub use command::Executed;
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 #[cfg(feature = "sqlite")]
@@ -37,7 +40,9 @@ pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
 pub use select::Selected;
+pub use tie::TieRecorded;
 
+use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -60,6 +65,8 @@ const PAGE: usize = 1_000;
 pub struct Crm {
     inner: Arc<Inner>,
     tenant: TenantId,
+    /// Under which id the tenant's audit log is kept. It is among the customers' rows, and no customer.
+    audit_stream: CustomerId,
 }
 
 #[derive(Debug)]
@@ -71,6 +78,8 @@ pub(crate) struct Inner {
     workflows: Vec<Arc<dyn Workflow>>,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
+    signer: Option<Arc<dyn CheckpointSigner>>,
+    audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
 }
@@ -83,9 +92,10 @@ impl Inner {
         lookup_key: LookupKey,
         workflows: Vec<Arc<dyn Workflow>>,
         person_keys: Option<Arc<dyn PersonKeys>>,
+        signer: Option<Arc<dyn CheckpointSigner>>,
     ) -> Self {
-        let definitions = RwLock::default();
-        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, inside: false }
+        let (definitions, audit_turns) = Default::default();
+        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, signer, audit_turns, inside: false }
     }
 }
 
@@ -103,8 +113,9 @@ enum Settled {
 }
 
 impl Crm {
-    pub(crate) const fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
-        Crm { inner, tenant }
+    pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
+        let audit_stream = CustomerId::of_audit_log(&tenant);
+        Crm { inner, tenant, audit_stream }
     }
 
     /// Puts one together.
@@ -122,7 +133,7 @@ impl Crm {
     /// The same CRM for another tenant of the same store. Tenants know nothing of each other.
     #[must_use]
     pub fn tenant(&self, tenant: TenantId) -> Self {
-        Crm { inner: Arc::clone(&self.inner), tenant }
+        Crm::new(Arc::clone(&self.inner), tenant)
     }
 
     /// Which tenant this is for.
@@ -149,7 +160,7 @@ impl Crm {
     async fn base(&self, id: CustomerId) -> Result<(Option<Base>, Arc<Definitions>), Error> {
         let loaded = self.store().load(&self.tenant, &[id]).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let base = match loaded.rows.into_iter().next().flatten() {
+        let base = match loaded.rows.into_iter().next().flatten().filter(|_| id != self.audit_stream) {
             Some(row) => Some(self.decode(&row, &definitions).await?),
             None => None,
         };
@@ -178,9 +189,9 @@ impl Crm {
 
     /// Customers in the order of their ids.
     async fn page_of_customers(&self, after: Option<CustomerId>, limit: usize) -> Result<Vec<CustomerRow>, Error> {
-        let ids = self.store().select(&self.tenant, &Selection::EVERYBODY, after, limit).await?;
+        let ids = self.store().select(&self.tenant, &select::customers(), after, limit).await?;
         let loaded = self.store().load(&self.tenant, &ids).await?;
-        Ok(loaded.rows.into_iter().flatten().collect())
+        Ok(loaded.rows.into_iter().flatten().filter(|row| row.customer != self.audit_stream).collect())
     }
 
     /// All events of a customer, in the order in which they were recorded.

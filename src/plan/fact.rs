@@ -4,6 +4,7 @@ use crm_core::change::Cause;
 use crm_core::customer::OrdersTouched;
 use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierAttached, IdentifierKey};
+use crm_core::relationship::{TIES_MAX, TieError};
 use crm_core::workflow::Actor;
 use crm_core::{EventId, Source, Timestamp};
 use crm_storage::EventRow;
@@ -32,6 +33,13 @@ impl<'a> Planner<'a> {
         }
         if let Err(refusal) = self.check(at, fact) {
             return Ok(Outcome::Refused(refusal));
+        }
+        if let Fact::Tied(tied) = fact
+            && self.customer.facts().ties().is_full_for(tied)
+        {
+            // It may have been recorded before, when there was room.
+            let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
+            return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
         }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
@@ -199,6 +207,9 @@ impl<'a> Planner<'a> {
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
         fact.check()?;
+        if fact.is_of_tie() && !self.both_sides {
+            return Err(TieError::OneSided.into());
+        }
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };
             self.context.definitions.kind(&custom.kind, at).ok_or_else(undeclared)?.check(custom)?;

@@ -89,6 +89,8 @@ pub(crate) struct Planner<'a> {
     rewrite: bool,
     /// The order numbers of this plan are the customer's already, by events that were voided.
     owns_order_number: bool,
+    /// What it says of ties is written for the other side too.
+    both_sides: bool,
 }
 
 /// A trigger that waits for its turn, and the kinds of those that led to it.
@@ -125,12 +127,19 @@ impl<'a> Planner<'a> {
             triggers: VecDeque::new(),
             calls_left: CALLS_MAX,
             owns_order_number: false,
+            both_sides: false,
         }
     }
 
     /// Goes without claiming order numbers: the customer has them by events that were voided.
     pub(crate) fn owning_order_numbers(mut self) -> Self {
         self.owns_order_number = true;
+        self
+    }
+
+    /// Takes facts about ties, of which the other side is written in the same commit.
+    pub(crate) fn writing_both_sides(mut self) -> Self {
+        self.both_sides = true;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use crm_core::custom::CustomError;
 use crm_core::order::{OrderError, OrderRef};
+use crm_core::relationship::TieError;
 use crm_core::{CustomerId, EventId};
 
 /// What became of a fact.
@@ -26,6 +27,9 @@ pub enum FactRefusal {
     /// A fact of a shop-defined kind does not fit its schema.
     #[error(transparent)]
     Custom(#[from] CustomError),
+    /// A tie between customers cannot be.
+    #[error(transparent)]
+    Tie(#[from] TieError),
     /// The source sent another fact under the same key before.
     #[error("event {event} is recorded with other content")]
     OtherContent {
@@ -69,6 +73,7 @@ impl FactRefusal {
         match self {
             FactRefusal::Order(_) => "order_limits",
             FactRefusal::Custom(_) => "custom_schema",
+            FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",

@@ -11,6 +11,7 @@ use crate::id::EventId;
 use crate::identity::IdentifierKey;
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
+use crate::relationship::Ties;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -27,6 +28,7 @@ pub struct FactState {
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
+    ties: Ties,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
 }
@@ -109,6 +111,12 @@ impl FactState {
         &self.lifecycle
     }
 
+    /// Ties to other customers.
+    #[must_use]
+    pub const fn ties(&self) -> &Ties {
+        &self.ties
+    }
+
     /// Whether the source says that the customer is known by an identifier.
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
@@ -147,7 +155,7 @@ impl FactState {
             self.voided.insert(voided.event);
             return OrdersTouched::Gone;
         }
-        if self.voided.contains(&id) {
+        if self.voided.contains(&id) && !fact.is_of_tie() {
             return OrdersTouched::None;
         }
         self.elapse(at, moves);
@@ -206,6 +214,14 @@ impl FactState {
             }
             Fact::Identified(identified) => {
                 self.identifiers.insert(identified.identifier);
+                OrdersTouched::None
+            }
+            Fact::Tied(tied) => {
+                self.ties.tie(at, tied);
+                OrdersTouched::None
+            }
+            Fact::Untied(untied) => {
+                self.ties.untie(at, untied);
                 OrdersTouched::None
             }
             // Handled above.

@@ -22,6 +22,7 @@ use crate::identity::IdentifierKey;
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
+use crate::relationship::TieSide;
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
@@ -127,6 +128,17 @@ impl Customer {
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
         let attached = self.decided.identifiers.iter();
         self.facts.identifiers().chain(attached.filter(|key| !self.facts.has_identifier(key)))
+    }
+
+    /// The customer's ties that last, from whichever side they were told: by the other customer's id, by
+    /// kind and by direction.
+    pub fn ties(&self) -> impl Iterator<Item = TieSide<'_>> {
+        self.facts.ties().lasting()
+    }
+
+    /// The ties that ended last, the oldest end first, at most [`PAST_TIES_MAX`](crate::relationship::PAST_TIES_MAX).
+    pub fn past_ties(&self) -> impl Iterator<Item = TieSide<'_>> {
+        self.facts.ties().past()
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
