@@ -21,8 +21,9 @@ pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindNa
 pub use crm_core::customer::{Command, Customer, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::identity::{
-    ExternalSystem, Identified, Identifier, IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind,
-    LookupKey,
+    Agreement, Aside, Assurance, Disagreement, ExternalSystem, Identified, Identifier, IdentifierAttached,
+    IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules, IdentityRulesError, KindRule,
+    Limit, LookupKey, Pattern, PatternError, PhoneError, Presented, Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};

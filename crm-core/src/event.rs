@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use crate::custom::CustomFact;
 use crate::exact::json;
 use crate::id::{EventId, Source};
-use crate::identity::{Identified, IdentifierAttached};
+use crate::identity::{Identified, IdentifierAttached, IdentifierSetAside};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
@@ -121,8 +121,10 @@ pub enum Deed {
     Remembered(Remembered),
     /// A plugin failed, or asked for what it may not have.
     Faulted(Faulted),
-    /// A new customer came with an identifier.
+    /// A customer came with an identifier.
     IdentifierAttached(IdentifierAttached),
+    /// An identifier was not used.
+    IdentifierSetAside(IdentifierSetAside),
 }
 
 impl Deed {
@@ -138,6 +140,7 @@ impl Deed {
             Deed::Remembered(_) => "remembered",
             Deed::Faulted(_) => "plugin_faulted",
             Deed::IdentifierAttached(_) => "identifier_attached",
+            Deed::IdentifierSetAside(_) => "identifier_set_aside",
         }
     }
 
@@ -150,7 +153,7 @@ impl Deed {
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
-            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) => None,
+            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) | Deed::IdentifierSetAside(_) => None,
         }
     }
 }
@@ -322,7 +325,8 @@ impl EventBody {
             | "notified"
             | "remembered"
             | "plugin_faulted"
-            | "identifier_attached" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "identifier_attached"
+            | "identifier_set_aside" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -356,6 +360,7 @@ impl Decision {
             Deed::Remembered(deed) => json(&Stored { by, deed }),
             Deed::Faulted(deed) => json(&Stored { by, deed }),
             Deed::IdentifierAttached(deed) => json(&Stored { by, deed }),
+            Deed::IdentifierSetAside(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -373,6 +378,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "remembered" => read(body, Deed::Remembered),
         "plugin_faulted" => read(body, Deed::Faulted),
         "identifier_attached" => read(body, Deed::IdentifierAttached),
+        "identifier_set_aside" => read(body, Deed::IdentifierSetAside),
         _ => read(body, Deed::PointsPosted),
     }
 }

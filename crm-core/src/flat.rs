@@ -36,6 +36,16 @@ impl<K: Ord, V> FlatMap<K, V> {
         self.find(key).ok().map(|place| &self.0[place].1)
     }
 
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.find(key).ok().map(|place| &mut self.0[place].1)
+    }
+
+    pub(crate) fn remove(&mut self, key: &K) {
+        if let Ok(place) = self.find(key) {
+            self.0.remove(place);
+        }
+    }
+
     /// The value of a key; the default one is put there first where there is none.
     pub(crate) fn get_or_default(&mut self, key: &K) -> &mut V
     where

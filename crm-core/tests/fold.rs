@@ -5,13 +5,16 @@
 use crm_core::attribute::Attribute;
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
-use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
+use crm_core::identity::{
+    Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
+};
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::LifecyclePolicy;
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
 use crm_core::segment::{Comparison, Predicate, SegmentName};
+use crm_core::workflow::Actor;
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
     Timestamp,
@@ -71,10 +74,13 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Tagged { tag: Tag::new(format!("t{n}")).unwrap() })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Untagged { tag: Tag::new(format!("t{n}")).unwrap() })),
-        1 => (0..3_u8).prop_map(|n| {
+        2 => (0..3_u8, 0..3_u8).prop_map(|(n, assurance)| {
+            let by = VerificationMethod::new("double_opt_in").unwrap();
+            let assurance = [Assurance::Stated, Assurance::Vouched, Assurance::Verified { by }][usize::from(assurance)].clone();
             let erp = ExternalSystem::new("erp").unwrap();
             let identifier = Identifier::external(&erp, &n.to_string()).unwrap();
-            Fact::from(Identified { identifier: LookupKey::public().hash(&TenantId::default(), &identifier) })
+            let identified = Identified::presented(&LookupKey::public(), &TenantId::default(), &identifier.into());
+            Fact::from(identified.assured(assurance))
         }),
         2 => (0..40_usize).prop_map(|n| Fact::from(Voided { event: id(n), reason: None })),
     ];
@@ -257,4 +263,45 @@ fn check(
         customer.facts().orders().list().iter().map(|order| scheme.entitlement(order.net_minor(), Currency::EUR)).sum();
     prop_assert!(book.qualifying() >= i128::from(entitled), "at {}", at);
     Ok(())
+}
+
+#[test]
+fn what_a_customer_merely_stated_is_kept_apart_until_somebody_answers_for_it() {
+    let key = LookupKey::public();
+    let email = Identifier::email("ana@example.com").unwrap();
+    let erp = Identifier::external(&ExternalSystem::new("erp").unwrap(), "7").unwrap();
+    let told = |identifier: &Identifier, assurance| {
+        let presented = identifier.clone().into();
+        let identified = Identified::presented(&key, &TenantId::default(), &presented).assured(assurance);
+        Fact::from(identified)
+    };
+    let by = VerificationMethod::new("double_opt_in").unwrap();
+    let stated = [(5, told(&email, Assurance::Stated)), (6, told(&erp, Assurance::Vouched))];
+    let definitions = Definitions::default();
+    let customer = replayed(&stored(&stated), hour(9), &definitions);
+    let hash = |identifier| key.hash(&TenantId::default(), identifier);
+    assert_eq!(customer.identifiers().collect::<Vec<_>>(), [&hash(&erp)]);
+    assert_eq!(customer.stated_identifiers().collect::<Vec<_>>(), [&hash(&email)]);
+    let summary = customer.summary();
+    assert_eq!(summary.identifiers.len(), 1);
+    assert_eq!(
+        (summary.identifiers[0].since, summary.identifiers[0].scope),
+        (hour(6), key.scope(&TenantId::default(), &erp))
+    );
+
+    let verified = [stated.as_slice(), &[(8, told(&email, Assurance::Verified { by }))]].concat();
+    let mut customer = replayed(&stored(&verified), hour(9), &definitions);
+    assert_eq!((customer.identifiers().count(), customer.stated_identifiers().count()), (2, 0));
+    let seen = customer.facts().seen(&hash(&email)).unwrap();
+    assert_eq!((seen.first, seen.last, seen.assured_at), (hour(5), hour(8), hour(8)));
+
+    // What is attached by us counts as well, and a statement beside it takes nothing away.
+    let phone = Identifier::phone("+4930901820").unwrap();
+    for assurance in [Assurance::Stated, Assurance::Vouched, Assurance::Stated] {
+        let attached = IdentifierAttached { at: Some(hour(9)), assurance, ..IdentifierAttached::new(hash(&phone)) };
+        let deed = Deed::IdentifierAttached(attached);
+        customer.apply_decision(&Decision { by: Actor::Rule, deed });
+    }
+    assert_eq!((customer.identifiers().count(), customer.stated_identifiers().count()), (3, 0));
+    assert!(customer.summary().identifiers.iter().any(|held| held.key == hash(&phone) && held.since == hour(9)));
 }

@@ -314,7 +314,7 @@ impl Crm {
     /// ```
     #[must_use]
     pub fn identified(&self, identifier: &crm_core::identity::Identifier) -> Identified {
-        Identified { identifier: self.inner.lookup_key.hash(&self.tenant, identifier) }
+        Identified::presented(&self.inner.lookup_key, &self.tenant, &identifier.clone().into())
     }
 }
 

@@ -52,7 +52,9 @@ impl<'a> Planner<'a> {
         {
             self.claim(order_claim(order), id);
         }
+        // What the customer merely stated leads to nobody.
         if let Fact::Identified(identified) = fact
+            && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
         {
             self.claim(identifier_claim(&identified.identifier), id);
@@ -186,7 +188,7 @@ impl<'a> Planner<'a> {
         if self.is_known_by(&identifier) {
             return;
         }
-        let deed = Deed::IdentifierAttached(IdentifierAttached { identifier });
+        let deed = Deed::IdentifierAttached(IdentifierAttached::new(identifier));
         let event = self.decide(self.instant(), Actor::Rule, deed, Some(cause), &[]);
         self.claim(identifier_claim(&identifier), event);
     }

@@ -8,7 +8,7 @@ use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::EventId;
-use crate::identity::IdentifierKey;
+use crate::identity::{Held, IdentifierKey, Seen};
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
 use crate::text::Tag;
@@ -23,7 +23,7 @@ pub struct FactState {
     enquiries: u32,
     carts: u32,
     custom: FlatMap<KindName, u32>,
-    identifiers: FlatSet<IdentifierKey>,
+    identifiers: Held,
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
@@ -87,9 +87,19 @@ impl FactState {
         self.voided.contains(&fact)
     }
 
-    /// What the source says the customer is known by.
+    /// What the source says the customer is known by; without what they merely stated.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        self.identifiers.iter()
+        self.identifiers.known()
+    }
+
+    /// When and how an identifier was told, known by it or merely stated.
+    #[must_use]
+    pub fn seen(&self, identifier: &IdentifierKey) -> Option<&Seen> {
+        self.identifiers.get(identifier)
+    }
+
+    pub(super) const fn held(&self) -> &Held {
+        &self.identifiers
     }
 
     /// The tags that the shop put on.
@@ -112,7 +122,7 @@ impl FactState {
     /// Whether the source says that the customer is known by an identifier.
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
-        self.identifiers.contains(identifier)
+        self.identifiers.resolves(identifier)
     }
 
     pub(super) fn has_tag(&self, tag: &Tag) -> bool {
@@ -205,7 +215,7 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Identified(identified) => {
-                self.identifiers.insert(identified.identifier);
+                self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
                 OrdersTouched::None
             }
             // Handled above.

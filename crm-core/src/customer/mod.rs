@@ -18,7 +18,7 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
-use crate::identity::IdentifierKey;
+use crate::identity::{HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
@@ -123,10 +123,39 @@ impl Customer {
         self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag)))
     }
 
-    /// What the customer is known by: what the source says, and what they came with.
+    /// What the customer is known by: what the source says, and what they came with. What they merely
+    /// stated is not among it.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        let attached = self.decided.identifiers.iter();
+        let attached = self.decided.identifiers.known();
         self.facts.identifiers().chain(attached.filter(|key| !self.facts.has_identifier(key)))
+    }
+
+    /// What the customer merely stated, and nobody answers for: it leads to nobody. At most
+    /// [`STATED_MAX`](crate::identity::STATED_MAX) from the source, and as many that they came with.
+    pub fn stated_identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
+        let (told, attached) = (self.facts.held(), &self.decided.identifiers);
+        let told_only = told.stated().filter(|key| !attached.resolves(key));
+        told_only.chain(attached.stated().filter(|key| told.get(key).is_none()))
+    }
+
+    /// What the source tells of an identifier, and what is known from its being attached.
+    pub fn identifier_seen(&self, identifier: &IdentifierKey) -> impl Iterator<Item = &Seen> {
+        self.facts.seen(identifier).into_iter().chain(self.decided.identifiers.get(identifier))
+    }
+
+    /// What matters for who is who.
+    #[must_use]
+    pub fn summary(&self) -> PersonSummary {
+        let held = |key: &IdentifierKey| {
+            let seen = || self.identifier_seen(key);
+            let known = || seen().filter(|seen| !seen.assurance.is_stated());
+            HeldIdentifier {
+                key: *key,
+                scope: seen().find_map(|seen| seen.scope),
+                since: known().map(|seen| seen.first).min().unwrap_or(Timestamp::MIN),
+            }
+        };
+        PersonSummary { id: self.id, identifiers: self.identifiers().map(held).collect() }
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
