@@ -43,7 +43,8 @@ impl DecidedState {
                 }
             }
             Deed::IdentifierAttached(attached) => self.identifiers.insert(attached.identifier),
-            Deed::Notified(_) | Deed::Faulted(_) => {}
+            // Who is merged with whom is kept beside what was decided about each.
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Parted(_) => {}
         }
     }
 }

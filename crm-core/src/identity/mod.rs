@@ -2,6 +2,7 @@
 //! hash is used: events, state and look-ups never hold the clear value.
 
 mod event;
+mod merge;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use sha2::Sha256;
 use smol_str::SmolStr;
 
 pub use event::{Identified, IdentifierAttached};
+pub use merge::{Join, MEMBERS_MAX, MergeReason, Merged, Parted, Precedence};
 
 use crate::id::{TenantId, hex_bytes};
 use crate::text::{TextError, checked, text_type};
