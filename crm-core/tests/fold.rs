@@ -103,7 +103,12 @@ fn stored(facts: &[(i64, Fact)]) -> Vec<Stored> {
 }
 
 fn replayed(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Customer {
-    Customer::replay(customer_id(), events.iter().map(|(id, at, body)| (*id, *at, body)), until, definitions)
+    Customer::replay(
+        customer_id(),
+        events.iter().map(|(id, at, body)| (customer_id(), *id, *at, body)),
+        until,
+        definitions,
+    )
 }
 
 /// Takes facts in one by one as they come, folding anew only where that is called for.
@@ -113,10 +118,10 @@ fn arrived(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Cu
     for (n, (id, at, body)) in events.iter().enumerate() {
         let EventBody::Fact(fact) = body else { continue };
         if customer.facts().takes(*id, *at, fact) {
-            customer.fold_fact(*id, *at, fact, definitions, &mut moves);
+            customer.fold_fact(customer_id(), *id, *at, fact, definitions, &mut moves);
         } else {
             let known = events[..=n].iter().filter_map(|(id, at, body)| match body {
-                EventBody::Fact(fact) => Some((*id, *at, fact)),
+                EventBody::Fact(fact) => Some((customer_id(), *id, *at, fact)),
                 _ => None,
             });
             customer.refold(known, *at, definitions);
@@ -195,7 +200,7 @@ proptest! {
         for (n, (what, amount, wait)) in steps.into_iter().enumerate() {
             at = at.plus(Span::millis(wait as u64 * 3_600_000));
             let mut deeds = Vec::new();
-            for posting in customer.expire_points(at) {
+            for (_, posting) in customer.expire_points(at) {
                 deeds.push(Deed::PointsPosted(posting));
             }
             for deed in deeds.drain(..) {
@@ -208,8 +213,8 @@ proptest! {
                 _ => None,
             };
             if let Some(fact) = fact {
-                let touched = customer.fold_fact(id(n), at, &fact, &definitions, &mut moves);
-                for posting in customer.reconcile_points(touched, &definitions) {
+                let touched = customer.fold_fact(customer_id(), id(n), at, &fact, &definitions, &mut moves);
+                for (_, posting) in customer.reconcile_points(touched, &definitions) {
                     post(&mut customer, &mut ledger, Deed::PointsPosted(posting));
                 }
             } else {
@@ -219,7 +224,7 @@ proptest! {
                 } else {
                     crm_core::customer::Command::AwardPoints(AwardPoints { program: program(), points: amount, reason })
                 };
-                for deed in command.decide(&customer, at, &definitions).unwrap_or_default() {
+                for deed in command.decide(&customer, customer_id(), at, &definitions).unwrap_or_default() {
                     post(&mut customer, &mut ledger, deed);
                 }
             }
@@ -236,7 +241,7 @@ fn post(customer: &mut Customer, ledger: &mut std::collections::BTreeMap<Account
             *ledger.entry(account).or_default() += points;
         }
     }
-    customer.apply_decision(&Decision { by: crm_core::workflow::Actor::Rule, deed });
+    customer.apply_decision_of(customer_id(), &Decision { by: crm_core::workflow::Actor::Rule, deed });
 }
 
 fn check(

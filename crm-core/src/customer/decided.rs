@@ -47,7 +47,8 @@ impl DecidedState {
                 let at = attached.at.unwrap_or(Timestamp::MIN);
                 self.identifiers.note(attached.identifier, attached.scope, at, &attached.assurance);
             }
-            Deed::Notified(_) | Deed::Faulted(_) | Deed::IdentifierSetAside(_) => {}
+            // Who is merged with whom is kept beside what was decided about each.
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::IdentifierSetAside(_) | Deed::Merged(_) | Deed::Parted(_) => {}
         }
     }
 }

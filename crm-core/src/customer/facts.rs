@@ -7,7 +7,7 @@ use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
-use crate::id::EventId;
+use crate::id::{CustomerId, EventId};
 use crate::identity::{Held, IdentifierKey, Seen};
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
@@ -144,9 +144,11 @@ impl FactState {
         self.lifecycle.elapse(until, moves);
     }
 
-    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over.
+    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over. `_member` is the one
+    /// whom it came through.
     pub fn fold(
         &mut self,
+        _member: CustomerId,
         id: EventId,
         at: Timestamp,
         fact: &Fact,
@@ -228,22 +230,22 @@ impl FactState {
     /// Folds facts from nothing, in any order, up to an instant; later ones are left out.
     #[must_use]
     pub fn refold<'a>(
-        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)>,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
-        let mut facts: Vec<_> = facts.filter(|(_, at, _)| *at <= until).collect();
-        facts.sort_unstable_by_key(|(id, at, _)| (*at, *id));
-        facts.dedup_by_key(|(id, at, _)| (*at, *id));
+        let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
+        facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
+        facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
-        for (_, _, fact) in &facts {
+        for (_, _, _, fact) in &facts {
             if let Fact::Voided(voided) = fact {
                 state.voided.insert(voided.event);
             }
         }
         let mut moves = Vec::new();
-        for (id, at, fact) in facts {
-            state.fold(id, at, fact, definitions, &mut moves);
+        for (member, id, at, fact) in facts {
+            state.fold(member, id, at, fact, definitions, &mut moves);
         }
         state.elapse(until, &mut moves);
         state

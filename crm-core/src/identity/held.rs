@@ -49,6 +49,24 @@ impl Held {
         self.0.insert(key, Seen { first: at, last: at, assurance: assurance.clone(), assured_at: at, scope });
     }
 
+    /// Adds what is known of another's, as if all had been told of one customer.
+    pub(crate) fn join(&mut self, other: &Held) {
+        for (key, theirs) in other.iter() {
+            let Some(seen) = self.0.get_mut(key) else {
+                self.0.insert(*key, theirs.clone());
+                continue;
+            };
+            seen.first = seen.first.min(theirs.first);
+            seen.last = seen.last.max(theirs.last);
+            seen.scope = seen.scope.or(theirs.scope);
+            let rank = |seen: &Seen| (std::cmp::Reverse(seen.assurance.rank()), seen.assured_at);
+            if rank(theirs) < rank(seen) {
+                seen.assurance.clone_from(&theirs.assurance);
+                seen.assured_at = theirs.assured_at;
+            }
+        }
+    }
+
     /// What is known of an identifier.
     pub(crate) fn get(&self, key: &IdentifierKey) -> Option<&Seen> {
         self.0.get(key)
