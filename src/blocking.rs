@@ -9,12 +9,12 @@ use crm_core::identity::{Identified, Identifier};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::Predicate;
 use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, FactKey, Source, TenantId, Timestamp};
+use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
-    AuditCursor, AuditPage, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview, Recorded,
-    ScoreReport, Selected, Story, TieRecorded,
+    AuditCursor, AuditPage, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, MergeOutcome, Overview,
+    PartOutcome, Recorded, ScoreReport, Selected, Story, TieRecorded,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -177,6 +177,24 @@ impl Crm {
     /// The same.
     pub fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
         wait(self.0.count(predicate))
+    }
+
+    /// See [`crate::Crm::merge`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
+        wait(self.0.merge(one, other, reason))
+    }
+
+    /// See [`crate::Crm::part`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn part(&self, customer: CustomerId, from: CustomerId, reason: Remark) -> Result<PartOutcome, Error> {
+        wait(self.0.part(customer, from, reason))
     }
 
     /// See [`crate::Crm::keep_personal`].

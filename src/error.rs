@@ -1,7 +1,7 @@
 //! What can go wrong between a host and the CRM.
 
 use crm_core::audit::{AuditError, Tampering};
-use crm_core::customer::Refusal;
+use crm_core::customer::{MergeRefusal, Refusal};
 use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
@@ -39,6 +39,9 @@ pub enum Error {
     /// The definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// Customers were not merged, or not parted.
+    #[error(transparent)]
+    Merge(#[from] MergeRefusal),
     /// The predicate was refused.
     #[error(transparent)]
     Predicate(#[from] PredicateError),

@@ -24,11 +24,13 @@ pub use crm_core::audit::{
 };
 pub use crm_core::change::{Cause, Change, ChangeBody};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, Refusal, Standing};
+pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::identity::{
-    ExternalSystem, Identified, Identifier, IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind,
-    LookupKey,
+    Agreement, Aside, Assurance, Disagreement, ExternalSystem, Identified, Identifier, IdentifierAttached,
+    IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules, IdentityRulesError, Join,
+    KindRule, Limit, LookupKey, MEMBERS_MAX, MergeReason, Merged, Parted, Pattern, PatternError, PhoneError, Presented,
+    Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
@@ -65,8 +67,8 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, AuditCursor, AuditPage, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, Overview,
-    Recorded, ScoreReport, ScoreSummary, Selected, Story, TieRecorded,
+    ATTEMPTS, AuditCursor, AuditPage, Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion,
+    MergeOutcome, Overview, PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected, Story, TieRecorded,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

@@ -117,7 +117,7 @@ fn a_tie_is_read_from_either_side_recorded_once_and_ended_on_both() {
         // Facts fold into the same customer, however their state was lost.
         for id in &met {
             let story = crm.story(*id).unwrap().unwrap();
-            let events = story.events.iter().map(|event| (event.id, event.at, &event.body));
+            let events = story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
             let definitions = crm.definitions().unwrap();
             let again = crm::Customer::replay(*id, events, story.customer.clock().unwrap(), &definitions);
             assert_eq!(again.digest(), story.customer.digest());

@@ -7,8 +7,8 @@ use smol_str::SmolStr;
 
 use crate::custom::CustomFact;
 use crate::exact::json;
-use crate::id::{EventId, Source};
-use crate::identity::{Identified, IdentifierAttached};
+use crate::id::{CustomerId, EventId, Source};
+use crate::identity::{Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
@@ -24,6 +24,8 @@ pub const EVENT_SHAPE: u16 = 1;
 /// Something that happened to a customer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
+    /// In whose history it is: for somebody who was merged, that of the one whom it came through.
+    pub customer: CustomerId,
     /// Its id: the same for the same fact, however often it is sent.
     pub id: EventId,
     /// When it happened.
@@ -126,8 +128,14 @@ pub enum Deed {
     Remembered(Remembered),
     /// A plugin failed, or asked for what it may not have.
     Faulted(Faulted),
-    /// A new customer came with an identifier.
+    /// A customer came with an identifier.
     IdentifierAttached(IdentifierAttached),
+    /// An identifier was not used.
+    IdentifierSetAside(IdentifierSetAside),
+    /// Several customers turned out to be one.
+    Merged(Merged),
+    /// They turned out to be several after all.
+    Parted(Parted),
 }
 
 impl Deed {
@@ -143,6 +151,9 @@ impl Deed {
             Deed::Remembered(_) => "remembered",
             Deed::Faulted(_) => "plugin_faulted",
             Deed::IdentifierAttached(_) => "identifier_attached",
+            Deed::IdentifierSetAside(_) => "identifier_set_aside",
+            Deed::Merged(_) => "merged",
+            Deed::Parted(_) => "parted",
         }
     }
 
@@ -155,7 +166,12 @@ impl Deed {
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
-            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) => None,
+            Deed::Remembered(_)
+            | Deed::Faulted(_)
+            | Deed::IdentifierAttached(_)
+            | Deed::IdentifierSetAside(_)
+            | Deed::Merged(_)
+            | Deed::Parted(_) => None,
         }
     }
 }
@@ -343,7 +359,10 @@ impl EventBody {
             | "notified"
             | "remembered"
             | "plugin_faulted"
-            | "identifier_attached" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "identifier_attached"
+            | "identifier_set_aside"
+            | "merged"
+            | "parted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -377,6 +396,9 @@ impl Decision {
             Deed::Remembered(deed) => json(&Stored { by, deed }),
             Deed::Faulted(deed) => json(&Stored { by, deed }),
             Deed::IdentifierAttached(deed) => json(&Stored { by, deed }),
+            Deed::IdentifierSetAside(deed) => json(&Stored { by, deed }),
+            Deed::Merged(deed) => json(&Stored { by, deed }),
+            Deed::Parted(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -394,6 +416,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "remembered" => read(body, Deed::Remembered),
         "plugin_faulted" => read(body, Deed::Faulted),
         "identifier_attached" => read(body, Deed::IdentifierAttached),
+        "identifier_set_aside" => read(body, Deed::IdentifierSetAside),
+        "merged" => read(body, Deed::Merged),
+        "parted" => read(body, Deed::Parted),
         _ => read(body, Deed::PointsPosted),
     }
 }

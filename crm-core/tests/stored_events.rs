@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 28] = [
+const STORED: [(&str, &str); 34] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -58,6 +58,27 @@ const STORED: [(&str, &str); 28] = [
     (
         "identifier_attached",
         r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"}}}"#,
+    ),
+    (
+        "identified",
+        r#"{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","assurance":{"verified":{"by":"double_opt_in"}}}"#,
+    ),
+    ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"assurance":"stated"}"#),
+    (
+        "identifier_attached",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","at":852076800000,"assurance":"stated"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":"blocked"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"limit":{"kind":"card","limit":5}}}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"disagrees":{"kind":"external","with":"018cc251-f400-7000-8000-000000000000"}}}}"#,
     ),
     ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
 ];

@@ -1,11 +1,10 @@
 //! Ties between customers: one word, two histories, one commit.
 
 use crm_core::change::Change;
-use crm_core::customer::Customer;
 use crm_core::event::Fact;
-use crm_core::relationship::{Tie, Untie};
+use crm_core::relationship::{Tie, TieError, Untie};
 use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
-use crm_storage::{Commit, CommitError, Expected};
+use crm_storage::{Commit, CommitError};
 
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
@@ -86,24 +85,31 @@ impl Crm {
         let now = self.now();
         let mut with_history = false;
         for _ in 0..ATTEMPTS_MAX {
-            let loaded = self.store().load(&self.tenant, &customers).await?;
-            let definitions = self.definitions_at(loaded.definitions).await?;
+            let mut bases = Vec::with_capacity(2);
+            let mut definitions = None;
+            for customer in customers {
+                let (base, in_force) = self.base(customer).await?;
+                bases.push(base.ok_or(FactRefusal::NoCustomer { customer })?);
+                definitions = Some(in_force);
+            }
+            let Some(definitions) = definitions else { break };
             let context = self.context(&definitions, now, false);
             let mut recorded = TieRecorded { event: id, known: true, changes: [Vec::new(), Vec::new()] };
             let mut commit = Commit::default();
-            let sides = customers.into_iter().zip(loaded.rows).zip(&facts).zip(&mut recorded.changes);
-            for (((customer, row), fact), changes) in sides {
-                let row = row.filter(|_| customer != self.audit_stream);
-                let row = row.ok_or(FactRefusal::NoCustomer { customer })?;
-                let Base { customer, expected } = self.decode(&row, &definitions).await?;
-                let (outcome, plan) = self.plan_side(context, customer, fact, with_history).await?;
+            // Two who were merged are one, and nobody is tied to themself; what was told before is known still.
+            let one = bases.windows(2).any(|pair| pair[0].customer.id() == pair[1].customer.id());
+            for ((base, fact), changes) in bases.into_iter().zip(&facts).zip(&mut recorded.changes) {
+                let (outcome, plan) = self.plan_side(context, &base, fact, with_history || one).await?;
                 match outcome {
                     Outcome::Refused(refusal) => return Err(refusal.into()),
                     Outcome::Known => {}
+                    Outcome::Recorded if one => {
+                        return Err(FactRefusal::from(TieError::WithThemself { customer: customers[0] }).into());
+                    }
                     Outcome::Recorded => {
                         recorded.known = false;
                         let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-                        *changes = add(&mut commit, plan, expected);
+                        *changes = add(&mut commit, plan, &base);
                     }
                 }
             }
@@ -125,15 +131,17 @@ impl Crm {
     async fn plan_side(
         &self,
         context: Context<'_>,
-        customer: Customer,
+        base: &Base,
         fact: &Prepared,
         with_history: bool,
     ) -> Result<(Outcome, Option<Plan>), Error> {
-        if !with_history && let Ok(planned) = side(Planner::new(context, customer.clone(), None), fact, context.now) {
+        let customer = &base.customer;
+        let without = || Planner::new(context, customer.clone(), None).through(base.through);
+        if !with_history && let Ok(planned) = side(without(), fact, context.now) {
             return Ok(planned);
         }
-        let history = self.whole_history(customer.id()).await?;
-        side(Planner::new(context, customer, Some(&history)), fact, context.now)
+        let history = self.whole_history(customer).await?;
+        side(Planner::new(context, customer.clone(), Some(&history)).through(base.through), fact, context.now)
             .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))
     }
 }
@@ -150,8 +158,8 @@ fn side<'a>(planner: Planner<'a>, fact: &'a Prepared, now: Timestamp) -> Result<
 }
 
 /// Adds what is planned for one more customer to a commit, and gives what moves.
-fn add(commit: &mut Commit, plan: Plan, expected: Expected) -> Vec<Change> {
-    let (more, changes) = plan.into_commit(expected);
+fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
+    let (more, changes) = plan.into_commit(base.expected, &base.others);
     let Commit { request: _, writes, releases, claims, counters, outbox } = more;
     commit.writes.extend(writes);
     commit.releases.extend(releases);

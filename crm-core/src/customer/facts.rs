@@ -7,8 +7,8 @@ use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
-use crate::id::EventId;
-use crate::identity::IdentifierKey;
+use crate::id::{CustomerId, EventId};
+use crate::identity::{Held, IdentifierKey, Seen};
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
 use crate::relationship::Ties;
@@ -24,7 +24,7 @@ pub struct FactState {
     enquiries: u32,
     carts: u32,
     custom: FlatMap<KindName, u32>,
-    identifiers: FlatSet<IdentifierKey>,
+    identifiers: Held,
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
@@ -89,9 +89,19 @@ impl FactState {
         self.voided.contains(&fact)
     }
 
-    /// What the source says the customer is known by.
+    /// What the source says the customer is known by; without what they merely stated.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        self.identifiers.iter()
+        self.identifiers.known()
+    }
+
+    /// When and how an identifier was told, known by it or merely stated.
+    #[must_use]
+    pub fn seen(&self, identifier: &IdentifierKey) -> Option<&Seen> {
+        self.identifiers.get(identifier)
+    }
+
+    pub(super) const fn held(&self) -> &Held {
+        &self.identifiers
     }
 
     /// The tags that the shop put on.
@@ -120,7 +130,7 @@ impl FactState {
     /// Whether the source says that the customer is known by an identifier.
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
-        self.identifiers.contains(identifier)
+        self.identifiers.resolves(identifier)
     }
 
     pub(super) fn has_tag(&self, tag: &Tag) -> bool {
@@ -142,9 +152,11 @@ impl FactState {
         self.lifecycle.elapse(until, moves);
     }
 
-    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over.
+    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over. `_member` is the one
+    /// whom it came through.
     pub fn fold(
         &mut self,
+        _member: CustomerId,
         id: EventId,
         at: Timestamp,
         fact: &Fact,
@@ -213,7 +225,7 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Identified(identified) => {
-                self.identifiers.insert(identified.identifier);
+                self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
                 OrdersTouched::None
             }
             Fact::Tied(tied) => {
@@ -234,22 +246,22 @@ impl FactState {
     /// Folds facts from nothing, in any order, up to an instant; later ones are left out.
     #[must_use]
     pub fn refold<'a>(
-        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)>,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
-        let mut facts: Vec<_> = facts.filter(|(_, at, _)| *at <= until).collect();
-        facts.sort_unstable_by_key(|(id, at, _)| (*at, *id));
-        facts.dedup_by_key(|(id, at, _)| (*at, *id));
+        let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
+        facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
+        facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
-        for (_, _, fact) in &facts {
+        for (_, _, _, fact) in &facts {
             if let Fact::Voided(voided) = fact {
                 state.voided.insert(voided.event);
             }
         }
         let mut moves = Vec::new();
-        for (id, at, fact) in facts {
-            state.fold(id, at, fact, definitions, &mut moves);
+        for (member, id, at, fact) in facts {
+            state.fold(member, id, at, fact, definitions, &mut moves);
         }
         state.elapse(until, &mut moves);
         state
