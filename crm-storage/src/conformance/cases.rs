@@ -101,6 +101,7 @@ macro_rules! conformance_cases {
             extremes::a_hundred_thousand_events_of_one_customer_are_read_in_pages,
             extremes::ten_thousand_outbox_entries_fit_in_one_commit,
             extremes::names_are_kept_as_they_are,
+            extremes::the_longest_names_and_keys_are_kept,
             extremes::ten_thousand_events_fit_in_one_commit,
             extremes::large_commits_and_long_lists_of_them_are_applied,
             extremes::the_first_and_the_last_instant_are_kept,
