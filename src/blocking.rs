@@ -3,23 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
-use crm_core::customer::{Command, Customer};
-use crm_core::identity::{Identified, Identifier};
-use crm_core::interaction::Channel;
-use crm_core::segment::Predicate;
-use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, Source, TenantId, Timestamp};
-use crm_storage::DeadLetter;
-
 use crate::engine::{
-    AddressWithdrawn, ConfirmProof, Confirmation, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion,
-    OptIn, OptInPeek, OptInRequested, OptInToken, Overview, Recorded, ScoreReport, Selected, Story, Suppressed,
-    SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
+    AddressWithdrawn, AuditCursor, AuditPage, ConfirmProof, Confirmation, Delivered, Delivery, Erasure, Executed,
+    IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome,
+    Recorded, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken,
+    Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::workflow::Scorer;
+use crm_core::audit::{AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
+use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
+use crm_core::customer::{Command, Customer};
+use crm_core::identity::{Identified, Identifier};
+use crm_core::interaction::Channel;
+use crm_core::relationship::{Tie, Untie};
+use crm_core::segment::Predicate;
+use crm_core::workflow::FieldName;
+use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
+use crm_storage::DeadLetter;
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
 pub fn wait<F: Future>(future: F) -> F::Output {
@@ -311,6 +313,24 @@ impl Crm {
         wait(self.0.count(predicate))
     }
 
+    /// See [`crate::Crm::merge`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
+        wait(self.0.merge(one, other, reason))
+    }
+
+    /// See [`crate::Crm::part`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn part(&self, customer: CustomerId, from: CustomerId, reason: Remark) -> Result<PartOutcome, Error> {
+        wait(self.0.part(customer, from, reason))
+    }
+
     /// See [`crate::Crm::keep_personal`].
     ///
     /// # Errors
@@ -345,6 +365,60 @@ impl Crm {
     /// The same.
     pub fn export(&self, customer: CustomerId) -> Result<Option<serde_json::Value>, Error> {
         wait(self.0.export(customer))
+    }
+
+    /// See [`crate::Crm::tie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.tie(tie, at, source, key))
+    }
+
+    /// See [`crate::Crm::untie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.untie(untie, at, source, key))
+    }
+
+    /// See [`crate::Crm::audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit(&self, entry: AuditEntry) -> Result<AuditRecord, Error> {
+        wait(self.0.audit(entry))
+    }
+
+    /// See [`crate::Crm::audit_log`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_log(&self, after: Option<AuditCursor>, limit: usize) -> Result<AuditPage, Error> {
+        wait(self.0.audit_log(after, limit))
+    }
+
+    /// See [`crate::Crm::audit_checkpoint`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_checkpoint(&self) -> Result<Checkpoint, Error> {
+        wait(self.0.audit_checkpoint())
+    }
+
+    /// See [`crate::Crm::verify_audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn verify_audit(&self, kept: &[Checkpoint], keys: &[VerifyingKey]) -> Result<Verified, Error> {
+        wait(self.0.verify_audit(kept, keys))
     }
 
     /// See [`crate::Crm::within`].

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 pub mod blocking;
 mod builder;
 mod clock;
@@ -13,9 +14,14 @@ mod plan;
 pub mod plugins;
 mod workflow;
 
+pub use audit::{CheckpointSigner, SignError};
 pub use builder::CrmBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crm_core::attribute::{Attribute, Unit};
+pub use crm_core::audit::{
+    ActionName, ActorName, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, BadKey, Checkpoint, Detail,
+    DetailName, DetailText, Ed25519Signer, Head, ReadPurpose, Signature, Tampering, Verified, Verifier, VerifyingKey,
+};
 pub use crm_core::change::{Cause, Change, ChangeBody};
 pub use crm_core::consent::{
     Allowed, Arrival, Barred, Basis, Cap, Choice, Collector, ConsentBook, ConsentError, ConsentGiven, ConsentKey,
@@ -25,11 +31,13 @@ pub use crm_core::consent::{
     Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
 };
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, Refusal, Standing};
+pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::identity::{
-    ExternalSystem, Identified, Identifier, IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind,
-    LookupKey,
+    Agreement, Aside, Assurance, Disagreement, ExternalSystem, Identified, Identifier, IdentifierAttached,
+    IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules, IdentityRulesError, Join,
+    KindRule, Limit, LookupKey, MEMBERS_MAX, MergeReason, Merged, Parted, Pattern, PatternError, PhoneError, Presented,
+    Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
@@ -42,6 +50,9 @@ pub use crm_core::order::{
     Turnover,
 };
 pub use crm_core::profile::{Tagged, Untagged};
+pub use crm_core::relationship::{
+    Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
+};
 pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
@@ -63,10 +74,10 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, Executed, IngestReport, Ingestion, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview,
-    Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken,
-    Withdrawal,
+    ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal,
+    Crm, Delivered, Delivery, Erasure, Executed, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek,
+    OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected,
+    Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
@@ -89,6 +100,11 @@ mod privacy {}
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/postgres.md")]
 mod postgresql {}
+
+/// The guide to privacy, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/privacy.md")]
+mod privacy {}
 
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
+use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
@@ -30,6 +31,8 @@ pub enum Definition {
     Kind(KindName, Option<KindSchema>),
     /// Who may be contacted for what, when and how often.
     Consent(ConsentPolicy),
+    /// How identifiers decide who is who.
+    Identity(IdentityRules),
 }
 
 /// A definition and the instant from which it holds.
@@ -56,6 +59,9 @@ pub enum DefinitionError {
     /// A policy of consent exceeds a limit, or contradicts itself or the law.
     #[error("consent: {0}")]
     Consent(#[source] PolicyError),
+    /// The rules for identifiers exceed a limit.
+    #[error("identity")]
+    Identity(#[from] IdentityRulesError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -83,12 +89,15 @@ impl Definition {
     ///
     /// `Segment` if a predicate is nested too deep or has too many clauses, `Consent` if a policy of consent is
     /// not sound.
+    /// `Segment` if a predicate is nested too deep or has too many clauses, `Identity` if the rules for
+    /// identifiers exceed a limit.
     pub fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Definition::Segment(segment, Some(predicate)) => {
                 predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
             }
             Definition::Consent(policy) => policy.check().map_err(DefinitionError::Consent),
+            Definition::Identity(rules) => Ok(rules.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
@@ -107,6 +116,7 @@ impl Definition {
             Definition::Segment(name, _) => ("segment", name.as_str()),
             Definition::Kind(name, _) => ("kind", name.as_str()),
             Definition::Consent(_) => ("consent", ""),
+            Definition::Identity(_) => ("identity", ""),
         }
     }
 }
@@ -141,6 +151,7 @@ pub struct Definitions {
     segments: BTreeMap<SegmentName, Versions<Option<Predicate>>>,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     consent: Versions<ConsentPolicy>,
+    identity: Versions<IdentityRules>,
 }
 
 impl Definitions {
@@ -177,6 +188,7 @@ impl Definitions {
             Definition::Segment(name, predicate) => self.segments.entry(name).or_default().add(*from, predicate),
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::Consent(policy) => self.consent.add(*from, policy),
+            Definition::Identity(rules) => self.identity.add(*from, rules),
         }
         self.all.push(version);
         Ok(true)
@@ -198,6 +210,13 @@ impl Definitions {
     #[must_use]
     pub fn lifecycle(&self, at: Timestamp) -> LifecyclePolicy {
         self.lifecycle.at(at).copied().unwrap_or_default()
+    }
+
+    /// The rules for identifiers; the default ones where none were defined.
+    #[must_use]
+    pub fn identity(&self, at: Timestamp) -> &IdentityRules {
+        static DEFAULT: IdentityRules = IdentityRules::defaults();
+        self.identity.at(at).unwrap_or(&DEFAULT)
     }
 
     /// A programme in force.
@@ -267,6 +286,22 @@ mod tests {
         assert!(matches!(definitions.add(again(10, 91)), Err(DefinitionError::Taken { .. })));
         assert!(matches!(definitions.add(again(5, 90)), Err(DefinitionError::Older { .. })));
         assert_eq!(definitions.all().len(), 1);
+    }
+
+    #[test]
+    fn the_rules_for_identifiers_hold_from_their_instant_on() {
+        use crate::identity::{IdentifierKind, KindRule, Limit};
+        let mut definitions = Definitions::default();
+        let limited = |count| {
+            let limit = Some(Limit { count, within: None });
+            let rule = KindRule { limit, ..KindRule::default_of(IdentifierKind::Email) };
+            Definition::Identity(IdentityRules::default().with(IdentifierKind::Email, rule))
+        };
+        definitions.add(DefinitionVersion { from: at(10), definition: limited(2) }).unwrap();
+        let refused = definitions.add(DefinitionVersion { from: at(20), definition: limited(0) });
+        assert!(matches!(refused, Err(DefinitionError::Identity(_))));
+        let limit = |day| definitions.identity(at(day)).rule(IdentifierKind::Email).limit.map(|limit| limit.count);
+        assert_eq!((limit(9), limit(10), limit(30)), (Some(5), Some(2), Some(2)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 37] = [
+const STORED: [(&str, &str); 47] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -20,6 +20,19 @@ const STORED: [(&str, &str); 37] = [
     ("untagged", r#"{"tag":"vip"}"#),
     ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
     ("voided", r#"{"event":"018cc251-f400-7000-8000-000000000000","reason":"typed twice"}"#),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"works_for","direction":"outgoing","strength":1000}"#,
+    ),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming","strength":0}"#,
+    ),
+    ("untied", r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"household","direction":"mutual"}"#),
+    (
+        "untied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming"}"#,
+    ),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",
@@ -45,6 +58,27 @@ const STORED: [(&str, &str); 37] = [
     (
         "identifier_attached",
         r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"}}}"#,
+    ),
+    (
+        "identified",
+        r#"{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","assurance":{"verified":{"by":"double_opt_in"}}}"#,
+    ),
+    ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"assurance":"stated"}"#),
+    (
+        "identifier_attached",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","at":852076800000,"assurance":"stated"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":"blocked"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"limit":{"kind":"card","limit":5}}}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"disagrees":{"kind":"external","with":"018cc251-f400-7000-8000-000000000000"}}}}"#,
     ),
     ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
     (
@@ -128,6 +162,10 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
         ),
         ("consent_withdrawn", r#"{"channel":"all","how":"reply"}"#),
         ("objected", r#"{"to":"everything"}"#),
+        (
+            "tied",
+            r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"follows","direction":"incoming","strength":1001}"#,
+        ),
     ];
     for (kind, body) in bad {
         assert!(EventBody::decode(kind, 1, body.as_bytes()).is_err(), "{kind} {body}");

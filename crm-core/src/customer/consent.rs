@@ -12,8 +12,8 @@ pub(super) type Statuses = FlatMap<ConsentKey, ConsentStatus>;
 
 impl Customer {
     /// When the customer became one of several; none for one who always was one.
-    pub(crate) const fn merged_at(&self) -> Option<Timestamp> {
-        None
+    pub(crate) fn merged_at(&self) -> Option<Timestamp> {
+        self.joins().last().map(|join| join.at)
     }
 
     /// The statuses at an instant of everything that was spoken of by name.

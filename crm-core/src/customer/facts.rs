@@ -9,9 +9,10 @@ use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
-use crate::identity::IdentifierKey;
+use crate::identity::{Held, IdentifierKey, Seen};
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
+use crate::relationship::Ties;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -24,11 +25,12 @@ pub struct FactState {
     enquiries: u32,
     carts: u32,
     custom: FlatMap<KindName, u32>,
-    identifiers: FlatSet<IdentifierKey>,
+    identifiers: Held,
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
     consents: ConsentBook,
+    ties: Ties,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
 }
@@ -89,9 +91,19 @@ impl FactState {
         self.voided.contains(&fact)
     }
 
-    /// What the source says the customer is known by.
+    /// What the source says the customer is known by; without what they merely stated.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        self.identifiers.iter()
+        self.identifiers.known()
+    }
+
+    /// When and how an identifier was told, known by it or merely stated.
+    #[must_use]
+    pub fn seen(&self, identifier: &IdentifierKey) -> Option<&Seen> {
+        self.identifiers.get(identifier)
+    }
+
+    pub(super) const fn held(&self) -> &Held {
+        &self.identifiers
     }
 
     /// The tags that the shop put on.
@@ -117,10 +129,16 @@ impl FactState {
         &self.lifecycle
     }
 
+    /// Ties to other customers.
+    #[must_use]
+    pub const fn ties(&self) -> &Ties {
+        &self.ties
+    }
+
     /// Whether the source says that the customer is known by an identifier.
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
-        self.identifiers.contains(identifier)
+        self.identifiers.resolves(identifier)
     }
 
     pub(super) fn has_tag(&self, tag: &Tag) -> bool {
@@ -157,7 +175,7 @@ impl FactState {
             self.voided.insert(voided.event);
             return OrdersTouched::Gone;
         }
-        if self.voided.contains(&id) {
+        if self.voided.contains(&id) && !fact.is_of_tie() {
             return OrdersTouched::None;
         }
         self.elapse(at, moves);
@@ -215,7 +233,15 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Identified(identified) => {
-                self.identifiers.insert(identified.identifier);
+                self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
+                OrdersTouched::None
+            }
+            Fact::Tied(tied) => {
+                self.ties.tie(at, tied);
+                OrdersTouched::None
+            }
+            Fact::Untied(untied) => {
+                self.ties.untie(at, untied);
                 OrdersTouched::None
             }
             Fact::ConsentGiven(_)
@@ -247,7 +273,7 @@ impl FactState {
         definitions: &Definitions,
     ) -> Self {
         let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
-        facts.sort_unstable_by_key(|(_, id, at, _)| (*at, *id));
+        facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
         facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
         for (_, _, _, fact) in &facts {

@@ -80,8 +80,8 @@ impl Crm {
         at: Timestamp,
         definitions: &crm_core::Definitions,
     ) -> Result<Customer, Error> {
-        let history = self.whole_history(customer.id()).await?;
-        let events = history.iter().map(|event| (event.id, event.at, &event.body));
+        let history = self.whole_history(&customer).await?;
+        let events = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
         Ok(Customer::replay(customer.id(), events, at, definitions))
     }
 }

@@ -101,9 +101,8 @@ impl Crm {
         let mut outcomes = Vec::with_capacity(facts.len());
         let plan = loop {
             outcomes.clear();
-            let customer = base.customer.clone();
             let found = Found::Known(id);
-            match self.plan_facts(context, customer, base.expected, found, facts, how, &mut outcomes).await? {
+            match self.plan_facts(context, base.clone(), found, facts, how, &mut outcomes).await? {
                 Planned::Ready(plan) => break plan,
                 Planned::NeedHistory if how.with_history => {
                     return Err(Error::corrupt("a plan that wants more than the whole history"));
@@ -118,7 +117,7 @@ impl Crm {
         }
         let recorded = outcomes.contains(&Outcome::Recorded);
         let Some(plan) = plan.filter(|_| recorded) else { return Ok(Written::Known) };
-        let (mut commit, changes) = plan.into_commit(base.expected);
+        let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
         beside(&mut commit);
         match self.settle(commit).await? {
             Settled::Done | Settled::Replayed(_) => Ok(Written::Done(changes)),
@@ -138,7 +137,7 @@ impl Crm {
     async fn is_erased(&self, customer: &Customer) -> Result<bool, Error> {
         let keys: Vec<ClaimKey> = customer.identifiers().map(identifier_claim).collect();
         let owners = self.store().resolve(&self.tenant, &keys).await?;
-        Ok(!keys.is_empty() && owners.iter().flatten().all(|owner| owner.customer != customer.id()))
+        Ok(!keys.is_empty() && owners.iter().flatten().all(|owner| !customer.is(owner.customer)))
     }
 
     /// A customer who is there.

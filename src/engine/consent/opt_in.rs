@@ -11,7 +11,7 @@ use crm_core::consent::{
 };
 use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody, Fact};
-use crm_core::identity::{Identified, Identifier, IdentifierKey};
+use crm_core::identity::{Assurance, Identified, Identifier, IdentifierKey, Seen, VerificationMethod};
 use crm_core::interaction::Channel;
 use crm_core::{CustomerId, EventId, SmolStr, Source, Span, Timestamp};
 use crm_storage::{Claim, ClaimKey, CommitError};
@@ -393,10 +393,12 @@ impl Crm {
         at: Timestamp,
         source: &Source,
     ) -> Option<Prepared> {
-        let known = customer.identifiers().any(|own| *own == address);
+        let verified = |seen: &Seen| matches!(seen.assurance, Assurance::Verified { .. });
+        let known = customer.identifier_seen(&address).any(verified);
         let name = format!("address {} {} {}", customer.id(), to_hex(&address.hash), at.as_millis());
         let id = EventId::of_fact(&self.tenant, source, &name);
-        let fact = Fact::from(Identified { identifier: address });
+        let by = VerificationMethod::new("double_opt_in").ok()?;
+        let fact = Fact::from(Identified::new(address).assured(Assurance::Verified { by }));
         (!known).then(|| Prepared { id, at, source: source.clone(), fact })
     }
 
@@ -423,7 +425,7 @@ impl Crm {
 
     async fn opt_in_request(&self, token: &OptInToken) -> Result<Request, Error> {
         let (customer, id) = self.opt_in_owner(token).await?;
-        let history = self.whole_history(customer).await?;
+        let history = self.whole_history(&self.base_there(customer).await?.0.customer).await?;
         let found = history.iter().find(|event| event.id == id).map(|event| (event.at, event.body.clone()));
         match found {
             Some((at, EventBody::Fact(Fact::ConsentRequested(asked)))) => {
