@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crm_core::audit::{AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
+use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
 use crm_core::identity::{Identified, Identifier};
+use crm_core::interaction::Channel;
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
+use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::Predicate;
 use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, Source, TenantId, Timestamp};
+use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
-    CardChange, CardTold, CardUpdated, Delivered, Delivery, Erasure, Executed, Found, IngestReport, Ingestion,
-    Overview, Recorded, ScoreReport, Selected, Story,
+    AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Delivered,
+    Delivery, Erasure, Executed, Found, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested,
+    OptInToken, Overview, PartOutcome, Recorded, ScoreReport, Selected, Story, Suppressed, SuppressionReason,
+    TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -121,6 +127,137 @@ impl Crm {
         self.0.identified(identifier)
     }
 
+    /// See [`crate::Crm::may_contact`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn may_contact(
+        &self,
+        customer: CustomerId,
+        query: &ContactQuery,
+        address: Option<&Identifier>,
+    ) -> Result<Result<Allowed, Barred>, Error> {
+        wait(self.0.may_contact(customer, query, address))
+    }
+
+    /// See [`crate::Crm::request_opt_in`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn request_opt_in(&self, customer: CustomerId, asked: OptIn) -> Result<OptInRequested, Error> {
+        wait(self.0.request_opt_in(customer, asked))
+    }
+
+    /// See [`crate::Crm::peek_opt_in`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn peek_opt_in(&self, token: &OptInToken) -> Result<OptInPeek, Error> {
+        wait(self.0.peek_opt_in(token))
+    }
+
+    /// See [`crate::Crm::confirm_opt_in`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn confirm_opt_in(&self, token: &OptInToken, by: ConfirmProof) -> Result<Confirmation, Error> {
+        wait(self.0.confirm_opt_in(token, by))
+    }
+
+    /// See [`crate::Crm::unsubscribe_token`].
+    #[must_use]
+    pub fn unsubscribe_token(
+        &self,
+        customer: CustomerId,
+        purpose: impl Into<Which<Purpose>>,
+        channel: impl Into<Which<Channel>>,
+    ) -> UnsubscribeToken {
+        self.0.unsubscribe_token(customer, purpose, channel)
+    }
+
+    /// See [`crate::Crm::unsubscribe_token_for`].
+    #[must_use]
+    pub fn unsubscribe_token_for(&self, what: &Unsubscribe) -> UnsubscribeToken {
+        self.0.unsubscribe_token_for(what)
+    }
+
+    /// See [`crate::Crm::peek_unsubscribe`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn peek_unsubscribe(&self, token: &str) -> Result<Unsubscribe, Error> {
+        self.0.peek_unsubscribe(token)
+    }
+
+    /// See [`crate::Crm::withdraw_by_token`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn withdraw_by_token(&self, token: &str) -> Result<Withdrawal, Error> {
+        wait(self.0.withdraw_by_token(token))
+    }
+
+    /// See [`crate::Crm::withdraw_by_address`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn withdraw_by_address(
+        &self,
+        address: &Identifier,
+        withdrawn: ConsentWithdrawn,
+        at: Timestamp,
+        source: &Source,
+    ) -> Result<AddressWithdrawn, Error> {
+        wait(self.0.withdraw_by_address(address, withdrawn, at, source))
+    }
+
+    /// See [`crate::Crm::suppress`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn suppress(&self, address: &Identifier, reason: SuppressionReason, source: &Source) -> Result<bool, Error> {
+        wait(self.0.suppress(address, reason, source))
+    }
+
+    /// See [`crate::Crm::suppress_all`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn suppress_all<I>(&self, addresses: I, reason: SuppressionReason, source: &Source) -> Result<u64, Error>
+    where
+        I: IntoIterator<Item = Identifier>,
+        I::IntoIter: Send,
+    {
+        wait(self.0.suppress_all(addresses, reason, source))
+    }
+
+    /// See [`crate::Crm::is_suppressed`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn is_suppressed(&self, address: &Identifier) -> Result<Option<Suppressed>, Error> {
+        wait(self.0.is_suppressed(address))
+    }
+
+    /// See [`crate::Crm::unsuppress`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn unsuppress(&self, customer: CustomerId, address: &Identifier, proof: Proof) -> Result<bool, Error> {
+        wait(self.0.unsuppress(customer, address, proof))
+    }
+
     /// See [`crate::Crm::advance`].
     ///
     /// # Errors
@@ -176,6 +313,24 @@ impl Crm {
     /// The same.
     pub fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
         wait(self.0.count(predicate))
+    }
+
+    /// See [`crate::Crm::merge`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
+        wait(self.0.merge(one, other, reason))
+    }
+
+    /// See [`crate::Crm::part`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn part(&self, customer: CustomerId, from: CustomerId, reason: Remark) -> Result<PartOutcome, Error> {
+        wait(self.0.part(customer, from, reason))
     }
 
     /// See [`crate::Crm::keep_personal`].
@@ -321,6 +476,60 @@ impl Crm {
     /// The same.
     pub fn export(&self, customer: CustomerId) -> Result<Option<serde_json::Value>, Error> {
         wait(self.0.export(customer))
+    }
+
+    /// See [`crate::Crm::tie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.tie(tie, at, source, key))
+    }
+
+    /// See [`crate::Crm::untie`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        wait(self.0.untie(untie, at, source, key))
+    }
+
+    /// See [`crate::Crm::audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit(&self, entry: AuditEntry) -> Result<AuditRecord, Error> {
+        wait(self.0.audit(entry))
+    }
+
+    /// See [`crate::Crm::audit_log`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_log(&self, after: Option<AuditCursor>, limit: usize) -> Result<AuditPage, Error> {
+        wait(self.0.audit_log(after, limit))
+    }
+
+    /// See [`crate::Crm::audit_checkpoint`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn audit_checkpoint(&self) -> Result<Checkpoint, Error> {
+        wait(self.0.audit_checkpoint())
+    }
+
+    /// See [`crate::Crm::verify_audit`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn verify_audit(&self, kept: &[Checkpoint], keys: &[VerifyingKey]) -> Result<Verified, Error> {
+        wait(self.0.verify_audit(kept, keys))
     }
 
     /// See [`crate::Crm::within`].

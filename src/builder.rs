@@ -6,6 +6,7 @@ use crm_core::TenantId;
 use crm_core::identity::LookupKey;
 use crm_storage::{MemoryStore, Store};
 
+use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Crm, Inner};
 use crate::ids::{IdSource, RandomIds};
@@ -21,6 +22,7 @@ pub struct CrmBuilder {
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
+    signer: Option<Arc<dyn CheckpointSigner>>,
 }
 
 impl Default for CrmBuilder {
@@ -32,6 +34,7 @@ impl Default for CrmBuilder {
             lookup_key: LookupKey::public(),
             workflows: Vec::new(),
             person_keys: None,
+            signer: None,
         }
     }
 }
@@ -89,12 +92,19 @@ impl CrmBuilder {
         self
     }
 
+    /// What signs checkpoints of the audit log; without it there are none.
+    #[must_use]
+    pub fn checkpoint_signer(mut self, signer: impl CheckpointSigner) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
     /// The CRM, for the tenant `default`. Opens nothing: that the look-up key is the one that the store
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys);
+        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys, signer } = self;
+        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys, signer);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

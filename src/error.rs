@@ -1,11 +1,14 @@
 //! What can go wrong between a host and the CRM.
 
-use crm_core::customer::Refusal;
+use crm_core::audit::{AuditError, Tampering};
+use crm_core::customer::{MergeRefusal, Refusal};
 use crm_core::profile::CardError;
 use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError};
 use crm_storage::StorageError;
 
+use crate::audit::SignError;
+use crate::engine::ConsentRefusal;
 use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
 
@@ -38,6 +41,9 @@ pub enum Error {
     /// The definition was refused.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// Customers were not merged, or not parted.
+    #[error(transparent)]
+    Merge(#[from] MergeRefusal),
     /// The predicate was refused.
     #[error(transparent)]
     Predicate(#[from] PredicateError),
@@ -58,9 +64,24 @@ pub enum Error {
     /// again. It is never tried again here.
     #[error("another writer was first")]
     Conflict,
+    /// A token, or what was asked about consent, was refused.
+    #[error(transparent)]
+    Consent(#[from] ConsentRefusal),
     /// A personal value could not be sealed or opened.
     #[error(transparent)]
     Personal(#[from] PersonalError),
+    /// The entry for the audit log was refused.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The audit log was tampered with.
+    #[error("the audit log was tampered with: {0}")]
+    Tampered(#[from] Tampering),
+    /// The CRM was built without anything that signs checkpoints.
+    #[error("there is nothing to sign checkpoints with")]
+    NoSigner,
+    /// A checkpoint of the audit log could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SignError),
     /// The store was made with another look-up key.
     #[error("the store was made with another look-up key: nobody would be found with this one")]
     LookupKey,

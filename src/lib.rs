@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 pub mod blocking;
 mod builder;
 mod clock;
@@ -15,16 +16,30 @@ pub mod plugins;
 pub mod vcard;
 mod workflow;
 
+pub use audit::{CheckpointSigner, SignError};
 pub use builder::CrmBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use crm_core::attribute::{Attribute, Unit};
+pub use crm_core::audit::{
+    ActionName, ActorName, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, BadKey, Checkpoint, Detail,
+    DetailName, DetailText, Ed25519Signer, Head, ReadPurpose, Signature, Tampering, Verified, Verifier, VerifyingKey,
+};
 pub use crm_core::change::{Cause, Change, ChangeBody};
+pub use crm_core::consent::{
+    Allowed, Arrival, Barred, Basis, Cap, Choice, Collector, ConsentBook, ConsentError, ConsentGiven, ConsentKey,
+    ConsentPolicy, ConsentRefused, ConsentRequested, ConsentStanding, ConsentStatus, ConsentWithdrawn, ContactQuery,
+    Contacted, Day, Evidence, LocalTime, Locale, Method, NoLocale, NoName, NoTime, Objected, Objection,
+    ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Restricted, RestrictionLifted,
+    Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
+};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, Refusal, Standing};
+pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::identity::{
-    ExternalSystem, Identified, Identifier, IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind,
-    LookupKey,
+    Agreement, Aside, Assurance, Disagreement, ExternalSystem, Identified, Identifier, IdentifierAttached,
+    IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules, IdentityRulesError, Join,
+    KindRule, Limit, LookupKey, MEMBERS_MAX, MergeReason, Merged, Parted, Pattern, PatternError, PhoneError, Presented,
+    Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
@@ -37,10 +52,14 @@ pub use crm_core::order::{
     Turnover,
 };
 pub use crm_core::profile::{
-    Address, Asked, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged, CardError, CardLine,
-    CardSchema, CardText, CardUpdate, CardValue, Choice, Completeness, CompletenessRules, ContactKind, ContactPoint,
-    Country, CustomPreference, Field, Language, LeapDay, Matched, Membership, Name, Party, PartyDescribed, PartyError,
-    PartyKind, Place, Preference, Role, SchemaError, SearchQuery, Sourced, Tagged, TimeZone, Untagged, Want, Wanted,
+    Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,
+    CardError, CardLine, CardSchema, CardText, CardUpdate, CardValue, Completeness, CompletenessRules, ContactKind,
+    ContactPoint, Country, CustomPreference, Field, Language, LeapDay, Matched, Membership, Name, Party,
+    PartyDescribed, PartyError, PartyKind, Place, Preference, Role, SchemaError, SearchQuery, Sourced, Tagged,
+    TimeZone, Untagged, Want, Wanted,
+};
+pub use crm_core::relationship::{
+    Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
 pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
@@ -63,8 +82,11 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, CANDIDATES_MAX, CardChange, CardTold, CardUpdated, Crm, Delivered, Delivery, Erasure, Executed, Found,
-    IngestReport, Ingestion, Overview, Recorded, ScoreReport, ScoreSummary, Selected, Story,
+    ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CardChange, CardTold, CardUpdated,
+    ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery, Erasure, Executed, Found,
+    IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview,
+    PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
+    Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
@@ -78,10 +100,20 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
 
+/// The guide to what is private, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/privacy.md")]
+mod privacy {}
+
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/postgres.md")]
 mod postgresql {}
+
+/// The guide to privacy, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/privacy.md")]
+mod privacy {}
 
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]

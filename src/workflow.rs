@@ -166,6 +166,11 @@ impl Trigger {
             }
             Fact::Tagged(tagged) => put("tag", Text(tagged.tag.clone().into())),
             Fact::Untagged(untagged) => put("tag", Text(untagged.tag.clone().into())),
+            Fact::Tied(tied) => {
+                put("tie", Text(SmolStr::new(tied.kind.name())));
+                put("strength", Int(i64::from(tied.strength.per_mille())));
+            }
+            Fact::Untied(untied) => put("tie", Text(SmolStr::new(untied.kind.name()))),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {
                     FieldValue::Bool(value) => TriggerValue::Bool(*value),
@@ -228,6 +233,15 @@ impl Trigger {
                 if let Some(to) = to {
                     put("to", to.clone().into());
                 }
+            }
+            ChangeBody::ConsentChanged { purpose, channel, scope, from, to } => {
+                put("purpose", purpose.clone().into());
+                put("channel", SmolStr::new_static(channel.name()));
+                if let Some(scope) = scope {
+                    put("scope", scope.clone().into());
+                }
+                put("from", SmolStr::new_static(from.name()));
+                put("to", SmolStr::new_static(to.name()));
             }
             _ => {}
         }

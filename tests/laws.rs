@@ -101,7 +101,8 @@ fn seen(crm: &Crm) -> (crm::Overview, Vec<String>) {
     crm.for_each_customer(|customer| ids.push(customer.id())).unwrap();
     let stories = ids.iter().map(|id| {
         let story = crm.story(*id).unwrap().unwrap();
-        let events: Vec<_> = story.events.iter().map(|event| (event.id, event.at, &event.body)).collect();
+        let events: Vec<_> =
+            story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body)).collect();
         format!("{events:?} {:?}", story.changes)
     });
     let stories = stories.collect();
@@ -160,7 +161,7 @@ proptest! {
         let definitions = crm.definitions().unwrap();
         for id in ids {
             let story = crm.story(id).unwrap().unwrap();
-            let events = story.events.iter().map(|event| (event.id, event.at, &event.body));
+            let events = story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
             let until = story.customer.clock().unwrap();
             let again = crm::Customer::replay(id, events, until, &definitions);
             prop_assert_eq!(again.facts(), story.customer.facts());

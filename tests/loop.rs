@@ -319,6 +319,25 @@ fn an_identifier_can_be_told_first_and_again() {
 }
 
 #[test]
+fn what_a_customer_merely_states_leads_to_nobody_until_it_is_vouched_for() {
+    let (_, crm) = shop();
+    let ana = crm.record(visit("ana", day(0), "v")).unwrap().customer;
+    let tell = |who: &str, whose: &str, assurance, key: &str| {
+        let told = crm.identified(&someone(whose)).assured(assurance);
+        let incoming = Incoming::new(someone(who), day(0), Source::new("form").unwrap(), told);
+        crm.record(incoming.with_key(key.parse().unwrap()))
+    };
+    let ben = tell("ben", "ana", crm::Assurance::Stated, "1").unwrap().customer;
+    tell("ben", "ben's other", crm::Assurance::Stated, "2").unwrap();
+    assert_ne!(ben, ana);
+    assert_eq!(crm.customer(someone("ana")).unwrap().unwrap().id(), ana);
+    assert_eq!(crm.customer(someone("ben's other")).unwrap(), None);
+    assert_eq!(crm.customer(ben).unwrap().unwrap().stated_identifiers().count(), 2);
+    tell("ben", "ben's other", crm::Assurance::Vouched, "3").unwrap();
+    assert_eq!(crm.customer(someone("ben's other")).unwrap().unwrap().id(), ben);
+}
+
+#[test]
 fn points_that_expired_are_not_taken_back_again() {
     let (clock, crm) = shop();
     crm.record(order("ana", day(0), "1", 50)).unwrap();

@@ -8,6 +8,7 @@
 mod by_hand;
 mod memory;
 mod opening;
+mod process;
 mod report;
 mod selection;
 mod sqlite;

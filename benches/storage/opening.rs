@@ -59,12 +59,5 @@ pub(crate) fn read_from(path: &str, customers: usize) {
         let one = customer((dice.roll() % customers as u64) as usize);
         assert!(block_on(store.load(&TenantId::default(), &[one])).unwrap().rows[0].is_some());
     }
-    println!("{}", peak());
-}
-
-/// The most megabytes that this process had in memory, as Linux tells.
-fn peak() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
-    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+    println!("{}", crate::process::peak());
 }

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::{ConsentStatus, Purpose, Scope};
 use crate::id::EventId;
+use crate::interaction::Channel;
 use crate::lifecycle::{Stage, StageCause};
 use crate::loyalty::{ProgramId, TierName};
 use crate::segment::SegmentName;
@@ -83,6 +85,19 @@ pub enum ChangeBody {
         /// To which, if any.
         to: Option<TierName>,
     },
+    /// What was said about consent comes to something else now.
+    ConsentChanged {
+        /// For what.
+        purpose: Purpose,
+        /// By which way.
+        channel: Channel,
+        /// Within which part of the business; none is the shop as a whole.
+        scope: Option<Scope>,
+        /// From what.
+        from: ConsentStatus,
+        /// To what.
+        to: ConsentStatus,
+    },
 }
 
 impl ChangeBody {
@@ -95,6 +110,7 @@ impl ChangeBody {
             ChangeBody::SegmentLeft { .. } => "segment_left",
             ChangeBody::TierReached { .. } => "tier_reached",
             ChangeBody::TierLost { .. } => "tier_lost",
+            ChangeBody::ConsentChanged { .. } => "consent_changed",
         }
     }
 }

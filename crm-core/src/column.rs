@@ -4,12 +4,14 @@
 //! happened or was due, and none of it is personal.
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, SmolStrBuilder};
 
 use crate::attribute::Attribute;
+use crate::consent::ConsentStatus;
 use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::lifecycle::Stage;
+use crate::loyalty::{ProgramId, TierName};
 use crate::time::Timestamp;
 
 /// What the number in a column is.
@@ -109,9 +111,9 @@ pub enum SetKind {
     Tag,
     /// Customers in a segment.
     Segment,
-    /// Customers at a tier of a programme, as `programme/tier`.
+    /// Customers at a tier of a programme, as `programme/tier`: see [`SetKey::tier`].
     Tier,
-    /// Customers who allow something.
+    /// Customers who allow something, as `purpose/channel` or `purpose/channel/scope`.
     Consent,
     /// Parties of a kind or in a role: see [`crate::profile::Party::set_names`].
     Role,
@@ -148,8 +150,8 @@ pub struct SetKey(SmolStr);
 pub struct NoSet;
 
 impl SetKey {
-    /// The longest name in bytes.
-    pub const NAME_MAX: usize = 255;
+    /// The longest name in bytes: that of a tier of which every byte is escaped has room.
+    pub const NAME_MAX: usize = 400;
 
     /// The set of a kind and a name.
     ///
@@ -158,7 +160,7 @@ impl SetKey {
     /// `NoSet` if the name is empty, longer than [`SetKey::NAME_MAX`] bytes or has a control character.
     pub fn new(kind: SetKind, name: &str) -> Result<Self, NoSet> {
         let fits = (1..=Self::NAME_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
-        if fits { Ok(Self::named(kind, &[name])) } else { Err(NoSet) }
+        if fits { Ok(Self::named(kind, name)) } else { Err(NoSet) }
     }
 
     /// Reads `kind:name`.
@@ -172,20 +174,37 @@ impl SetKey {
         Self::new(kind, name)
     }
 
+    /// The set of the customers at a tier of a programme: `tier:programme/tier`. A slash within either name is
+    /// written as `%2F` and a percent sign as `%25`, so that no two tiers have one set.
+    #[must_use]
+    pub fn tier(program: &ProgramId, tier: &TierName) -> Self {
+        let mut text = SmolStrBuilder::new();
+        text.push_str(SetKind::Tier.name());
+        for (before, name) in [(':', program.as_str()), ('/', tier.as_str())] {
+            text.push(before);
+            for letter in name.chars() {
+                match letter {
+                    '/' => text.push_str("%2F"),
+                    '%' => text.push_str("%25"),
+                    plain => text.push(plain),
+                }
+            }
+        }
+        SetKey(text.finish())
+    }
+
     /// As `kind:name`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Joins names that were checked before with a slash.
-    fn named(kind: SetKind, names: &[&str]) -> Self {
-        let mut text = smol_str::SmolStrBuilder::new();
+    /// The set of a name that was checked before.
+    fn named(kind: SetKind, name: &str) -> Self {
+        let mut text = SmolStrBuilder::new();
         text.push_str(kind.name());
-        for (n, name) in names.iter().enumerate() {
-            text.push(if n == 0 { ':' } else { '/' });
-            text.push_str(name);
-        }
+        text.push(':');
+        text.push_str(name);
         SetKey(text.finish())
     }
 }
@@ -253,15 +272,20 @@ impl Customer {
     /// The sets that the customer is in, in order.
     #[must_use]
     pub fn sets(&self) -> Vec<SetKey> {
-        let tags = self.tags().map(|tag| SetKey::named(SetKind::Tag, &[tag.as_str()]));
-        let segments = self.standing().segments().map(|name| SetKey::named(SetKind::Segment, &[name.as_str()]));
-        let tiers = self
-            .standing()
-            .tiers()
-            .map(|(program, tier)| SetKey::named(SetKind::Tier, &[program.as_str(), tier.as_str()]));
+        let tags = self.tags().map(|tag| SetKey::named(SetKind::Tag, tag.as_str()));
+        let segments = self.standing().segments().map(|name| SetKey::named(SetKind::Segment, name.as_str()));
+        let tiers = self.standing().tiers().map(|(program, tier)| SetKey::tier(program, tier));
+        let granted = self.standing().consents().filter(|(_, status)| *status == ConsentStatus::Granted);
+        // None of the names has a slash in it.
+        let consents = granted.map(|(key, _)| {
+            let scope = key.scope.as_ref().map_or("", |scope| scope.as_str());
+            let before = if scope.is_empty() { "" } else { "/" };
+            let name = smol_str::format_smolstr!("{}/{}{before}{scope}", key.purpose.as_str(), key.channel.name());
+            SetKey::named(SetKind::Consent, &name)
+        });
         let roles = self.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
-        let roles = roles.map(|name| SetKey::named(SetKind::Role, &[&name]));
-        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(roles).collect();
+        let roles = roles.map(|name| SetKey::named(SetKind::Role, &name));
+        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(consents).chain(roles).collect();
         sets.sort_unstable();
         sets.dedup();
         sets
@@ -278,9 +302,31 @@ mod tests {
         assert_eq!(vip.as_str(), "tag:vip");
         assert_eq!(SetKey::parse("tag:vip"), Ok(vip));
         assert_eq!(SetKey::parse("tag:a:b").unwrap(), SetKey::new(SetKind::Tag, "a:b").unwrap());
-        for text in ["vip", "tag:", "mark:vip", "tag:a\u{1f}b", ":vip", &format!("tag:{}", "x".repeat(256))] {
+        for text in
+            ["vip", "tag:", "mark:vip", "tag:a\u{1f}b", ":vip", &format!("tag:{}", "x".repeat(SetKey::NAME_MAX + 1))]
+        {
             assert_eq!(SetKey::parse(text), Err(NoSet), "{text}");
         }
+    }
+
+    #[test]
+    fn tiers_of_names_with_slashes_have_sets_of_their_own() {
+        let names = ["a", "b", "a/b", "a%2Fb", "a%", "%", "/", "//", "a/", "/a", "%2F", "%25", "%252F"];
+        let mut sets = std::collections::BTreeSet::new();
+        for program in names {
+            for tier in names {
+                let set = SetKey::tier(&ProgramId::new(program).unwrap(), &TierName::new(tier).unwrap());
+                assert_eq!(SetKey::parse(set.as_str()).as_ref(), Ok(&set));
+                assert!(sets.insert(set), "{program} and {tier}");
+            }
+        }
+        let tier = |program: &str, tier: &str| {
+            SetKey::tier(&ProgramId::new(program).unwrap(), &TierName::new(tier).unwrap()).as_str().to_owned()
+        };
+        assert_eq!(tier("club", "gold plus"), "tier:club/gold plus", "plain names stay as they are");
+        assert_eq!(tier("a/b", "c%"), "tier:a%2Fb/c%25");
+        let longest = "/".repeat(64);
+        assert!(SetKey::parse(&tier(&longest, &longest)).is_ok(), "the longest names fit");
     }
 
     #[test]

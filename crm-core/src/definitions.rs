@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
+use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
@@ -32,6 +34,10 @@ pub enum Definition {
     CardSchema(CardSchema),
     /// What each stage wants to know of a card.
     Completeness(CompletenessRules),
+    /// Who may be contacted for what, when and how often.
+    Consent(ConsentPolicy),
+    /// How identifiers decide who is who.
+    Identity(IdentityRules),
 }
 
 /// A definition and the instant from which it holds.
@@ -58,6 +64,12 @@ pub enum DefinitionError {
     /// What cards may have or are to have exceeds a limit.
     #[error(transparent)]
     Card(#[from] SchemaError),
+    /// A policy of consent exceeds a limit, or contradicts itself or the law.
+    #[error("consent: {0}")]
+    Consent(#[source] PolicyError),
+    /// The rules for identifiers exceed a limit.
+    #[error("identity")]
+    Identity(#[from] IdentityRulesError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -83,7 +95,10 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `Segment` if a predicate is nested too deep or has too many clauses.
+    /// `Segment` if a predicate is nested too deep or has too many clauses, `Consent` if a policy of consent is
+    /// not sound.
+    /// `Segment` if a predicate is nested too deep or has too many clauses, `Identity` if the rules for
+    /// identifiers exceed a limit.
     pub fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Definition::Segment(segment, Some(predicate)) => {
@@ -91,6 +106,8 @@ impl Definition {
             }
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
+            Definition::Consent(policy) => policy.check().map_err(DefinitionError::Consent),
+            Definition::Identity(rules) => Ok(rules.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
@@ -110,6 +127,8 @@ impl Definition {
             Definition::Kind(name, _) => ("kind", name.as_str()),
             Definition::CardSchema(_) => ("card_schema", ""),
             Definition::Completeness(_) => ("completeness", ""),
+            Definition::Consent(_) => ("consent", ""),
+            Definition::Identity(_) => ("identity", ""),
         }
     }
 }
@@ -145,6 +164,8 @@ pub struct Definitions {
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
+    consent: Versions<ConsentPolicy>,
+    identity: Versions<IdentityRules>,
 }
 
 impl Definitions {
@@ -182,6 +203,8 @@ impl Definitions {
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
+            Definition::Consent(policy) => self.consent.add(*from, policy),
+            Definition::Identity(rules) => self.identity.add(*from, rules),
         }
         self.all.push(version);
         Ok(true)
@@ -203,6 +226,13 @@ impl Definitions {
     #[must_use]
     pub fn lifecycle(&self, at: Timestamp) -> LifecyclePolicy {
         self.lifecycle.at(at).copied().unwrap_or_default()
+    }
+
+    /// The rules for identifiers; the default ones where none were defined.
+    #[must_use]
+    pub fn identity(&self, at: Timestamp) -> &IdentityRules {
+        static DEFAULT: IdentityRules = IdentityRules::defaults();
+        self.identity.at(at).unwrap_or(&DEFAULT)
     }
 
     /// A programme in force.
@@ -237,6 +267,17 @@ impl Definitions {
     #[must_use]
     pub fn kind(&self, name: &KindName, at: Timestamp) -> Option<&KindSchema> {
         self.kinds.get(name)?.at(at)?.as_ref()
+    }
+
+    /// The policy of consent in force; the default one where none was defined.
+    #[must_use]
+    pub fn consent(&self, at: Timestamp) -> &ConsentPolicy {
+        self.consent.at(at).unwrap_or(&DEFAULT_POLICY)
+    }
+
+    /// Every policy of consent there ever was, oldest first.
+    pub fn consent_versions(&self) -> impl Iterator<Item = &ConsentPolicy> {
+        self.consent.0.iter().map(|(_, policy)| policy)
     }
 }
 
@@ -273,6 +314,22 @@ mod tests {
         assert!(matches!(definitions.add(again(10, 91)), Err(DefinitionError::Taken { .. })));
         assert!(matches!(definitions.add(again(5, 90)), Err(DefinitionError::Older { .. })));
         assert_eq!(definitions.all().len(), 1);
+    }
+
+    #[test]
+    fn the_rules_for_identifiers_hold_from_their_instant_on() {
+        use crate::identity::{IdentifierKind, KindRule, Limit};
+        let mut definitions = Definitions::default();
+        let limited = |count| {
+            let limit = Some(Limit { count, within: None });
+            let rule = KindRule { limit, ..KindRule::default_of(IdentifierKind::Email) };
+            Definition::Identity(IdentityRules::default().with(IdentifierKind::Email, rule))
+        };
+        definitions.add(DefinitionVersion { from: at(10), definition: limited(2) }).unwrap();
+        let refused = definitions.add(DefinitionVersion { from: at(20), definition: limited(0) });
+        assert!(matches!(refused, Err(DefinitionError::Identity(_))));
+        let limit = |day| definitions.identity(at(day)).rule(IdentifierKind::Email).limit.map(|limit| limit.count);
+        assert_eq!((limit(9), limit(10), limit(30)), (Some(5), Some(2), Some(2)));
     }
 
     #[test]

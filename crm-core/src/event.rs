@@ -5,14 +5,19 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::consent::{
+    ConsentGiven, ConsentRefused, ConsentRequested, ConsentWithdrawn, Contacted, Objected, ObjectionWithdrawn,
+    Restricted, RestrictionLifted, SuppressionLifted,
+};
 use crate::custom::CustomFact;
 use crate::exact::json;
-use crate::id::{EventId, Source};
-use crate::identity::{Identified, IdentifierAttached};
+use crate::id::{CustomerId, EventId, Source};
+use crate::identity::{Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
+use crate::relationship::{Tied, Untied};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -23,6 +28,8 @@ pub const EVENT_SHAPE: u16 = 1;
 /// Something that happened to a customer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
+    /// In whose history it is: for somebody who was merged, that of the one whom it came through.
+    pub customer: CustomerId,
     /// Its id: the same for the same fact, however often it is sent.
     pub id: EventId,
     /// When it happened.
@@ -58,8 +65,8 @@ pub enum EventBody {
 /// A wrong fact is taken out of the fold. It stays in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Voided {
-    /// The fact that was wrong. It may arrive later than this. Decisions and other voidings cannot be
-    /// voided: naming one has no effect.
+    /// The fact that was wrong. It may arrive later than this. Decisions, other voidings and ties, which have
+    /// another side, cannot be voided: naming one has no effect.
     pub event: EventId,
     /// Why, in few words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,6 +101,30 @@ pub enum Fact {
     Identified(Identified),
     /// Another fact was wrong.
     Voided(Voided),
+    /// The customer allowed something.
+    ConsentGiven(ConsentGiven),
+    /// The customer was asked and said no.
+    ConsentRefused(ConsentRefused),
+    /// The customer took back what they allowed.
+    ConsentWithdrawn(ConsentWithdrawn),
+    /// The customer was asked to confirm.
+    ConsentRequested(ConsentRequested),
+    /// The customer's data may not be used for now.
+    Restricted(Restricted),
+    /// It may be again.
+    RestrictionLifted(RestrictionLifted),
+    /// The customer objects.
+    Objected(Objected),
+    /// The customer objects no more.
+    ObjectionWithdrawn(ObjectionWithdrawn),
+    /// The shop sent something.
+    Contacted(Contacted),
+    /// An address is no longer suppressed.
+    SuppressionLifted(SuppressionLifted),
+    /// The customer is tied to another one.
+    Tied(Tied),
+    /// A tie to another customer has ended.
+    Untied(Untied),
     /// A kind that the shop defined.
     Custom(CustomFact),
 }
@@ -125,8 +156,14 @@ pub enum Deed {
     Remembered(Remembered),
     /// A plugin failed, or asked for what it may not have.
     Faulted(Faulted),
-    /// A new customer came with an identifier.
+    /// A customer came with an identifier.
     IdentifierAttached(IdentifierAttached),
+    /// An identifier was not used.
+    IdentifierSetAside(IdentifierSetAside),
+    /// Several customers turned out to be one.
+    Merged(Merged),
+    /// They turned out to be several after all.
+    Parted(Parted),
 }
 
 impl Deed {
@@ -142,6 +179,9 @@ impl Deed {
             Deed::Remembered(_) => "remembered",
             Deed::Faulted(_) => "plugin_faulted",
             Deed::IdentifierAttached(_) => "identifier_attached",
+            Deed::IdentifierSetAside(_) => "identifier_set_aside",
+            Deed::Merged(_) => "merged",
+            Deed::Parted(_) => "parted",
         }
     }
 
@@ -154,7 +194,12 @@ impl Deed {
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
-            Deed::Remembered(_) | Deed::Faulted(_) | Deed::IdentifierAttached(_) => None,
+            Deed::Remembered(_)
+            | Deed::Faulted(_)
+            | Deed::IdentifierAttached(_)
+            | Deed::IdentifierSetAside(_)
+            | Deed::Merged(_)
+            | Deed::Parted(_) => None,
         }
     }
 }
@@ -179,6 +224,18 @@ impl Fact {
             Fact::PartyDescribed(_) => "party_described",
             Fact::Identified(_) => "identified",
             Fact::Voided(_) => "voided",
+            Fact::ConsentGiven(_) => "consent_given",
+            Fact::ConsentRefused(_) => "consent_refused",
+            Fact::ConsentWithdrawn(_) => "consent_withdrawn",
+            Fact::ConsentRequested(_) => "consent_requested",
+            Fact::Restricted(_) => "restricted",
+            Fact::RestrictionLifted(_) => "restriction_lifted",
+            Fact::Objected(_) => "objected",
+            Fact::ObjectionWithdrawn(_) => "objection_withdrawn",
+            Fact::Contacted(_) => "contacted",
+            Fact::SuppressionLifted(_) => "suppression_lifted",
+            Fact::Tied(_) => "tied",
+            Fact::Untied(_) => "untied",
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
@@ -201,6 +258,18 @@ impl Fact {
             Fact::PartyDescribed(body) => json(body),
             Fact::Identified(body) => json(body),
             Fact::Voided(body) => json(body),
+            Fact::ConsentGiven(body) => json(body),
+            Fact::ConsentRefused(body) => json(body),
+            Fact::ConsentWithdrawn(body) => json(body),
+            Fact::ConsentRequested(body) => json(body),
+            Fact::Restricted(body) => json(body),
+            Fact::RestrictionLifted(body) => json(body),
+            Fact::Objected(body) => json(body),
+            Fact::ObjectionWithdrawn(body) => json(body),
+            Fact::Contacted(body) => json(body),
+            Fact::SuppressionLifted(body) => json(body),
+            Fact::Tied(body) => json(body),
+            Fact::Untied(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
         }
     }
@@ -224,8 +293,26 @@ impl Fact {
             | Fact::PartyDescribed(_)
             | Fact::Identified(_)
             | Fact::Voided(_)
+            | Fact::ConsentGiven(_)
+            | Fact::ConsentRefused(_)
+            | Fact::ConsentWithdrawn(_)
+            | Fact::ConsentRequested(_)
+            | Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Contacted(_)
+            | Fact::SuppressionLifted(_)
+            | Fact::Tied(_)
+            | Fact::Untied(_)
             | Fact::Custom(_) => Ok(()),
         }
+    }
+
+    /// Whether it tells of one side of a tie, which is not to be taken from the other one.
+    #[must_use]
+    pub const fn is_of_tie(&self) -> bool {
+        matches!(self, Fact::Tied(_) | Fact::Untied(_))
     }
 }
 
@@ -250,7 +337,19 @@ fact_from!(
     CardChanged,
     PartyDescribed,
     Identified,
-    Voided
+    Voided,
+    ConsentGiven,
+    ConsentRefused,
+    ConsentWithdrawn,
+    ConsentRequested,
+    Restricted,
+    RestrictionLifted,
+    Objected,
+    ObjectionWithdrawn,
+    Contacted,
+    SuppressionLifted,
+    Tied,
+    Untied
 );
 
 impl From<CustomFact> for Fact {
@@ -329,6 +428,18 @@ impl EventBody {
             "party_described" => read!(PartyDescribed),
             "identified" => read!(Identified),
             "voided" => read!(Voided),
+            "consent_given" => read!(ConsentGiven),
+            "consent_refused" => read!(ConsentRefused),
+            "consent_withdrawn" => read!(ConsentWithdrawn),
+            "consent_requested" => read!(ConsentRequested),
+            "restricted" => read!(Restricted),
+            "restriction_lifted" => read!(RestrictionLifted),
+            "objected" => read!(Objected),
+            "objection_withdrawn" => read!(ObjectionWithdrawn),
+            "contacted" => read!(Contacted),
+            "suppression_lifted" => read!(SuppressionLifted),
+            "tied" => read!(Tied),
+            "untied" => read!(Untied),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"
@@ -336,7 +447,10 @@ impl EventBody {
             | "notified"
             | "remembered"
             | "plugin_faulted"
-            | "identifier_attached" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "identifier_attached"
+            | "identifier_set_aside"
+            | "merged"
+            | "parted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -370,6 +484,9 @@ impl Decision {
             Deed::Remembered(deed) => json(&Stored { by, deed }),
             Deed::Faulted(deed) => json(&Stored { by, deed }),
             Deed::IdentifierAttached(deed) => json(&Stored { by, deed }),
+            Deed::IdentifierSetAside(deed) => json(&Stored { by, deed }),
+            Deed::Merged(deed) => json(&Stored { by, deed }),
+            Deed::Parted(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -387,6 +504,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "remembered" => read(body, Deed::Remembered),
         "plugin_faulted" => read(body, Deed::Faulted),
         "identifier_attached" => read(body, Deed::IdentifierAttached),
+        "identifier_set_aside" => read(body, Deed::IdentifierSetAside),
+        "merged" => read(body, Deed::Merged),
+        "parted" => read(body, Deed::Parted),
         _ => read(body, Deed::PointsPosted),
     }
 }

@@ -36,6 +36,21 @@ impl<K: Ord, V> FlatMap<K, V> {
         self.find(key).ok().map(|place| &self.0[place].1)
     }
 
+    pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.find(key).ok().map(|place| &mut self.0[place].1)
+    }
+
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.find(key).ok().map(|place| self.0.remove(place).1)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The value of a key; the default one is put there first where there is none.
     pub(crate) fn get_or_default(&mut self, key: &K) -> &mut V
     where
@@ -54,6 +69,10 @@ impl<K: Ord, V> FlatMap<K, V> {
             Ok(place) => self.0[place].1 = value,
             Err(place) => self.0.insert(place, (key, value)),
         }
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.iter_mut().map(|(_, value)| value)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> + Clone {

@@ -43,6 +43,12 @@ impl CustomerId {
         CustomerId(uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid())
     }
 
+    /// The id under which a tenant's audit log is kept: of version 8, so that no customer's is the same.
+    #[must_use]
+    pub fn of_audit_log(tenant: &TenantId) -> Self {
+        CustomerId(derived("audit log", &[tenant.as_str().as_bytes()]))
+    }
+
     /// Any UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {
@@ -79,6 +85,12 @@ impl EventId {
     #[must_use]
     pub fn of_decision(customer: CustomerId, ordinal: u64) -> Self {
         EventId(derived("decision", &[customer.0.as_bytes(), &ordinal.to_be_bytes()]))
+    }
+
+    /// The id of an entry of a tenant's audit log.
+    #[must_use]
+    pub fn of_audit(tenant: &TenantId, sequence: u64) -> Self {
+        EventId(derived("audit", &[tenant.as_str().as_bytes(), &sequence.to_be_bytes()]))
     }
 
     /// Any UUID.

@@ -15,7 +15,7 @@
 //! let order = EventBody::Fact(Fact::from(OrderPlaced::new(Money::parse("11.77", Currency::USD)?)));
 //! let id = EventId::of_fact(&TenantId::default(), &Source::new("shop")?, "order 1");
 //! let customer_id = CustomerId::new(placed_at, [0; 10]);
-//! let history = [(id, placed_at, &order)];
+//! let history = [(customer_id, id, placed_at, &order)];
 //!
 //! let at = |days| {
 //!     Customer::replay(customer_id, history.into_iter(), placed_at.plus(Span::days(days)), &Definitions::default())
@@ -26,8 +26,10 @@
 //! ```
 
 pub mod attribute;
+pub mod audit;
 pub mod change;
 mod column;
+pub mod consent;
 pub mod custom;
 pub mod customer;
 mod definitions;
@@ -42,6 +44,7 @@ pub mod loyalty;
 mod money;
 pub mod order;
 pub mod profile;
+pub mod relationship;
 pub mod segment;
 mod text;
 mod time;

@@ -15,12 +15,15 @@ pub enum AlarmKind {
     PointsExpiry,
     /// A segment with a time in its definition changes its mind.
     Segment,
-    /// A fact from the future happens. It comes last: what is due at the instant of a fact is due before it.
+    /// A fact from the future happens. What is due at its instant is due before it, but for consent.
     FactDue,
+    /// A consent or a request for one ends. It comes after facts: what they say at that instant is heard first.
+    Consent,
 }
 
 impl AlarmKind {
-    const ALL: [AlarmKind; 4] = [AlarmKind::Lifecycle, AlarmKind::PointsExpiry, AlarmKind::Segment, AlarmKind::FactDue];
+    const ALL: [AlarmKind; 5] =
+        [AlarmKind::Lifecycle, AlarmKind::PointsExpiry, AlarmKind::Segment, AlarmKind::FactDue, AlarmKind::Consent];
 
     /// A number that is stored for it; it never changes.
     #[must_use]
@@ -30,6 +33,7 @@ impl AlarmKind {
             AlarmKind::PointsExpiry => 2,
             AlarmKind::Segment => 3,
             AlarmKind::FactDue => 4,
+            AlarmKind::Consent => 5,
         }
     }
 
@@ -47,6 +51,7 @@ impl AlarmKind {
             AlarmKind::Lifecycle => "lifecycle",
             AlarmKind::PointsExpiry => "points_expiry",
             AlarmKind::Segment => "segment",
+            AlarmKind::Consent => "consent",
         }
     }
 }

@@ -5,13 +5,17 @@
 use crm_core::attribute::Attribute;
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
-use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
+use crm_core::identity::{
+    Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
+};
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::LifecyclePolicy;
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
+use crm_core::relationship::{Direction, Strength, TieKind, Tied, Untied};
 use crm_core::segment::{Comparison, Predicate, SegmentName};
+use crm_core::workflow::Actor;
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
     Timestamp,
@@ -71,10 +75,20 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Tagged { tag: Tag::new(format!("t{n}")).unwrap() })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Untagged { tag: Tag::new(format!("t{n}")).unwrap() })),
-        1 => (0..3_u8).prop_map(|n| {
+        2 => (0..3_u8, 0..3_u8).prop_map(|(n, assurance)| {
+            let by = VerificationMethod::new("double_opt_in").unwrap();
+            let assurance = [Assurance::Stated, Assurance::Vouched, Assurance::Verified { by }][usize::from(assurance)].clone();
             let erp = ExternalSystem::new("erp").unwrap();
             let identifier = Identifier::external(&erp, &n.to_string()).unwrap();
-            Fact::from(Identified { identifier: LookupKey::public().hash(&TenantId::default(), &identifier) })
+            let identified = Identified::presented(&LookupKey::public(), &TenantId::default(), &identifier.into());
+            Fact::from(identified.assured(assurance))
+        }),
+        2 => (0..2_u8, 0..1_001_u16).prop_map(|(n, per_mille)| {
+            let strength = Strength::new(per_mille).unwrap();
+            Fact::from(Tied { other: somebody(n), kind: TieKind::Follows, direction: Direction::Incoming, strength })
+        }),
+        1 => (0..2_u8).prop_map(|n| {
+            Fact::from(Untied { other: somebody(n), kind: TieKind::Follows, direction: Direction::Incoming })
         }),
         2 => (0..40_usize).prop_map(|n| Fact::from(Voided { event: id(n), reason: None })),
     ];
@@ -84,6 +98,10 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
 /// The id of the n-th fact of a case.
 fn id(n: usize) -> EventId {
     EventId::of_fact(&TenantId::default(), &Source::new("test").unwrap(), &n.to_string())
+}
+
+fn somebody(n: u8) -> CustomerId {
+    CustomerId::new(hour(0), [n; 10])
 }
 
 fn customer_id() -> CustomerId {
@@ -97,7 +115,12 @@ fn stored(facts: &[(i64, Fact)]) -> Vec<Stored> {
 }
 
 fn replayed(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Customer {
-    Customer::replay(customer_id(), events.iter().map(|(id, at, body)| (*id, *at, body)), until, definitions)
+    Customer::replay(
+        customer_id(),
+        events.iter().map(|(id, at, body)| (customer_id(), *id, *at, body)),
+        until,
+        definitions,
+    )
 }
 
 /// Takes facts in one by one as they come, folding anew only where that is called for.
@@ -107,10 +130,10 @@ fn arrived(events: &[Stored], until: Timestamp, definitions: &Definitions) -> Cu
     for (n, (id, at, body)) in events.iter().enumerate() {
         let EventBody::Fact(fact) = body else { continue };
         if customer.facts().takes(*id, *at, fact) {
-            customer.fold_fact(*id, *at, fact, definitions, &mut moves);
+            customer.fold_fact(customer_id(), *id, *at, fact, definitions, &mut moves);
         } else {
             let known = events[..=n].iter().filter_map(|(id, at, body)| match body {
-                EventBody::Fact(fact) => Some((*id, *at, fact)),
+                EventBody::Fact(fact) => Some((customer_id(), *id, *at, fact)),
                 _ => None,
             });
             customer.refold(known, *at, definitions);
@@ -142,6 +165,23 @@ proptest! {
         prop_assert_eq!(one_by_one.facts(), expected.facts());
         let in_order_sent = arrived(&events, until, &definitions);
         prop_assert_eq!(in_order_sent.facts(), expected.facts());
+    }
+
+    /// The last word about a tie holds, whatever was voided.
+    #[test]
+    fn the_last_word_about_a_tie_holds(facts in proptest::collection::vec(fact(), 0..40)) {
+        let customer = replayed(&stored(&facts), hour(1_000), &definitions());
+        let mut words: Vec<_> = facts.iter().enumerate().map(|(n, (at, fact))| (hour(*at), id(n), fact)).collect();
+        words.sort_unstable_by_key(|(at, id, _)| (*at, *id));
+        for n in 0..2 {
+            let last = words.iter().rev().find_map(|(_, _, fact)| match fact {
+                Fact::Tied(tied) if tied.other == somebody(n) => Some(Some(tied.strength)),
+                Fact::Untied(untied) if untied.other == somebody(n) => Some(None),
+                _ => None,
+            });
+            let seen = customer.ties().find(|tie| tie.other == somebody(n)).map(|tie| tie.strength);
+            prop_assert_eq!(seen, last.flatten());
+        }
     }
 
     /// A state that was written and read is the same state.
@@ -189,7 +229,7 @@ proptest! {
         for (n, (what, amount, wait)) in steps.into_iter().enumerate() {
             at = at.plus(Span::millis(wait as u64 * 3_600_000));
             let mut deeds = Vec::new();
-            for posting in customer.expire_points(at) {
+            for (_, posting) in customer.expire_points(at) {
                 deeds.push(Deed::PointsPosted(posting));
             }
             for deed in deeds.drain(..) {
@@ -202,8 +242,8 @@ proptest! {
                 _ => None,
             };
             if let Some(fact) = fact {
-                let touched = customer.fold_fact(id(n), at, &fact, &definitions, &mut moves);
-                for posting in customer.reconcile_points(touched, &definitions) {
+                let touched = customer.fold_fact(customer_id(), id(n), at, &fact, &definitions, &mut moves);
+                for (_, posting) in customer.reconcile_points(touched, &definitions) {
                     post(&mut customer, &mut ledger, Deed::PointsPosted(posting));
                 }
             } else {
@@ -213,7 +253,7 @@ proptest! {
                 } else {
                     crm_core::customer::Command::AwardPoints(AwardPoints { program: program(), points: amount, reason })
                 };
-                for deed in command.decide(&customer, at, &definitions).unwrap_or_default() {
+                for deed in command.decide(&customer, customer_id(), at, &definitions).unwrap_or_default() {
                     post(&mut customer, &mut ledger, deed);
                 }
             }
@@ -230,7 +270,7 @@ fn post(customer: &mut Customer, ledger: &mut std::collections::BTreeMap<Account
             *ledger.entry(account).or_default() += points;
         }
     }
-    customer.apply_decision(&Decision { by: crm_core::workflow::Actor::Rule, deed });
+    customer.apply_decision_of(customer_id(), &Decision { by: crm_core::workflow::Actor::Rule, deed });
 }
 
 fn check(
@@ -257,4 +297,45 @@ fn check(
         customer.facts().orders().list().iter().map(|order| scheme.entitlement(order.net_minor(), Currency::EUR)).sum();
     prop_assert!(book.qualifying() >= i128::from(entitled), "at {}", at);
     Ok(())
+}
+
+#[test]
+fn what_a_customer_merely_stated_is_kept_apart_until_somebody_answers_for_it() {
+    let key = LookupKey::public();
+    let email = Identifier::email("ana@example.com").unwrap();
+    let erp = Identifier::external(&ExternalSystem::new("erp").unwrap(), "7").unwrap();
+    let told = |identifier: &Identifier, assurance| {
+        let presented = identifier.clone().into();
+        let identified = Identified::presented(&key, &TenantId::default(), &presented).assured(assurance);
+        Fact::from(identified)
+    };
+    let by = VerificationMethod::new("double_opt_in").unwrap();
+    let stated = [(5, told(&email, Assurance::Stated)), (6, told(&erp, Assurance::Vouched))];
+    let definitions = Definitions::default();
+    let customer = replayed(&stored(&stated), hour(9), &definitions);
+    let hash = |identifier| key.hash(&TenantId::default(), identifier);
+    assert_eq!(customer.identifiers().collect::<Vec<_>>(), [&hash(&erp)]);
+    assert_eq!(customer.stated_identifiers().collect::<Vec<_>>(), [&hash(&email)]);
+    let summary = customer.summary();
+    assert_eq!(summary.identifiers.len(), 1);
+    assert_eq!(
+        (summary.identifiers[0].since, summary.identifiers[0].scope),
+        (hour(6), key.scope(&TenantId::default(), &erp))
+    );
+
+    let verified = [stated.as_slice(), &[(8, told(&email, Assurance::Verified { by }))]].concat();
+    let mut customer = replayed(&stored(&verified), hour(9), &definitions);
+    assert_eq!((customer.identifiers().count(), customer.stated_identifiers().count()), (2, 0));
+    let seen = customer.facts().seen(&hash(&email)).unwrap();
+    assert_eq!((seen.first, seen.last, seen.assured_at), (hour(5), hour(8), hour(8)));
+
+    // What is attached by us counts as well, and a statement beside it takes nothing away.
+    let phone = Identifier::phone("+4930901820").unwrap();
+    for assurance in [Assurance::Stated, Assurance::Vouched, Assurance::Stated] {
+        let attached = IdentifierAttached { at: Some(hour(9)), assurance, ..IdentifierAttached::new(hash(&phone)) };
+        let deed = Deed::IdentifierAttached(attached);
+        customer.apply_decision(&Decision { by: Actor::Rule, deed });
+    }
+    assert_eq!((customer.identifiers().count(), customer.stated_identifiers().count()), (3, 0));
+    assert!(customer.summary().identifiers.iter().any(|held| held.key == hash(&phone) && held.since == hour(9)));
 }

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 26] = [
+const STORED: [(&str, &str); 49] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -25,6 +25,19 @@ const STORED: [(&str, &str); 26] = [
     ),
     ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
     ("voided", r#"{"event":"018cc251-f400-7000-8000-000000000000","reason":"typed twice"}"#),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"works_for","direction":"outgoing","strength":1000}"#,
+    ),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming","strength":0}"#,
+    ),
+    ("untied", r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"household","direction":"mutual"}"#),
+    (
+        "untied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming"}"#,
+    ),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",
@@ -51,7 +64,59 @@ const STORED: [(&str, &str); 26] = [
         "identifier_attached",
         r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"}}}"#,
     ),
+    (
+        "identified",
+        r#"{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","assurance":{"verified":{"by":"double_opt_in"}}}"#,
+    ),
+    ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"assurance":"stated"}"#),
+    (
+        "identifier_attached",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"external","hash":"000102030405060708090a0b0c0d0e0f"},"scope":"0001020304050607","at":852076800000,"assurance":"stated"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":"blocked"}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"card","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"limit":{"kind":"card","limit":5}}}}"#,
+    ),
+    (
+        "identifier_set_aside",
+        r#"{"by":"rule","deed":{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"reason":{"disagrees":{"kind":"external","with":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
     ("plugin_faulted", r#"{"by":"shop","deed":{"trigger":"visited","fault":"deadline"}}"#),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
+    ),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"email","scope":"brand.a","basis":"consent","proof":{"method":"double_opt_in","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"page","evidence":"018cc251-f400-7000-8000-000000000000"},"address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"expires_at":1767225600000}"#,
+    ),
+    (
+        "consent_given",
+        r#"{"purpose":"marketing","channel":"letter","basis":"consent","proof":{"method":"import","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"migration","original":{"method":"paper","at":852076800000,"collected_by":"old shop"}}}"#,
+    ),
+    (
+        "consent_requested",
+        r#"{"purpose":"marketing","channel":"email","basis":"consent","address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"footer"},"confirm_by":1767225600000}"#,
+    ),
+    ("consent_refused", r#"{"purpose":{"one":"marketing"},"channel":{"one":"phone"},"how":"call"}"#),
+    (
+        "consent_withdrawn",
+        r#"{"purpose":{"one":"marketing"},"channel":{"one":"email"},"scope":"brand.a","how":"one_click"}"#,
+    ),
+    ("consent_withdrawn", r#"{"purpose":"all","channel":{"one":"sms"},"how":"reply"}"#),
+    ("restricted", r#"{"reason":"accuracy contested"}"#),
+    ("restriction_lifted", r#"{}"#),
+    ("objected", r#"{"to":"marketing"}"#),
+    ("objection_withdrawn", r#"{"to":"profiling"}"#),
+    ("contacted", r#"{"purpose":"marketing","channel":"email"}"#),
+    (
+        "suppression_lifted",
+        r#"{"address":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"},"proof":{"method":"reply","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"gateway"}}"#,
+    ),
 ];
 
 #[test]
@@ -87,6 +152,25 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
         ("tagged", r#"{"tag":""}"#),
         ("points_posted", r#"{"by":"nobody","deed":{}}"#),
         ("identified", r#"{"identifier":{"kind":"email","hash":"00"}}"#),
+        ("consent_given", r#"{"purpose":"marketing","channel":"sms","basis":"consent"}"#),
+        (
+            "consent_given",
+            r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","collected_by":"checkout"}}"#,
+        ),
+        (
+            "consent_given",
+            r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de"},"collected_by":"checkout"}}"#,
+        ),
+        (
+            "consent_given",
+            r#"{"purpose":"a/b","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
+        ),
+        ("consent_withdrawn", r#"{"channel":"all","how":"reply"}"#),
+        ("objected", r#"{"to":"everything"}"#),
+        (
+            "tied",
+            r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"follows","direction":"incoming","strength":1001}"#,
+        ),
     ];
     for (kind, body) in bad {
         assert!(EventBody::decode(kind, 1, body.as_bytes()).is_err(), "{kind} {body}");

@@ -36,6 +36,13 @@ pub struct Commit {
     pub outbox: Vec<OutboxEntry>,
 }
 
+impl Commit {
+    /// The longest name in bytes that rows are found by: of a kind of key, of a counter, of a plugin and of its
+    /// output, of a personal field, of a topic. With the longest of each, an entry in an index stays within the
+    /// third of a page that PostgreSQL allows it.
+    pub const NAME_MAX_BYTES: usize = 1024;
+}
+
 /// The key under which a caller may send a request again without its being carried out again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(SmolStr);
@@ -111,7 +118,8 @@ pub struct Traits {
 pub struct PersonalMove {
     /// The key that the values are sealed under, if it is kept here. None leaves it.
     pub key: Option<Vec<u8>>,
-    /// The value of each field that moves; none takes it out. A field comes at most once.
+    /// The value of each field that moves; none takes it out. A field comes at most once, and its name has at
+    /// most [`Commit::NAME_MAX_BYTES`] bytes.
     pub fields: Vec<(SmolStr, Option<Vec<u8>>)>,
     /// What the customer can be found by in a search: all of it, in the place of what was there, in any
     /// order; what comes twice counts once. None leaves it.
@@ -186,7 +194,7 @@ pub struct AlarmMove {
 /// A key that one customer of a tenant can have, such as an identifier or an order number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
-    /// What kind of key, such as `order`.
+    /// What kind of key, such as `order`: at most [`Commit::NAME_MAX_BYTES`] bytes.
     pub kind: SmolStr,
     /// Any bytes, at most [`ClaimKey::MAX_BYTES`].
     pub key: Vec<u8>,
@@ -220,7 +228,7 @@ pub struct Release {
 /// Moves a counter that customers share, up to a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CounterStep {
-    /// Which counter; one that is not there stands at 0.
+    /// Which counter, by at most [`Commit::NAME_MAX_BYTES`] bytes; one that is not there stands at 0.
     pub name: SmolStr,
     /// By how much, either way.
     pub by: i64,
@@ -235,7 +243,7 @@ pub struct OutboxEntry {
     pub id: EventId,
     /// About whom.
     pub customer: CustomerId,
-    /// What about.
+    /// What about, in at most [`Commit::NAME_MAX_BYTES`] bytes.
     pub topic: SmolStr,
     /// Not before.
     pub due_at: Timestamp,

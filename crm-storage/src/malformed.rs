@@ -6,6 +6,7 @@ use crm_core::{CustomerId, EventId};
 
 use crate::commit::{ClaimKey, Commit, CustomerWrite, Expected};
 use crate::error::CommitError;
+use crate::row::ScoreRow;
 
 /// Up to this many items comparing each with each is faster than hashing them.
 const FEW: usize = 16;
@@ -18,9 +19,11 @@ impl Commit {
     /// `Malformed` if a customer comes twice, an event id comes twice in one write, a write without a
     /// state has events, an alarm or something personal or is for a new customer, sets are not in order and
     /// each once, a personal field comes twice, a score is not finite, a key has more than
-    /// [`ClaimKey::MAX_BYTES`] bytes, one key is claimed for two owners, or one is released twice.
+    /// [`ClaimKey::MAX_BYTES`] bytes, the name of something has more than [`Commit::NAME_MAX_BYTES`], one key is
+    /// claimed for two owners, or one is released twice.
     pub fn check(&self) -> Result<(), CommitError> {
         self.writes.iter().try_for_each(check_write)?;
+        self.check_names()?;
         require(all_different(self.writes.iter().map(|write| write.customer)), "a customer comes twice")?;
         require(
             self.claims.iter().all(|claim| claim.key.key.len() <= ClaimKey::MAX_BYTES),
@@ -32,6 +35,12 @@ impl Commit {
             (0..self.releases.len()).all(|at| (0..at).all(|before| released(before) != released(at))),
             "one key is released twice",
         )
+    }
+
+    fn check_names(&self) -> Result<(), CommitError> {
+        require(self.claims.iter().all(|claim| is_name(&claim.key.kind)), "the kind of a key is too long")?;
+        require(self.counters.iter().all(|step| is_name(&step.name)), "a counter's name is too long")?;
+        require(self.outbox.iter().all(|entry| is_name(&entry.topic)), "a topic is too long")
     }
 
     fn claims_agree(&self) -> bool {
@@ -57,8 +66,15 @@ fn check_write(write: &CustomerWrite) -> Result<(), CommitError> {
     let fields = write.personal.as_ref().map_or(&[][..], |personal| &personal.fields);
     let twice = |at: usize| fields[..at].iter().any(|(name, _)| *name == fields[at].0);
     require(!(0..fields.len()).any(twice), "a personal field comes twice")?;
+    require(fields.iter().all(|(name, _)| is_name(name)), "a personal field's name is too long")?;
     require(write.scores.iter().all(|score| score.value.is_finite()), "a score that is not finite")?;
+    let named = |score: &ScoreRow| is_name(&score.plugin) && is_name(&score.output);
+    require(write.scores.iter().all(named), "the name of a plugin or of its output is too long")?;
     require(all_different(write.events.iter().map(|event| event.id)), "an event id comes twice")
+}
+
+const fn is_name(name: &str) -> bool {
+    name.len() <= Commit::NAME_MAX_BYTES
 }
 
 fn require(holds: bool, otherwise: &'static str) -> Result<(), CommitError> {

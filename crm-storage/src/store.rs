@@ -85,7 +85,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// A customer's events, changes or both, in the order in which they were committed, at most `limit` of
     /// them (at least one) after a place. None for a customer who is not there. Pages are stable under
-    /// writes.
+    /// writes. A page costs what it returns; SQLite reads all of the customer's index for the first two pages and
+    /// the last, and for each page inside a shop's transaction.
     async fn history(
         &self,
         tenant: &TenantId,
@@ -101,8 +102,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The customers that a selection means, in the order of their ids, at most `limit` of them (at least
     /// one) after one. Pages are stable under writes: a customer who is meant all the while comes once.
     ///
-    /// Costs a scan of the tenant's customers unless a column that the selection needs is indexed, or the
-    /// page is filled before.
+    /// Costs a scan of the tenant's customers, up to where the page is full, unless something that must hold has
+    /// an index: a token always has one; columns, sets and scores where that was declared. Then it costs
+    /// the customers of the index that fits the fewest of them; a store may leave this choice to its planner.
     async fn select(
         &self,
         tenant: &TenantId,

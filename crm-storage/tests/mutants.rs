@@ -166,6 +166,9 @@ mutants! {
         "paging::pages_are_stable_under_writes",
         "paging::a_whole_history_has_events_before_changes_of_each_write",
     ];
+    a_store_that_mixes_histories_is_caught: MixesHistories by [
+        "paging::histories_that_are_read_at_one_time_do_not_mix",
+    ];
     a_store_that_takes_missing_for_zero_is_caught: TakesMissingForZero by [
         "selections::random_selections_agree_with_a_plain_evaluation",
         "selections::every_operator_agrees_on_every_column",
@@ -178,6 +181,9 @@ mutants! {
     a_store_that_folds_the_case_of_sets_is_caught: FoldsTheCaseOfSets by [
         "selections::random_selections_agree_with_a_plain_evaluation",
         "selections::sets_are_told_apart_by_every_character",
+    ];
+    a_store_that_searches_by_one_token_is_caught: SearchesByOneToken by [
+        "selections::searches_by_several_tokens_and_sets_agree",
     ];
     a_store_that_selects_backwards_is_caught: SelectsBackwards by [
         "paging::customers_are_listed_by_id",

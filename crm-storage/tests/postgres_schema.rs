@@ -49,7 +49,7 @@ fn with_server(test: impl AsyncFnOnce(&'static Server, String)) {
 #[test]
 fn every_key_begins_with_the_lane_and_every_table_carries_the_tenant() {
     with_server(async |_, url| {
-        let every = options().indexed(&Column::ALL).index_sets(true).row_security(true);
+        let every = options().indexed(&Column::ALL).index_sets(true).index_scores(true).row_security(true);
         drop(PostgresStore::connect(&url, &every).await.expect("the schema is made"));
         let client = connect(&url).await;
         let names = async |text: &str| -> Vec<String> {
@@ -90,8 +90,8 @@ fn every_key_begins_with_the_lane_and_every_table_carries_the_tenant() {
 fn a_plan_says_what_opening_does_and_touches_nothing() {
     with_server(async |_, url| {
         let planned = PostgresStore::plan(&url, &options()).await.expect("a plan");
-        assert_eq!(planned.iter().map(|step| step.number).collect::<Vec<_>>()[..3], [0, 1, 10_000]);
-        assert_eq!(planned.len(), 2 + Column::ALL.len());
+        assert_eq!(planned.iter().map(|step| step.number).collect::<Vec<_>>()[..4], [0, 1, 2, 10_000]);
+        assert_eq!(planned.len(), 3 + Column::ALL.len());
         let refusal = reason(PostgresStore::connect(&url, &options().migrate(false)).await);
         assert!(refusal.contains("not up to date"), "{refusal}");
         let again = PostgresStore::plan(&url, &options()).await.expect("a plan");
@@ -140,6 +140,61 @@ fn an_altered_step_is_refused() {
         client.batch_execute("UPDATE crm.migration SET checksum = 'x' WHERE step = 1").await.expect("it is altered");
         let refusal = reason(PostgresStore::connect(&url, &options()).await);
         assert!(refusal.contains("step 1 (rows)"), "{refusal}");
+    });
+}
+
+#[test]
+fn a_schema_of_the_first_step_is_brought_forward() {
+    with_server(async |_, url| {
+        let store = PostgresStore::connect(&url, &options()).await.expect("the schema is made");
+        writes(&store).await;
+        drop(store);
+        let client = connect(&url).await;
+        let back = "DELETE FROM crm.migration WHERE step = 2; ALTER TABLE crm.lane_head SET (fillfactor = 10)";
+        client.batch_execute(back).await.expect("as it was");
+        let planned = PostgresStore::plan(&url, &options()).await.expect("a plan");
+        assert_eq!(planned.iter().map(|step| step.number).collect::<Vec<_>>(), [2]);
+        let store = PostgresStore::connect(&url, &options()).await.expect("it is brought forward");
+        let options = "SELECT reloptions::text FROM pg_class WHERE oid = 'crm.lane_head'::regclass";
+        let options: String = client.query_one(options, &[]).await.expect("the catalogue").get(0);
+        assert_eq!(options, "{fillfactor=90}");
+        assert_eq!(store.count(&TenantId::default(), &crm_storage::Selection::EVERYBODY).await.unwrap(), 1);
+    });
+}
+
+/// A head's new version lies beside its old one, and old ones are not cleared away at every visit.
+#[test]
+fn a_head_is_moved_within_its_page() {
+    with_server(async |_, url| {
+        let store = PostgresStore::connect(&url, &options().lanes(1024)).await.expect("the schema is made");
+        let client = connect(&url).await;
+        let size = "SELECT pg_relation_size('crm.lane_head')";
+        let before: i64 = client.query_one(size, &[]).await.expect("the size").get(0);
+        for round in 0..40_u8 {
+            let write = |number: u8| {
+                let customer = CustomerId::new(Timestamp::MIN, [number; 10]);
+                let expected =
+                    if round == 0 { Expected::New } else { Expected::At(crm_storage::Version(round.into())) };
+                CustomerWrite::new(customer, expected, StateRow { shape: 1, bytes: vec![1] })
+            };
+            let writes = (0..50).map(write).collect();
+            let commit = crm_storage::Commit { writes, ..crm_storage::Commit::default() };
+            assert!(store.commit(&TenantId::default(), vec![commit]).await.expect("it commits")[0].is_ok());
+        }
+        drop(store);
+        let text = "SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size(relid) FROM pg_stat_user_tables \
+            WHERE schemaname = 'crm' AND relname = 'lane_head'";
+        // A connection tells what it did when it ends, which may take a moment.
+        for _ in 0..100 {
+            let row = client.query_one(text, &[]).await.expect("the counts");
+            let (moved, in_place, after): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            if moved > 1000 {
+                assert_eq!((moved, before), (in_place, after));
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        unreachable!("the heads were moved");
     });
 }
 

@@ -50,6 +50,9 @@ fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
         block_on(async {
             let options = PostgresOptions::default().lanes(4);
             let tls = trusting(own.cert.der());
+            let planned = PostgresStore::plan_with_tls(&url, &options, tls.clone()).await.expect("a plan over TLS");
+            assert_eq!(planned.first().map(|step| step.name.as_str()), Some("history"));
+            assert!(PostgresStore::plan(&url, &options).await.is_err(), "no TLS where it is required");
             let store = PostgresStore::connect_with_tls(&url, &options, tls).await.expect("the server is trusted");
             let id = crm_core::CustomerId::new(crm_core::Timestamp::MIN, [1; 10]);
             let write = CustomerWrite::new(id, Expected::New, StateRow { shape: 1, bytes: vec![1] });

@@ -53,3 +53,11 @@ mod with_readers {
 mod with_one_connection {
     crm_storage::conformance!(super::Files::new(super::SqliteOptions::default().readers(0)));
 }
+
+mod with_every_index {
+    use crm_core::{Column, SetKind};
+
+    crm_storage::conformance!(super::Files::new(
+        super::SqliteOptions::default().indexed(&Column::ALL).index_sets(&SetKind::ALL).index_scores(true)
+    ));
+}

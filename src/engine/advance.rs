@@ -47,18 +47,20 @@ impl Crm {
         let context = self.context(&definitions, now, false);
         let mut commits = Vec::with_capacity(due.len());
         for row in loaded.rows.into_iter().flatten() {
-            let Base { customer, expected } = self.decode(&row, &definitions).await?;
+            let base = self.decode(&row, &definitions).await?;
+            let Base { customer, expected, through: _, others } = self.whole(base, &definitions).await?;
             let plan = match elapsed(Planner::new(context, customer, None), until) {
                 Some(plan) => plan,
                 None => {
-                    let customer = self.decode(&row, &definitions).await?.customer;
-                    let history = self.whole_history(row.customer).await?;
+                    let base = self.decode(&row, &definitions).await?;
+                    let customer = self.whole(base, &definitions).await?.customer;
+                    let history = self.whole_history(&customer).await?;
                     elapsed(Planner::new(context, customer, Some(&history)), until)
                         .ok_or_else(|| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };
             // Somebody else may have worked it off between the two reads.
-            commits.extend(plan.map(|plan| plan.into_commit(expected).0));
+            commits.extend(plan.map(|plan| plan.into_commit(expected, &others).0));
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
         if answers.iter().any(Result::is_err) {

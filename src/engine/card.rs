@@ -138,7 +138,7 @@ impl Crm {
         let (mut commits, mut places, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for ((&place, row), details) in first.values().zip(loaded.rows).zip(details) {
             let Some((row, details)) = row.zip(details) else { continue };
-            let base = self.decode(&row, &definitions).await?;
+            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
             match self.plan_update(&told[place], base, &definitions, &details, Attempt::default(), 0).await {
                 Ok(PlannedUpdate::Commit(commit, updated)) => {
                     commits.push(commit);
@@ -250,12 +250,12 @@ impl Crm {
         };
         let fact = Fact::CardChanged(CardChanged::new(fields.clone())?);
         let prepared = Prepared { id, at: *at, source: source.clone(), fact };
-        let expected = base.expected;
+        let (expected, through, others) = (base.expected, base.through, base.others.clone());
         let context = self.context(definitions, now, false);
         let mut outcomes = Vec::with_capacity(1);
         let facts = [&prepared];
         let found = Found::Known(*customer);
-        let planned = self.plan_facts(context, base.customer, expected, found, &facts, how, &mut outcomes).await?;
+        let planned = self.plan_facts(context, base, found, &facts, how, &mut outcomes).await?;
         let Planned::Ready(plan) = planned else { return Ok(PlannedUpdate::NeedHistory) };
         match (outcomes.pop(), update.key()) {
             (Some(Outcome::Refused(_)), None) | (Some(Outcome::Known), None) => return Ok(PlannedUpdate::Other),
@@ -264,8 +264,9 @@ impl Crm {
             (Some(Outcome::Recorded), _) => {}
         }
         let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-        let (mut commit, changes) = plan.into_commit(expected);
-        for write in &mut commit.writes {
+        let (mut commit, changes) = plan.into_commit(expected, &others);
+        // Of somebody who was merged, each keeps their own card.
+        for write in commit.writes.iter_mut().filter(|write| write.customer == through) {
             write.personal = Some(Box::new(std::mem::take(&mut moved)));
         }
         Ok(PlannedUpdate::Commit(commit, CardUpdated { customer: *customer, event: Some(id), fields, changes }))
@@ -281,16 +282,21 @@ impl Crm {
     }
 
     /// A customer's card; an empty one for somebody who is not there, was erased, or of whom nothing was told.
+    /// That of somebody who was merged is the join of all their cards.
     ///
     /// # Errors
     ///
     /// `Personal` if a value cannot be opened, `Storage` if the store failed.
     pub async fn card(&self, customer: CustomerId) -> Result<Card, Error> {
-        Ok(self.cards(&[customer]).await?.pop().unwrap_or_default())
+        let base = self.base(customer).await?.0.filter(|base| base.customer.is_merged());
+        match base {
+            Some(base) => Ok(Card::join(&self.cards(&base.customer.members().collect::<Vec<_>>()).await?)),
+            None => Ok(self.cards(&[customer]).await?.pop().unwrap_or_default()),
+        }
     }
 
-    /// The cards of several customers, in the order asked for, with one read of the store. [`Card::join`] makes
-    /// one of those that are of one person.
+    /// The cards that are kept under several ids, in the order asked for, with one read of the store.
+    /// [`Card::join`] makes one of those that are of one person.
     ///
     /// # Errors
     ///
@@ -307,8 +313,16 @@ impl Crm {
     ///
     /// As for [`card`](Self::card).
     pub async fn card_history(&self, customer: CustomerId) -> Result<Vec<CardChange>, Error> {
+        let members: Vec<CustomerId> = match self.base(customer).await?.0 {
+            Some(base) => base.customer.members().collect(),
+            None => vec![customer],
+        };
+        let mut tellings = Vec::new();
+        for member in members {
+            tellings.extend(self.all_tellings(member).await?);
+        }
         let mut changes = Vec::new();
-        for (field, tellings) in self.all_tellings(customer).await? {
+        for (field, tellings) in tellings {
             let tellings = tellings.as_slice();
             let before = tellings.iter().skip(1).map(|telling| telling.value.clone()).chain([None]);
             changes.extend(tellings.iter().zip(before).map(|(telling, from)| CardChange {

@@ -69,12 +69,12 @@ impl Crm {
             let (base, definitions) = self.base(customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer })?;
             let context = self.context(&definitions, now, false);
-            let planned = decide(Planner::new(context, base.customer.clone(), None), &command);
+            let planned = decide(Planner::new(context, base.customer.clone(), None).through(base.through), &command);
             let planned = match planned {
                 Ok(planned) => planned,
                 Err(NeedHistory) => {
-                    let history = self.whole_history(customer).await?;
-                    decide(Planner::new(context, base.customer, Some(&history)), &command)
+                    let history = self.whole_history(&base.customer).await?;
+                    decide(Planner::new(context, base.customer, Some(&history)).through(base.through), &command)
                         .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };
@@ -84,7 +84,8 @@ impl Crm {
             };
             let (commit, answer) = match planned {
                 Ok((events, plan)) => {
-                    let (mut commit, changes) = plan.map(|plan| plan.into_commit(base.expected)).unwrap_or_default();
+                    let (mut commit, changes) =
+                        plan.map(|plan| plan.into_commit(base.expected, &base.others)).unwrap_or_default();
                     commit.request = Some(request(&events)?);
                     (commit, Ok(Executed { events, replayed: false, changes }))
                 }

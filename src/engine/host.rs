@@ -56,7 +56,7 @@ impl Crm {
     /// cannot be had.
     pub fn within<'t>(&self, transaction: &'t rusqlite::Connection) -> Result<InTransaction<'t>, Error> {
         let transaction = HostTransaction::new(transaction)?;
-        let Inner { clock, ids, lookup_key, workflows, person_keys, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, .. } = &*self.inner;
         let inner = Inner {
             store: transaction.store(),
             clock: Arc::clone(clock),
@@ -66,9 +66,11 @@ impl Crm {
             // Read anew: what is defined inside may never come to be, and it may be another database.
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),
+            signer: signer.clone(),
+            audit_turns: Default::default(),
             inside: true,
         };
-        Ok(InTransaction { crm: Crm { inner: Arc::new(inner), tenant: self.tenant.clone() }, transaction })
+        Ok(InTransaction { crm: Crm::new(Arc::new(inner), self.tenant.clone()), transaction })
     }
 }
 

@@ -46,7 +46,7 @@ impl Crm {
 
     /// The same CRM over another store, inside somebody's transaction.
     fn inside(&self, store: Arc<dyn Store>) -> Crm {
-        let Inner { clock, ids, lookup_key, workflows, person_keys, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, .. } = &*self.inner;
         let inner = Inner {
             store,
             clock: Arc::clone(clock),
@@ -56,9 +56,11 @@ impl Crm {
             // Read anew: what is defined inside may never come to be.
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),
+            signer: signer.clone(),
+            audit_turns: Default::default(),
             inside: true,
         };
-        Crm { inner: Arc::new(inner), tenant: self.tenant.clone() }
+        Crm::new(Arc::new(inner), self.tenant.clone())
     }
 }
 

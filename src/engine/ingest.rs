@@ -196,10 +196,11 @@ impl Crm {
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(groups.found.len());
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(items.len());
         let mut facts: Vec<&Prepared> = Vec::new();
+        let mut again: Vec<usize> = Vec::new();
         for (found, members) in groups.iter() {
             let row = match found {
                 Found::New(_) => None,
-                Found::Known(customer) => match rows.next().flatten() {
+                Found::Known(customer) => match rows.next().flatten().filter(|_| customer != self.audit_stream) {
                     Some(row) => Some(row),
                     None => {
                         for (_, item) in members {
@@ -214,18 +215,23 @@ impl Crm {
             facts.extend(members.iter().map(|(_, item)| &items[*item].prepared));
             let Some(at) = facts.first().map(|first| first.at) else { continue };
             let begin = outcomes.len();
-            let Base { customer, expected } = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
-            let mut planned =
-                self.plan_facts(context, customer, expected, found, &facts, Attempt::default(), &mut outcomes).await?;
+            let base = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
+            if base.customer.is_merged() || base.customer.merged_into().is_some() {
+                // Several of the batch may be one customer: these go one by one.
+                again.extend(members.iter().map(|(_, item)| *item));
+                continue;
+            }
+            let expected = base.expected;
+            let mut planned = self.plan_facts(context, base, found, &facts, Attempt::default(), &mut outcomes).await?;
             if matches!(planned, Planned::NeedHistory) {
                 outcomes.truncate(begin);
-                let again = Attempt { with_history: true, ..Attempt::default() };
-                let customer = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?.customer;
-                planned = self.plan_facts(context, customer, expected, found, &facts, again, &mut outcomes).await?;
+                let with_history = Attempt { with_history: true, ..Attempt::default() };
+                let base = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
+                planned = self.plan_facts(context, base, found, &facts, with_history, &mut outcomes).await?;
             }
             match planned {
                 Planned::Ready(Some(plan)) => {
-                    commits.push(plan.into_commit(expected).0);
+                    commits.push(plan.into_commit(expected, &[]).0);
                     ready.push(Ready { members, outcomes: begin });
                 }
                 Planned::Ready(None) => {
@@ -237,7 +243,6 @@ impl Crm {
             }
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
-        let mut again: Vec<usize> = Vec::new();
         for (Ready { members, outcomes: begin }, answer) in ready.into_iter().zip(answers) {
             match answer {
                 Ok(Committed::Done { .. } | Committed::Replayed { .. }) => {

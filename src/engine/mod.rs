@@ -1,8 +1,10 @@
 //! The engine: it loads, plans and commits, and when another writer was first it does so again.
 
 mod advance;
+mod audit;
 mod card;
 mod command;
+mod consent;
 mod define;
 mod deliver;
 #[cfg(feature = "sqlite")]
@@ -10,44 +12,56 @@ mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
 mod ingest;
+mod merge;
 mod personal;
 mod query;
 mod record;
 mod score;
 mod search;
 mod select;
+mod tie;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crm_core::change::Change;
-use crm_core::customer::{Customer, Header};
+use crm_core::customer::{Customer, Group, Header};
 use crm_core::event::{Event, EventBody};
-use crm_core::identity::LookupKey;
+use crm_core::identity::{LookupKey, MEMBERS_MAX};
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
-use crm_storage::{CommitError, Committed, CustomerRow, Entries, Entry, EventRow, Expected, Selection, Store};
+use crm_storage::{
+    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow, Store, Version,
+};
 
+pub use audit::{AuditCursor, AuditPage};
 pub use card::{CardChange, CardTold, CardUpdated};
 pub use command::Executed;
+pub use consent::{
+    AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, OptIn, OptInPeek, OptInRequested,
+    OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
+};
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
 #[cfg(feature = "postgres")]
 pub use host_postgres::InPostgresTransaction;
 pub use ingest::{IngestReport, Ingestion};
+pub use merge::{MergeOutcome, PartOutcome};
 pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
+pub use tie::TieRecorded;
 
+use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
 use crate::personal::PersonKeys;
-use crate::plan::{Context, Planner};
+use crate::plan::{Context, Planner, traits};
 use crate::workflow::Workflow;
 
 /// How often a write is decided anew when other writers are first.
@@ -64,6 +78,8 @@ const PAGE: usize = 1_000;
 pub struct Crm {
     inner: Arc<Inner>,
     tenant: TenantId,
+    /// Under which id the tenant's audit log is kept. It is among the customers' rows, and no customer.
+    audit_stream: CustomerId,
 }
 
 #[derive(Debug)]
@@ -75,6 +91,8 @@ pub(crate) struct Inner {
     workflows: Vec<Arc<dyn Workflow>>,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
+    signer: Option<Arc<dyn CheckpointSigner>>,
+    audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
 }
@@ -87,16 +105,44 @@ impl Inner {
         lookup_key: LookupKey,
         workflows: Vec<Arc<dyn Workflow>>,
         person_keys: Option<Arc<dyn PersonKeys>>,
+        signer: Option<Arc<dyn CheckpointSigner>>,
     ) -> Self {
-        let definitions = RwLock::default();
-        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, inside: false }
+        let (definitions, audit_turns) = Default::default();
+        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, signer, audit_turns, inside: false }
     }
 }
 
 /// A customer as loaded, and what a commit on them has to expect.
+#[derive(Clone)]
 struct Base {
     customer: Customer,
     expected: Expected,
+    /// Who was asked for: of several merged customers one.
+    through: CustomerId,
+    /// The versions of the others whom the customer was merged of: none for nearly all.
+    others: Vec<(CustomerId, Version)>,
+}
+
+impl Base {
+    /// A write for the one who was asked for, of the state as it is, so that the version rises and writers
+    /// notice each other.
+    fn touch(&self, definitions: &Definitions) -> Option<CustomerWrite> {
+        let shape = crm_core::customer::STATE_SHAPE;
+        if self.through == self.customer.id() {
+            let state = StateRow { shape, bytes: self.customer.encode() };
+            let mut write = CustomerWrite::new(self.through, self.expected, state);
+            write.traits = traits(&self.customer, definitions);
+            return Some(write);
+        }
+        let (_, version) = self.others.iter().find(|(id, _)| *id == self.through)?;
+        let state = StateRow { shape, bytes: Customer::alias(self.through, self.customer.id()).encode() };
+        Some(CustomerWrite::new(self.through, Expected::At(*version), state))
+    }
+
+    const fn of_one(customer: Customer, expected: Expected) -> Self {
+        let through = customer.id();
+        Base { customer, expected, through, others: Vec::new() }
+    }
 }
 
 /// What a commit came to.
@@ -107,8 +153,9 @@ enum Settled {
 }
 
 impl Crm {
-    pub(crate) const fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
-        Crm { inner, tenant }
+    pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
+        let audit_stream = CustomerId::of_audit_log(&tenant);
+        Crm { inner, tenant, audit_stream }
     }
 
     /// Puts one together.
@@ -126,7 +173,7 @@ impl Crm {
     /// The same CRM for another tenant of the same store. Tenants know nothing of each other.
     #[must_use]
     pub fn tenant(&self, tenant: TenantId) -> Self {
-        Crm { inner: Arc::clone(&self.inner), tenant }
+        Crm::new(Arc::clone(&self.inner), tenant)
     }
 
     /// Which tenant this is for.
@@ -149,53 +196,94 @@ impl Crm {
         Context { definitions, workflows: &self.inner.workflows, now, quiet }
     }
 
-    /// One customer and the definitions in force.
+    /// One customer and the definitions in force. Whoever was merged into another is that other.
     async fn base(&self, id: CustomerId) -> Result<(Option<Base>, Arc<Definitions>), Error> {
         let loaded = self.store().load(&self.tenant, &[id]).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let base = match loaded.rows.into_iter().next().flatten() {
-            Some(row) => Some(self.decode(&row, &definitions).await?),
+        let base = match loaded.rows.into_iter().next().flatten().filter(|_| id != self.audit_stream) {
+            Some(row) => Some(self.whole(self.decode(&row, &definitions).await?, &definitions).await?),
             None => None,
         };
         Ok((base, definitions))
+    }
+
+    /// Follows somebody who was merged to whom they go on as, and learns the versions of all whom that one was
+    /// merged of. Costs nothing for nearly everybody.
+    async fn whole(&self, mut base: Base, definitions: &Definitions) -> Result<Base, Error> {
+        let through = base.customer.id();
+        // Merging and parting may go on meanwhile; who is led in circles finds a damaged store.
+        for _ in 0..MEMBERS_MAX {
+            let Some(head) = base.customer.merged_into() else { break };
+            let loaded = self.store().load(&self.tenant, &[head]).await?;
+            let row = loaded.rows.into_iter().next().flatten();
+            let row =
+                row.ok_or_else(|| Error::corrupt(format!("{through} was merged into {head}, who is not there")))?;
+            base = self.decode(&row, definitions).await?;
+        }
+        if base.customer.merged_into().is_some() || !base.customer.is(through) {
+            return Err(Error::corrupt(format!("{through} was merged into nobody")));
+        }
+        if base.customer.is_merged() {
+            let others: Vec<CustomerId> = base.customer.members().filter(|id| *id != base.customer.id()).collect();
+            let loaded = self.store().load(&self.tenant, &others).await?;
+            base.others = loaded.rows.into_iter().flatten().map(|row| (row.customer, row.version)).collect();
+        }
+        base.through = through;
+        Ok(base)
     }
 
     /// A stored state is a cache: one that cannot be read is folded anew from the events.
     async fn decode(&self, row: &CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
         let expected = Expected::At(row.version);
         match Customer::decode(row.state.shape, &row.state.bytes) {
-            Ok(customer) => Ok(Base { customer, expected }),
+            Ok(customer) => Ok(Base::of_one(customer, expected)),
             Err(problem) => {
                 tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
-                let history = self.whole_history(row.customer).await?;
-                let events = history.iter().map(|event| (event.id, event.at, &event.body));
+                let mut history = self.history_of(row.customer).await?;
+                let group = Group::of(row.customer, history.iter().map(|event| &event.body));
+                if group.head != row.customer {
+                    return Ok(Base::of_one(Customer::alias(row.customer, group.head), expected));
+                }
+                for other in group.members.into_iter().filter(|member| *member != row.customer) {
+                    history.extend(self.history_of(other).await?);
+                }
+                let events = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
                 // Up to when time has passed, and which alarm is in the store, stands before any state.
                 let header = Header::read(&row.state.bytes);
                 let last = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN).min(self.now());
                 let until = header.and_then(|header| header.clock).unwrap_or(last);
                 let mut customer = Customer::replay(row.customer, events, until, definitions);
                 customer.arm(header.and_then(|header| header.alarm));
-                Ok(Base { customer, expected })
+                Ok(Base::of_one(customer, expected))
             }
         }
     }
 
     /// Customers in the order of their ids.
     async fn page_of_customers(&self, after: Option<CustomerId>, limit: usize) -> Result<Vec<CustomerRow>, Error> {
-        let ids = self.store().select(&self.tenant, &Selection::EVERYBODY, after, limit).await?;
+        let ids = self.store().select(&self.tenant, &select::customers(), after, limit).await?;
         let loaded = self.store().load(&self.tenant, &ids).await?;
-        Ok(loaded.rows.into_iter().flatten().collect())
+        Ok(loaded.rows.into_iter().flatten().filter(|row| row.customer != self.audit_stream).collect())
     }
 
-    /// All events of a customer, in the order in which they were recorded.
-    async fn whole_history(&self, id: CustomerId) -> Result<Vec<Event>, Error> {
+    /// All events of a customer: of each whom they were merged of, in the order in which they were recorded.
+    async fn whole_history(&self, customer: &Customer) -> Result<Vec<Event>, Error> {
+        let mut events = self.history_of(customer.id()).await?;
+        for other in customer.members().filter(|member| *member != customer.id()) {
+            events.extend(self.history_of(other).await?);
+        }
+        Ok(events)
+    }
+
+    /// All events in one history, in the order in which they were recorded.
+    async fn history_of(&self, id: CustomerId) -> Result<Vec<Event>, Error> {
         let mut events = Vec::new();
         let mut after = None;
         loop {
             let page = self.store().history(&self.tenant, id, Entries::Events, after, PAGE).await?;
             for row in page.rows {
                 if let Entry::Event(row) = row {
-                    events.push(decode_event(row)?);
+                    events.push(decode_event(id, row)?);
                 }
             }
             after = page.next;
@@ -226,18 +314,18 @@ impl Crm {
             let (base, definitions) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
             let context = self.context(&definitions, now, false);
-            let mut planner = Planner::new(context, base.customer.clone(), None);
+            let mut planner = Planner::new(context, base.customer.clone(), None).through(base.through);
             let plan = match work(&mut planner) {
                 Ok(()) => planner.finish(),
                 Err(crate::plan::NeedHistory) => {
-                    let history = self.whole_history(id).await?;
-                    let mut planner = Planner::new(context, base.customer, Some(&history));
+                    let history = self.whole_history(&base.customer).await?;
+                    let mut planner = Planner::new(context, base.customer, Some(&history)).through(base.through);
                     work(&mut planner).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
                     planner.finish()
                 }
             };
             let Some(plan) = plan else { return Ok(None) };
-            let (commit, changes) = plan.into_commit(base.expected);
+            let (commit, changes) = plan.into_commit(base.expected, &base.others);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
                 Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
@@ -269,7 +357,8 @@ impl Crm {
     }
 }
 
-fn decode_event(row: EventRow) -> Result<Event, Error> {
+fn decode_event(customer: CustomerId, row: EventRow) -> Result<Event, Error> {
     let body = EventBody::decode(&row.kind, row.shape, &row.body).map_err(Error::corrupt)?;
-    Ok(Event { id: row.id, at: row.at, recorded_at: row.recorded_at, source: row.source, cause: row.cause, body })
+    let EventRow { id, at, recorded_at, source, cause, .. } = row;
+    Ok(Event { customer, id, at, recorded_at, source, cause, body })
 }

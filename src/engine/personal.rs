@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, SmolStr};
-use crm_storage::{
-    ClaimKey, Commit, CommitError, Copies, CustomerWrite, Details, Entries, Entry, Parts, PersonalMove, StateRow,
-};
+use crm_storage::{ClaimKey, Commit, CommitError, Copies, Details, Entries, Entry, Parts, PersonalMove};
 use serde_json::{Value, json};
 
 use super::card::is_of_card;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
-use crate::plan::{identifier_claim, traits};
+use crate::plan::identifier_claim;
 
 /// What an erasure removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +54,7 @@ impl Crm {
                 let sealed = value.map(|value| key.seal(&place, value.as_bytes())).transpose()?;
                 moved.fields.push((SmolStr::new(field), sealed));
             }
-            // The state is written with it as it is, so that the version rises and writers notice each other.
-            let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: base.customer.encode() };
-            let mut write = CustomerWrite::new(customer, base.expected, state);
-            write.traits = traits(&base.customer, &definitions);
+            let mut write = base.touch(&definitions).ok_or(Error::NoCustomer { customer })?;
             write.personal = Some(Box::new(moved));
             match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
@@ -72,11 +67,26 @@ impl Crm {
 
     /// The personal values of a customer, by field, without those of the card; empty for one who is not there or
     /// was erased.
+    /// The personal values of a customer, by field; empty for one who is not there or was erased. Of somebody
+    /// who was merged, the values of all; of a field that several have, that of the one under whose id they go
+    /// on, else of whoever was there first.
     ///
     /// # Errors
     ///
     /// `Personal` if a value cannot be opened, `Storage` if the store failed.
     pub async fn personal(&self, customer: CustomerId) -> Result<BTreeMap<FieldName, String>, Error> {
+        let Some(base) = self.base(customer).await?.0 else { return self.personal_of(customer).await };
+        let mut fields = self.personal_of(base.customer.id()).await?;
+        for member in base.customer.members().filter(|member| *member != base.customer.id()) {
+            for (name, value) in self.personal_of(member).await? {
+                fields.entry(name).or_insert(value);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// What is kept under one id alone.
+    async fn personal_of(&self, customer: CustomerId) -> Result<BTreeMap<FieldName, String>, Error> {
         let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
         let details = details.into_iter().next().flatten().unwrap_or_default();
         if details.personal.iter().all(|(name, _)| is_of_card(name)) {

@@ -22,7 +22,7 @@ use crate::incoming::Who;
 pub struct Story {
     /// The customer now.
     pub customer: Customer,
-    /// What happened, in the order in which it was recorded.
+    /// What happened, in the order in which it was recorded; of somebody who was merged, to all of them.
     pub events: Vec<Event>,
     /// What moved, in the order in which it was noticed.
     pub changes: Vec<Change>,
@@ -76,27 +76,34 @@ impl Crm {
     /// `Storage` if the store failed.
     pub async fn story(&self, who: impl Into<Who> + Send) -> Result<Option<Story>, Error> {
         let Some(customer) = self.customer(who).await? else { return Ok(None) };
-        let id = customer.id();
+        let members: Vec<CustomerId> = customer.members().collect();
         let (mut events, mut changes) = (Vec::new(), Vec::new());
-        let mut after = None;
-        loop {
-            let page = self.store().history(&self.tenant, id, Entries::All, after, PAGE).await?;
-            for row in page.rows {
-                match row {
-                    Entry::Event(row) => events.push(decode_event(row)?),
-                    Entry::Change(row) => {
-                        let change = serde_json::from_slice(&row.body);
-                        changes.push(change.map_err(|e| Error::corrupt(format!("a change: {e}")))?);
+        for member in &members {
+            let mut after = None;
+            loop {
+                let page = self.store().history(&self.tenant, *member, Entries::All, after, PAGE).await?;
+                for row in page.rows {
+                    match row {
+                        Entry::Event(row) => events.push(decode_event(*member, row)?),
+                        Entry::Change(row) => {
+                            let change: Result<Change, _> = serde_json::from_slice(&row.body);
+                            changes.push(change.map_err(|e| Error::corrupt(format!("a change: {e}")))?);
+                        }
                     }
                 }
-            }
-            after = page.next;
-            if after.is_none() {
-                break;
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
             }
         }
-        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
-        let scores = details.into_iter().next().flatten().unwrap_or_default().scores;
+        if members.len() > 1 {
+            // Each history is in order by itself.
+            events.sort_by_key(|event: &Event| event.recorded_at);
+            changes.sort_by_key(|change: &Change| change.at);
+        }
+        let details = self.store().details(&self.tenant, &members, Parts::SCORES).await?;
+        let scores = details.into_iter().flatten().flat_map(|details| details.scores).collect();
         Ok(Some(Story { customer, events, changes, scores }))
     }
 

@@ -133,11 +133,12 @@ impl Crm {
             let found = self.find(who).await??;
             let (base, definitions) = self.base_of(found, prepared.at).await?;
             let customer = base.customer.id();
-            let expected = base.expected;
+            let Base { expected, others, .. } = &base;
+            let (expected, others) = (*expected, others.clone());
             let context = self.context(&definitions, now, quiet);
             let mut outcomes = Vec::with_capacity(1);
             let facts = [prepared];
-            let planned = self.plan_facts(context, base.customer, expected, found, &facts, how, &mut outcomes).await?;
+            let planned = self.plan_facts(context, base, found, &facts, how, &mut outcomes).await?;
             let Planned::Ready(plan) = planned else {
                 how.with_history = true;
                 continue;
@@ -152,7 +153,7 @@ impl Crm {
             let Some(plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            let (commit, changes) = plan.into_commit(expected);
+            let (commit, changes) = plan.into_commit(expected, &others);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
@@ -219,29 +220,27 @@ impl Crm {
 
     pub(super) fn newcomer(&self, identifier: &IdentifierKey, at: Timestamp) -> super::Base {
         let id = self.inner.ids.customer_id(&self.tenant, identifier, at);
-        Base { customer: Customer::new(id), expected: Expected::New }
+        Base::of_one(Customer::new(id), Expected::New)
     }
 
     /// Plans facts of one customer, in this order, and adds an outcome for each.
-    #[allow(clippy::too_many_arguments, reason = "each is needed, and none belongs to another")]
     pub(super) async fn plan_facts(
         &self,
         context: Context<'_>,
-        customer: Customer,
-        expected: Expected,
+        base: Base,
         found: Found,
         facts: &[&Prepared],
         how: Attempt,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Planned, Error> {
-        let id = customer.id();
+        let Base { customer, expected, through, others: _ } = base;
         let history = match (expected, how.with_history) {
             // Somebody new has no history, and that is the whole of it.
             (Expected::New, _) => Some(Vec::new()),
-            (Expected::At(_), true) => Some(self.whole_history(id).await?),
+            (Expected::At(_), true) => Some(self.whole_history(&customer).await?),
             (Expected::At(_), false) => None,
         };
-        let mut planner = Planner::new(context, customer, history.as_deref());
+        let mut planner = Planner::new(context, customer, history.as_deref()).through(through);
         if how.owns_order_number {
             planner = planner.owning_order_numbers();
         }
@@ -269,11 +268,11 @@ impl Crm {
     /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
         let Fact::OrderPlaced(placed) = &prepared.fact else { return Ok(false) };
-        if owner.customer != id {
-            return Ok(false);
-        }
         let (base, _) = self.base(id).await?;
         let voided_only = |base: Base| {
+            if !base.customer.is(owner.customer) {
+                return false;
+            }
             let facts = base.customer.facts();
             let in_use = facts.orders().list().iter().any(|order| order.order == placed.order);
             facts.is_voided(owner.event) && !in_use
@@ -314,7 +313,7 @@ impl Crm {
     /// ```
     #[must_use]
     pub fn identified(&self, identifier: &crm_core::identity::Identifier) -> Identified {
-        Identified { identifier: self.inner.lookup_key.hash(&self.tenant, identifier) }
+        Identified::presented(&self.inner.lookup_key, &self.tenant, &identifier.clone().into())
     }
 }
 

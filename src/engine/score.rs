@@ -1,8 +1,7 @@
 //! Scoring the base: in batches, page by page, each score kept with where it came from.
 
-use crm_core::customer::Customer;
 use crm_core::{CustomerId, Digest, SmolStr, Timestamp};
-use crm_storage::{Commit, CommitError, CustomerWrite, Expected, Parts, ScoreRow};
+use crm_storage::{Commit, CommitError, CustomerWrite, Parts, ScoreRow};
 
 use super::{Base, Crm};
 use crate::error::Error;
@@ -81,7 +80,7 @@ impl Crm {
             after = Some(last.customer);
             let mut bases = Vec::with_capacity(rows.len());
             for row in rows {
-                bases.push(self.decode(&row, &definitions).await?);
+                bases.push(self.whole(self.decode(&row, &definitions).await?, &definitions).await?);
             }
             let customers: Vec<CustomerId> = bases.iter().map(|base| base.customer.id()).collect();
             let currency = definitions.currency(as_of);
@@ -112,7 +111,8 @@ impl Crm {
         let mut commits = Vec::new();
         let mut told = Vec::new();
         let kept = self.store().details(&self.tenant, batch.customers, Parts::SCORES).await?;
-        for ((row, Base { customer, expected }), kept) in bases.iter().enumerate().zip(kept) {
+        for ((row, base), kept) in bases.iter().enumerate().zip(kept) {
+            let customer = &base.customer;
             let kept = kept.unwrap_or_default();
             let input = input_digest(batch, row);
             let rows: Vec<ScoreRow> = scorer
@@ -133,7 +133,7 @@ impl Crm {
                 continue;
             }
             report.scored += 1;
-            commits.push(self.score_commit(customer, *expected, rows.clone(), batch.as_of).await?);
+            commits.push(self.score_commit(base, rows.clone(), batch.as_of).await?);
             told.push((customer.id(), rows));
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
@@ -152,13 +152,8 @@ impl Crm {
     }
 
     /// The commit that keeps scores, with what workflows have to say to them.
-    async fn score_commit(
-        &self,
-        customer: &Customer,
-        expected: Expected,
-        rows: Vec<ScoreRow>,
-        as_of: Timestamp,
-    ) -> Result<Commit, Error> {
+    async fn score_commit(&self, base: &Base, rows: Vec<ScoreRow>, as_of: Timestamp) -> Result<Commit, Error> {
+        let Base { customer, expected, through: _, others } = base;
         let mut commit = Commit::default();
         if self.inner.workflows.iter().any(|workflow| workflow.listens("scored")) {
             let definitions = self.definitions().await?;
@@ -168,7 +163,7 @@ impl Crm {
             let plan = match planner.scored(triggers()) {
                 Ok(()) => planner.finish(),
                 Err(NeedHistory) => {
-                    let history = self.whole_history(customer.id()).await?;
+                    let history = self.whole_history(customer).await?;
                     let mut planner = Planner::new(context, customer.clone(), Some(&history));
                     planner
                         .scored(triggers())
@@ -177,14 +172,14 @@ impl Crm {
                 }
             };
             if let Some(plan) = plan {
-                (commit, _) = plan.into_commit(expected);
+                (commit, _) = plan.into_commit(*expected, others);
             }
         }
         if commit.writes.is_empty() {
-            commit.writes.push(CustomerWrite::scores(customer.id(), expected, rows));
+            commit.writes.push(CustomerWrite::scores(customer.id(), *expected, rows));
         } else {
-            // A plan writes one customer.
-            commit.writes.iter_mut().for_each(|write| write.scores.clone_from(&rows));
+            let own = commit.writes.iter_mut().filter(|write| write.customer == customer.id());
+            own.for_each(|write| write.scores.clone_from(&rows));
         }
         Ok(commit)
     }
@@ -198,7 +193,7 @@ impl Crm {
             if rows.iter().all(|row| kept.scores.contains(row)) {
                 return Ok(());
             }
-            let commit = self.score_commit(&base.customer, base.expected, rows.clone(), as_of).await?;
+            let commit = self.score_commit(&base, rows.clone(), as_of).await?;
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(()),
                 super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,

@@ -62,7 +62,32 @@ impl Crm {
             }
         }
         found.sort_unstable_by(|a, b| b.score.cmp(&a.score).then_with(|| a.customer.cmp(&b.customer)));
-        found.truncate(limit);
-        Ok(found)
+        self.follow_merged(found, limit).await
+    }
+
+    /// Whoever was merged is found once, as the one under whose id they go on.
+    async fn follow_merged(&self, found: Vec<Found>, limit: usize) -> Result<Vec<Found>, Error> {
+        let mut heads: BTreeSet<CustomerId> = BTreeSet::new();
+        let mut answer = Vec::with_capacity(limit.min(found.len()));
+        for some in found.chunks(limit) {
+            let ids: Vec<CustomerId> = some.iter().map(|found| found.customer).collect();
+            let loaded = self.store().load(&self.tenant, &ids).await?;
+            let definitions = self.definitions_at(loaded.definitions).await?;
+            for (hit, row) in some.iter().zip(loaded.rows) {
+                let Some(row) = row else { continue };
+                let base = self.decode(&row, &definitions).await?;
+                let customer = match base.customer.merged_into() {
+                    Some(_) => self.whole(base, &definitions).await?.customer.id(),
+                    None => hit.customer,
+                };
+                if heads.insert(customer) {
+                    answer.push(Found { customer, ..hit.clone() });
+                }
+                if answer.len() == limit {
+                    return Ok(answer);
+                }
+            }
+        }
+        Ok(answer)
     }
 }

@@ -105,6 +105,12 @@ impl Crm {
     }
 }
 
+/// Whoever is a customer. All customers have a number of orders; rows that are kept like customers and are none,
+/// such as the audit log, have no numbers.
+pub(super) fn customers() -> Selection {
+    Selection::Not(Box::new(Selection::Missing(Column::Orders)))
+}
+
 /// A predicate as a store can be asked it.
 struct Pushed {
     selection: Selection,
@@ -113,10 +119,11 @@ struct Pushed {
 }
 
 impl Pushed {
-    /// The predicate, or everybody if it takes more clauses than a store can be asked.
+    /// The customers that a predicate means, or all of them if it takes more clauses than a store can be asked.
     fn of(predicate: &Predicate, at: Timestamp) -> Self {
-        let pushed = push(predicate, at);
-        if pushed.selection.check().is_ok() { pushed } else { Pushed::superset(Selection::EVERYBODY) }
+        let Pushed { selection, exact } = push(predicate, at);
+        let selection = Selection::All(vec![customers(), selection]);
+        if selection.check().is_ok() { Pushed { selection, exact } } else { Pushed::superset(customers()) }
     }
 
     const fn exact(selection: Selection) -> Self {

@@ -1,11 +1,13 @@
 //! What a fact does.
 
 use crm_core::change::Cause;
+use crm_core::consent::Arrival;
 use crm_core::customer::OrdersTouched;
 use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierAttached, IdentifierKey};
+use crm_core::relationship::{TIES_MAX, TieError};
 use crm_core::workflow::Actor;
-use crm_core::{EventId, Source, Timestamp};
+use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
 use super::{FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, order_claim};
@@ -33,6 +35,13 @@ impl<'a> Planner<'a> {
         if let Err(refusal) = self.check(at, fact) {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Fact::Tied(tied) = fact
+            && self.customer.facts().ties().is_full_for(tied)
+        {
+            // It may have been recorded before, when there was room.
+            let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
+            return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
+        }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
             self.catch_up()?;
@@ -52,12 +61,14 @@ impl<'a> Planner<'a> {
         {
             self.claim(order_claim(order), id);
         }
+        // What the customer merely stated leads to nobody.
         if let Fact::Identified(identified) = fact
+            && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
         {
             self.claim(identifier_claim(&identified.identifier), id);
         }
-        self.events.push(EventRow {
+        let event = EventRow {
             id,
             at,
             recorded_at: self.context.now,
@@ -66,7 +77,8 @@ impl<'a> Planner<'a> {
             source: Some(source.clone()),
             cause: None,
             body: fact.encode(),
-        });
+        };
+        self.write(self.through, event);
         self.facts.push(incoming);
         self.next = None;
         if from_the_future {
@@ -76,7 +88,7 @@ impl<'a> Planner<'a> {
             }
             self.customer.wait_for(id, at);
         } else if in_order {
-            self.happen(id, at, fact)?;
+            self.happen(self.through, id, at, fact)?;
         } else {
             self.late.push(incoming);
         }
@@ -105,23 +117,24 @@ impl<'a> Planner<'a> {
             return Err(NeedHistory);
         }
         let stored = self.recorded(id).and_then(|event| match &event.body {
-            EventBody::Fact(fact) => Some(fact),
+            EventBody::Fact(fact) => Some((event.customer, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let planned = || self.facts.iter().find(|planned| planned.id == id).map(|planned| &planned.fact);
+        let through = self.through;
+        let planned = || self.facts.iter().find(|planned| planned.id == id).map(|planned| (through, &planned.fact));
         self.customer.stop_waiting(id, at);
         self.next = None;
         match stored.or_else(planned) {
-            Some(fact) => self.happen(id, at, fact),
+            Some((member, fact)) => self.happen(member, id, at, fact),
             // An event that cannot be read any more does nothing.
             None => Ok(()),
         }
     }
 
     /// Folds a fact, brings everything else in line with it, and lets workflows react.
-    fn happen(&mut self, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
+    fn happen(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
         let touched = if self.customer.facts().takes(id, at, fact) {
-            self.customer.fold_fact(id, at, fact, self.context.definitions, &mut self.moves)
+            self.customer.fold_fact(member, id, at, fact, self.context.definitions, &mut self.moves)
         } else {
             self.refold(at)?
         };
@@ -138,10 +151,11 @@ impl<'a> Planner<'a> {
     pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
         let stored = history.iter().filter_map(|event| match &event.body {
-            EventBody::Fact(fact) => Some((event.id, event.at, fact)),
+            EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let planned = self.facts.iter().map(|planned| (planned.id, planned.at, &planned.fact));
+        let through = self.through;
+        let planned = self.facts.iter().map(|planned| (through, planned.id, planned.at, &planned.fact));
         self.customer.refold(stored.chain(planned), until, self.context.definitions);
         self.moves.clear();
         self.next = None;
@@ -186,8 +200,8 @@ impl<'a> Planner<'a> {
         if self.is_known_by(&identifier) {
             return;
         }
-        let deed = Deed::IdentifierAttached(IdentifierAttached { identifier });
-        let event = self.decide(self.instant(), Actor::Rule, deed, Some(cause), &[]);
+        let deed = Deed::IdentifierAttached(IdentifierAttached::new(identifier));
+        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, Some(cause), &[]);
         self.claim(identifier_claim(&identifier), event);
     }
 
@@ -199,6 +213,11 @@ impl<'a> Planner<'a> {
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
         fact.check()?;
+        let arrival = if self.context.quiet { Arrival::History } else { Arrival::Live };
+        crm_core::consent::check(fact, at, arrival, self.context.definitions)?;
+        if fact.is_of_tie() && !self.both_sides {
+            return Err(TieError::OneSided.into());
+        }
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };
             self.context.definitions.kind(&custom.kind, at).ok_or_else(undeclared)?.check(custom)?;

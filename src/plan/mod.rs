@@ -15,12 +15,13 @@ use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
+use crm_core::loyalty::Posting;
 use crm_core::order::OrderRef;
 use crm_core::workflow::Actor;
-use crm_core::{Alarm, Definitions, EventId, SmolStr, Timestamp};
+use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, EventRow, Expected, OutboxEntry,
-    StateRow, Traits,
+    StateRow, Traits, Version,
 };
 
 pub(crate) use fact::Prepared;
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<Change>,
     traits: Traits,
     events: Vec<EventRow>,
+    /// Events in the histories of others whom the customer was merged of.
+    others: Vec<(CustomerId, EventRow)>,
     claims: Vec<Claim>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
@@ -66,6 +69,8 @@ pub(crate) struct Plan {
 pub(crate) struct Planner<'a> {
     context: Context<'a>,
     customer: Customer,
+    /// Whom facts and commands come through: of several merged customers the one who is named.
+    through: CustomerId,
     history: Option<&'a [Event]>,
     /// Where each event is in the history.
     places: HashMap<EventId, usize>,
@@ -77,6 +82,7 @@ pub(crate) struct Planner<'a> {
     /// Those of them that came late and are still to be folded.
     late: Vec<&'a Prepared>,
     events: Vec<EventRow>,
+    others: Vec<(CustomerId, EventRow)>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
     counters: Vec<CounterStep>,
@@ -89,6 +95,8 @@ pub(crate) struct Planner<'a> {
     rewrite: bool,
     /// The order numbers of this plan are the customer's already, by events that were voided.
     owns_order_number: bool,
+    /// What it says of ties is written for the other side too.
+    both_sides: bool,
 }
 
 /// A trigger that waits for its turn, and the kinds of those that led to it.
@@ -109,6 +117,7 @@ impl<'a> Planner<'a> {
             // The armed alarm is the earliest one, as long as nothing has happened since.
             next: armed.map(Some),
             armed,
+            through: customer.id(),
             customer,
             places: history.unwrap_or_default().iter().map(|event| event.id).zip(0..).collect(),
             history,
@@ -117,6 +126,7 @@ impl<'a> Planner<'a> {
             rewrite: false,
             // A fact and what it led to; a vector that grows by itself begins with four.
             events: Vec::with_capacity(2),
+            others: Vec::new(),
             changes: Vec::new(),
             claims: Vec::new(),
             counters: Vec::new(),
@@ -125,6 +135,7 @@ impl<'a> Planner<'a> {
             triggers: VecDeque::new(),
             calls_left: CALLS_MAX,
             owns_order_number: false,
+            both_sides: false,
         }
     }
 
@@ -134,10 +145,54 @@ impl<'a> Planner<'a> {
         self
     }
 
+    /// Takes facts about ties, of which the other side is written in the same commit.
+    pub(crate) fn writing_both_sides(mut self) -> Self {
+        self.both_sides = true;
+        self
+    }
+
+    /// For somebody who was merged: facts and commands come through one of those they were merged of.
+    pub(crate) fn through(mut self, member: CustomerId) -> Self {
+        if self.customer.is(member) {
+            self.through = member;
+        }
+        self
+    }
+
     /// Takes a key for the customer.
     pub(crate) fn claim(&mut self, key: ClaimKey, event: EventId) {
         self.claims.reserve_exact(1);
-        self.claims.push(Claim { key, customer: self.customer.id(), event });
+        self.claims.push(Claim { key, customer: self.through, event });
+    }
+
+    /// Puts an event into the history it belongs to.
+    fn write(&mut self, member: CustomerId, event: EventRow) {
+        if member == self.customer.id() { self.events.push(event) } else { self.others.push((member, event)) }
+    }
+
+    /// Two customers have become this one, or this one is left of one that was parted: notes it for each
+    /// member, settles what they owe each other, and brings everything in line.
+    pub(crate) fn regroup(
+        &mut self,
+        at: Timestamp,
+        by: &Actor,
+        deed: &Deed,
+        settlements: Vec<(CustomerId, Posting)>,
+    ) -> Result<(), NeedHistory> {
+        let members: Vec<CustomerId> = self.customer.members().collect();
+        let mut first = None;
+        for member in members {
+            let id = self.decide_of(member, at, by.clone(), deed.clone(), None, &[]);
+            first.get_or_insert(id);
+        }
+        for (member, posting) in settlements {
+            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), first, &[]);
+        }
+        self.next = None;
+        let cause = first.map_or(Cause::Definition, Cause::Event);
+        self.settle(at, cause, OrdersTouched::Gone);
+        self.react();
+        self.elapse(self.context.now)
     }
 
     /// Carries out a command of the shop, after what is due. Gives the decisions it led to; none if it
@@ -145,13 +200,13 @@ impl<'a> Planner<'a> {
     pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
         self.elapse(self.context.now)?;
         let at = self.instant();
-        let deeds = match command.decide(&self.customer, at, self.context.definitions) {
+        let deeds = match command.decide(&self.customer, self.through, at, self.context.definitions) {
             Ok(deeds) => deeds,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let mut ids = Vec::with_capacity(deeds.len());
         for deed in deeds {
-            ids.push(self.decide(at, Actor::Shop, deed, None, &[]));
+            ids.extend(self.decide(at, &Actor::Shop, deed, None, &[]));
         }
         if let Some(first) = ids.first().copied() {
             self.follow(at, Cause::Event(first), &[]);
@@ -187,11 +242,37 @@ impl<'a> Planner<'a> {
         self.customer.clock().unwrap_or(self.context.now)
     }
 
-    /// Records a decision and carries it out.
-    fn decide(&mut self, at: Timestamp, by: Actor, deed: Deed, cause: Option<EventId>, chain: &[SmolStr]) -> EventId {
-        let id = EventId::of_decision(self.customer.id(), self.customer.decisions());
+    /// Records a decision and carries it out; of somebody who was merged it may have several parts. Gives the
+    /// first of them.
+    fn decide(
+        &mut self,
+        at: Timestamp,
+        by: &Actor,
+        deed: Deed,
+        cause: Option<EventId>,
+        chain: &[SmolStr],
+    ) -> Option<EventId> {
+        if !self.customer.is_merged() {
+            return Some(self.decide_of(self.customer.id(), at, by.clone(), deed, cause, chain));
+        }
+        let parts = self.customer.share(deed, self.through);
+        let ids = parts.into_iter().map(|(member, deed)| self.decide_of(member, at, by.clone(), deed, cause, chain));
+        ids.collect::<Vec<_>>().into_iter().next()
+    }
+
+    /// Records a decision about one member and carries it out.
+    fn decide_of(
+        &mut self,
+        member: CustomerId,
+        at: Timestamp,
+        by: Actor,
+        deed: Deed,
+        cause: Option<EventId>,
+        chain: &[SmolStr],
+    ) -> EventId {
+        let id = EventId::of_decision(member, self.customer.decisions_of(member));
         let decision = Decision { by, deed };
-        self.customer.apply_decision(&decision);
+        self.customer.apply_decision_of(member, &decision);
         self.next = None;
         if let Deed::CouponClaimed(claimed) = &decision.deed {
             self.counters.push(CounterStep { name: claimed.counter(), by: 1, limit: claimed.uses.into() });
@@ -211,7 +292,7 @@ impl<'a> Planner<'a> {
         if decision.deed.action().is_some() && self.anyone_listens(decision.deed.kind()) {
             self.trigger(Trigger::of_deed(id, at, &decision.deed), Some(id), chain);
         }
-        self.events.push(EventRow {
+        let event = EventRow {
             id,
             at,
             recorded_at: self.context.now,
@@ -220,7 +301,8 @@ impl<'a> Planner<'a> {
             source: None,
             cause,
             body: decision.encode(),
-        });
+        };
+        self.write(member, event);
         id
     }
 
@@ -230,8 +312,8 @@ impl<'a> Planner<'a> {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition => None,
         };
-        for posting in self.customer.reconcile_points(touched, self.context.definitions) {
-            self.decide(at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
+        for (member, posting) in self.customer.reconcile_points(touched, self.context.definitions) {
+            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
         }
         self.follow(at, cause, &[]);
     }
@@ -267,7 +349,8 @@ impl<'a> Planner<'a> {
     pub(crate) fn finish(mut self) -> Option<Plan> {
         let next = self.next_alarm();
         let alarm = (next != self.armed).then_some(AlarmMove { from: self.armed, to: next });
-        if self.events.is_empty() && self.changes.is_empty() && alarm.is_none() && !self.rewrite {
+        let nothing = self.events.is_empty() && self.others.is_empty() && self.changes.is_empty();
+        if nothing && alarm.is_none() && !self.rewrite {
             return None;
         }
         self.customer.arm(next);
@@ -277,6 +360,7 @@ impl<'a> Planner<'a> {
             traits,
             changes: self.changes,
             events: self.events,
+            others: self.others,
             claims: self.claims,
             counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
@@ -286,23 +370,33 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
-    /// As a commit on what the customer was loaded as, and what moved.
-    pub(crate) fn into_commit(self, expected: Expected) -> (Commit, Vec<Change>) {
+    /// As a commit on what the customer was loaded as, and what moved. `others` are the versions of those whom
+    /// the customer was merged of: none for nearly all.
+    pub(crate) fn into_commit(self, expected: Expected, others: &[(CustomerId, Version)]) -> (Commit, Vec<Change>) {
         let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: self.customer.encode() };
         let mut write = CustomerWrite::new(self.customer.id(), expected, state);
         write.traits = self.traits;
         write.events = self.events;
         write.changes = self.changes.iter().map(change_row).collect();
         write.alarm = self.alarm;
-        let commit = Commit {
-            writes: vec![write],
-            claims: self.claims,
-            counters: self.counters,
-            outbox: self.outbox,
-            ..Commit::default()
-        };
+        let mut writes = vec![write];
+        writes.extend(others.iter().filter_map(|(member, version)| {
+            let own = self.others.iter().filter(|(of, _)| of == member);
+            let events: Vec<EventRow> = own.map(|(_, event)| event.clone()).collect();
+            (!events.is_empty()).then(|| alias_write(*member, self.customer.id(), *version, events))
+        }));
+        let commit =
+            Commit { writes, claims: self.claims, counters: self.counters, outbox: self.outbox, ..Commit::default() };
         (commit, self.changes)
     }
+}
+
+/// What is written for somebody who was merged into another.
+fn alias_write(member: CustomerId, head: CustomerId, version: Version, events: Vec<EventRow>) -> CustomerWrite {
+    let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: Customer::alias(member, head).encode() };
+    let mut write = CustomerWrite::new(member, Expected::At(version), state);
+    write.events = events;
+    write
 }
 
 /// What stores choose customers by.

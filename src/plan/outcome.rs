@@ -1,7 +1,9 @@
 //! What became of a fact.
 
+use crm_core::consent::ConsentError;
 use crm_core::custom::CustomError;
 use crm_core::order::{OrderError, OrderRef};
+use crm_core::relationship::TieError;
 use crm_core::{CustomerId, EventId};
 
 /// What became of a fact.
@@ -26,6 +28,12 @@ pub enum FactRefusal {
     /// A fact of a shop-defined kind does not fit its schema.
     #[error(transparent)]
     Custom(#[from] CustomError),
+    /// A fact about consent is not proved, or does not fit the policy.
+    #[error(transparent)]
+    Consent(#[from] ConsentError),
+    /// A tie between customers cannot be.
+    #[error(transparent)]
+    Tie(#[from] TieError),
     /// The source sent another fact under the same key before.
     #[error("event {event} is recorded with other content")]
     OtherContent {
@@ -69,6 +77,8 @@ impl FactRefusal {
         match self {
             FactRefusal::Order(_) => "order_limits",
             FactRefusal::Custom(_) => "custom_schema",
+            FactRefusal::Consent(error) => error.reason(),
+            FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",

@@ -58,12 +58,11 @@ impl Planner<'_> {
                 self.fault(stamp, pending, "asked for a coupon to be used, which only the shop can");
                 continue;
             }
-            match command.decide(&self.customer, at, self.context.definitions) {
+            match command.decide(&self.customer, self.through, at, self.context.definitions) {
                 Ok(deeds) => {
                     for deed in deeds {
                         let by = Actor::Plugin(stamp.clone());
-                        let id = self.decide(at, by, deed, pending.cause, &pending.chain);
-                        first.get_or_insert(id);
+                        first = first.or(self.decide(at, &by, deed, pending.cause, &pending.chain));
                     }
                 }
                 Err(refusal) => self.fault(stamp, pending, &format!("refused: {refusal}")),
@@ -74,7 +73,7 @@ impl Planner<'_> {
                 self.fault(stamp, pending, "more memory than 64 KiB");
             } else {
                 let deed = Deed::Remembered(Remembered { memory });
-                self.decide(at, Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
+                self.decide(at, &Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
             }
         }
         if let Some(id) = first {
@@ -87,6 +86,6 @@ impl Planner<'_> {
         tracing::warn!(plugin = %stamp.name, trigger = %pending.trigger.kind, fault = what, "a plugin failed");
         let fault: String = what.chars().take(512).collect();
         let deed = Deed::Faulted(Faulted { trigger: pending.trigger.kind.clone(), fault: SmolStr::new(fault) });
-        self.decide(self.instant(), Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
+        self.decide(self.instant(), &Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
     }
 }

@@ -44,8 +44,8 @@ impl Planner<'_> {
         }
         self.customer.elapse(at, &mut self.moves);
         if alarm.kind == AlarmKind::PointsExpiry {
-            for posting in self.customer.expire_points(alarm.due_at) {
-                self.decide(alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
+            for (member, posting) in self.customer.expire_points(alarm.due_at) {
+                self.decide_of(member, alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
             }
         }
         self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None);

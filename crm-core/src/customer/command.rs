@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Customer;
 use crate::definitions::Definitions;
 use crate::event::Deed;
+use crate::id::CustomerId;
 use crate::loyalty::{AwardPoints, ClaimCoupon, LoyaltyError, PointsBook, RedeemPoints};
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -67,12 +68,19 @@ impl Command {
     }
 
     /// What carrying it out would do to a customer at an instant. An empty list means that it is so
-    /// already.
+    /// already. `through` is the one of several merged customers whom it came through: what is given is
+    /// theirs, and what is spent is taken from all.
     ///
     /// # Errors
     ///
     /// `Refusal`, with the reason.
-    pub fn decide(self, customer: &Customer, at: Timestamp, definitions: &Definitions) -> Result<Vec<Deed>, Refusal> {
+    pub fn decide(
+        self,
+        customer: &Customer,
+        through: CustomerId,
+        at: Timestamp,
+        definitions: &Definitions,
+    ) -> Result<Vec<Deed>, Refusal> {
         let empty = PointsBook::default();
         match self {
             Command::RedeemPoints(redeem) => {
@@ -86,7 +94,7 @@ impl Command {
                 let program = definitions
                     .program(&award.program, at)
                     .ok_or_else(|| LoyaltyError::NoProgram { program: award.program.clone() })?;
-                let book = customer.book(&award.program).unwrap_or(&empty);
+                let book = customer.book_of(through, &award.program).unwrap_or(&empty);
                 Ok(vec![Deed::PointsPosted(award.decide(book, program, at)?)])
             }
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),

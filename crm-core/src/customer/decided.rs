@@ -5,9 +5,10 @@ use smol_str::SmolStr;
 
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
-use crate::identity::IdentifierKey;
+use crate::identity::Held;
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
 use crate::text::Tag;
+use crate::time::Timestamp;
 use crate::workflow::{Actor, PluginName};
 
 /// What the CRM decided about a customer so far.
@@ -17,7 +18,7 @@ pub struct DecidedState {
     pub(super) books: FlatMap<ProgramId, PointsBook>,
     pub(super) coupons: FlatSet<CouponCode>,
     pub(super) tags: FlatSet<Tag>,
-    pub(super) identifiers: FlatSet<IdentifierKey>,
+    pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
     pub(super) memories: FlatMap<PluginName, Vec<u8>>,
 }
@@ -42,8 +43,12 @@ impl DecidedState {
                     self.memories.insert(plugin.name.clone(), remembered.memory.clone());
                 }
             }
-            Deed::IdentifierAttached(attached) => self.identifiers.insert(attached.identifier),
-            Deed::Notified(_) | Deed::Faulted(_) => {}
+            Deed::IdentifierAttached(attached) => {
+                let at = attached.at.unwrap_or(Timestamp::MIN);
+                self.identifiers.note(attached.identifier, attached.scope, at, &attached.assurance);
+            }
+            // Who is merged with whom is kept beside what was decided about each.
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::IdentifierSetAside(_) | Deed::Merged(_) | Deed::Parted(_) => {}
         }
     }
 }

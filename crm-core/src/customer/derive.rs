@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Customer;
+use super::consent::Statuses;
 use crate::change::{Cause, Change, ChangeBody};
+use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
 use crate::flat::{FlatMap, FlatSet};
 use crate::lifecycle::{Stage, StageCause, StageMove};
@@ -17,6 +19,7 @@ pub struct Standing {
     stage: Option<Stage>,
     segments: FlatSet<SegmentName>,
     tiers: FlatMap<ProgramId, TierName>,
+    pub(super) consents: Statuses,
 }
 
 impl Standing {
@@ -29,6 +32,11 @@ impl Standing {
     #[must_use]
     pub fn is_in(&self, segment: &SegmentName) -> bool {
         self.segments.contains(segment)
+    }
+
+    /// What was said about consent comes to, by what it is about; what nothing was said about is left out.
+    pub fn consents(&self) -> impl Iterator<Item = (&ConsentKey, ConsentStatus)> {
+        self.consents.iter().map(|(key, status)| (key, *status))
     }
 
     /// The customer's tiers, by programme.
@@ -53,6 +61,7 @@ impl Customer {
             stage: self.stage(),
             segments: segments.map(|(name, _)| name.clone()).collect(),
             tiers: self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect(),
+            consents: self.statuses(at, definitions),
         }
     }
 
@@ -105,6 +114,7 @@ impl Customer {
         self.standing.stage = stage;
         self.derive_segments(at, cause, definitions, changes);
         self.derive_tiers(at, cause, definitions, changes);
+        self.derive_consents(at, cause, definitions, changes);
     }
 
     fn derive_segments(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {

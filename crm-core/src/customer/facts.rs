@@ -3,15 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::ConsentBook;
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::{FlatMap, FlatSet};
-use crate::id::EventId;
-use crate::identity::IdentifierKey;
+use crate::id::{CustomerId, EventId};
+use crate::identity::{Held, IdentifierKey, Seen};
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
 use crate::profile::Party;
+use crate::relationship::Ties;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -24,10 +26,12 @@ pub struct FactState {
     enquiries: u32,
     carts: u32,
     custom: FlatMap<KindName, u32>,
-    identifiers: FlatSet<IdentifierKey>,
+    identifiers: Held,
     tags: FlatSet<Tag>,
     orders: Orders,
     lifecycle: Lifecycle,
+    consents: ConsentBook,
+    ties: Ties,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
     /// What the newest description says.
@@ -90,9 +94,19 @@ impl FactState {
         self.voided.contains(&fact)
     }
 
-    /// What the source says the customer is known by.
+    /// What the source says the customer is known by; without what they merely stated.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        self.identifiers.iter()
+        self.identifiers.known()
+    }
+
+    /// When and how an identifier was told, known by it or merely stated.
+    #[must_use]
+    pub fn seen(&self, identifier: &IdentifierKey) -> Option<&Seen> {
+        self.identifiers.get(identifier)
+    }
+
+    pub(super) const fn held(&self) -> &Held {
+        &self.identifiers
     }
 
     /// The tags that the shop put on.
@@ -112,16 +126,28 @@ impl FactState {
         &self.orders
     }
 
+    /// What was said about consent.
+    #[must_use]
+    pub const fn consents(&self) -> &ConsentBook {
+        &self.consents
+    }
+
     /// The life cycle.
     #[must_use]
     pub const fn lifecycle(&self) -> &Lifecycle {
         &self.lifecycle
     }
 
+    /// Ties to other customers.
+    #[must_use]
+    pub const fn ties(&self) -> &Ties {
+        &self.ties
+    }
+
     /// Whether the source says that the customer is known by an identifier.
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
-        self.identifiers.contains(identifier)
+        self.identifiers.resolves(identifier)
     }
 
     pub(super) fn has_tag(&self, tag: &Tag) -> bool {
@@ -143,9 +169,11 @@ impl FactState {
         self.lifecycle.elapse(until, moves);
     }
 
-    /// Folds a fact that [`takes`](Self::takes) accepts; a voided one is passed over.
+    /// Folds a fact that [`takes`](Self::takes) accepts, and that came through a member; a voided one is passed
+    /// over.
     pub fn fold(
         &mut self,
+        member: CustomerId,
         id: EventId,
         at: Timestamp,
         fact: &Fact,
@@ -156,7 +184,7 @@ impl FactState {
             self.voided.insert(voided.event);
             return OrdersTouched::Gone;
         }
-        if self.voided.contains(&id) {
+        if self.voided.contains(&id) && !fact.is_of_tie() {
             return OrdersTouched::None;
         }
         self.elapse(at, moves);
@@ -218,7 +246,28 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Identified(identified) => {
-                self.identifiers.insert(identified.identifier);
+                self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
+                OrdersTouched::None
+            }
+            Fact::Tied(tied) => {
+                self.ties.tie(at, tied);
+                OrdersTouched::None
+            }
+            Fact::Untied(untied) => {
+                self.ties.untie(at, untied);
+                OrdersTouched::None
+            }
+            Fact::ConsentGiven(_)
+            | Fact::ConsentRefused(_)
+            | Fact::ConsentWithdrawn(_)
+            | Fact::ConsentRequested(_)
+            | Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Contacted(_)
+            | Fact::SuppressionLifted(_) => {
+                self.consents.fold(member, id, at, fact, definitions);
                 OrdersTouched::None
             }
             // The card lies apart, sealed. The other is handled above.
@@ -228,25 +277,26 @@ impl FactState {
         touched
     }
 
-    /// Folds facts from nothing, in any order, up to an instant; later ones are left out.
+    /// Folds facts from nothing, each with the member that it came through, in any order, up to an instant;
+    /// later ones are left out.
     #[must_use]
     pub fn refold<'a>(
-        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)>,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
-        let mut facts: Vec<_> = facts.filter(|(_, at, _)| *at <= until).collect();
-        facts.sort_unstable_by_key(|(id, at, _)| (*at, *id));
-        facts.dedup_by_key(|(id, at, _)| (*at, *id));
+        let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
+        facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
+        facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
-        for (_, _, fact) in &facts {
+        for (_, _, _, fact) in &facts {
             if let Fact::Voided(voided) = fact {
                 state.voided.insert(voided.event);
             }
         }
         let mut moves = Vec::new();
-        for (id, at, fact) in facts {
-            state.fold(id, at, fact, definitions, &mut moves);
+        for (member, id, at, fact) in facts {
+            state.fold(member, id, at, fact, definitions, &mut moves);
         }
         state.elapse(until, &mut moves);
         state

@@ -2,9 +2,11 @@
 //! both at an instant.
 
 mod command;
+mod consent;
 mod decided;
 mod derive;
 mod facts;
+mod family;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
@@ -13,20 +15,23 @@ pub use command::{Command, Refusal};
 pub use decided::DecidedState;
 pub use derive::Standing;
 pub use facts::{FactState, OrdersTouched};
+pub use family::{Group, MergeRefusal, Side};
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
-use crate::identity::IdentifierKey;
+use crate::identity::{HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
+use crate::relationship::TieSide;
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
 use crate::value::Rfm;
 use crate::workflow::PluginName;
+use family::Kinship;
 
 /// A customer as of an instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +42,7 @@ pub struct Customer {
     standing: Standing,
     /// Facts from the future, by the time at which they happen.
     waiting: Vec<(Timestamp, EventId)>,
+    kinship: Kinship,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
     clock: Option<Timestamp>,
@@ -54,6 +60,7 @@ impl Customer {
             decided: DecidedState::default(),
             standing: Standing::default(),
             waiting: Vec::new(),
+            kinship: Kinship::Alone,
             clock: None,
             alarm: None,
         }
@@ -123,10 +130,50 @@ impl Customer {
         self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag)))
     }
 
-    /// What the customer is known by: what the source says, and what they came with.
+    /// What the customer is known by: what the source says, and what they came with. What they merely
+    /// stated is not among it.
     pub fn identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
-        let attached = self.decided.identifiers.iter();
+        let attached = self.decided.identifiers.known();
         self.facts.identifiers().chain(attached.filter(|key| !self.facts.has_identifier(key)))
+    }
+
+    /// The customer's ties that last, from whichever side they were told: by the other customer's id, by
+    /// kind and by direction. Ties between those of whom somebody was merged are none.
+    pub fn ties(&self) -> impl Iterator<Item = TieSide<'_>> {
+        self.facts.ties().lasting().filter(|tie| !self.is(tie.other))
+    }
+
+    /// The ties that ended last, the oldest end first, at most [`PAST_TIES_MAX`](crate::relationship::PAST_TIES_MAX).
+    pub fn past_ties(&self) -> impl Iterator<Item = TieSide<'_>> {
+        self.facts.ties().past()
+    }
+
+    /// What the customer merely stated, and nobody answers for: it leads to nobody. At most
+    /// [`STATED_MAX`](crate::identity::STATED_MAX) from the source, and as many that they came with.
+    pub fn stated_identifiers(&self) -> impl Iterator<Item = &IdentifierKey> {
+        let (told, attached) = (self.facts.held(), &self.decided.identifiers);
+        let told_only = told.stated().filter(|key| !attached.resolves(key));
+        told_only.chain(attached.stated().filter(|key| told.get(key).is_none()))
+    }
+
+    /// What the source tells of an identifier, and what is known from its being attached.
+    pub fn identifier_seen(&self, identifier: &IdentifierKey) -> impl Iterator<Item = &Seen> {
+        self.facts.seen(identifier).into_iter().chain(self.decided.identifiers.get(identifier))
+    }
+
+    /// What matters for who is who.
+    #[must_use]
+    pub fn summary(&self) -> PersonSummary {
+        let held = |key: &IdentifierKey| {
+            let seen = || self.identifier_seen(key);
+            let known = || seen().filter(|seen| !seen.assurance.is_stated());
+            HeldIdentifier {
+                key: *key,
+                scope: seen().find_map(|seen| seen.scope),
+                since: known().map(|seen| seen.first).min().unwrap_or(Timestamp::MIN),
+            }
+        };
+        PersonSummary { id: self.id, identifiers: self.identifiers().map(held).collect() }
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
@@ -167,6 +214,11 @@ impl Customer {
         }
     }
 
+    /// Facts from the future, by the time at which they happen.
+    pub fn waiting(&self) -> impl Iterator<Item = (Timestamp, EventId)> + '_ {
+        self.waiting.iter().copied()
+    }
+
     /// A fact from the future has come.
     pub fn stop_waiting(&mut self, id: EventId, at: Timestamp) {
         if let Ok(place) = self.waiting.binary_search(&(at, id)) {
@@ -186,16 +238,19 @@ impl Customer {
         self.clock = self.clock.max(Some(until));
     }
 
-    /// Folds a fact that [`FactState::takes`] accepts and that is not from the future.
+    /// Folds a fact that [`FactState::takes`] accepts and that is not from the future. `member` is the one
+    /// whom it came through: the customer's own id, unless they were merged.
     pub fn fold_fact(
         &mut self,
+        member: CustomerId,
         id: EventId,
         at: Timestamp,
         fact: &Fact,
         definitions: &Definitions,
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
-        let touched = self.facts.fold(id, at, fact, definitions, moves);
+        self.note_order(member, id, fact);
+        let touched = self.facts.fold(member, id, at, fact, definitions, moves);
         self.clock = self.clock.max(Some(at));
         // A fact that happened before the clock may have opened a window that has ended since.
         if let Some(clock) = self.clock {
@@ -208,7 +263,7 @@ impl Customer {
     /// future waits.
     pub fn refold<'a>(
         &mut self,
-        facts: impl Iterator<Item = (EventId, Timestamp, &'a Fact)> + Clone,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
         until: Timestamp,
         definitions: &Definitions,
     ) {
@@ -216,46 +271,41 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.facts = FactState::refold(facts.clone().filter(|(id, at, _)| !waits(*id, *at)), clock, definitions);
-        self.waiting = facts.filter(|(id, at, _)| waits(*id, *at)).map(|(id, at, _)| (at, id)).collect();
+        self.forget_orders();
+        facts.clone().for_each(|(member, id, _, fact)| self.note_order(member, id, fact));
+        self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
+        self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.clock = Some(clock);
     }
 
-    /// Records a decision.
-    pub fn apply_decision(&mut self, decision: &Decision) {
-        self.decided.apply(decision);
-    }
-
     /// Folds a whole history from nothing: facts in any order, decisions in the order given, at an
-    /// instant. Stage, segments and tiers follow without changes being told.
+    /// instant. Stage, segments and tiers follow without changes being told. Each event comes with whose
+    /// history it is in: for somebody who was merged, the histories of all [members](Group), one after
+    /// another.
     #[must_use]
     pub fn replay<'a>(
         id: CustomerId,
-        events: impl Iterator<Item = (EventId, Timestamp, &'a EventBody)> + Clone,
+        events: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a EventBody)> + Clone,
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
         let mut customer = Customer::new(id);
-        let facts = events.clone().filter_map(|(id, at, body)| match body {
-            EventBody::Fact(fact) => Some((id, at, fact)),
+        customer.settle_kinship(Side::replay(id, events.clone()));
+        let facts = events.filter_map(|(member, id, at, body)| match body {
+            EventBody::Fact(fact) => Some((member, id, at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
         customer.refold(facts, until, definitions);
-        for (_, _, body) in events {
-            match body {
-                EventBody::Decision(decision) => customer.apply_decision(decision),
-                EventBody::Fact(_) | EventBody::Unrecognised { .. } => {}
-            }
-        }
         customer.standing = customer.stand(until, definitions);
         customer
     }
 
-    /// The postings that bring the points in line with the orders that a fact touched.
+    /// The postings that bring the points in line with the orders that a fact touched, and in whose book:
+    /// points of an order go to whoever it came through.
     #[must_use]
-    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<Posting> {
+    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<(CustomerId, Posting)> {
         let orders = self.facts.orders().list();
         let (orders, all): (&[Order], bool) = match touched {
             OrdersTouched::None => return Vec::new(),
@@ -263,20 +313,30 @@ impl Customer {
             OrdersTouched::Any => (orders, false),
             OrdersTouched::Gone => (orders, true),
         };
-        let empty = PointsBook::default();
         let mut postings = Vec::new();
-        for program in definitions.program_ids() {
-            let book = self.book(program).unwrap_or(&empty);
-            let in_force = |at| definitions.program(program, at);
-            postings.extend(crate::loyalty::reconcile(program, book, orders, in_force, all));
+        let mut reconcile = |member: CustomerId, orders: &[Order]| {
+            let empty = PointsBook::default();
+            for program in definitions.program_ids() {
+                let book = self.book_of(member, program).unwrap_or(&empty);
+                let in_force = |at| definitions.program(program, at);
+                let posted = crate::loyalty::reconcile(program, book, orders, in_force, all);
+                postings.extend(posted.into_iter().map(|posting| (member, posting)));
+            }
+        };
+        match self.orders_of_members() {
+            None => reconcile(self.id, orders),
+            Some(members) => members.iter().for_each(|(member, orders)| reconcile(*member, orders)),
         }
         postings
     }
 
-    /// The postings that expire what is due at or before an instant.
+    /// The postings that expire what is due at or before an instant, and in whose book.
     #[must_use]
-    pub fn expire_points(&self, at: Timestamp) -> Vec<Posting> {
-        self.books().filter_map(|(program, book)| book.expire(program, at)).collect()
+    pub fn expire_points(&self, at: Timestamp) -> Vec<(CustomerId, Posting)> {
+        match self.books_of_members() {
+            None => self.books().filter_map(|(program, book)| Some((self.id, book.expire(program, at)?))).collect(),
+            Some(books) => books.filter_map(|(id, program, book)| Some((id, book.expire(program, at)?))).collect(),
+        }
     }
 
     /// The earliest thing that will be due, whether or not it is in the past.
@@ -292,8 +352,13 @@ impl Customer {
             .filter_map(|(_, predicate)| predicate.next_change(self, clock))
             .min()
             .map(alarm(AlarmKind::Segment));
+        let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, segment].into_iter().flatten().min().filter(|next| next.due_at < Timestamp::MAX)
+        [waiting, lifecycle, points, segment, consent]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|next| next.due_at < Timestamp::MAX)
     }
 
     /// Notes which alarm the store is asked to keep.

@@ -30,3 +30,34 @@ pub enum Channel {
     /// Social networks and communities.
     Social,
 }
+
+impl Channel {
+    /// All of them.
+    pub const ALL: [Channel; 9] = [
+        Channel::Web,
+        Channel::App,
+        Channel::Store,
+        Channel::Phone,
+        Channel::Email,
+        Channel::Sms,
+        Channel::Chat,
+        Channel::Letter,
+        Channel::Social,
+    ];
+
+    /// The name it is stored under.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Channel::Web => "web",
+            Channel::App => "app",
+            Channel::Store => "store",
+            Channel::Phone => "phone",
+            Channel::Email => "email",
+            Channel::Sms => "sms",
+            Channel::Chat => "chat",
+            Channel::Letter => "letter",
+            Channel::Social => "social",
+        }
+    }
+}

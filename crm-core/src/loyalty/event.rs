@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ProgramId;
-use crate::id::EventId;
+use crate::id::{CustomerId, EventId};
 use crate::text::Remark;
 use crate::time::Timestamp;
 
@@ -33,6 +33,12 @@ pub enum PostingKind {
     },
     /// Their time was up.
     Expired,
+    /// Two who had been merged were parted again, and each pays for what they spent themselves: whoever had
+    /// spent the other's points is charged, and the other gets them back.
+    Settled {
+        /// Who the other is.
+        with: CustomerId,
+    },
 }
 
 impl PostingKind {
@@ -45,6 +51,7 @@ impl PostingKind {
             PostingKind::Reversed { .. } => "reversed",
             PostingKind::Spent { .. } => "spent",
             PostingKind::Expired => "expired",
+            PostingKind::Settled { .. } => "settled",
         }
     }
 }
@@ -77,6 +84,10 @@ pub struct Posting {
     /// By how much the customer's debt grew (positive) or was paid off (negative).
     #[serde(default)]
     pub owed: i64,
+    /// For points spent while several customers were merged: the one among them who spent them, where that
+    /// is not the one who had them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_by: Option<CustomerId>,
 }
 
 /// A side of the ledger.
@@ -110,7 +121,7 @@ impl Posting {
         let programme = match self.kind {
             PostingKind::Earned { .. } | PostingKind::Awarded { .. } => Account::Issued,
             PostingKind::Reversed { .. } => Account::Reversed,
-            PostingKind::Spent { .. } => Account::Redeemed,
+            PostingKind::Spent { .. } | PostingKind::Settled { .. } => Account::Redeemed,
             PostingKind::Expired => Account::Expired,
         };
         let debt = -i128::from(self.owed);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LotMove, Posting, PostingKind, Program, ProgramId};
 use crate::flat::{FlatMap, FlatSet};
-use crate::id::EventId;
+use crate::id::{CustomerId, EventId};
 use crate::order::Order;
 use crate::time::Timestamp;
 
@@ -78,9 +78,86 @@ pub struct PointsBook {
     totals: PointsTotals,
     next_lot: u32,
     by_order: FlatMap<EventId, ForOrder>,
+    /// What others spent of these lots while they were merged with this customer.
+    lent: Vec<Lent>,
 }
 
+/// Points of a lot that somebody else spent, as they were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Lent {
+    to: CustomerId,
+    points: i64,
+    earned_at: Timestamp,
+    expires_at: Option<Timestamp>,
+}
+
+/// In a book of several, the number of a lot is its number in its own book after the place of that book.
+const LOT_BITS: u32 = 26;
+
 impl PointsBook {
+    /// Several books as one, to be looked at and to spend from: nothing is recorded in it. `books` are at most
+    /// 32, in an order of their own.
+    pub(crate) fn joined<'b>(books: impl Iterator<Item = &'b PointsBook>) -> Self {
+        let mut joined = PointsBook::default();
+        for (place, book) in books.enumerate() {
+            let PointsBook { lots, owed, totals, next_lot: _, by_order, lent: _ } = book;
+            let within = |lot: u32| ((place as u32) << LOT_BITS) | (lot & ((1 << LOT_BITS) - 1));
+            joined.lots.extend(lots.iter().map(|lot| Lot { lot: within(lot.lot), ..lot.clone() }));
+            joined.owed = joined.owed.saturating_add(*owed);
+            joined.totals += *totals;
+            for (order, told) in by_order.iter() {
+                let sum = joined.by_order.get_or_default(order);
+                sum.posted = sum.posted.saturating_add(told.posted);
+                sum.expired = sum.expired.saturating_add(told.expired);
+            }
+        }
+        joined.lots.sort_unstable_by_key(Lot::rank);
+        joined
+    }
+
+    /// The parts of a posting that takes from a joined book, by the place of the book they take from.
+    pub(crate) fn parts(posting: &Posting) -> Vec<(usize, Posting)> {
+        let mut parts: Vec<(usize, Posting)> = Vec::new();
+        for change in &posting.moves {
+            let place = (change.lot >> LOT_BITS) as usize;
+            let own = LotMove { lot: change.lot & ((1 << LOT_BITS) - 1), ..change.clone() };
+            match parts.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, part)) => part.moves.push(own),
+                None => parts.push((place, Posting { moves: vec![own], owed: 0, ..posting.clone() })),
+            }
+        }
+        parts
+    }
+
+    /// How many points somebody spent of these while they were merged with this customer.
+    pub(crate) fn lent_to(&self, other: CustomerId) -> i64 {
+        self.lent.iter().filter(|lent| lent.to == other).map(|lent| lent.points).sum()
+    }
+
+    /// The posting by which this book gets back what somebody spent of it: lots as they were, the debt
+    /// first.
+    pub(crate) fn get_back(&self, id: &ProgramId, from: CustomerId) -> Posting {
+        let mut pays = self.lent_to(from).min(self.owed);
+        let owed = -pays;
+        let mut moves = Vec::new();
+        for lent in self.lent.iter().filter(|lent| lent.to == from) {
+            let part = lent.points.min(pays);
+            pays -= part;
+            if lent.points > part {
+                let lot = self.next_lot.saturating_add(moves.len() as u32);
+                let points = lent.points - part;
+                moves.push(LotMove { lot, points, earned_at: Some(lent.earned_at), expires_at: lent.expires_at });
+            }
+        }
+        Posting { program: id.clone(), kind: PostingKind::Settled { with: from }, moves, owed, spent_by: None }
+    }
+
+    /// The posting by which this book pays for what its customer spent of somebody else's: from its lots as
+    /// when points are spent, and what is not there is owed.
+    pub(crate) fn pay_back(&self, id: &ProgramId, points: i64, to: CustomerId) -> Posting {
+        self.take(id.clone(), PostingKind::Settled { with: to }, points, None)
+    }
+
     /// The lots that have something left, in the order in which they are spent.
     #[must_use]
     pub fn lots(&self) -> &[Lot] {
@@ -131,7 +208,7 @@ impl PointsBook {
         let expires_at = program.expires_after.map(|span| earned_at.plus(span));
         let lot = LotMove { lot: self.next_lot, points: points - pays, earned_at: Some(earned_at), expires_at };
         let moves = if lot.points > 0 { vec![lot] } else { Vec::new() };
-        Posting { program: id, kind, moves, owed: -pays }
+        Posting { program: id, kind, moves, owed: -pays, spent_by: None }
     }
 
     /// A posting that takes points, from the lots of one order first where it is named; what is not
@@ -149,7 +226,7 @@ impl PointsBook {
             left -= part;
             moves.push(LotMove { lot: lot.lot, points: -part, earned_at: None, expires_at: None });
         }
-        Posting { program: id, kind, moves, owed: left }
+        Posting { program: id, kind, moves, owed: left, spent_by: None }
     }
 
     /// The posting that expires what is due at or before an instant, if anything is.
@@ -162,7 +239,7 @@ impl PointsBook {
             .take_while(due)
             .map(|lot| LotMove { lot: lot.lot, points: -lot.left, earned_at: None, expires_at: None })
             .collect();
-        let posting = Posting { program: id.clone(), kind: PostingKind::Expired, moves, owed: 0 };
+        let posting = Posting { program: id.clone(), kind: PostingKind::Expired, moves, owed: 0, spent_by: None };
         (!posting.moves.is_empty()).then_some(posting)
     }
 
@@ -171,7 +248,10 @@ impl PointsBook {
     pub(crate) fn apply(&mut self, posting: &Posting) {
         let order = match &posting.kind {
             PostingKind::Earned { order } | PostingKind::Reversed { order } => Some(*order),
-            PostingKind::Awarded { .. } | PostingKind::Spent { .. } | PostingKind::Expired => None,
+            PostingKind::Awarded { .. }
+            | PostingKind::Spent { .. }
+            | PostingKind::Expired
+            | PostingKind::Settled { .. } => None,
         };
         for change in &posting.moves {
             if let Some(earned_at) = change.earned_at {
@@ -185,17 +265,28 @@ impl PointsBook {
                     let expired = &mut self.by_order.get_or_default(&order).expired;
                     *expired = expired.saturating_sub(change.points);
                 }
+                if let (PostingKind::Spent { .. }, Some(to)) = (&posting.kind, posting.spent_by) {
+                    let Lot { earned_at, expires_at, .. } = self.lots[place];
+                    let points = change.points.saturating_neg();
+                    self.lent.push(Lent { to, points, earned_at, expires_at });
+                }
                 if self.lots[place].left <= 0 {
                     self.lots.remove(place);
                 }
             }
+        }
+        if let PostingKind::Settled { with } = posting.kind
+            && posting.points() > 0
+        {
+            // What was lent is back; what is paid for here was lent by the other.
+            self.lent.retain(|lent| lent.to != with);
         }
         self.owed = self.owed.saturating_add(posting.owed);
         let points = posting.points();
         match posting.kind {
             PostingKind::Earned { .. } | PostingKind::Awarded { .. } => self.totals.earned += points,
             PostingKind::Reversed { .. } => self.totals.reversed -= points,
-            PostingKind::Spent { .. } => self.totals.spent -= points,
+            PostingKind::Spent { .. } | PostingKind::Settled { .. } => self.totals.spent -= points,
             PostingKind::Expired => self.totals.expired -= points,
         }
         if let Some(order) = order {

@@ -32,5 +32,5 @@ pub use line::{CardLine, CardText, PersonalText};
 pub use locale::{Country, Language, TimeZone};
 pub use name::Name;
 pub use party::{Membership, Party, PartyDescribed, PartyError, PartyKind, Role};
-pub use schema::{AttributeKind, AttributeName, AttributeValue, CardSchema, Choice, SchemaError};
+pub use schema::{AttributeChoice, AttributeKind, AttributeName, AttributeValue, CardSchema, SchemaError};
 pub use search::{Asked, Gram, GramKind, Hit, Matched, SearchQuery, Searchable};

@@ -18,7 +18,7 @@ text_type!(
 );
 text_type!(
     /// One of the values that an attribute can have.
-    Choice, "choice", 64
+    AttributeChoice, "choice", 64
 );
 
 /// What an attribute takes.
@@ -39,7 +39,7 @@ pub enum AttributeKind {
     /// Yes or no.
     Flag,
     /// One of these.
-    OneOf(Vec<Choice>),
+    OneOf(Vec<AttributeChoice>),
 }
 
 /// The attributes that cards may have. A new version takes the place of the whole; values of attributes that it
@@ -128,7 +128,7 @@ pub enum AttributeValue {
     /// Yes or no.
     Flag(bool),
     /// One of what was declared.
-    OneOf(Choice),
+    OneOf(AttributeChoice),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -138,7 +138,7 @@ enum Stored {
     Number(SmolStr),
     Date(SmolStr),
     Flag(bool),
-    OneOf(Choice),
+    OneOf(AttributeChoice),
 }
 
 impl AttributeValue {
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_attribute_takes_what_was_declared_and_nothing_else() {
-        let choice = |text: &str| Choice::new(text).unwrap();
+        let choice = |text: &str| AttributeChoice::new(text).unwrap();
         let schema = CardSchema {
             attributes: [
                 (name("note"), AttributeKind::Text { max_bytes: 5 }),
@@ -247,7 +247,7 @@ mod tests {
         assert!(CardSchema { attributes: many }.check().is_err());
         for kind in [
             AttributeKind::OneOf(Vec::new()),
-            AttributeKind::OneOf(vec![Choice::new("x").unwrap(); 65]),
+            AttributeKind::OneOf(vec![AttributeChoice::new("x").unwrap(); 65]),
             AttributeKind::Text { max_bytes: 0 },
             AttributeKind::Text { max_bytes: 2049 },
         ] {

@@ -1,16 +1,20 @@
 //! The largest and the strangest that the contract allows.
 
-use crm_core::{AlarmKind, CustomerId, Timestamp};
+use crm_core::{AlarmKind, CustomerId, SmolStr, Timestamp};
 use uuid::Uuid;
 
 use super::Fixture;
+use super::dice::Dice;
 use super::sample::{
     at, claim, create, customer, entry, event, event_id, fields, key, owner, request, score, state, step, update,
 };
 use super::shop::Shop;
-use crate::commit::{Commit, Committed, CustomerWrite, Expected, OutboxEntry, PersonalMove, Request, Version};
+use crate::commit::{
+    ClaimKey, Commit, Committed, CustomerWrite, Expected, IdempotencyKey, OutboxEntry, PersonalMove, Request, Version,
+};
 use crate::error::CommitError;
-use crate::row::{ChangeRow, Entries, Entry, EventRow, Leased, ScoreRow, Settlement, Verdict};
+use crate::lane::Lane;
+use crate::row::{ChangeRow, CursorStep, Entries, Entry, EventRow, Leased, ScoreRow, Settlement, Verdict};
 use crate::selection::Selection;
 
 /// Everything that is bytes may be a megabyte: bodies, a state, an answer, a personal value, a key.
@@ -151,6 +155,52 @@ pub async fn names_are_kept_as_they_are(fixture: &dyn Fixture) {
     }
     let letters = shop.all_dead_letters(5).await;
     assert!(letters.len() == names.len() && letters.iter().all(|letter| letter.reason == letter.entry.topic));
+}
+
+/// The longest of everything that rows are found by, all at once and of bytes that nothing makes shorter. Two
+/// that differ in their last byte are two.
+pub async fn the_longest_names_and_keys_are_kept(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let mut dice = Dice(1);
+    let mut noise = |length: usize| -> Vec<u8> { (0..length).map(|_| b' ' + dice.below(95) as u8).collect() };
+    let name = noise(Commit::NAME_MAX_BYTES - 1);
+    let name = |last: char| SmolStr::from(String::from_utf8_lossy(&name).into_owned() + &last.to_string());
+    let mut key = ClaimKey { kind: name('a'), key: noise(ClaimKey::MAX_BYTES) };
+    let request_key = String::from_utf8_lossy(&noise(IdempotencyKey::MAX_BYTES)).into_owned();
+    let consumer = String::from_utf8_lossy(&noise(255)).into_owned();
+    let mut claims = Vec::new();
+    for last in [b'a', b'b'] {
+        key.key[ClaimKey::MAX_BYTES - 1] = last;
+        claims.push(claim(key.clone(), 1, claims.len() as u64));
+    }
+    let mut write = create(1);
+    for (plugin, output) in [('a', 'a'), ('a', 'b'), ('b', 'a')] {
+        write.scores.push(score(&name(plugin), &name(output), 1, f64::from(u32::from(output))));
+    }
+    let value = |value: &str| Some(value.as_bytes().to_vec());
+    let personal = vec![(name('a'), value("first")), (name('b'), value("second"))];
+    let write = write.personal(PersonalMove { fields: personal, ..PersonalMove::default() });
+    let outbox = vec![OutboxEntry { topic: name('a'), ..entry(1, 1) }, OutboxEntry { topic: name('b'), ..entry(2, 2) }];
+    let counters = vec![step(&name('a'), 3, 9), step(&name('b'), 4, 9)];
+    let request = Some(request(1, &request_key, "a"));
+    let commit = Commit { request, claims: claims.clone(), counters, outbox: outbox.clone(), ..write.clone().into() };
+    shop.done(commit.clone()).await;
+    assert_eq!(shop.commit(commit).await, Ok(Committed::Replayed { answer: b"a".to_vec() }));
+    let keys: Vec<ClaimKey> = claims.iter().map(|claim| claim.key.clone()).collect();
+    assert_eq!(shop.resolve(&keys).await, [Some(owner(1, 0)), Some(owner(1, 1))]);
+    let seen = shop.seen().await;
+    assert_eq!((&seen.details[0].scores, &seen.outbox), (&write.scores, &outbox));
+    assert_eq!(seen.details[0].personal, [(name('a'), b"first".to_vec()), (name('b'), b"second".to_vec())]);
+    assert_eq!((shop.counter(&name('a')).await, shop.counter(&name('b')).await), (3, 4));
+    let is = crm_core::segment::Comparison::Eq;
+    let scored = Selection::Score { plugin: name('a'), output: name('b'), is, value: f64::from(u32::from('b')) };
+    assert_eq!(shop.count(&scored).await, 1);
+    if shop.has_feed() {
+        let taken = shop.store.cursor(&consumer, Lane(0), CursorStep::Take).await;
+        assert!(taken.is_ok_and(|cursor| cursor.epoch == 1));
+    }
+    let erased = shop.store.erase(&shop.tenant, customer(1), &keys).await.expect("the store erases");
+    assert_eq!((erased.fields, erased.claims), (2, 2));
 }
 
 /// 10,000 events in one commit, read in pages.

@@ -2,10 +2,11 @@
 
 use super::Fixture;
 use super::sample::{
-    alarm, claim, create, customer, event, event_id, key, owner, request, score, state, step, touch, update,
+    alarm, claim, create, customer, entry, event, event_id, fields, key, owner, request, score, state, step, touch,
+    update,
 };
 use super::shop::Shop;
-use crate::commit::{ClaimKey, Commit, Committed, CustomerWrite, Expected, Version};
+use crate::commit::{ClaimKey, Commit, Committed, CustomerWrite, Expected, OutboxEntry, Version};
 use crate::error::CommitError;
 
 /// An empty list is answered by an empty list.
@@ -178,6 +179,7 @@ pub async fn a_malformed_commit_is_refused(fixture: &dyn Fixture) {
     shop.done(create(1)).await;
     let claims = |claims| Commit { claims, ..Commit::default() };
     let long = ClaimKey { kind: "order".into(), key: vec![7; ClaimKey::MAX_BYTES + 1] };
+    let long_name = "n".repeat(Commit::NAME_MAX_BYTES + 1);
     let commits: Vec<Commit> = vec![
         Commit { writes: vec![update(1, 1), touch(1, 1)], ..Commit::default() },
         Commit { writes: (2..200).chain([150]).map(create).collect(), ..Commit::default() },
@@ -189,6 +191,12 @@ pub async fn a_malformed_commit_is_refused(fixture: &dyn Fixture) {
         touch(1, 1).score(score("p", "o", 1, f64::NAN)).into(),
         touch(1, 1).score(score("p", "o", 1, f64::INFINITY)).into(),
         claims(vec![claim(long, 1, 1)]),
+        claims(vec![claim(key(&long_name, "1"), 1, 1)]),
+        Commit { counters: vec![step(&long_name, 1, 9)], ..Commit::default() },
+        Commit { outbox: vec![OutboxEntry { topic: long_name.as_str().into(), ..entry(1, 1) }], ..Commit::default() },
+        touch(1, 1).score(score(&long_name, "o", 1, 1.0)).into(),
+        touch(1, 1).score(score("p", &long_name, 1, 1.0)).into(),
+        update(1, 1).personal(fields([(&long_name, Some(b"x"))])).into(),
         claims(vec![claim(key("order", "1"), 1, 1), claim(key("order", "1"), 1, 2)]),
         claims((0..100).map(|n| claim(key("order", "1"), 1, n)).collect()),
     ];

@@ -106,3 +106,41 @@ pub async fn a_whole_history_has_events_before_changes_of_each_write(fixture: &d
     shop.done(update(1, 3).event(60).change(61)).await;
     assert_eq!(shop.page(customer(1), Entries::All, page.next, 9).await.rows, [e(99), e(60), c(61)]);
 }
+
+/// Of several customers of two tenants, events, changes and both are read by turns, a page of each, while entries
+/// are appended; each comes whole and in order.
+pub async fn histories_that_are_read_at_one_time_do_not_mix(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let neighbour = shop.neighbour("next door");
+    for shop in [&shop, &neighbour] {
+        for number in [1, 2, 3] {
+            let first = if shop.tenant == neighbour.tenant { 1_000 } else { 0 };
+            let write = (0..40).fold(create(number), |write, at| write.event(first + 100 * number + at).change(at));
+            shop.done(write).await;
+        }
+    }
+    let kinds = [Entries::All, Entries::Events, Entries::Changes];
+    let mut readings = Vec::new();
+    for shop in [&shop, &neighbour] {
+        for number in [1, 2, 3] {
+            readings.extend(kinds.map(|entries| (shop, customer(number), entries, None, Vec::new(), false)));
+        }
+    }
+    let mut appended = 0;
+    while readings.iter().any(|(.., done)| !done) {
+        for (shop, customer, entries, after, rows, done) in readings.iter_mut().filter(|(.., done)| !done) {
+            let page = shop.page(*customer, *entries, *after, 3).await;
+            rows.extend(page.rows);
+            (*after, *done) = (page.next, page.next.is_none());
+        }
+        if appended < 10 {
+            appended += 1;
+            shop.done(update(1, appended).event(900 + appended).change(900 + appended)).await;
+            neighbour.done(update(3, appended).event(900 + appended).change(900 + appended)).await;
+        }
+    }
+    for (shop, customer, entries, _, rows, _) in readings {
+        assert_eq!(rows, shop.history(customer, entries, usize::MAX).await, "{entries:?} of {customer}");
+        assert!(rows.len() >= 40);
+    }
+}

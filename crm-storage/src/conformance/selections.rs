@@ -86,6 +86,57 @@ pub async fn random_selections_agree_with_a_plain_evaluation(fixture: &dyn Fixtu
     assert!(middling > 200, "most selections choose some and leave some: {middling}");
 }
 
+/// Tokens and sets that many have, few, and nobody: those who have all of several, in any order, with something
+/// else asked of them or not, as a whole and in pages.
+pub async fn searches_by_several_tokens_and_sets_agree(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let mut everybody = Everybody::new();
+    let mut commits = Vec::new();
+    for number in 1..=300 {
+        let shared = |by: &u64| number % by == 0;
+        let mut write = create(number).column(Column::Orders, number as i64 % 10);
+        write = [1, 2, 3, 50].iter().filter(|by| shared(by)).fold(write, |write, by| write.set(tag(&by.to_string())));
+        let found_by: BTreeSet<u64> = [1, 2, 3, 7, 40, 290].into_iter().filter(shared).collect();
+        let known = Known {
+            traits: write.traits.clone(),
+            tokens: found_by.iter().map(|&number| token(number)).collect(),
+            ..Known::default()
+        };
+        commits.push(Commit::from(write.personal(tokens(found_by))));
+        everybody.insert(customer(number), known);
+    }
+    assert!(shop.commits(commits).await.iter().all(Result::is_ok));
+    let dice = &mut Dice(11);
+    let mut some = 0;
+    for round in 0..120 {
+        let mut parts: Vec<Selection> = (0..2 + dice.below(3))
+            .map(|_| match dice.below(3) {
+                0 => Selection::In(tag(dice.one_of(&["1", "2", "3", "50", "none"]))),
+                _ => Selection::Found(token(dice.one_of(&[1, 2, 3, 7, 40, 290, 999]))),
+            })
+            .collect();
+        match round % 4 {
+            0 => parts.push(Selection::Compare(Column::Orders, crm_core::segment::Comparison::Lt, 6)),
+            1 => parts.push(Selection::Not(Box::new(Selection::Found(token(3))))),
+            2 => parts.push(Selection::Any(vec![Selection::Found(token(40)), Selection::Found(token(7))])),
+            _ => {}
+        }
+        let selection = Selection::All(parts);
+        some += usize::from(agree(&shop, &everybody, &selection).await > 0);
+        let whole = shop.select(&selection, None, usize::MAX).await;
+        let mut pages: Vec<CustomerId> = Vec::new();
+        loop {
+            let page = shop.select(&selection, pages.last().copied(), 11).await;
+            if page.is_empty() {
+                break;
+            }
+            pages.extend(page);
+        }
+        assert_eq!(pages, whole, "{selection:?}");
+    }
+    assert!(some > 40, "many find somebody: {some}");
+}
+
 /// Every operator on every column, at the ends of the range, at nothing, and past what a float can tell.
 pub async fn every_operator_agrees_on_every_column(fixture: &dyn Fixture) {
     let (shop, everybody) = crowd(fixture, &mut Dice(6)).await;

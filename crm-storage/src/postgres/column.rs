@@ -44,6 +44,12 @@ impl<'row> Columns<'row> {
         Ok(CustomerId::from_uuid(self.plain()?))
     }
 
+    /// Whether the next column, which holds an id, holds none. It is still the next one then.
+    pub(super) fn is_null_id(&self) -> Result<bool, Fault> {
+        let id: Option<Uuid> = self.row.try_get(self.next).map_err(|error| damaged(error.to_string()))?;
+        Ok(id.is_none())
+    }
+
     pub(super) fn event(&mut self) -> Result<EventId, Fault> {
         Ok(EventId::from_uuid(self.plain()?))
     }

@@ -137,13 +137,28 @@ impl PostgresStore {
         Ok(PostgresStore { pool, shape, tenants: Mutex::default(), driver })
     }
 
-    /// What bringing the schema up to date would do, in order; nothing if it is. Touches nothing.
+    /// What bringing the schema up to date would do, in order; nothing if it is. Touches nothing. Connects without TLS.
     ///
     /// # Errors
     ///
     /// As [`PostgresStore::connect`].
     pub async fn plan(url: &str, options: &PostgresOptions) -> Result<Vec<Step>, StorageError> {
-        let (pool, driver) = pool(url, options, NoTls)?;
+        Self::plan_with_tls(url, options, NoTls).await
+    }
+
+    /// What bringing the schema up to date would do, as [`PostgresStore::plan`], over the host's TLS.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresStore::connect`].
+    pub async fn plan_with_tls<T>(url: &str, options: &PostgresOptions, tls: T) -> Result<Vec<Step>, StorageError>
+    where
+        T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
+        T::Stream: Send + Sync,
+        T::TlsConnect: Send + Sync,
+        <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+    {
+        let (pool, driver) = pool(url, options, tls)?;
         let planned = driver.run(async {
             let client = first_connection(&pool).await?;
             schema::check_server(&client).await?;
@@ -216,6 +231,7 @@ async fn find_tenant(
     access: Access,
 ) -> Result<bool, Fault> {
     let (lane, number) = (place.of_tenant(), place.number);
+    let mut attempt = 1;
     loop {
         // Its row may be in any lane that the name of another tenant gives; so it is looked for in all of them.
         let rows = session.read(vec![call!(shape.texts.tenants, wire::list(vec![number]))]).await?;
@@ -233,7 +249,12 @@ async fn find_tenant(
         if access == Access::Read {
             return Ok(false);
         }
-        session.write(call!(shape.texts.add_tenant, one(lane), one(number), one(place.name.as_str()))).await?;
+        let add = call!(shape.texts.add_tenant, one(lane), one(number), one(place.name.as_str()));
+        match session.write(add).await {
+            // Another one added it meanwhile, which a serializable transaction may not see.
+            Err(fault) if fault.is_passing() && !session.is_host() && attempt < ATTEMPTS => attempt += 1,
+            added => drop(added?),
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub struct PostgresOptions {
     pub(super) dialect: Dialect,
     pub(super) indexed: Vec<Column>,
     pub(super) index_sets: bool,
+    pub(super) index_scores: bool,
     pub(super) migrate: bool,
     pub(super) row_security: bool,
     pub(super) runtime: Option<Handle>,
@@ -58,6 +59,7 @@ impl Default for PostgresOptions {
             dialect: Dialect::Plain,
             indexed: Vec::new(),
             index_sets: false,
+            index_scores: false,
             migrate: true,
             row_security: false,
             runtime: None,
@@ -128,6 +130,13 @@ impl PostgresOptions {
     /// Has an index of the sets that customers are in.
     pub fn index_sets(mut self, index: bool) -> Self {
         self.index_sets = index;
+        self
+    }
+
+    /// Has an index of the scores' values, by which a selection finds the customers whose score is, say, high.
+    /// Without it each such selection asks for the score of every customer. It costs every score that is written.
+    pub fn index_scores(mut self, index: bool) -> Self {
+        self.index_scores = index;
         self
     }
 

@@ -282,7 +282,7 @@ pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
             counts.push(format!("(SELECT count(*) FROM {}) = cardinality(${first})", part.name));
         }
         if part.id == PartId::Heads {
-            text.push_str(&heads(&rows, first, several_lanes));
+            text.push_str(&heads(&rows, several_lanes));
         } else {
             // The tokens that come follow those that go, and what comes need not go before.
             let but = match (part.id, parts.get(at + 1)) {
@@ -306,23 +306,25 @@ pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
     text
 }
 
-/// Takes positions. The heads of several lanes are locked in the order of the lanes first, so that two
-/// writers never wait for each other. Whatever else is written waits until all are held.
-fn heads(rows: &str, lanes: usize, several_lanes: bool) -> String {
-    let (locked, own) = if several_lanes {
-        let locked = format!(
-            "locked AS MATERIALIZED (SELECT lane FROM @.lane_head WHERE lane = ANY(${lanes}) ORDER BY lane FOR UPDATE), "
-        );
-        (locked, " AND t.lane = locked.lane")
+/// Takes positions. The heads of several lanes are taken in the order of the lanes, so that two writers never
+/// wait for each other: rows are inserted one after the other as the query gives them, and each meets the one that
+/// is there. An update that joins takes rows in whatever order the planner likes; locking them in order before that
+/// costs half as much again. Whatever else is written waits until all are held.
+fn heads(rows: &str, several_lanes: bool) -> String {
+    let heads = if several_lanes {
+        format!(
+            "moved AS (INSERT INTO @.lane_head AS t (lane, position) SELECT u.lane, u.entries FROM {rows} ORDER BY u.lane \
+             ON CONFLICT (lane) DO UPDATE SET position = t.position + excluded.position RETURNING t.lane, t.position), \
+             heads AS MATERIALIZED (SELECT moved.lane, moved.position - u.entries AS base FROM moved JOIN {rows} \
+             ON u.lane = moved.lane)"
+        )
     } else {
-        (String::new(), "")
+        format!(
+            "heads AS (UPDATE @.lane_head t SET position = t.position + u.entries FROM {rows} \
+             WHERE t.lane = u.lane RETURNING t.lane, t.position - u.entries AS base)"
+        )
     };
-    let from = if several_lanes { "locked, " } else { "" };
-    format!(
-        "{locked}heads AS (UPDATE @.lane_head t SET position = t.position + u.entries FROM {from}{rows} \
-         WHERE t.lane = u.lane{own} RETURNING t.lane, t.position - u.entries AS base), \
-         ready AS MATERIALIZED (SELECT count(*) FROM heads), "
-    )
+    format!("{heads}, ready AS MATERIALIZED (SELECT count(*) FROM heads), ")
 }
 
 fn one_part(part: &Part, rows: &str, locked: bool, but: &str) -> String {

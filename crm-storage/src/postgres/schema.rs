@@ -12,7 +12,8 @@ use crate::error::StorageError;
 use crate::migration::Step;
 
 /// The numbered files.
-const FILES: [(&str, &str); 1] = [("rows", include_str!("migrations/0001_rows.sql"))];
+const FILES: [(&str, &str); 2] =
+    [("rows", include_str!("migrations/0001_rows.sql")), ("heads", include_str!("migrations/0002_heads.sql"))];
 
 /// The number of the step that adds the first column; each column after it has the next one.
 const COLUMNS: u32 = 10_000;
@@ -82,6 +83,10 @@ fn indexes(options: &PostgresOptions) -> Vec<(String, Template)> {
     if options.index_sets {
         let text = "CREATE INDEX customer_by_sets ON @.customer USING gin (sets);\n";
         indexes.push(("customer_by_sets".into(), Template::new(WALL - 1, "index of sets", text)));
+    }
+    if options.index_scores {
+        let text = "CREATE INDEX score_by_value ON @.score (tenant, plugin, output, value);\n";
+        indexes.push(("score_by_value".into(), Template::new(WALL - 2, "index of scores", text)));
     }
     indexes
 }
@@ -314,7 +319,11 @@ mod tests {
     #[test]
     fn steps_that_ran_somewhere_are_never_edited() {
         let files = FILES.map(|(_, text)| Digest::of(text.as_bytes()).to_string());
-        assert_eq!(files, ["38b75905b2a1999f781f22fdfbbff9e9db4a24434e3ff1d612ee8cd8030afd5d"]);
+        let known = [
+            "38b75905b2a1999f781f22fdfbbff9e9db4a24434e3ff1d612ee8cd8030afd5d",
+            "badabb1d55ead7b74e8dd20b58a0b9c0e5966c71fe70853098af50b7f2857733",
+        ];
+        assert_eq!(files, known);
         for (step, column) in recorded()[FILES.len()..].iter().zip(Column::ALL) {
             assert_eq!(step.text, format!("ALTER TABLE @.customer ADD COLUMN {} bigint;\n", column.name()));
         }

@@ -16,13 +16,22 @@ use crate::selection::Selection;
 pub(super) struct Condition<'a> {
     pub(super) text: String,
     pub(super) values: Vec<Value<'a>>,
-    /// How many tokens were asked for.
-    tokens: usize,
+    /// How many look-ups in other tables may be planned as joins already.
+    joins: usize,
 }
 
-/// So many look-ups of a token may be planned as joins, which makes the token's index the beginning of the
+/// So many look-ups of a token or a score may be planned as joins, which makes their index the beginning of the
 /// search. The time for planning grows much faster than their number.
 const JOINS_MAX: usize = 4;
+
+/// Where a part of a selection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Whoever is meant meets this part.
+    Always,
+    /// It is one of several ways, or is turned around.
+    Within,
+}
 
 impl<'a> Condition<'a> {
     /// Adds a value, and says how the text refers to it.
@@ -33,12 +42,16 @@ impl<'a> Condition<'a> {
 
     /// Adds what a selection means of the customer `c`.
     pub(super) fn selects(&mut self, selection: &'a Selection) {
+        self.part(selection, Stands::Always);
+    }
+
+    fn part(&mut self, selection: &'a Selection, stands: Stands) {
         match selection {
-            Selection::All(parts) => self.joined(parts, " AND ", "TRUE"),
-            Selection::Any(parts) => self.joined(parts, " OR ", "FALSE"),
+            Selection::All(parts) => self.joined(parts, " AND ", "TRUE", stands),
+            Selection::Any(parts) => self.joined(parts, " OR ", "FALSE", Stands::Within),
             Selection::Not(part) => {
                 self.text.push('(');
-                self.selects(part);
+                self.part(part, Stands::Within);
                 self.text.push_str(") IS NOT TRUE");
             }
             Selection::Compare(column, is, number) => {
@@ -58,20 +71,27 @@ impl<'a> Condition<'a> {
             }
             Selection::Score { plugin, output, is, value } => {
                 let (plugin, output) = (self.value(one(plugin.as_bytes())), self.value(one(output.as_bytes())));
-                let value = self.value(one(*value));
-                let _ = write!(
-                    self.text,
-                    "(SELECT s.value FROM @.score s WHERE s.lane = c.lane AND s.tenant = c.tenant \
-                     AND s.customer = c.id AND s.plugin = {plugin} AND s.output = {output} \
-                     ORDER BY s.at DESC LIMIT 1) {} {value}",
-                    operator(*is)
+                let (is, value) = (operator(*is), self.value(one(*value)));
+                let of_customer = format!(
+                    "FROM @.score s WHERE s.lane = c.lane AND s.tenant = c.tenant AND s.customer = c.id \
+                     AND s.plugin = {plugin} AND s.output = {output}"
                 );
+                let _ = if self.may_join(stands) {
+                    // The newest is the one that no other is newer than.
+                    write!(
+                        self.text,
+                        "EXISTS (SELECT 1 {of_customer} AND s.value {is} {value} AND NOT EXISTS (SELECT 1 FROM @.score n \
+                         WHERE n.lane = s.lane AND n.tenant = s.tenant AND n.customer = s.customer \
+                         AND n.plugin = {plugin} AND n.output = {output} AND n.at > s.at OFFSET 0))"
+                    )
+                } else {
+                    write!(self.text, "(SELECT s.value {of_customer} ORDER BY s.at DESC LIMIT 1) {is} {value}")
+                };
             }
             Selection::Found(token) => {
                 let token = self.value(one(Uuid::from_bytes(token.0)));
-                self.tokens += 1;
                 // An offset keeps the planner from making a join of it.
-                let apart = if self.tokens > JOINS_MAX { " OFFSET 0" } else { "" };
+                let apart = if self.may_join(stands) { "" } else { " OFFSET 0" };
                 let _ = write!(
                     self.text,
                     "EXISTS (SELECT 1 FROM @.token k WHERE k.lane = c.lane AND k.tenant = c.tenant \
@@ -81,14 +101,21 @@ impl<'a> Condition<'a> {
         }
     }
 
-    fn joined(&mut self, parts: &'a [Selection], with: &str, of_none: &str) {
+    /// Whether one more look-up may be planned as a join, which it can be only where it must hold.
+    const fn may_join(&mut self, stands: Stands) -> bool {
+        let may = matches!(stands, Stands::Always) && self.joins < JOINS_MAX;
+        self.joins += may as usize;
+        may
+    }
+
+    fn joined(&mut self, parts: &'a [Selection], with: &str, of_none: &str, stands: Stands) {
         if parts.is_empty() {
             self.text.push_str(of_none);
             return;
         }
         for (at, part) in parts.iter().enumerate() {
             self.text.push_str(if at == 0 { "(" } else { with });
-            self.selects(part);
+            self.part(part, stands);
         }
         self.text.push(')');
     }

@@ -96,7 +96,7 @@ mod tests {
     ];
 
     /// Statements of the plain dialect only.
-    const PLAIN_ONLY: [&str; 2] = ["lock_heads", "lease"];
+    const PLAIN_ONLY: [&str; 3] = ["lock_heads", "lease", "load_with_revision"];
 
     fn shape(dialect: Dialect) -> Shape {
         let facts = Facts { lanes: 16, durable: true, wall: false };

@@ -100,6 +100,11 @@ texts! {
         tenants: "SELECT tenant, name FROM @.tenant WHERE tenant = ANY($1)";
 
         revision: "SELECT definitions FROM @.tenant WHERE lane = $1 AND tenant = $2";
+        // The revision and the customers in one answer, which has a row even if nobody is there.
+        load_with_revision: "SELECT r.definitions, t.id, t.version, t.shape, t.state \
+            FROM (SELECT (SELECT definitions FROM @.tenant WHERE lane = $4 AND tenant = $2) AS definitions) r \
+            LEFT JOIN (unnest($1::smallint[], $3::uuid[]) AS k(lane, id) JOIN @.customer t \
+            ON t.lane = k.lane AND t.tenant = $2 AND t.id = k.id) ON TRUE";
         lock_revision: "SELECT definitions FROM @.tenant WHERE lane = $1 AND tenant = $2 FOR UPDATE";
         set_revision: "UPDATE @.tenant SET definitions = $3 WHERE lane = $1 AND tenant = $2";
         definitions: "SELECT revision, body FROM @.definition WHERE lane = $1 AND tenant = $2 ORDER BY revision";

@@ -73,7 +73,8 @@ impl<'t> HostTransaction<'t> {
         lock.map_err(|error| Fault::from(error).while_doing("take the lock for writing"))?;
         let (writer, jobs) = Writer::without_thread();
         let readers = Readers::new(Vec::new());
-        let store = SqliteStore { readers, writer, busy_timeout: Duration::ZERO, scrubbed_up_to: 0 };
+        let histories = Arc::default();
+        let store = SqliteStore { readers, writer, busy_timeout: Duration::ZERO, scrubbed_up_to: 0, histories };
         Ok(HostTransaction { session: Session::new(transaction), jobs, store: Arc::new(store) })
     }
 

@@ -6,9 +6,12 @@
 //! first and sees what the others wrote.
 
 mod column;
+mod driver;
 mod erase;
 mod fault;
+mod histories;
 mod host;
+mod indexes;
 mod migrations;
 mod open;
 mod options;
@@ -22,6 +25,7 @@ mod write;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -41,6 +45,7 @@ use crate::row::{
 use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
 use fault::Fault;
+use histories::{Histories, Wanted};
 pub use host::{HostTransaction, install};
 pub use options::SqliteOptions;
 use readers::Readers;
@@ -68,6 +73,7 @@ pub struct SqliteStore {
     busy_timeout: Duration,
     /// Up to which size of the file an erasure clears copies by itself.
     scrubbed_up_to: u64,
+    histories: Arc<Histories>,
 }
 
 /// From how many rows on a list is read by the writer.
@@ -94,7 +100,13 @@ impl SqliteStore {
         let readers = Readers::new(opened.readers);
         let busy_timeout = options.busy_timeout;
         let writer = Writer::start(opened.writer, busy_timeout)?;
-        Ok(SqliteStore { readers, writer, busy_timeout, scrubbed_up_to: options.scrub_up_to })
+        Ok(SqliteStore {
+            readers,
+            writer,
+            busy_timeout,
+            scrubbed_up_to: options.scrub_up_to,
+            histories: Arc::default(),
+        })
     }
 
     /// The steps of the schema that a file has not had yet, without taking them. Opening it takes them.
@@ -224,8 +236,11 @@ impl Store for SqliteStore {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Page<Entry>, StorageError> {
-        let tenant = tenant.clone();
-        self.read("read a history", move |file| read::history(file, &tenant, customer, entries, after, limit)).await
+        let wanted = Wanted { tenant: tenant.clone(), customer, entries };
+        // What a transaction of the shop's has appended may be taken back.
+        let histories = self.writer.has_thread().then(|| Arc::clone(&self.histories));
+        let read = move |file: &Connection| read::history(file, &wanted, after, limit, histories.as_deref());
+        self.read("read a history", read).await
     }
 
     async fn resolve(&self, tenant: &TenantId, keys: &[ClaimKey]) -> Result<Vec<Option<ClaimOwner>>, StorageError> {

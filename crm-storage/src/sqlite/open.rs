@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crm_core::Column;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::indexes::Indexes;
 use super::migrations::{self, Owner};
 use super::options::SqliteOptions;
 use crate::error::StorageError;
@@ -46,9 +46,7 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened, Stora
     // A newer schema may be in the log alone. Then closing must not copy it into the file.
     config(&writer, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     migrations::migrate(&mut writer, options.owner)?;
-    if let Some(columns) = &options.indexed {
-        index(&mut writer, columns)?;
-    }
+    Indexes::declare(&mut writer, options)?;
     config(&writer, DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     configure_log(&writer, options.busy_timeout)?;
     configure(&writer, options.cache_kib)?;
@@ -205,6 +203,7 @@ const HOST_JOURNALS: [&str; 4] = ["wal", "delete", "truncate", "persist"];
 
 /// Makes those settings.
 pub(super) fn configure_host(file: &Connection) -> Result<(), StorageError> {
+    config(file, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
     HOST_SETTINGS.into_iter().try_for_each(|(pragma, values)| set(file, pragma, values[0]))
 }
 
@@ -221,27 +220,15 @@ pub(super) fn check_host(file: &Connection) -> Result<(), StorageError> {
             return refuse(pragma, actual.to_string());
         }
     }
+    // Indexes of sets are kept by triggers.
+    if !file.db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER).map_err(unread)? {
+        return refuse("SQLITE_DBCONFIG_ENABLE_TRIGGER", "off".to_owned());
+    }
     let journal: String = file.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(unread)?;
     // A database in memory has no other, and nothing to survive.
     let in_memory = file.path().is_none_or(str::is_empty);
     let kept = HOST_JOURNALS.iter().any(|kept| journal.eq_ignore_ascii_case(kept));
     if kept || in_memory { Ok(()) } else { refuse("journal_mode", journal) }
-}
-
-/// Makes the declared indexes, and drops those that are no longer declared.
-fn index(file: &mut Connection, columns: &[Column]) -> Result<(), StorageError> {
-    let failed = |error| refused("an index cannot be made", error);
-    let transaction = file.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    for column in Column::ALL {
-        let name = column.name();
-        let sql = if columns.contains(&column) {
-            format!("CREATE INDEX IF NOT EXISTS crm_by_{name} ON crm_customer (tenant, {name})")
-        } else {
-            format!("DROP INDEX IF EXISTS crm_by_{name}")
-        };
-        transaction.execute_batch(&sql).map_err(failed)?;
-    }
-    transaction.commit().map_err(failed)
 }
 
 fn set(file: &Connection, pragma: &'static str, value: i64) -> Result<(), StorageError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crm_core::Column;
+use crm_core::{Column, SetKind};
 
 use super::migrations::Owner;
 
@@ -24,6 +24,8 @@ pub struct SqliteOptions {
     pub(super) allow_older_sqlite: bool,
     pub(super) owner: Owner,
     pub(super) indexed: Option<Vec<Column>>,
+    pub(super) index_sets: Option<Vec<SetKind>>,
+    pub(super) index_scores: Option<bool>,
     pub(super) scrub_up_to: u64,
 }
 
@@ -38,6 +40,8 @@ impl Default for SqliteOptions {
             allow_older_sqlite: false,
             owner: Owner::Us,
             indexed: None,
+            index_sets: None,
+            index_scores: None,
             scrub_up_to: 256 << 20,
         }
     }
@@ -97,6 +101,22 @@ impl SqliteOptions {
     /// a word about it, indexes stay as they are.
     pub fn indexed(mut self, columns: &[Column]) -> Self {
         self.indexed = Some(columns.to_vec());
+        self
+    }
+    /// The kinds of sets by which customers are often chosen. Each has a table of who is in them, which costs a
+    /// page more for each set that a commit adds or takes away, and nothing where none moves. It is filled
+    /// when a kind is declared, in one transaction that reads all customers, and dropped when it no longer is;
+    /// without a word about it, it stays as it is.
+    pub fn index_sets(mut self, kinds: &[SetKind]) -> Self {
+        self.index_sets = Some(kinds.to_vec());
+        self
+    }
+
+    /// Whether there is an index of scores by plugin, output and value. It costs a page more for each score that
+    /// is written. A selection by a score reads all scores, old ones too, whose value compares so, and keeps
+    /// the customers whose newest one it is. Without a word about it, it stays as it is.
+    pub fn index_scores(mut self, index: bool) -> Self {
+        self.index_scores = Some(index);
         self
     }
 }

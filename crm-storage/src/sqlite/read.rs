@@ -4,8 +4,9 @@ use crm_core::{CustomerId, EventId, TenantId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter};
 
 use super::column::{Columns, damaged};
+use super::driver::{self, Asked, Statement};
 use super::fault::Fault;
-use super::select::Condition;
+use super::histories::{Histories, POSITIONS_MAX, Wanted};
 use super::sql;
 use crate::commit::{ClaimKey, IdempotencyKey, OutboxEntry, Traits};
 use crate::row::{
@@ -133,40 +134,41 @@ pub(super) fn select(
     limit: usize,
 ) -> Result<Vec<CustomerId>, Fault> {
     let Some(tenant) = number(file, tenant)? else { return Ok(Vec::new()) };
-    let Condition { sql, parameters } = Condition::of(selection, 3);
     // No bytes at all come before every id.
     let after = after.map_or_else(Vec::new, |customer| customer.as_uuid().as_bytes().to_vec());
-    let sql = format!("SELECT id FROM crm_customer WHERE tenant = ?1 AND id > ?2 AND {sql} ORDER BY id LIMIT ?3");
-    let first = [tenant.into(), after.into(), rows_limit(limit.max(1)).into()];
-    list(file, &sql, params_from_iter(first.into_iter().chain(parameters)), |columns| columns.customer())
+    let asked = Asked::Page { after, limit: rows_limit(limit.max(1)) };
+    let Statement { sql, parameters } = driver::statement(file, tenant, selection, asked)?;
+    list(file, &sql, params_from_iter(parameters), |columns| columns.customer())
 }
 
 pub(super) fn count(file: &Connection, tenant: &TenantId, selection: &Selection) -> Result<u64, Fault> {
     let Some(tenant) = number(file, tenant)? else { return Ok(0) };
-    let Condition { sql, parameters } = Condition::of(selection, 1);
-    let sql = format!("SELECT count(*) FROM crm_customer WHERE tenant = ?1 AND {sql}");
-    let parameters = params_from_iter([tenant.into()].into_iter().chain(parameters));
-    let count: i64 = file.prepare_cached(&sql)?.query_row(parameters, |row| row.get(0))?;
+    let Statement { sql, parameters } = driver::statement(file, tenant, selection, Asked::Count)?;
+    let count: i64 = file.prepare_cached(&sql)?.query_row(params_from_iter(parameters), |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
 
 pub(super) fn history(
     file: &Connection,
-    tenant: &TenantId,
-    customer: CustomerId,
-    entries: Entries,
+    wanted: &Wanted,
     after: Option<Cursor>,
     limit: usize,
+    histories: Option<&Histories>,
 ) -> Result<Page<Entry>, Fault> {
-    let Some(tenant) = number(file, tenant)? else { return Ok(Page { rows: Vec::new(), next: None }) };
+    let Some(tenant) = number(file, &wanted.tenant)? else { return Ok(Page { rows: Vec::new(), next: None }) };
     let limit = limit.max(1);
+    if let (Some(Cursor(after)), Some(histories)) = (after, histories)
+        && let Some(page) = further_page(file, tenant, wanted, after, limit, histories)?
+    {
+        return Ok(page);
+    }
     let after = after.map_or(0, |cursor| i64::try_from(cursor.0).unwrap_or(i64::MAX));
-    let sql = match entries {
+    let sql = match wanted.entries {
         Entries::All => sql::HISTORY,
         Entries::Events => sql::EVENTS,
         Entries::Changes => sql::CHANGES,
     };
-    let id = &customer.as_uuid().as_bytes()[..];
+    let id = &wanted.customer.as_uuid().as_bytes()[..];
     // One more than is asked for says whether there is a next page.
     let parameters = params![tenant, id, after, rows_limit(limit.saturating_add(1))];
     let mut rows = list(file, sql, parameters, |columns| Ok((columns.plain::<i64>()?, columns.entry()?)))?;
@@ -174,6 +176,45 @@ pub(super) fn history(
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|(position, _)| Cursor(position.unsigned_abs()));
     Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+}
+
+/// A page by positions that are known, or become known for the pages after it; none if it may be the last.
+fn further_page(
+    file: &Connection,
+    tenant: i64,
+    wanted: &Wanted,
+    after: u64,
+    limit: usize,
+    histories: &Histories,
+) -> Result<Option<Page<Entry>>, Fault> {
+    let Ok(after) = i64::try_from(after) else { return Ok(None) };
+    let id = &wanted.customer.as_uuid().as_bytes()[..];
+    let mut page = histories.page(wanted, after, limit);
+    if page.is_none() {
+        let sql = match wanted.entries {
+            Entries::All => sql::HISTORY_POSITIONS,
+            Entries::Events => sql::EVENT_POSITIONS,
+            Entries::Changes => sql::CHANGE_POSITIONS,
+        };
+        let parameters = params![tenant, id, after, rows_limit(POSITIONS_MAX)];
+        let mut positions = list(file, sql, parameters, |columns| columns.plain())?;
+        // Not worth it for one more page.
+        if positions.len() / 2 > limit {
+            positions.insert(0, after);
+            histories.keep(wanted.clone(), positions);
+            page = histories.page(wanted, after, limit);
+        }
+    }
+    let Some(positions) = page else { return Ok(None) };
+    let mut select = file.prepare_cached(sql::ENTRY)?;
+    let mut entries = Vec::with_capacity(positions.len());
+    for position in &positions {
+        let mut rows = select.query(params![tenant, id, position])?;
+        // Entries do not go away, unless the file is another one now.
+        let Some(row) = rows.next()? else { return Ok(None) };
+        entries.push(Columns::of(row).entry()?);
+    }
+    Ok(Some(Page { rows: entries, next: positions.last().map(|position| Cursor(position.unsigned_abs())) }))
 }
 
 pub(super) fn feed(file: &Connection, after: u64, limit: usize) -> Result<Vec<FeedRow>, Fault> {

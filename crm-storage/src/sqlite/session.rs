@@ -124,14 +124,6 @@ impl<'c> Session<'c> {
         Ok(())
     }
 
-    /// Goes on with the transaction that was begun, or begins one.
-    pub(super) fn go_on_writing(&mut self) -> Result<(), Fault> {
-        if self.connection.is_autocommit() {
-            self.statements.begin_immediate()?.execute([])?;
-        }
-        Ok(())
-    }
-
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.statements.end()?.execute([])?;
         Ok(())

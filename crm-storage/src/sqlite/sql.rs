@@ -49,21 +49,35 @@ pub(super) const ADD_EVENT: &str = "INSERT INTO crm_entry \
 pub(super) const DROP_LAST_ENTRIES: &str = "DELETE FROM crm_entry WHERE position > ?1";
 pub(super) const ADD_CHANGE: &str =
     "INSERT INTO crm_entry (tenant, customer, at, kind, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+/// Positions by the customer's index, as many as are asked for. The plus keeps it on that index.
+macro_rules! positions {
+    ($which:literal) => {
+        concat!(
+            "SELECT position FROM crm_entry WHERE tenant = ?1 AND customer = ?2",
+            $which,
+            " AND +position > ?3 ORDER BY position LIMIT ?4"
+        )
+    };
+}
 /// The inner query reads the index alone and takes only as many positions as are asked for, so bodies
-/// are read for the page and no more. The plus keeps it on that index.
+/// are read for the page and no more.
 macro_rules! history {
     ($which:literal) => {
         concat!(
-            "SELECT position, id, at, kind, body, recorded_at, shape, source, cause FROM crm_entry WHERE position IN ",
-            "(SELECT position FROM crm_entry WHERE tenant = ?1 AND customer = ?2",
-            $which,
-            " AND +position > ?3 ORDER BY position LIMIT ?4) ORDER BY position"
+            "SELECT position, id, at, kind, body, recorded_at, shape, source, cause FROM crm_entry WHERE position IN (",
+            positions!($which),
+            ") ORDER BY position"
         )
     };
 }
 pub(super) const HISTORY: &str = history!("");
 pub(super) const EVENTS: &str = history!(" AND id IS NOT NULL");
 pub(super) const CHANGES: &str = history!(" AND id IS NULL");
+pub(super) const HISTORY_POSITIONS: &str = positions!("");
+pub(super) const EVENT_POSITIONS: &str = positions!(" AND id IS NOT NULL");
+pub(super) const CHANGE_POSITIONS: &str = positions!(" AND id IS NULL");
+pub(super) const ENTRY: &str = "SELECT id, at, kind, body, recorded_at, shape, source, cause FROM crm_entry \
+     WHERE tenant = ?1 AND customer = ?2 AND position = ?3";
 pub(super) const FEED: &str = "SELECT position, crm_entry.id, at, kind, body, recorded_at, shape, source, cause, \
      name, customer FROM crm_entry JOIN crm_tenant ON crm_tenant.id = tenant WHERE position > ?1 ORDER BY position LIMIT ?2";
 pub(super) const FEED_END: &str = "SELECT max(position) FROM crm_entry";
@@ -156,6 +170,10 @@ mod tests {
             HISTORY,
             EVENTS,
             CHANGES,
+            HISTORY_POSITIONS,
+            EVENT_POSITIONS,
+            CHANGE_POSITIONS,
+            ENTRY,
             FEED,
             SCORES,
             REQUESTS,
@@ -202,6 +220,11 @@ mod tests {
         for sql in [DUE, LEASABLE, DEAD_LETTERS, SCORES, DEFINITION_ROWS, FEED, PERSONAL, REQUESTS] {
             assert!(plan(&file, sql).iter().all(|step| !step.contains("TEMP B-TREE")), "{sql}");
         }
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_position() {
+        assert_eq!(plan(&file(), ENTRY), ["SEARCH crm_entry USING INTEGER PRIMARY KEY (rowid=?)"]);
     }
 
     #[test]

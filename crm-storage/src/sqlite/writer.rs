@@ -182,7 +182,7 @@ fn work(mut session: Session<'_>, patience: Duration, jobs: &Receiver<Box<dyn Jo
         }
         let batch = gather(first, jobs, &mut waiting);
         let (reads, writes): (Vec<_>, Vec<_>) = batch.into_iter().partition(|job| job.access() == Access::Read);
-        transact(reads, false, &mut session);
+        read(reads, &mut session);
         if !writes.is_empty() {
             logged = true;
             write(writes, jobs, &mut waiting, patience, &mut session);
@@ -236,26 +236,50 @@ fn gather(
 
 /// Does the work of several jobs in one transaction, and answers them after it. Should one of them fail, it
 /// has failed alone: each is done once more in a transaction of its own.
-fn transact(mut batch: Vec<Box<dyn Job>>, writes: bool, session: &mut Session<'_>) {
-    if batch.is_empty() {
-        return;
+fn transact(
+    batch: Vec<Box<dyn Job>>,
+    session: &mut Session<'_>,
+    mut begin: impl FnMut(&mut Session<'_>) -> Result<(), Fault>,
+) {
+    for job in attempt(batch, session, &mut begin) {
+        attempt(vec![job], session, &mut begin);
     }
-    let begun = if writes { session.go_on_writing() } else { session.begin_reading() };
-    let outcome = match begun.and_then(|()| batch.iter_mut().try_for_each(|job| job.run(session))) {
+}
+
+/// Does work in one transaction and answers it; gives it back if it is to be done again one by one.
+fn attempt(
+    mut batch: Vec<Box<dyn Job>>,
+    session: &mut Session<'_>,
+    begin: &mut impl FnMut(&mut Session<'_>) -> Result<(), Fault>,
+) -> Vec<Box<dyn Job>> {
+    if batch.is_empty() {
+        return batch;
+    }
+    let outcome = match begin(session) {
         Err(fault) => Outcome::Failed(fault),
-        Ok(()) => session.end().map_or_else(Outcome::Uncertain, |()| Outcome::Committed),
+        Ok(()) => match batch.iter_mut().try_for_each(|job| job.run(session)) {
+            Err(_) if batch.len() > 1 => {
+                session.roll_back();
+                return batch;
+            }
+            Err(fault) => Outcome::Failed(fault),
+            Ok(()) => session.end().map_or_else(Outcome::Uncertain, |()| Outcome::Committed),
+        },
     };
     if !matches!(outcome, Outcome::Committed) {
         session.roll_back();
     }
-    if matches!(outcome, Outcome::Failed(_)) && batch.len() > 1 {
-        return batch.into_iter().for_each(|job| transact(vec![job], writes, session));
-    }
     batch.into_iter().for_each(|job| job.answer(&outcome));
+    Vec::new()
 }
 
-/// Does the work of jobs that write. While somebody else has the lock for writing, whoever wants to read is
-/// answered: the one who has it may be waiting for just that.
+fn read(batch: Vec<Box<dyn Job>>, session: &mut Session<'_>) {
+    transact(batch, session, |session| session.begin_reading());
+}
+
+/// Does the work of jobs that write. All of them together wait once for the lock, also when they are done
+/// one by one in the end. While somebody else has the lock, whoever wants to read is answered: the one who
+/// has it may be waiting for just that.
 fn write(
     batch: Vec<Box<dyn Job>>,
     jobs: &Receiver<Box<dyn Job>>,
@@ -264,21 +288,70 @@ fn write(
     session: &mut Session<'_>,
 ) {
     let deadline = Instant::now() + patience;
-    loop {
-        match session.begin_writing(SLICE, patience) {
-            Ok(()) => break,
-            Err(fault) if fault.is_busy() && Instant::now() < deadline => {}
-            Err(fault) => {
-                let outcome = Outcome::Failed(fault);
-                return batch.into_iter().for_each(|job| job.answer(&outcome));
+    transact(batch, session, |session| {
+        loop {
+            match session.begin_writing(SLICE, patience) {
+                Err(fault) if fault.is_busy() && Instant::now() < deadline => {}
+                begun => return begun,
+            }
+            while let Ok(job) = jobs.try_recv() {
+                match job.access() {
+                    Access::Read => read(vec![job], session),
+                    Access::Write(_) | Access::Alone => waiting.push_back(job),
+                }
             }
         }
-        while let Ok(job) = jobs.try_recv() {
-            match job.access() {
-                Access::Read => transact(vec![job], false, session),
-                Access::Write(_) | Access::Alone => waiting.push_back(job),
-            }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::block_on::block_on;
+
+    type Work = Box<dyn FnMut(&mut Session<'_>) -> Result<(), Fault> + Send>;
+
+    /// The group fails because one of its jobs does, and somebody else takes the lock before they are done one
+    /// by one.
+    #[test]
+    fn jobs_that_are_done_again_wait_for_the_lock_once_in_all() {
+        let directory = std::env::temp_dir().join(format!("crm-storage-writer-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("file");
+        let connect = || Connection::open(&path).unwrap();
+        let patience = Duration::from_millis(400);
+        let writer = Writer::start(connect(), patience).unwrap();
+        let other = connect();
+        other.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let thief = Arc::new(Mutex::new(connect()));
+        let taken = Arc::clone(&thief);
+        let job = |work: Work| Box::pin(writer.ask("work", Access::Write(1), work));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut begin = |work| {
+            let mut job = job(work);
+            assert!(job.as_mut().poll(&mut context).is_pending());
+            job
+        };
+        // Waits for the lock, so that the others gather behind it.
+        let first = begin(Box::new(|_| Ok(())));
+        std::thread::sleep(Duration::from_millis(50));
+        let mut jobs = vec![begin(Box::new(move |session| {
+            session.connection.execute_batch("ROLLBACK")?;
+            taken.lock().unwrap().execute_batch("BEGIN IMMEDIATE")?;
+            Err(Fault::Damaged("a row".into()))
+        }))];
+        jobs.extend((0..5).map(|_| begin(Box::new(|_| Ok(())))));
+        other.execute_batch("COMMIT").unwrap();
+        block_on(first).unwrap();
+        let start = Instant::now();
+        for job in jobs {
+            assert!(matches!(block_on(job), Err(StorageError::Backend { .. })), "the lock was never free");
         }
+        assert!(start.elapsed() < 2 * patience, "{:?}", start.elapsed());
+        drop((writer, thief));
+        std::fs::remove_dir_all(directory).unwrap();
     }
-    transact(batch, true, session);
 }

@@ -53,12 +53,16 @@ pub(crate) enum Fault {
     TurnsPagesRound,
     /// A page goes on one row too late if something was written since.
     SkipsARowUnderWrites,
+    /// A history goes on with that of the tenant whose customer of the same id was read last.
+    MixesHistories,
     /// A missing number counts as 0.
     TakesMissingForZero,
     /// Numbers are compared as floats.
     ComparesAsFloats,
     /// Sets differ by their letters, not by their case.
     FoldsTheCaseOfSets,
+    /// Of several tokens only the first is looked for.
+    SearchesByOneToken,
     /// Who is selected comes with the highest id first.
     SelectsBackwards,
     /// A count stops at a page.
@@ -156,6 +160,12 @@ impl Fault {
     pub(crate) fn distort(self, selection: &Selection, known: &[SetKey]) -> Selection {
         let all = |parts: &[Selection]| parts.iter().map(|part| self.distort(part, known)).collect();
         match selection {
+            Selection::All(parts) if self == Fault::SearchesByOneToken => {
+                let is_token = |part: &Selection| matches!(part, Selection::Found(_));
+                let first = parts.iter().position(is_token);
+                let wanted = |&(at, part): &(usize, &Selection)| !is_token(part) || Some(at) == first;
+                Selection::All(parts.iter().enumerate().filter(wanted).map(|(_, part)| part.clone()).collect())
+            }
             Selection::All(parts) => Selection::All(all(parts)),
             Selection::Any(parts) => Selection::Any(all(parts)),
             Selection::Not(part) => Selection::Not(Box::new(self.distort(part, known))),

@@ -40,6 +40,8 @@ struct Notes {
     writes: u64,
     /// How many writes there had been when a page was given.
     pages: HashMap<u64, u64>,
+    /// Of which tenant a customer's history was begun last.
+    begun: HashMap<CustomerId, TenantId>,
     tenants: Vec<TenantId>,
     sets: Vec<SetKey>,
     tokens: HashMap<(TenantId, CustomerId), Vec<Token>>,
@@ -226,6 +228,11 @@ impl Store for Mutant {
             let notes = self.notes();
             *place += u64::from(notes.pages.get(place).is_some_and(|writes| *writes < notes.writes));
         }
+        if after.is_none() {
+            self.notes().begun.insert(customer, tenant.clone());
+        }
+        let begun = self.notes().begun.get(&customer).unwrap_or(tenant).clone();
+        let tenant = if self.is(Fault::MixesHistories) { &begun } else { tenant };
         let mut page = self.inner.history(tenant, customer, entries, after, limit).await?;
         if self.is(Fault::TurnsPagesRound) {
             page.rows.reverse();

@@ -49,23 +49,10 @@ impl Server {
     /// Starts a server with further settings in its configuration. None if there is no PostgreSQL here.
     pub(crate) fn start(settings: &[&str]) -> Option<Self> {
         let programs = programs()?;
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // The path of a socket may have about 100 bytes.
-        let folder = std::env::temp_dir().join(format!("crm-pg-{}-{number}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir(&folder).expect("a folder for the server");
+        let folder = fresh_folder();
+        make_files(&programs, &folder);
         let unprivileged = is_root().then_some("nobody");
-        if let Some(user) = unprivileged {
-            run(Command::new("chown").arg(user).arg(&folder));
-        }
         let data = folder.join("data");
-        let mut init = Command::new("env");
-        init.args(prefix(unprivileged))
-            .arg(programs.join("initdb"))
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D"])
-            .arg(&data);
-        run(init.current_dir(&folder));
         let mut serve: Vec<std::ffi::OsString> = vec![programs.join("postgres").into(), "-D".into(), data.into()];
         serve.extend(["-k".into(), folder.clone().into()]);
         for setting in ["listen_addresses=", "fsync=off", "max_connections=200"].iter().chain(settings) {
@@ -156,8 +143,46 @@ pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
     runtime.expect("a runtime").block_on(test)
 }
 
+/// A folder for a server, which is the server's own.
+pub(crate) fn fresh_folder() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The path of a socket may have about 100 bytes.
+    let folder = std::env::temp_dir().join(format!("crm-pg-{}-{number}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir(&folder).expect("a folder for the server");
+    if is_root() {
+        run(Command::new("chown").arg("nobody").arg(&folder));
+    }
+    folder
+}
+
+/// Makes the files of a server in a folder.
+pub(crate) fn make_files(programs: &Path, folder: &Path) {
+    let (program, arguments) = as_server(&programs.join("initdb"));
+    let mut init = Command::new(program);
+    init.args(arguments)
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N", "-D"])
+        .arg(folder.join("data"));
+    run(init.current_dir(folder));
+}
+
+/// A program and its first arguments, to be run by a user who may run a server.
+pub(crate) fn as_server(program: &Path) -> (std::ffi::OsString, Vec<std::ffi::OsString>) {
+    let unprivileged = is_root().then_some("nobody");
+    let mut words: Vec<std::ffi::OsString> = prefix(unprivileged).into_iter().map(Into::into).collect();
+    words.push(program.into());
+    (words.remove(0), words)
+}
+
+/// Whether the server with its socket in a folder answers.
+pub(crate) fn answers(programs: &Path, folder: &Path) -> bool {
+    let mut ready = Command::new(programs.join("pg_isready"));
+    ready.args(["-q", "-h"]).arg(folder).status().is_ok_and(|status| status.success())
+}
+
 /// The folder of the newest server's programs.
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let on_path =
         std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
     let complete =

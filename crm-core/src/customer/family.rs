@@ -1,0 +1,456 @@
+//! Customers who were merged. Each member keeps what was decided about them, and their facts stay in their
+//! own history; the customer is the fold of all facts and the sum of all decisions. So merging loses nothing,
+//! does not depend on an order, and can be undone at any time.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Customer, DecidedState, Standing};
+use crate::definitions::Definitions;
+use crate::event::{Decision, Deed, EventBody, Fact};
+use crate::flat::FlatMap;
+use crate::id::{CustomerId, EventId};
+use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
+use crate::loyalty::{PointsBook, Posting, ProgramId};
+use crate::order::Order;
+use crate::time::Timestamp;
+
+/// Whether somebody is one customer, several, or another one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Kinship {
+    /// One, as nearly all are.
+    #[default]
+    Alone,
+    /// Merged of several, and this is the id under which they go on.
+    Head(Box<Family>),
+    /// Merged into another one.
+    Alias(CustomerId),
+}
+
+/// Whom somebody was merged of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Family {
+    /// What was decided about each, in the order of their ids.
+    members: FlatMap<CustomerId, DecidedState>,
+    /// The orders that came through others than the head.
+    orders: FlatMap<EventId, CustomerId>,
+    /// How they came together, oldest first.
+    joins: Vec<Join>,
+}
+
+/// Why customers were not merged, or not parted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MergeRefusal {
+    /// Too many would be one.
+    #[error("{members} customers would be one, more than {MEMBERS_MAX}")]
+    Members {
+        /// How many.
+        members: usize,
+    },
+    /// They are not merged.
+    #[error("{customer} and {other} are not merged")]
+    NotMerged {
+        /// The one.
+        customer: CustomerId,
+        /// The other.
+        other: CustomerId,
+    },
+}
+
+/// Which customers go on together, by the last word about it in the history of one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Under which id.
+    pub head: CustomerId,
+    /// All of them, in the order of their ids.
+    pub members: Vec<CustomerId>,
+}
+
+impl Group {
+    /// By a customer's own history, in the order in which it was recorded.
+    #[must_use]
+    pub fn of<'a>(id: CustomerId, events: impl Iterator<Item = &'a EventBody>) -> Self {
+        let mut group = Group { head: id, members: vec![id] };
+        for event in events {
+            let EventBody::Decision(Decision { deed, .. }) = event else { continue };
+            if let Deed::Merged(Merged { head, one, other, .. }) = deed {
+                group = Group { head: *head, members: union(one, other) };
+            } else if let Deed::Parted(Parted { head, members, .. }) = deed {
+                group = Group { head: *head, members: members.clone() };
+            }
+        }
+        group
+    }
+}
+
+fn union(one: &[CustomerId], other: &[CustomerId]) -> Vec<CustomerId> {
+    let mut all = [one, other].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// One side when somebody is parted: what becomes a customer again.
+#[derive(Debug)]
+pub struct Side {
+    decided: FlatMap<CustomerId, DecidedState>,
+    joins: Vec<Join>,
+}
+
+impl Side {
+    /// By the histories of all members.
+    pub(super) fn replay<'a>(
+        head: CustomerId,
+        events: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a EventBody)>,
+    ) -> Self {
+        let mut side = Side { decided: FlatMap::default(), joins: Vec::new() };
+        side.decided.get_or_default(&head);
+        for (member, _, at, body) in events {
+            let decided = side.decided.get_or_default(&member);
+            let EventBody::Decision(decision) = body else { continue };
+            decided.apply(decision);
+            // Each history has the last word about it; the head's is as good as any.
+            if member != head {
+                continue;
+            }
+            if let Deed::Merged(merged) = &decision.deed {
+                side.joins = merged.joins(at);
+            } else if let Deed::Parted(parted) = &decision.deed {
+                side.joins.clone_from(&parted.joins);
+            }
+        }
+        side
+    }
+
+    /// How they came together, oldest first.
+    #[must_use]
+    pub fn joins(&self) -> &[Join] {
+        &self.joins
+    }
+
+    /// Who is on it, in the order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = CustomerId> {
+        self.decided.iter().map(|(id, _)| *id)
+    }
+}
+
+impl Customer {
+    /// What is kept under the id of somebody who was merged into another.
+    #[must_use]
+    pub fn alias(id: CustomerId, head: CustomerId) -> Self {
+        Customer { kinship: Kinship::Alias(head), ..Customer::new(id) }
+    }
+
+    /// Into whom this one was merged: there is nothing else to this one then.
+    #[must_use]
+    pub const fn merged_into(&self) -> Option<CustomerId> {
+        match self.kinship {
+            Kinship::Alias(head) => Some(head),
+            Kinship::Alone | Kinship::Head(_) => None,
+        }
+    }
+
+    /// The ids of those that this one was merged of, in their order, the own one included; only that for
+    /// somebody who was not merged.
+    pub fn members(&self) -> impl Iterator<Item = CustomerId> {
+        let (alone, family) = match &self.kinship {
+            Kinship::Head(family) => (None, Some(family)),
+            Kinship::Alone | Kinship::Alias(_) => (Some(self.id), None),
+        };
+        alone.into_iter().chain(family.into_iter().flat_map(|family| family.members.iter().map(|(id, _)| *id)))
+    }
+
+    /// Whether an id is the customer's own or that of somebody who was merged with them.
+    #[must_use]
+    pub fn is(&self, id: CustomerId) -> bool {
+        match &self.kinship {
+            Kinship::Head(family) => family.members.get(&id).is_some(),
+            Kinship::Alone | Kinship::Alias(_) => self.id == id,
+        }
+    }
+
+    /// Whether this one was merged of several.
+    #[must_use]
+    pub const fn is_merged(&self) -> bool {
+        matches!(self.kinship, Kinship::Head(_))
+    }
+
+    /// How the members came together, oldest first.
+    #[must_use]
+    pub fn joins(&self) -> &[Join] {
+        match &self.kinship {
+            Kinship::Head(family) => &family.joins,
+            Kinship::Alone | Kinship::Alias(_) => &[],
+        }
+    }
+
+    /// How many decisions were made about a member.
+    #[must_use]
+    pub fn decisions_of(&self, member: CustomerId) -> u64 {
+        self.decided_of(member).map_or(0, |decided| decided.count)
+    }
+
+    /// A member's own points book of one programme.
+    #[must_use]
+    pub fn book_of(&self, member: CustomerId, program: &ProgramId) -> Option<&PointsBook> {
+        self.decided_of(member)?.books.get(program)
+    }
+
+    fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
+        match &self.kinship {
+            Kinship::Head(family) => family.members.get(&member),
+            Kinship::Alone | Kinship::Alias(_) => (self.id == member).then_some(&self.decided),
+        }
+    }
+
+    /// Records a decision about a member.
+    pub fn apply_decision_of(&mut self, member: CustomerId, decision: &Decision) {
+        match &mut self.kinship {
+            Kinship::Head(family) => {
+                family.members.get_or_default(&member).apply(decision);
+                self.decided = family.together(self.id);
+            }
+            Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
+        }
+    }
+
+    /// Whose decision a deed is, and its parts where it touches what several members have. `through` is the
+    /// one whom it came through.
+    #[must_use]
+    pub fn share(&self, deed: Deed, through: CustomerId) -> Vec<(CustomerId, Deed)> {
+        let Kinship::Head(family) = &self.kinship else { return vec![(self.id, deed)] };
+        match deed {
+            // What is given is given to one; what is spent is taken from whoever has it.
+            Deed::PointsPosted(posting) if matches!(posting.kind, crate::loyalty::PostingKind::Spent { .. }) => {
+                family.share(&posting, through)
+            }
+            Deed::TagRemoved(removed) => {
+                let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.tags.contains(&removed.tag);
+                let holders = family.members.iter().filter(has).map(|(id, _)| *id);
+                holders.map(|id| (id, Deed::TagRemoved(removed.clone()))).collect()
+            }
+            // What plugins keep goes on under the head.
+            Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
+            Deed::PointsPosted(_)
+            | Deed::CouponClaimed(_)
+            | Deed::TagAdded(_)
+            | Deed::Notified(_)
+            | Deed::IdentifierAttached(_)
+            | Deed::IdentifierSetAside(_)
+            | Deed::Merged(_)
+            | Deed::Parted(_) => vec![(through, deed)],
+        }
+    }
+
+    /// Which order came through whom: those of others than the head.
+    pub(super) fn note_order(&mut self, member: CustomerId, order: EventId, fact: &Fact) {
+        if let (Kinship::Head(family), Fact::OrderPlaced(_)) = (&mut self.kinship, fact)
+            && member != self.id
+        {
+            family.orders.insert(order, member);
+        }
+    }
+
+    pub(super) fn forget_orders(&mut self) {
+        if let Kinship::Head(family) = &mut self.kinship {
+            family.orders = FlatMap::default();
+        }
+    }
+
+    /// For each member, the orders that came through them; none for somebody who was not merged.
+    pub(super) fn orders_of_members(&self) -> Option<Vec<(CustomerId, Vec<Order>)>> {
+        let Kinship::Head(family) = &self.kinship else { return None };
+        let orders_of = |member: CustomerId| -> Vec<Order> {
+            let through = |order: &&Order| family.orders.get(&order.event).copied().unwrap_or(self.id) == member;
+            self.facts.orders().list().iter().filter(through).cloned().collect()
+        };
+        Some(family.members.iter().map(|(id, _)| (*id, orders_of(*id))).collect())
+    }
+
+    /// The books of members; none for somebody who was not merged.
+    pub(super) fn books_of_members(&self) -> Option<impl Iterator<Item = (CustomerId, &ProgramId, &PointsBook)>> {
+        let Kinship::Head(family) = &self.kinship else { return None };
+        let books = family.members.iter().flat_map(|(id, decided)| decided.books.iter().map(move |book| (*id, book)));
+        Some(books.map(|(id, (program, book))| (id, program, book)))
+    }
+
+    /// One customer of two, under the id of one of their members. `facts` are those of all members. It stands
+    /// where the one stood whose id it goes on under: what moves by the merging is still to be derived.
+    ///
+    /// # Errors
+    ///
+    /// `Members` if there are too many.
+    pub fn merge<'a>(
+        self,
+        other: Self,
+        head: CustomerId,
+        at: Timestamp,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
+        definitions: &Definitions,
+    ) -> Result<Self, MergeRefusal> {
+        let join = Join { at, one: self.members().collect(), other: other.members().collect() };
+        let standing = if other.is(head) { other.standing.clone() } else { self.standing.clone() };
+        let alarm = [&self, &other].into_iter().find(|side| side.id == head).and_then(|side| side.alarm);
+        let (clock, waiting) = (self.clock.max(other.clock), [self.waiting.clone(), other.waiting.clone()].concat());
+        let mut members = FlatMap::default();
+        let mut joins = Vec::new();
+        for side in [self, other] {
+            let Side { decided, joins: before } = side.into_side();
+            decided.iter().for_each(|(id, decided)| members.insert(*id, decided.clone()));
+            joins.extend(before);
+        }
+        joins.sort_by(|one: &Join, other| (one.at, &one.one).cmp(&(other.at, &other.one)));
+        joins.push(join);
+        if members.iter().count() > MEMBERS_MAX {
+            return Err(MergeRefusal::Members { members: members.iter().count() });
+        }
+        let side = Side { decided: members, joins };
+        Ok(Customer::of_side(side, head, clock, waiting, standing, alarm, facts, definitions))
+    }
+
+    /// Who goes with one member when they are parted from another: those who were on their side when the two
+    /// came together, and those who came to that side before. Whoever came later stays with the other.
+    ///
+    /// # Errors
+    ///
+    /// `NotMerged` if the two are not.
+    pub fn side_of(&self, customer: CustomerId, other: CustomerId) -> Result<Vec<CustomerId>, MergeRefusal> {
+        let refusal = MergeRefusal::NotMerged { customer, other };
+        let join = self.joins().iter().rev().find_map(|join| {
+            let sides = [(&join.one, &join.other), (&join.other, &join.one)];
+            sides.into_iter().find(|(own, others)| own.contains(&customer) && others.contains(&other))
+        });
+        let (own, _) = join.ok_or(refusal)?;
+        Ok(own.iter().copied().filter(|member| self.is(*member)).collect())
+    }
+
+    /// Takes a merged customer apart: those who leave, and those who stay.
+    #[must_use]
+    pub fn part(self, leaving: &[CustomerId]) -> [Side; 2] {
+        let Side { decided, joins } = self.into_side();
+        [true, false].map(|leaves| {
+            let here = |id: &CustomerId| leaving.contains(id) == leaves;
+            let decided = decided.iter().filter(|(id, _)| here(id)).map(|(id, own)| (*id, own.clone())).collect();
+            // A join of two sides stays while somebody of each is here.
+            let stays = |join: &&Join| join.one.iter().any(here) && join.other.iter().any(here);
+            Side { decided, joins: joins.iter().filter(stays).cloned().collect() }
+        })
+    }
+
+    fn into_side(self) -> Side {
+        match self.kinship {
+            Kinship::Head(family) => Side { decided: family.members, joins: family.joins },
+            Kinship::Alone | Kinship::Alias(_) => {
+                Side { decided: [(self.id, self.decided)].into_iter().collect(), joins: Vec::new() }
+            }
+        }
+    }
+
+    /// A customer of some members. `waiting` are facts from the future, of these and perhaps of others.
+    #[allow(clippy::too_many_arguments, reason = "each is needed, and none belongs to another")]
+    #[must_use]
+    pub fn of_side<'a>(
+        side: Side,
+        head: CustomerId,
+        clock: Option<Timestamp>,
+        waiting: Vec<(Timestamp, EventId)>,
+        standing: Standing,
+        alarm: Option<crate::timer::Alarm>,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
+        definitions: &Definitions,
+    ) -> Self {
+        let mut customer = Customer { standing, waiting, clock, alarm, ..Customer::new(head) };
+        customer.waiting.sort_unstable();
+        customer.waiting.dedup();
+        customer.settle_kinship(side);
+        customer.refold(facts, clock.unwrap_or(Timestamp::MIN), definitions);
+        customer.clock = clock;
+        customer
+    }
+
+    pub(super) fn settle_kinship(&mut self, Side { decided, joins }: Side) {
+        let alone = decided.iter().all(|(id, _)| *id == self.id);
+        let family = Family { members: decided, orders: FlatMap::default(), joins };
+        self.decided = family.together(self.id);
+        self.kinship = if alone { Kinship::Alone } else { Kinship::Head(Box::new(family)) };
+    }
+
+    /// The postings that settle what members of two sides spent of each other's points, when they are
+    /// parted: whoever spent pays. All of it together moves nothing in or out of a programme.
+    #[must_use]
+    pub fn settlements(&self, leaving: &[CustomerId]) -> Vec<(CustomerId, Posting)> {
+        let Some(books) = self.books_of_members() else { return Vec::new() };
+        let empty = PointsBook::default();
+        let mut postings = Vec::new();
+        // A book that pays to several, or gets back and pays, is worked out as the posting before left it.
+        let mut changed: FlatMap<(CustomerId, ProgramId), PointsBook> = FlatMap::default();
+        for (lender, program, book) in books {
+            for borrower in self.members().filter(|other| leaving.contains(other) != leaving.contains(&lender)) {
+                let points = book.lent_to(borrower);
+                if points == 0 {
+                    continue;
+                }
+                let mut post = |member: CustomerId, posting: &dyn Fn(&PointsBook) -> Posting| {
+                    let place = (member, program.clone());
+                    let before = changed.get(&place).or_else(|| self.book_of(member, program)).unwrap_or(&empty);
+                    let posting = posting(before);
+                    let mut after = before.clone();
+                    after.apply(&posting);
+                    changed.insert(place, after);
+                    postings.push((member, posting));
+                };
+                post(lender, &|book| book.get_back(program, borrower));
+                post(borrower, &|book| book.pay_back(program, points, lender));
+            }
+        }
+        postings
+    }
+}
+
+impl Family {
+    /// What was decided about all members, as if it were about one.
+    fn together(&self, head: CustomerId) -> DecidedState {
+        let mut all = DecidedState::default();
+        let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
+        for (id, decided) in self.members.iter() {
+            // A part that is added here has to say what it comes to for several.
+            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories } = decided;
+            all.count += count;
+            own.iter().for_each(|(program, _)| {
+                books.get_or_default(program);
+            });
+            coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
+            tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
+            all.identifiers.join(identifiers);
+            actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
+            for (plugin, memory) in memories.iter() {
+                // That of the head counts, else that of the first who has one.
+                if *id == head || all.memories.get(plugin).is_none() {
+                    all.memories.insert(plugin.clone(), memory.clone());
+                }
+            }
+        }
+        if self.members.iter().count() == 1 {
+            // One book is itself: what was spent of it by others goes with it.
+            self.members.iter().for_each(|(_, decided)| all.books = decided.books.clone());
+            return all;
+        }
+        let empty = PointsBook::default();
+        for (program, _) in books.iter() {
+            let of_each = self.members.iter().map(|(_, decided)| decided.books.get(program).unwrap_or(&empty));
+            all.books.insert(program.clone(), PointsBook::joined(of_each));
+        }
+        all
+    }
+
+    /// What is spent of several books, as a posting for each.
+    fn share(&self, posting: &Posting, through: CustomerId) -> Vec<(CustomerId, Deed)> {
+        let owner = |place: usize| self.members.iter().nth(place).map(|(id, _)| *id);
+        let part = |(place, part): (usize, Posting)| {
+            let owner = owner(place)?;
+            let spent_by = (owner != through).then_some(through);
+            Some((owner, Deed::PointsPosted(Posting { spent_by, ..part })))
+        };
+        PointsBook::parts(posting).into_iter().filter_map(part).collect()
+    }
+}

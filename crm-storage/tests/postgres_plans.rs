@@ -1,0 +1,169 @@
+//! What a selection reads of a large base on PostgreSQL, by the server's own counts, after the server has looked at
+//! its tables; and writers who take many lanes at once.
+#![cfg(feature = "postgres")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
+
+mod postgres_server;
+
+use std::time::Duration;
+
+use crm_core::segment::Comparison;
+use crm_core::{Column, CustomerId, SetKey, SetKind, TenantId, Timestamp};
+use crm_storage::{
+    Commit, CustomerWrite, Expected, PostgresOptions, PostgresStore, Selection, StateRow, Store, Token, Version,
+};
+use postgres_server::{block_on, connect, server};
+use tokio_postgres::Client;
+
+const CUSTOMERS: i64 = 120_000;
+/// Far fewer than there are customers, and more than any of the selections needs.
+const FEW: i64 = 3_000;
+
+/// Every second customer has the first token, one in 5,000 the second, and one in 4,000 is in the set; each has a
+/// score of 0, and one in 3,000 a newer one of 0.9.
+const FILL: &str = "
+    INSERT INTO crm.customer (lane, tenant, id, version, shape, state, sets, orders)
+        SELECT i % 1024, t.tenant, md5(i::text)::uuid, 1, 1, '\\x01'::bytea,
+            CASE WHEN i % 4000 = 0 THEN '{tag:everyday,tag:rare}'::text[] ELSE '{tag:everyday}' END, i % 7
+        FROM generate_series(1, 120000) i, crm.tenant t;
+    INSERT INTO crm.token (lane, tenant, customer, token)
+        SELECT i % 1024, t.tenant, md5(i::text)::uuid, md5('own' || i)::uuid
+            FROM generate_series(1, 120000) i, crm.tenant t
+        UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, '01010101-0101-0101-0101-010101010101'::uuid
+            FROM generate_series(2, 120000, 2) i, crm.tenant t
+        UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, '02020202-0202-0202-0202-020202020202'::uuid
+            FROM generate_series(5000, 120000, 5000) i, crm.tenant t;
+    INSERT INTO crm.score (lane, tenant, customer, plugin, output, at, value, version, digest, input)
+        SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 1, 0, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea
+            FROM generate_series(1, 120000) i, crm.tenant t
+        UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 2, 0.9, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea
+            FROM generate_series(3000, 120000, 3000) i, crm.tenant t;";
+
+/// How often the customers were read from one end to the other, and how many rows or entries of their indexes.
+async fn reads(client: &Client) -> (i64, i64) {
+    // A connection tells what it did before it ends.
+    let busy = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'crm' AND datname = current_database())";
+    while client.query_one(busy, &[]).await.unwrap().get(0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let text = "SELECT seq_scan, (seq_tup_read + coalesce(idx_tup_fetch, 0) + (SELECT sum(idx_tup_read) \
+        FROM pg_stat_user_indexes i WHERE i.relid = t.relid))::bigint FROM pg_stat_user_tables t \
+        WHERE schemaname = 'crm' AND relname = 'customer'";
+    let row = client.query_one(text, &[]).await.unwrap();
+    (row.get(0), row.get(1))
+}
+
+#[test]
+fn what_few_customers_have_finds_them_without_reading_the_others() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    let tenant = TenantId::default();
+    let options = PostgresOptions::default().index_sets(true).index_scores(true).connections(1);
+    block_on(async {
+        let store = PostgresStore::connect(&url, &options).await.unwrap();
+        store.define(&tenant, 0, b"{}".to_vec()).await.unwrap();
+        drop(store);
+        let client = connect(&url).await;
+        client.batch_execute(FILL).await.unwrap();
+        client.batch_execute("VACUUM ANALYZE").await.unwrap();
+        let found = |byte| Selection::Found(Token([byte; 16]));
+        let tagged = |name| Selection::In(SetKey::new(SetKind::Tag, name).unwrap());
+        let orders = || Selection::Compare(Column::Orders, Comparison::Ge, 0);
+        let scored = |is, value| Selection::Score { plugin: "churn".into(), output: "risk".into(), is, value };
+        let of_token = (CUSTOMERS / 5_000) as u64;
+        let of_set = (CUSTOMERS / 4_000) as u64;
+        let of_score = (CUSTOMERS / 3_000) as u64;
+        let selections = [
+            (found(2), of_token),
+            (Selection::All(vec![found(1), found(2)]), of_token),
+            (Selection::All(vec![found(2), found(1), orders()]), of_token),
+            (Selection::All(vec![found(1), Selection::All(vec![found(2)]), found(3)]), 0),
+            (tagged("rare"), of_set),
+            (Selection::All(vec![orders(), tagged("everyday"), tagged("rare")]), of_set),
+            (scored(Comparison::Gt, 0.5), of_score),
+            (Selection::All(vec![tagged("everyday"), scored(Comparison::Ge, 0.9)]), of_score),
+            (Selection::All(vec![found(1), scored(Comparison::Eq, 0.9)]), of_score),
+        ];
+        for (selection, expected) in &selections {
+            for paged in [false, true] {
+                let store = PostgresStore::connect(&url, &options).await.unwrap();
+                let (scans, rows) = reads_of(&client, store, async |store| {
+                    let count = if paged {
+                        store.select(&tenant, selection, None, 500).await.unwrap().len() as u64
+                    } else {
+                        store.count(&tenant, selection).await.unwrap()
+                    };
+                    assert_eq!(count, *expected, "{selection:?}");
+                })
+                .await;
+                assert_eq!(scans, 0, "a page {paged}: {selection:?}");
+                assert!(rows < FEW, "a page {paged}: {rows} rows and entries for {selection:?}");
+            }
+        }
+        // What the counts say of a selection that does read everybody.
+        let store = PostgresStore::connect(&url, &options).await.unwrap();
+        let everybody = async |store: &PostgresStore| {
+            assert_eq!(store.count(&tenant, &orders()).await.unwrap(), CUSTOMERS as u64);
+        };
+        let (_, rows) = reads_of(&client, store, everybody).await;
+        assert!(rows >= CUSTOMERS, "{rows} rows");
+    });
+}
+
+/// What some work reads of the customers.
+async fn reads_of(client: &Client, store: PostgresStore, work: impl AsyncFnOnce(&PostgresStore)) -> (i64, i64) {
+    let reset = "SELECT pg_stat_reset_single_table_counters(oid) FROM pg_class \
+        WHERE relnamespace = 'crm'::regnamespace AND (relname = 'customer' \
+        OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'crm.customer'::regclass))";
+    client.query(reset, &[]).await.unwrap();
+    work(&store).await;
+    drop(store);
+    reads(client).await
+}
+
+/// Two who took the heads of the same lanes in different orders would wait for each other until the server ends
+/// one of them, which the store would hide by trying again.
+#[test]
+fn writers_of_many_lanes_never_wait_in_a_circle() {
+    let Some(server) = server() else { return };
+    for lanes in [8, 1024] {
+        let database = server.database();
+        let url = server.url(&database);
+        block_on(async {
+            let options = PostgresOptions::default().lanes(lanes).connections(8);
+            let store = std::sync::Arc::new(PostgresStore::connect(&url, &options).await.unwrap());
+            let writers = (0..8_u8).map(|writer| {
+                let store = std::sync::Arc::clone(&store);
+                tokio::spawn(async move {
+                    for round in 0..25 {
+                        let commits = (0..100).map(|number| commit(writer, number, round)).collect();
+                        let answers = store.commit(&TenantId::default(), commits).await.unwrap();
+                        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+                    }
+                })
+            });
+            for writer in writers.collect::<Vec<_>>() {
+                writer.await.unwrap();
+            }
+            drop(store);
+            let client = connect(&url).await;
+            let busy = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'crm' AND datname = current_database())";
+            while client.query_one(busy, &[]).await.unwrap().get(0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let text = "SELECT deadlocks, (SELECT sum(position)::bigint FROM crm.lane_head) FROM pg_stat_database \
+                WHERE datname = $1";
+            let row = client.query_one(text, &[&database]).await.unwrap();
+            assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (0, 8 * 25 * 100), "{lanes} lanes");
+        });
+    }
+}
+
+/// A commit of a writer's customer with one change, who differ from those of other writers and share their lanes.
+fn commit(writer: u8, number: u8, round: u64) -> Commit {
+    let customer = CustomerId::new(Timestamp::MIN, [writer, number, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let expected = if round == 0 { Expected::New } else { Expected::At(Version(round)) };
+    let mut write = CustomerWrite::new(customer, expected, StateRow { shape: 1, bytes: vec![1] });
+    write.changes.push(crm_storage::ChangeRow { at: Timestamp::MIN, kind: "moved".into(), body: Vec::new() });
+    Commit { writes: vec![write], ..Commit::default() }
+}

@@ -1,0 +1,213 @@
+//! The audit log: one chain for each tenant, kept as the events of a stream that is no customer.
+
+use crm_core::audit::{
+    AUDIT_KIND, AUDIT_SHAPE, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, Checkpoint, Head, Verified,
+    Verifier, VerifyingKey,
+};
+use crm_core::{SmolStr, Timestamp};
+use crm_storage::{Commit, CommitError, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
+
+use futures_util::lock::Mutex;
+
+use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
+use crate::error::Error;
+
+/// Those who append to one log take turns: each entry holds the hash of the one before it, so of several that
+/// are written at one time all but one would be refused. Several logs share a turn.
+pub(super) type Turns = [Mutex<()>; 16];
+
+/// A place in the log from which to read on. Good as long as the store is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditCursor(Cursor);
+
+/// A page of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The entries, in their order.
+    pub records: Vec<AuditRecord>,
+    /// Where to go on; none at the end.
+    pub next: Option<AuditCursor>,
+}
+
+impl Crm {
+    /// Notes something in the tenant's audit log: what the host itself does with personal data. The entry is
+    /// durable when this returns, if the store is. Noted again it is there twice.
+    ///
+    /// ```
+    /// use crm::{ActorName, AuditAction, AuditActor, AuditEntry, Crm, ReadPurpose};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let by = AuditActor::Host(ActorName::new("support:17")?);
+    /// let read = AuditAction::PersonalRead { purpose: ReadPurpose::new("ticket 4711")? };
+    /// let noted = crm.audit(AuditEntry::new(by, read).with_number("fields", 3)?).await?;
+    /// assert_eq!(noted.sequence, 1);
+    /// assert_eq!(crm.audit_log(None, 10).await?.records, [noted]);
+    /// assert_eq!(crm.verify_audit(&[], &[]).await?.head.sequence, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Audit` for a checkpoint, which is written by [`audit_checkpoint`](Self::audit_checkpoint) alone, `Storage`
+    /// if the store failed, `Busy` if other writers were first each time.
+    pub async fn audit(&self, entry: AuditEntry) -> Result<AuditRecord, Error> {
+        if matches!(entry.action(), AuditAction::Checkpoint { .. }) {
+            return Err(AuditError::Checkpoint.into());
+        }
+        let _turn = self.audit_turn().lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let (record, write) = self.audit_write(entry.clone()).await?;
+            if self.append_audit(write).await? {
+                return Ok(record);
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// A page of the audit log, at most `limit` entries (at least one, at most a thousand) after a place.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed, or if an entry cannot be read: [`verify_audit`](Self::verify_audit) tells
+    /// which one.
+    pub async fn audit_log(&self, after: Option<AuditCursor>, limit: usize) -> Result<AuditPage, Error> {
+        let (rows, next) = self.audit_rows(after.map(|AuditCursor(after)| after), limit.clamp(1, PAGE)).await?;
+        let read = |row: Entry| self.genuine(&row).ok_or_else(|| Error::corrupt("an audit entry that cannot be read"));
+        let records = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(AuditPage { records, next: next.map(AuditCursor) })
+    }
+
+    /// Signs the audit log as it is, notes that in it, and gives the checkpoint to be kept elsewhere, where
+    /// nobody who can write to the store can write too. Do it regularly: what came after the last one can be
+    /// cut off unnoticed.
+    ///
+    /// # Errors
+    ///
+    /// `NoSigner` if the CRM was built without one, `Signing` if it failed, `Storage` if the store did, `Busy` if
+    /// other writers were first each time.
+    pub async fn audit_checkpoint(&self) -> Result<Checkpoint, Error> {
+        let signer = self.inner.signer.as_ref().ok_or(Error::NoSigner)?;
+        let _turn = self.audit_turn().lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let (head, expected) = self.audit_head().await?;
+            let unsigned = Checkpoint::unsigned(self.tenant.clone(), head, self.now());
+            let signature = signer.sign(&self.tenant, &unsigned.message()).await?;
+            let checkpoint = Checkpoint { signature, ..unsigned };
+            let entry = AuditEntry::new(AuditActor::Rule, AuditAction::Checkpoint { signature });
+            let record = AuditRecord::next(&self.tenant, &head, checkpoint.at, entry);
+            if self.append_audit(self.audit_row(&record, expected)).await? {
+                return Ok(checkpoint);
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Checks the whole audit log, page by page: that it is a chain without a gap, signed where it says so,
+    /// and that it holds what checkpoints say that were kept elsewhere. `keys` are those that they and the ones
+    /// in the log were signed under, older ones too. What is noted meanwhile may or may not be checked.
+    ///
+    /// # Errors
+    ///
+    /// `Tampered` with what was found first, `Storage` if the store failed.
+    pub async fn verify_audit(&self, kept: &[Checkpoint], keys: &[VerifyingKey]) -> Result<Verified, Error> {
+        let mut verifier = Verifier::new(&self.tenant, kept, keys)?;
+        let loaded = self.store().load(&self.tenant, &[self.audit_stream]).await?;
+        let state = loaded.rows.into_iter().next().flatten().map(|row| row.state);
+        if let Some(head) = state.and_then(|state| Head::decode(state.shape, &state.bytes)) {
+            verifier = verifier.ending_at(head)?;
+        }
+        let mut after = None;
+        loop {
+            let (rows, next) = self.audit_rows(after, PAGE).await?;
+            for row in rows {
+                match self.genuine(&row) {
+                    Some(record) => verifier.push(&record)?,
+                    None => verifier.push_unreadable()?,
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(verifier.finish()?);
+            }
+        }
+    }
+
+    fn audit_turn(&self) -> &Mutex<()> {
+        let turns = &self.inner.audit_turns;
+        &turns[usize::from(self.audit_stream.as_uuid().as_bytes()[0]) % turns.len()]
+    }
+
+    /// The write that notes something in the audit log, for a commit that does it: so that neither is there
+    /// without the other. A conflict about this customer is one like any other: load and decide again.
+    pub(super) async fn audit_write(&self, entry: AuditEntry) -> Result<(AuditRecord, CustomerWrite), Error> {
+        let (head, expected) = self.audit_head().await?;
+        let record = AuditRecord::next(&self.tenant, &head, self.now(), entry);
+        let write = self.audit_row(&record, expected);
+        Ok((record, write))
+    }
+
+    fn audit_row(&self, record: &AuditRecord, expected: Expected) -> CustomerWrite {
+        let state = StateRow { shape: Head::STATE_SHAPE, bytes: record.head().encode() };
+        let mut write = CustomerWrite::new(self.audit_stream, expected, state);
+        write.events = vec![EventRow {
+            id: record.id(&self.tenant),
+            at: record.at,
+            recorded_at: record.at,
+            kind: SmolStr::new_static(AUDIT_KIND),
+            shape: AUDIT_SHAPE,
+            source: None,
+            cause: None,
+            body: record.encode(),
+        }];
+        write
+    }
+
+    /// Whether nobody else was first.
+    async fn append_audit(&self, write: CustomerWrite) -> Result<bool, Error> {
+        match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
+            Settled::Done | Settled::Replayed(_) => Ok(true),
+            Settled::Refused(CommitError::Conflict { .. }) => self.lost().map(|()| false),
+            Settled::Refused(error) => Err(Error::corrupt(error)),
+        }
+    }
+
+    /// Where the log ends. That is a cache like every state: one that cannot be read is read from the log.
+    async fn audit_head(&self) -> Result<(Head, Expected), Error> {
+        let loaded = self.store().load(&self.tenant, &[self.audit_stream]).await?;
+        let Some(row) = loaded.rows.into_iter().next().flatten() else { return Ok((Head::EMPTY, Expected::New)) };
+        let expected = Expected::At(row.version);
+        if let Some(head) = Head::decode(row.state.shape, &row.state.bytes) {
+            return Ok((head, expected));
+        }
+        tracing::warn!("the end of the audit log is looked up anew");
+        let (mut after, mut last) = (None, None);
+        loop {
+            let (rows, next) = self.audit_rows(after, PAGE).await?;
+            last = rows.into_iter().next_back().or(last);
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let Some(last) = last else { return Ok((Head::EMPTY, expected)) };
+        let record = self.genuine(&last).ok_or_else(|| Error::corrupt("an audit log whose end cannot be read"))?;
+        Ok((record.head(), expected))
+    }
+
+    async fn audit_rows(&self, after: Option<Cursor>, limit: usize) -> Result<(Vec<Entry>, Option<Cursor>), Error> {
+        let page = self.store().history(&self.tenant, self.audit_stream, Entries::All, after, limit).await?;
+        Ok((page.rows, page.next))
+    }
+
+    /// The entry of a row, if all of the row is as it was written. Whether its hash is right is not asked.
+    fn genuine(&self, row: &Entry) -> Option<AuditRecord> {
+        let Entry::Event(row) = row else { return None };
+        let record = AuditRecord::decode(&row.body).ok()?;
+        let told: (_, [Timestamp; 2], _, _) = (row.id, [row.at, row.recorded_at], row.kind.as_str(), row.shape);
+        let expected = (record.id(&self.tenant), [record.at; 2], AUDIT_KIND, AUDIT_SHAPE);
+        (told == expected && row.source.is_none() && row.cause.is_none()).then_some(record)
+    }
+}

@@ -1,0 +1,267 @@
+//! Merging customers who are one person, and parting them again.
+
+use crm_core::change::Change;
+use crm_core::customer::{Customer, MergeRefusal, Side};
+use crm_core::event::{Deed, Event, EventBody, Fact};
+use crm_core::identity::{MEMBERS_MAX, MergeReason, Merged, Parted};
+use crm_core::workflow::Actor;
+use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
+use crm_storage::{AlarmMove, Commit, CommitError, CustomerWrite, Expected, Version};
+
+use super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use crate::error::Error;
+use crate::plan::{Plan, Planner};
+
+/// What became of a merging.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeOutcome {
+    /// Under which id they go on. Every other id leads to it.
+    pub customer: CustomerId,
+    /// Whether they were one already, so that nothing changed.
+    pub known: bool,
+    /// What moved for the one under whose id they go on.
+    pub changes: Vec<Change>,
+}
+
+/// What became of a parting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartOutcome {
+    /// Under which id those go on who left.
+    pub left: CustomerId,
+    /// Under which id the others go on.
+    pub stayed: CustomerId,
+    /// What moved for either.
+    pub changes: Vec<Change>,
+}
+
+/// A fact and whose history it is in.
+type Told<'a> = (CustomerId, EventId, Timestamp, &'a Fact);
+
+fn facts(history: &[Event]) -> impl Iterator<Item = Told<'_>> + Clone {
+    history.iter().filter_map(|event| match &event.body {
+        EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
+        EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+    })
+}
+
+/// Under which id some customers go on, by what each of them is known by.
+fn head_of(history: &[Event], members: &[CustomerId], definitions: &Definitions) -> Option<CustomerId> {
+    let precedence = |member: CustomerId| {
+        let own = history.iter().filter(|event| event.customer == member);
+        let own = own.map(|event| (event.customer, event.id, event.at, &event.body));
+        // What somebody is known by does not depend on what they are merged with: merging is left out.
+        let until = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
+        let alone = Customer::replay(member, own, until, definitions);
+        (alone.summary().precedence(), member)
+    };
+    members.iter().map(|member| precedence(*member)).min().map(|(_, first)| first)
+}
+
+/// The alarms and versions of everybody who is merged or parted, as they are in the store.
+struct Rows {
+    versions: Vec<(CustomerId, Version)>,
+    /// Under whose id an alarm is kept, and which.
+    alarms: Vec<(CustomerId, Alarm)>,
+}
+
+impl Rows {
+    fn of(bases: &[&Base]) -> Self {
+        let mut rows = Rows { versions: Vec::new(), alarms: Vec::new() };
+        for base in bases {
+            if let Expected::At(version) = base.expected {
+                rows.versions.push((base.customer.id(), version));
+            }
+            rows.versions.extend(base.others.iter().copied());
+            rows.alarms.extend(base.customer.alarm().map(|alarm| (base.customer.id(), alarm)));
+        }
+        rows
+    }
+
+    /// A plan for those who go on under one id, as a commit.
+    fn commit(&self, plan: Plan) -> Result<(Commit, Vec<Change>), Error> {
+        let head = plan.customer.id();
+        let version = self.versions.iter().find(|(id, _)| *id == head).map(|(_, version)| *version);
+        let version = version.ok_or_else(|| Error::corrupt(format!("{head} is not among those who are merged")))?;
+        let others: Vec<_> = self.versions.iter().filter(|(id, _)| *id != head).copied().collect();
+        let (mut commit, changes) = plan.into_commit(Expected::At(version), &others);
+        for CustomerWrite { customer, alarm, .. } in &mut commit.writes {
+            // Whoever goes on under another id is waited for there.
+            let armed = self.alarms.iter().find(|(id, _)| id == customer).map(|(_, alarm)| *alarm);
+            if *customer != head && armed.is_some() {
+                *alarm = Some(AlarmMove { from: armed, to: None });
+            }
+        }
+        Ok((commit, changes))
+    }
+}
+
+impl Crm {
+    /// Makes one customer of two who are one person. They go on under the id of one of them: somebody known
+    /// before somebody anonymous, then whoever was there first. Every other id leads to it, for ever. Nothing
+    /// is lost: the customer is the fold of all that happened to either, in whatever order several are merged,
+    /// and [`part`](Self::part) undoes it. Merging again, or with themself, changes nothing.
+    ///
+    /// Each id goes on having its own history, personal values and keys: what comes through an identifier
+    /// of one of them is kept with that one. Costs a read of both histories.
+    ///
+    /// ```
+    /// use crm::{Channel, Crm, Identifier, Incoming, Source, Visited};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let visit = |who: &Identifier| -> Result<Incoming, crm::TextError> {
+    ///     Ok(Incoming::new(who, crm.now(), Source::new("shop")?, Visited { channel: Channel::Web, place: None }))
+    /// };
+    /// let (card, email) = (Identifier::card("4711")?, Identifier::email("ana@example.com")?);
+    /// let first = crm.record(visit(&card)?).await?.customer;
+    /// let second = crm.record(visit(&email)?).await?.customer;
+    ///
+    /// crm.merge(first, second, "both shown at the till".parse()?).await?;
+    /// let ana = crm.customer(&email).await?.expect("recorded above");
+    /// assert_eq!((ana.id(), ana.facts().visits()), (first, 2));
+    ///
+    /// crm.part(second, first, "mother and daughter".parse()?).await?;
+    /// assert_eq!(crm.customer(&email).await?.expect("recorded above").facts().visits(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NoCustomer`, `Merge` if too many would be one, `Storage` if the store failed, `Busy` if other writers
+    /// were first each time.
+    pub async fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
+        self.merge_because(one, other, MergeReason::Asked { reason }, Actor::Shop).await
+    }
+
+    pub(super) async fn merge_because(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        reason: MergeReason,
+        by: Actor,
+    ) -> Result<MergeOutcome, Error> {
+        let now = self.now();
+        for _ in 0..ATTEMPTS_MAX {
+            // What is due before is worked off by each alone.
+            for id in [one, other] {
+                self.plan_and_commit(id, now, |planner| planner.elapse(now)).await?;
+            }
+            let (first, definitions) = self.base(one).await?;
+            let first = first.ok_or(Error::NoCustomer { customer: one })?;
+            if first.customer.is(other) {
+                return Ok(MergeOutcome { customer: first.customer.id(), known: true, changes: Vec::new() });
+            }
+            let second = self.base(other).await?.0.ok_or(Error::NoCustomer { customer: other })?;
+            let sides = [&first, &second].map(|base| base.customer.members().collect::<Vec<_>>());
+            let members = sides.concat();
+            if members.len() > MEMBERS_MAX {
+                return Err(MergeRefusal::Members { members: members.len() }.into());
+            }
+            let mut history = self.whole_history(&first.customer).await?;
+            history.extend(self.whole_history(&second.customer).await?);
+            let head = head_of(&history, &members, &definitions).unwrap_or(first.customer.id());
+            let rows = Rows::of(&[&first, &second]);
+            let at = first.customer.clock().max(second.customer.clock()).unwrap_or(now);
+            let merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
+            let [one, other] = sides;
+            let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
+            let deed = Deed::Merged(Merged { head, one, other, earlier, reason: reason.clone() });
+            let context = self.context(&definitions, now, false);
+            let mut planner = Planner::new(context, merged, Some(&history));
+            planner
+                .regroup(at, &by, &deed, Vec::new())
+                .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+            let plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
+            let (commit, changes) = rows.commit(plan)?;
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => {
+                    return Ok(MergeOutcome { customer: head, known: false, changes });
+                }
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Undoes a merging: `customer` is somebody else than `from` after all. Whoever was merged with `customer`
+    /// before the two came together goes with them; whoever came later stays. Each has again what was theirs,
+    /// and what came later through their own identifiers and id.
+    ///
+    /// Points are settled by one rule: each pays for what they spent themselves. Whose points the other spent
+    /// gets them back as they were, to expire when they would have; the other is charged as if they
+    /// were spent now, and owes what is not there.
+    ///
+    /// # Errors
+    ///
+    /// `NoCustomer`, `Merge` if the two are not merged, `Storage` if the store failed, `Busy` if other writers
+    /// were first each time.
+    pub async fn part(&self, customer: CustomerId, from: CustomerId, reason: Remark) -> Result<PartOutcome, Error> {
+        let now = self.now();
+        for _ in 0..ATTEMPTS_MAX {
+            self.plan_and_commit(customer, now, |planner| planner.elapse(now)).await?;
+            let (base, definitions) = self.base(customer).await?;
+            let base = base.ok_or(Error::NoCustomer { customer })?;
+            let leaving = base.customer.side_of(customer, from)?;
+            let history = self.whole_history(&base.customer).await?;
+            let rows = Rows::of(&[&base]);
+            let at = base.customer.clock().unwrap_or(now);
+            let settlements = base.customer.settlements(&leaving);
+            let before = base.customer.clone();
+            let sides = base.customer.part(&leaving);
+            let lists = sides.each_ref().map(|side| side.members().collect::<Vec<_>>());
+            let mut commit = Commit::default();
+            let mut changes = Vec::new();
+            let mut heads = [customer, from];
+            for ((side, others), head) in sides.into_iter().zip([&lists[1], &lists[0]]).zip(&mut heads) {
+                let members: Vec<CustomerId> = side.members().collect();
+                let own: Vec<Event> =
+                    history.iter().filter(|event| members.contains(&event.customer)).cloned().collect();
+                *head = head_of(&own, &members, &definitions).unwrap_or(*head);
+                let deed = Deed::Parted(Parted {
+                    head: *head,
+                    members: members.clone(),
+                    from: others.clone(),
+                    joins: side.joins().to_vec(),
+                    reason: reason.clone(),
+                });
+                let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
+                let parted = left_over(side, *head, &before, &own, &definitions);
+                let context = self.context(&definitions, now, false);
+                let mut planner = Planner::new(context, parted, Some(&own));
+                planner
+                    .regroup(at, &Actor::Shop, &deed, settled)
+                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                let plan = planner.finish().ok_or_else(|| Error::corrupt("a parting that changes nothing"))?;
+                let (half, moved) = rows.commit(plan)?;
+                commit.writes.extend(half.writes);
+                commit.counters.extend(half.counters);
+                commit.claims.extend(half.claims);
+                commit.outbox.extend(half.outbox);
+                changes.extend(moved);
+            }
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => {
+                    let [left, stayed] = heads;
+                    return Ok(PartOutcome { left, stayed, changes });
+                }
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+}
+
+/// What is left of a merged customer on one side. Under the id that they had in common somebody goes on from
+/// where they stood; under another one somebody begins.
+fn left_over(side: Side, head: CustomerId, before: &Customer, own: &[Event], definitions: &Definitions) -> Customer {
+    let goes_on = before.id() == head;
+    let standing = if goes_on { before.standing().clone() } else { Default::default() };
+    let alarm = before.alarm().filter(|_| goes_on);
+    let here = |(_, fact): &(Timestamp, EventId)| own.iter().any(|event| event.id == *fact);
+    let waiting = before.waiting().filter(here).collect();
+    Customer::of_side(side, head, before.clock(), waiting, standing, alarm, facts(own), definitions)
+}

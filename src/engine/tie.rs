@@ -1,0 +1,170 @@
+//! Ties between customers: one word, two histories, one commit.
+
+use crm_core::change::Change;
+use crm_core::event::Fact;
+use crm_core::relationship::{Tie, TieError, Untie};
+use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
+use crm_storage::{Commit, CommitError};
+
+use super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use crate::error::Error;
+use crate::plan::{Context, FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared};
+
+/// What became of a tie, or of the end of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TieRecorded {
+    /// The event that it became in both histories.
+    pub event: EventId,
+    /// Whether it was recorded before, so that nothing changed.
+    pub known: bool,
+    /// What moved, for `from` and for `to`.
+    pub changes: [Vec<Change>; 2],
+}
+
+impl Crm {
+    /// Ties two customers, from an instant on, or says anew how strongly they are tied. Both sides are written in
+    /// one commit, each into its own customer's history, and what was due for the two before is worked off
+    /// first. Under the key that the source has for it the same word changes nothing. Words may come in any
+    /// order; the last one holds, by their times. One from the future waits for its time with both.
+    ///
+    /// ```
+    /// use crm::{Channel, Crm, Identifier, Incoming, Source, Strength, Tie, TieKind, Visited};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let shop = Source::new("shop")?;
+    /// let mut met = Vec::new();
+    /// for who in ["ana@example.com", "office@acme.example"] {
+    ///     let visit = Visited { channel: Channel::Web, place: None };
+    ///     let visit = Incoming::new(Identifier::email(who)?, crm.now(), shop.clone(), visit);
+    ///     met.push(crm.record(visit).await?.customer);
+    /// }
+    /// let (ana, acme) = (met[0], met[1]);
+    ///
+    /// let buys = Tie { from: ana, to: acme, kind: TieKind::BuysFor, strength: Strength::FULL };
+    /// crm.tie(buys, crm.now(), shop, "contract 7".parse()?).await?;
+    /// let acme = crm.customer(acme).await?.expect("met above");
+    /// let buyers: Vec<_> = acme.ties().filter(|tie| *tie.kind == TieKind::BuysFor).map(|tie| tie.other).collect();
+    /// assert_eq!(buyers, [ana]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Fact` if somebody would be tied to themself, has [`TIES_MAX`](crm_core::relationship::TIES_MAX) ties
+    /// already or is not there, or if another fact has that key; `Storage` if the store failed; `Busy` if other
+    /// writers were first each time. Then neither side is written.
+    pub async fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        let facts = tie.sides().map_err(FactRefusal::from)?.map(Fact::from);
+        self.record_both([tie.from, tie.to], facts, at, source, &key).await
+    }
+
+    /// Ends a tie at an instant, on both sides. That there was none is no error: it may become known later.
+    ///
+    /// # Errors
+    ///
+    /// As for [`tie`](Self::tie).
+    pub async fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
+        let facts = untie.sides().map_err(FactRefusal::from)?.map(Fact::from);
+        self.record_both([untie.from, untie.to], facts, at, source, &key).await
+    }
+
+    /// Records a fact of each of two customers, under one id and in one commit.
+    async fn record_both(
+        &self,
+        customers: [CustomerId; 2],
+        facts: [Fact; 2],
+        at: Timestamp,
+        source: Source,
+        key: &FactKey,
+    ) -> Result<TieRecorded, Error> {
+        let id = EventId::of_fact(&self.tenant, &source, key.as_str());
+        let facts = facts.map(|fact| Prepared { id, at, source: source.clone(), fact });
+        let now = self.now();
+        let mut with_history = false;
+        for _ in 0..ATTEMPTS_MAX {
+            let mut bases = Vec::with_capacity(2);
+            let mut definitions = None;
+            for customer in customers {
+                let (base, in_force) = self.base(customer).await?;
+                bases.push(base.ok_or(FactRefusal::NoCustomer { customer })?);
+                definitions = Some(in_force);
+            }
+            let Some(definitions) = definitions else { break };
+            let context = self.context(&definitions, now, false);
+            let mut recorded = TieRecorded { event: id, known: true, changes: [Vec::new(), Vec::new()] };
+            let mut commit = Commit::default();
+            // Two who were merged are one, and nobody is tied to themself; what was told before is known still.
+            let one = bases.windows(2).any(|pair| pair[0].customer.id() == pair[1].customer.id());
+            for ((base, fact), changes) in bases.into_iter().zip(&facts).zip(&mut recorded.changes) {
+                let (outcome, plan) = self.plan_side(context, &base, fact, with_history || one).await?;
+                match outcome {
+                    Outcome::Refused(refusal) => return Err(refusal.into()),
+                    Outcome::Known => {}
+                    Outcome::Recorded if one => {
+                        return Err(FactRefusal::from(TieError::WithThemself { customer: customers[0] }).into());
+                    }
+                    Outcome::Recorded => {
+                        recorded.known = false;
+                        let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+                        *changes = add(&mut commit, plan, &base);
+                    }
+                }
+            }
+            if recorded.known {
+                return Ok(recorded);
+            }
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(recorded),
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                // The same id with another time: only the history can tell what it was.
+                Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Plans one side of a tie, with the customer's history if it takes that.
+    async fn plan_side(
+        &self,
+        context: Context<'_>,
+        base: &Base,
+        fact: &Prepared,
+        with_history: bool,
+    ) -> Result<(Outcome, Option<Plan>), Error> {
+        let customer = &base.customer;
+        let without = || Planner::new(context, customer.clone(), None).through(base.through);
+        if !with_history && let Ok(planned) = side(without(), fact, context.now) {
+            return Ok(planned);
+        }
+        let history = self.whole_history(customer).await?;
+        side(Planner::new(context, customer.clone(), Some(&history)).through(base.through), fact, context.now)
+            .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))
+    }
+}
+
+fn side<'a>(planner: Planner<'a>, fact: &'a Prepared, now: Timestamp) -> Result<(Outcome, Option<Plan>), NeedHistory> {
+    let mut planner = planner.writing_both_sides();
+    let outcome = planner.fact(fact)?;
+    if outcome != Outcome::Recorded {
+        return Ok((outcome, None));
+    }
+    planner.catch_up()?;
+    planner.elapse(now)?;
+    Ok((outcome, planner.finish()))
+}
+
+/// Adds what is planned for one more customer to a commit, and gives what moves.
+fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
+    let (more, changes) = plan.into_commit(base.expected, &base.others);
+    let Commit { request: _, writes, releases, claims, counters, outbox } = more;
+    commit.writes.extend(writes);
+    commit.releases.extend(releases);
+    commit.claims.extend(claims);
+    commit.counters.extend(counters);
+    commit.outbox.extend(outbox);
+    changes
+}
