@@ -237,6 +237,8 @@ impl Customer {
             | Deed::Notified(_)
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
+            | Deed::DuplicateSuggested(_)
+            | Deed::DuplicateRejected(_)
             | Deed::Merged(_)
             | Deed::Parted(_) => vec![(through, deed)],
         }
@@ -414,7 +416,7 @@ impl Family {
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
-            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories } = decided;
+            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories, doubts } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
                 books.get_or_default(program);
@@ -422,6 +424,7 @@ impl Family {
             coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
             all.identifiers.join(identifiers);
+            all.doubts.join(doubts);
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
             for (plugin, memory) in memories.iter() {
                 // That of the head counts, else that of the first who has one.
