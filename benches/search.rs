@@ -77,6 +77,11 @@ fn email(n: usize) -> String {
     format!("customer{n}@mail{}.example", n % 50)
 }
 
+fn phone(n: usize) -> String {
+    let mut dice = Dice(n as u64 ^ 0x9e37_79b9_7f4a_7c15);
+    format!("+3519{:08}", dice.below(100_000_000))
+}
+
 fn card(n: usize) -> CardUpdate {
     let mut dice = Dice(n as u64);
     dice.below(2);
@@ -89,8 +94,7 @@ fn card(n: usize) -> CardUpdate {
     } else {
         Name::new(GIVEN[dice.skewed(GIVEN.len())], FAMILY[dice.skewed(FAMILY.len())])
     };
-    let phone = format!("+3519{:08}", dice.below(100_000_000));
-    let points = vec![ContactPoint::email(&email(n)).unwrap(), ContactPoint::phone(&phone).unwrap()];
+    let points = vec![ContactPoint::email(&email(n)).unwrap(), ContactPoint::phone(&phone(n)).unwrap()];
     let member = CardLine::new(format!("M{n:08}")).unwrap();
     CardUpdate::new().name(name.unwrap()).contact_points(points).member_numbers(vec![member])
 }
@@ -153,6 +157,8 @@ fn main() {
         format!("{given} {}", dice.rare_family())
     };
     let email = email(customers / 2);
+    // Six digits from within a number that is there: `+351 9a [bcdefg] h`.
+    let digits = &phone(customers / 2)[6..12];
     let queries: [(&str, &str); 10] = [
         ("rare full name", &someone),
         ("nobody's name", &rare),
@@ -161,7 +167,7 @@ fn main() {
         ("3-letter fragment", "eir"),
         ("beginning of a name", "Oliv"),
         ("Chinese name of two characters", "王明"),
-        ("telephone fragment", "912345"),
+        ("telephone fragment", digits),
         ("e-mail", &email),
         ("a typing error", "Maria Oliviera"),
     ];

@@ -36,10 +36,10 @@ pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindNa
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::identity::{
-    Agreement, Aside, Assurance, Disagreement, ExternalSystem, Identified, Identifier, IdentifierAttached,
-    IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules, IdentityRulesError, Join,
-    KindRule, Limit, LookupKey, MEMBERS_MAX, MergeReason, Merged, Parted, Pattern, PatternError, PhoneError, Presented,
-    Region, Seen, Suggestion, VerificationMethod,
+    Agreement, Aside, Assurance, Clue, ClueField, Disagreement, ExternalSystem, Identified, Identifier,
+    IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules,
+    IdentityRulesError, Join, KindRule, Limit, LookupKey, MEMBERS_MAX, MergeReason, Merged, Parted, Pattern,
+    PatternError, PhoneError, Presented, Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
@@ -109,11 +109,6 @@ mod privacy {}
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/postgres.md")]
 mod postgresql {}
-
-/// The guide to privacy, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/privacy.md")]
-mod privacy {}
 
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]

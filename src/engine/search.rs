@@ -23,6 +23,8 @@ pub struct Found {
 
 /// How many candidates of one question to the store are unsealed and ranked at most.
 pub const CANDIDATES_MAX: usize = 200;
+/// How many cards are read at once. SQLite reads longer lists by its one writer, behind whoever writes.
+const CARDS_AT_ONCE: usize = 32;
 
 impl Crm {
     /// Customers whose card matches a question, the best first and of equals the older first, at most `limit`
@@ -49,11 +51,13 @@ impl Crm {
                 let selection = Selection::All(tokens);
                 let mut ids = self.store().select(&self.tenant, &selection, None, candidates).await?;
                 ids.retain(|id| seen.insert(*id));
-                let cards = self.read_files(&ids, Field::is_searched, false).await?;
-                for (customer, tellings) in ids.into_iter().zip(cards) {
-                    let card = Card::new(tellings.unwrap_or_default());
-                    if let Some(hit) = query.rank(&Searchable::of(&card)) {
-                        found.push(Found { customer, score: hit.score, matched: hit.matched });
+                for some in ids.chunks(CARDS_AT_ONCE) {
+                    let cards = self.read_files(some, Field::is_searched, false).await?;
+                    for (customer, tellings) in some.iter().zip(cards) {
+                        let card = Card::new(tellings.unwrap_or_default());
+                        if let Some(hit) = query.rank(&Searchable::of(&card)) {
+                            found.push(Found { customer: *customer, score: hit.score, matched: hit.matched });
+                        }
                     }
                 }
             }
