@@ -16,6 +16,7 @@ use crate::identity::{Identified, IdentifierAttached, IdentifierSetAside, Merged
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
+use crate::privacy::{Erased, HoldPlaced, HoldReleased};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
 use crate::text::Remark;
@@ -164,6 +165,12 @@ pub enum Deed {
     Merged(Merged),
     /// They turned out to be several after all.
     Parted(Parted),
+    /// What was personal about the customer is gone.
+    Erased(Erased),
+    /// Something has to be kept.
+    HoldPlaced(HoldPlaced),
+    /// It need not be kept any more.
+    HoldReleased(HoldReleased),
 }
 
 impl Deed {
@@ -182,6 +189,9 @@ impl Deed {
             Deed::IdentifierSetAside(_) => "identifier_set_aside",
             Deed::Merged(_) => "merged",
             Deed::Parted(_) => "parted",
+            Deed::Erased(_) => "erased",
+            Deed::HoldPlaced(_) => "hold_placed",
+            Deed::HoldReleased(_) => "hold_released",
         }
     }
 
@@ -199,7 +209,10 @@ impl Deed {
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
             | Deed::Merged(_)
-            | Deed::Parted(_) => None,
+            | Deed::Parted(_)
+            | Deed::Erased(_)
+            | Deed::HoldPlaced(_)
+            | Deed::HoldReleased(_) => None,
         }
     }
 }
@@ -450,7 +463,10 @@ impl EventBody {
             | "identifier_attached"
             | "identifier_set_aside"
             | "merged"
-            | "parted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "parted"
+            | "erased"
+            | "hold_placed"
+            | "hold_released" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -487,6 +503,9 @@ impl Decision {
             Deed::IdentifierSetAside(deed) => json(&Stored { by, deed }),
             Deed::Merged(deed) => json(&Stored { by, deed }),
             Deed::Parted(deed) => json(&Stored { by, deed }),
+            Deed::Erased(deed) => json(&Stored { by, deed }),
+            Deed::HoldPlaced(deed) => json(&Stored { by, deed }),
+            Deed::HoldReleased(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -507,6 +526,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "identifier_set_aside" => read(body, Deed::IdentifierSetAside),
         "merged" => read(body, Deed::Merged),
         "parted" => read(body, Deed::Parted),
+        "erased" => read(body, Deed::Erased),
+        "hold_placed" => read(body, Deed::HoldPlaced),
+        "hold_released" => read(body, Deed::HoldReleased),
         _ => read(body, Deed::PointsPosted),
     }
 }

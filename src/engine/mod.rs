@@ -7,15 +7,19 @@ mod command;
 mod consent;
 mod define;
 mod deliver;
+mod erase;
+mod export;
 #[cfg(feature = "sqlite")]
 mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
+mod import;
 mod ingest;
 mod merge;
 mod personal;
 mod query;
 mod record;
+mod rectify;
 mod score;
 mod search;
 mod select;
@@ -41,13 +45,14 @@ pub use consent::{
     OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
+pub use erase::{Erasure, ErasureRequest};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
 #[cfg(feature = "postgres")]
 pub use host_postgres::InPostgresTransaction;
+pub use import::{ImportError, Imported};
 pub use ingest::{IngestReport, Ingestion};
 pub use merge::{MergeOutcome, PartOutcome};
-pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
@@ -60,6 +65,7 @@ use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
+use crate::ledger::ErasureLedger;
 use crate::personal::PersonKeys;
 use crate::plan::{Context, Planner, traits};
 use crate::workflow::Workflow;
@@ -92,12 +98,14 @@ pub(crate) struct Inner {
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
 }
 
 impl Inner {
+    #[allow(clippy::too_many_arguments, reason = "it is the builder, taken apart")]
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -106,9 +114,23 @@ impl Inner {
         workflows: Vec<Arc<dyn Workflow>>,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
+        ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
         let (definitions, audit_turns) = Default::default();
-        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, signer, audit_turns, inside: false }
+        let inside = false;
+        Inner {
+            store,
+            clock,
+            ids,
+            lookup_key,
+            workflows,
+            definitions,
+            person_keys,
+            signer,
+            ledger,
+            audit_turns,
+            inside,
+        }
     }
 }
 

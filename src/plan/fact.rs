@@ -61,10 +61,11 @@ impl<'a> Planner<'a> {
         {
             self.claim(order_claim(order), id);
         }
-        // What the customer merely stated leads to nobody.
+        // What the customer merely stated leads to nobody, and nothing leads to somebody who was erased.
         if let Fact::Identified(identified) = fact
             && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
+            && !self.customer.is_erased()
         {
             self.claim(identifier_claim(&identified.identifier), id);
         }

@@ -121,6 +121,15 @@ impl ConsentBook {
     /// channel, and a yes is not kept.
     pub const TARGETS_MAX: usize = 512;
 
+    /// Forgets for which addresses consent was given.
+    pub(crate) fn forget_addresses(&mut self) {
+        for said in self.said.values_mut().flat_map(FlatMap::values_mut) {
+            if let Some(given) = &mut said.given {
+                given.address = None;
+            }
+        }
+    }
+
     /// Folds a fact that came through a member. Facts come in the order of their time and id.
     #[allow(clippy::wildcard_enum_match_arm, reason = "every fact that is not about consent is left alone")]
     pub(crate) fn fold(

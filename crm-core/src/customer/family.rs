@@ -212,6 +212,7 @@ impl Customer {
             }
             Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
         }
+        self.forget_if_erased();
     }
 
     /// Whose decision a deed is, and its parts where it touches what several members have. `through` is the
@@ -238,7 +239,14 @@ impl Customer {
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
             | Deed::Merged(_)
-            | Deed::Parted(_) => vec![(through, deed)],
+            | Deed::Parted(_)
+            | Deed::Erased(_)
+            | Deed::HoldPlaced(_) => vec![(through, deed)],
+            Deed::HoldReleased(released) => {
+                let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.holds.get(&released.name).is_some();
+                let holders = family.members.iter().filter(has).map(|(id, _)| *id);
+                holders.map(|id| (id, Deed::HoldReleased(released.clone()))).collect()
+            }
         }
     }
 
@@ -414,7 +422,8 @@ impl Family {
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
-            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories } = decided;
+            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories, holds, erased } =
+                decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
                 books.get_or_default(program);
@@ -422,6 +431,8 @@ impl Family {
             coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
             all.identifiers.join(identifiers);
+            holds.iter().for_each(|(name, hold)| all.holds.insert(name.clone(), hold.clone()));
+            all.erased |= erased;
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
             for (plugin, memory) in memories.iter() {
                 // That of the head counts, else that of the first who has one.

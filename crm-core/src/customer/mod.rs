@@ -161,6 +161,17 @@ impl Customer {
         self.facts.seen(identifier).into_iter().chain(self.decided.identifiers.get(identifier))
     }
 
+    pub(crate) const fn decided(&self) -> &DecidedState {
+        &self.decided
+    }
+
+    /// What somebody was known by who was erased is in no state.
+    fn forget_if_erased(&mut self) {
+        if self.decided.erased {
+            self.facts.forget_identifiers();
+        }
+    }
+
     /// What matters for who is who.
     #[must_use]
     pub fn summary(&self) -> PersonSummary {
@@ -256,6 +267,7 @@ impl Customer {
         if let Some(clock) = self.clock {
             self.facts.elapse(clock, moves);
         }
+        self.forget_if_erased();
         touched
     }
 
@@ -278,6 +290,7 @@ impl Customer {
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.clock = Some(clock);
+        self.forget_if_erased();
     }
 
     /// Folds a whole history from nothing: facts in any order, decisions in the order given, at an
