@@ -110,11 +110,6 @@ mod privacy {}
 #[doc = include_str!("../docs/postgres.md")]
 mod postgresql {}
 
-/// The guide to privacy, likewise.
-#[cfg(doctest)]
-#[doc = include_str!("../docs/privacy.md")]
-mod privacy {}
-
 /// The guide to the shop's own transactions, likewise.
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/transactions.md")]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Customer, DecidedState, Standing};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
-use crate::flat::FlatMap;
+use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
 use crate::loyalty::{PointsBook, Posting, ProgramId};
@@ -251,9 +251,21 @@ impl Customer {
         }
     }
 
-    pub(super) fn forget_orders(&mut self) {
-        if let Kinship::Head(family) = &mut self.kinship {
-            family.orders = FlatMap::default();
+    /// The same for all facts. One that several were told is that of the first of them, as it is folded.
+    pub(super) fn note_orders<'a>(
+        &mut self,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
+    ) {
+        let Kinship::Head(family) = &mut self.kinship else { return };
+        let placed = facts.filter(|(_, _, _, fact)| matches!(fact, Fact::OrderPlaced(_)));
+        let heads = placed.clone().filter(|(member, ..)| *member == self.id).map(|(_, order, ..)| order);
+        let heads: FlatSet<EventId> = heads.collect();
+        family.orders = FlatMap::default();
+        for (member, order, ..) in placed.filter(|(member, ..)| *member != self.id) {
+            let is_first = family.orders.get(&order).is_none_or(|first| member < *first);
+            if is_first && !(heads.contains(&order) && self.id < member) {
+                family.orders.insert(order, member);
+            }
         }
     }
 
@@ -274,7 +286,7 @@ impl Customer {
         Some(books.map(|(id, (program, book))| (id, program, book)))
     }
 
-    /// One customer of two, under the id of one of their members. `facts` are those of all members. It stands
+    /// One customer of two, under the id of one of their members, from an instant on. `facts` are those of all members. It stands
     /// where the one stood whose id it goes on under: what moves by the merging is still to be derived.
     ///
     /// # Errors
@@ -291,7 +303,8 @@ impl Customer {
         let join = Join { at, one: self.members().collect(), other: other.members().collect() };
         let standing = if other.is(head) { other.standing.clone() } else { self.standing.clone() };
         let alarm = [&self, &other].into_iter().find(|side| side.id == head).and_then(|side| side.alarm);
-        let (clock, waiting) = (self.clock.max(other.clock), [self.waiting.clone(), other.waiting.clone()].concat());
+        let clock = self.clock.max(other.clock).max(Some(at));
+        let waiting = [self.waiting.clone(), other.waiting.clone()].concat();
         let mut members = FlatMap::default();
         let mut joins = Vec::new();
         for side in [self, other] {

@@ -214,6 +214,12 @@ impl Customer {
         }
     }
 
+    /// Whether a fact from the future is kept for later.
+    #[must_use]
+    pub fn waits_for(&self, id: EventId, at: Timestamp) -> bool {
+        self.waiting.binary_search(&(at, id)).is_ok()
+    }
+
     /// Facts from the future, by the time at which they happen.
     pub fn waiting(&self) -> impl Iterator<Item = (Timestamp, EventId)> + '_ {
         self.waiting.iter().copied()
@@ -271,8 +277,7 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.forget_orders();
-        facts.clone().for_each(|(member, id, _, fact)| self.note_order(member, id, fact));
+        self.note_orders(facts.clone());
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
