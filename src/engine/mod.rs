@@ -7,10 +7,12 @@ mod command;
 mod consent;
 mod define;
 mod deliver;
+mod duplicates;
 #[cfg(feature = "sqlite")]
 mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
+mod identify;
 mod ingest;
 mod merge;
 mod personal;

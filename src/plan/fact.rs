@@ -10,7 +10,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
-use super::{FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, order_claim};
+use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, order_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -202,6 +202,37 @@ impl<'a> Planner<'a> {
     fn is_known_by(&self, identifier: &IdentifierKey) -> bool {
         let key = identifier_claim(identifier);
         self.customer.identifiers().any(|own| own == identifier) || self.claims.iter().any(|claim| claim.key == key)
+    }
+
+    /// The customer as planned so far.
+    pub(crate) const fn customer(&self) -> &Customer {
+        &self.customer
+    }
+
+    /// Notes an identifier that a fact came with. One that leads to the customer is theirs from now on.
+    pub(crate) fn attach(&mut self, attached: IdentifierAttached, cause: Option<EventId>) {
+        let (identifier, stated) = (attached.identifier, attached.assurance.is_stated());
+        let known = self.is_known_by(&identifier);
+        if known || (stated && self.customer.stated_identifiers().any(|own| *own == identifier)) {
+            return;
+        }
+        let deed = Deed::IdentifierAttached(attached);
+        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+        if !stated {
+            self.claim(identifier_claim(&identifier), event);
+        }
+    }
+
+    /// Records a decision of ours.
+    pub(crate) fn decide_now(&mut self, deed: Deed, cause: Option<EventId>) {
+        self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+    }
+
+    /// Records a decision and nothing else, after what is due.
+    pub(crate) fn note(mut self, by: &Actor, deed: Deed) -> Result<Option<Plan>, NeedHistory> {
+        self.elapse(self.context.now)?;
+        self.decide_of(self.through, self.instant(), by.clone(), deed, None, &[]);
+        Ok(self.finish())
     }
 
     /// Introduces a new customer by the identifier that they came with.

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
-use crate::identity::Held;
+use crate::identity::{Doubts, Held};
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -21,6 +21,7 @@ pub struct DecidedState {
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
     pub(super) memories: FlatMap<PluginName, Vec<u8>>,
+    pub(super) doubts: Doubts,
 }
 
 impl DecidedState {
@@ -47,8 +48,11 @@ impl DecidedState {
                 let at = attached.at.unwrap_or(Timestamp::MIN);
                 self.identifiers.note(attached.identifier, attached.scope, at, &attached.assurance);
             }
+            Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
+            Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
+            Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
             // Who is merged with whom is kept beside what was decided about each.
-            Deed::Notified(_) | Deed::Faulted(_) | Deed::IdentifierSetAside(_) | Deed::Merged(_) | Deed::Parted(_) => {}
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Parted(_) => {}
         }
     }
 }

@@ -237,6 +237,8 @@ impl Customer {
             | Deed::Notified(_)
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
+            | Deed::DuplicateSuggested(_)
+            | Deed::DuplicateRejected(_)
             | Deed::Merged(_)
             | Deed::Parted(_) => vec![(through, deed)],
         }
@@ -329,6 +331,9 @@ impl Customer {
     /// `NotMerged` if the two are not.
     pub fn side_of(&self, customer: CustomerId, other: CustomerId) -> Result<Vec<CustomerId>, MergeRefusal> {
         let refusal = MergeRefusal::NotMerged { customer, other };
+        if !(self.is(customer) && self.is(other)) {
+            return Err(refusal);
+        }
         let join = self.joins().iter().rev().find_map(|join| {
             let sides = [(&join.one, &join.other), (&join.other, &join.one)];
             sides.into_iter().find(|(own, others)| own.contains(&customer) && others.contains(&other))
@@ -342,7 +347,7 @@ impl Customer {
     pub fn part(self, leaving: &[CustomerId]) -> [Side; 2] {
         let Side { decided, joins } = self.into_side();
         [true, false].map(|leaves| {
-            let here = |id: &CustomerId| leaving.contains(id) == leaves;
+            let here = |id: &CustomerId| decided.get(id).is_some() && leaving.contains(id) == leaves;
             let decided = decided.iter().filter(|(id, _)| here(id)).map(|(id, own)| (*id, own.clone())).collect();
             // A join of two sides stays while somebody of each is here.
             let stays = |join: &&Join| join.one.iter().any(here) && join.other.iter().any(here);
@@ -427,7 +432,7 @@ impl Family {
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
-            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories } = decided;
+            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories, doubts } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
                 books.get_or_default(program);
@@ -435,6 +440,7 @@ impl Family {
             coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
             all.identifiers.join(identifiers);
+            all.doubts.join(doubts);
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
             for (plugin, memory) in memories.iter() {
                 // That of the head counts, else that of the first who has one.

@@ -21,7 +21,7 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
-use crate::identity::{HeldIdentifier, IdentifierKey, PersonSummary, Seen};
+use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
@@ -159,6 +159,24 @@ impl Customer {
     /// What the source tells of an identifier, and what is known from its being attached.
     pub fn identifier_seen(&self, identifier: &IdentifierKey) -> impl Iterator<Item = &Seen> {
         self.facts.seen(identifier).into_iter().chain(self.decided.identifiers.get(identifier))
+    }
+
+    /// Who may be the same person, and whether it was decided that they are not. Ids are as they were then:
+    /// somebody may have been merged since.
+    pub fn doubts(&self) -> impl Iterator<Item = (CustomerId, Doubt)> + '_ {
+        self.decided.doubts.others().filter(|(other, _)| !self.is(*other))
+    }
+
+    /// What is thought of one who may be the same person.
+    #[must_use]
+    pub fn doubt(&self, other: CustomerId) -> Option<Doubt> {
+        self.decided.doubts.get(other)
+    }
+
+    /// Identifiers that came with facts and were not used, and why; the last
+    /// [`DOUBTS_MAX`](crate::identity::DOUBTS_MAX).
+    pub fn set_aside(&self) -> impl Iterator<Item = (&IdentifierKey, &Aside)> {
+        self.decided.doubts.aside()
     }
 
     /// What matters for who is who.

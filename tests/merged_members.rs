@@ -391,3 +391,17 @@ proptest! {
         walk(&steps, Arc::new(crm::MemoryStore::new()));
     }
 }
+
+#[test]
+fn whoever_was_parted_from_both_sides_is_merged_with_neither() {
+    let (_clock, crm) = shop_on(Arc::new(crm::MemoryStore::new()));
+    let ids: Vec<_> = (0..4).map(|n| visit(&crm, &who(n), &format!("first-{n}"))).collect();
+    for (one, other) in [(3, 0), (1, 2), (0, 1)] {
+        crm.merge(ids[one], ids[other], why()).unwrap();
+    }
+    crm.part(ids[0], ids[3], why()).unwrap();
+    crm.part(ids[3], ids[1], why()).unwrap();
+    assert_eq!(crm.customer(ids[1]).unwrap().unwrap().joins().len(), 1);
+    let parted = crm.part(ids[1], ids[3], why()).unwrap_err();
+    assert!(matches!(parted, Error::Merge(MergeRefusal::NotMerged { .. })), "{parted}");
+}
