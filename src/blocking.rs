@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
-use crm_core::identity::{Identified, Identifier};
+use crm_core::identity::{Identified, Identifier, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::privacy::{HoldName, HoldPlaced, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
@@ -324,6 +324,24 @@ impl Crm {
     /// The same.
     pub fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
         wait(self.0.merge(one, other, reason))
+    }
+
+    /// See [`crate::Crm::suggest_duplicates`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn suggest_duplicates(&self, customer: CustomerId) -> Result<Vec<Suggestion>, Error> {
+        wait(self.0.suggest_duplicates(customer))
+    }
+
+    /// See [`crate::Crm::reject_duplicate`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn reject_duplicate(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<(), Error> {
+        wait(self.0.reject_duplicate(one, other, reason))
     }
 
     /// See [`crate::Crm::part`].

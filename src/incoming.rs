@@ -1,7 +1,7 @@
 //! A fact on its way in: what happened, to whom, when, and how to recognise it when it comes again.
 
 use crm_core::event::Fact;
-use crm_core::identity::Identifier;
+use crm_core::identity::{Identifier, Presented};
 use crm_core::order::OrderRef;
 use crm_core::{CustomerId, EventId, FactKey, Source, TenantId, Timestamp};
 
@@ -14,6 +14,27 @@ pub enum Who {
     Identifier(Identifier),
     /// Whoever placed this order.
     Order(OrderRef),
+    /// Whoever the identifiers lead to that came with it, by the shop's [rules](crm_core::identity::IdentityRules):
+    /// nobody yet, one customer, or several who turn out to be one. What somebody merely stated leads to nobody.
+    Presented(Vec<Presented>),
+}
+
+impl From<Presented> for Who {
+    fn from(presented: Presented) -> Self {
+        Who::Presented(vec![presented])
+    }
+}
+
+impl From<Vec<Presented>> for Who {
+    fn from(presented: Vec<Presented>) -> Self {
+        Who::Presented(presented)
+    }
+}
+
+impl<const N: usize> From<[Presented; N]> for Who {
+    fn from(presented: [Presented; N]) -> Self {
+        Who::Presented(presented.into())
+    }
 }
 
 impl From<CustomerId> for Who {
@@ -75,6 +96,16 @@ impl Incoming {
         let who = match &self.who {
             Who::Customer(id) => format!("customer {id}"),
             Who::Order(order) => format!("order {order}"),
+            Who::Presented(presented) => {
+                let key = |one: &Presented| {
+                    let key = crm_core::identity::LookupKey::public().hash(&TenantId::default(), &one.identifier);
+                    format!("{key:?} {}", one.verified)
+                };
+                let mut keys: Vec<String> = presented.iter().map(key).collect();
+                keys.sort_unstable();
+                keys.dedup();
+                format!("identifiers {}", keys.join(" "))
+            }
             // An identifier shows itself to nobody, but it can be told from others by its hash.
             Who::Identifier(identifier) => {
                 let key = crm_core::identity::LookupKey::public().hash(&TenantId::default(), identifier);

@@ -225,9 +225,28 @@ fn a_token_that_is_wrong_late_overtaken_or_for_another_address_is_refused() {
 }
 
 #[test]
+fn whoever_proves_an_address_is_one_person_with_its_holder() {
+    for shop in shops("joined") {
+        let (ana, ben) = (shop.visitor(&number()), shop.visitor(&email()));
+        let token = shop.asks(ana);
+        let confirmed = shop.crm.confirm_opt_in(&token, by()).unwrap();
+        assert!(matches!(confirmed, Confirmation::Confirmed { address: ConfirmedAddress::New, .. }), "{confirmed:?}");
+        let both = shop.crm.customer(email()).unwrap().unwrap();
+        assert!(both.is(ana) && both.is(ben));
+        assert_eq!(shop.may(ben, Channel::Email), Ok(()));
+    }
+}
+
+#[test]
 fn an_address_that_is_somebody_elses_stays_theirs() {
     for shop in shops("taken") {
         let (ana, ben) = (shop.visitor(&number()), shop.visitor(&email()));
+        // They have different numbers of one system, so nothing makes them one.
+        for (who, key) in [(ana, "one"), (ben, "another")] {
+            let key = Identifier::external(&crm::ExternalSystem::new("shop").unwrap(), key).unwrap();
+            let fact = Incoming::new(who, shop.crm.now(), Source::new("shop").unwrap(), shop.crm.identified(&key));
+            shop.crm.record(fact).unwrap();
+        }
         let token = shop.asks(ana);
         let confirmed = shop.crm.confirm_opt_in(&token, by()).unwrap();
         assert!(

@@ -362,3 +362,23 @@ fn what_is_put_right_is_in_the_card_and_in_the_audit_log() {
         crm.verify_audit(&[], &[]).unwrap();
     });
 }
+
+#[test]
+fn who_was_erased_is_on_no_list_and_is_merged_with_nobody() {
+    over_each_store("lists", |shop| {
+        let crm = &shop.crm;
+        let visit = || Visited { channel: Channel::Web, place: None };
+        let guest = Incoming::new([email("ana").unverified()], shop.clock_now(), source(), visit());
+        let guest = crm.record(guest.with_key("guest".parse().unwrap())).unwrap().customer;
+        let ben = shop.visitor("ben");
+        assert_eq!(crm.erase(guest).unwrap().identifiers, 0);
+        let refused = crm.merge(ben, guest, "one".parse().unwrap()).unwrap_err();
+        assert!(matches!(refused, Error::Merge(crm::MergeRefusal::Erased { customer }) if customer == guest));
+        // Whoever proves the address later is not led to who was erased.
+        let ana = Incoming::new([email("ana").verified()], shop.clock_now(), source(), visit());
+        let ana = crm.record(ana.with_key("ana".parse().unwrap())).unwrap().customer;
+        assert_ne!(ana, guest);
+        let erased = crm.customer(guest).unwrap().unwrap();
+        assert_eq!((erased.id(), erased.stated_identifiers().count(), erased.is_merged()), (guest, 0, false));
+    });
+}

@@ -12,7 +12,9 @@ use crate::consent::{
 use crate::custom::CustomFact;
 use crate::exact::json;
 use crate::id::{CustomerId, EventId, Source};
-use crate::identity::{Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted};
+use crate::identity::{
+    DuplicateRejected, DuplicateSuggested, Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted,
+};
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
@@ -161,6 +163,10 @@ pub enum Deed {
     IdentifierAttached(IdentifierAttached),
     /// An identifier was not used.
     IdentifierSetAside(IdentifierSetAside),
+    /// Somebody else may be the same person.
+    DuplicateSuggested(DuplicateSuggested),
+    /// They are not.
+    DuplicateRejected(DuplicateRejected),
     /// Several customers turned out to be one.
     Merged(Merged),
     /// They turned out to be several after all.
@@ -187,6 +193,8 @@ impl Deed {
             Deed::Faulted(_) => "plugin_faulted",
             Deed::IdentifierAttached(_) => "identifier_attached",
             Deed::IdentifierSetAside(_) => "identifier_set_aside",
+            Deed::DuplicateSuggested(_) => "duplicate_suggested",
+            Deed::DuplicateRejected(_) => "duplicate_rejected",
             Deed::Merged(_) => "merged",
             Deed::Parted(_) => "parted",
             Deed::Erased(_) => "erased",
@@ -208,6 +216,8 @@ impl Deed {
             | Deed::Faulted(_)
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
+            | Deed::DuplicateSuggested(_)
+            | Deed::DuplicateRejected(_)
             | Deed::Merged(_)
             | Deed::Parted(_)
             | Deed::Erased(_)
@@ -462,6 +472,8 @@ impl EventBody {
             | "plugin_faulted"
             | "identifier_attached"
             | "identifier_set_aside"
+            | "duplicate_suggested"
+            | "duplicate_rejected"
             | "merged"
             | "parted"
             | "erased"
@@ -501,6 +513,8 @@ impl Decision {
             Deed::Faulted(deed) => json(&Stored { by, deed }),
             Deed::IdentifierAttached(deed) => json(&Stored { by, deed }),
             Deed::IdentifierSetAside(deed) => json(&Stored { by, deed }),
+            Deed::DuplicateSuggested(deed) => json(&Stored { by, deed }),
+            Deed::DuplicateRejected(deed) => json(&Stored { by, deed }),
             Deed::Merged(deed) => json(&Stored { by, deed }),
             Deed::Parted(deed) => json(&Stored { by, deed }),
             Deed::Erased(deed) => json(&Stored { by, deed }),
@@ -524,6 +538,8 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "plugin_faulted" => read(body, Deed::Faulted),
         "identifier_attached" => read(body, Deed::IdentifierAttached),
         "identifier_set_aside" => read(body, Deed::IdentifierSetAside),
+        "duplicate_suggested" => read(body, Deed::DuplicateSuggested),
+        "duplicate_rejected" => read(body, Deed::DuplicateRejected),
         "merged" => read(body, Deed::Merged),
         "parted" => read(body, Deed::Parted),
         "erased" => read(body, Deed::Erased),

@@ -62,7 +62,7 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
         1 => (0..3_u8).prop_map(|n| Fact::from(Untagged { tag: tag(n) })),
         1 => (0..3_u8).prop_map(|n| {
             let identifier = Identifier::external(&ExternalSystem::new("erp").unwrap(), &n.to_string()).unwrap();
-            Fact::from(Identified { identifier: LookupKey::public().hash(&TenantId::default(), &identifier) })
+            Fact::from(Identified::new(LookupKey::public().hash(&TenantId::default(), &identifier)))
         }),
         1 => (0..30_usize).prop_map(|n| Fact::from(Voided { event: fact_id(n), reason: None })),
     ];

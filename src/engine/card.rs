@@ -135,11 +135,18 @@ impl Crm {
         let ids: Vec<CustomerId> = first.keys().copied().collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
+        let mut bases = Vec::with_capacity(ids.len());
+        for row in loaded.rows {
+            bases.push(match row {
+                Some(row) => Some(self.whole(self.decode(&row, &definitions).await?, &definitions).await?),
+                None => None,
+            });
+        }
+        // Versions are read before what they are to vouch for.
         let details = self.store().details(&self.tenant, &ids, Parts::PERSONAL).await?;
         let (mut commits, mut places, mut moves) = (Vec::new(), Vec::new(), Vec::new());
-        for ((&place, row), details) in first.values().zip(loaded.rows).zip(details) {
-            let Some((row, details)) = row.zip(details) else { continue };
-            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+        for ((&place, base), details) in first.values().zip(bases).zip(details) {
+            let Some((base, details)) = base.zip(details) else { continue };
             match self.plan_update(&told[place], base, &definitions, &details, Attempt::default(), 0).await {
                 Ok(PlannedUpdate::Commit(commit, updated)) => {
                     commits.push(commit);

@@ -17,6 +17,7 @@ use crm_core::privacy::{
 use crm_core::{CustomerId, Remark, Timestamp};
 use crm_storage::{ClaimKey, Commit, CommitError, Copies, Parts, Release};
 
+use super::identify::stated_claims;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::ledger::ErasureLedger;
@@ -286,6 +287,7 @@ impl Crm {
             let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             let released = releases.len() as u64;
             commit.releases = releases.into_iter().map(|(_, release)| release).collect();
+            commit.releases.extend(self.lists_of(&members, &identifiers_in(&history)).await?);
             let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
             let entry = entry.with_text("step", "decided")?.with_number("forced", forced.into())?;
             let entry = entry.with_number("customers", members.len() as i64)?;
@@ -316,6 +318,19 @@ impl Crm {
             members.contains(&customer).then_some((*known, Release { key, customer }))
         });
         Ok(ours.collect())
+    }
+
+    /// The places of some customers on the lists of those who stated an identifier.
+    async fn lists_of(
+        &self,
+        members: &[CustomerId],
+        identifiers: &BTreeSet<IdentifierKey>,
+    ) -> Result<Vec<Release>, Error> {
+        let keys: Vec<ClaimKey> = identifiers.iter().flat_map(stated_claims).collect();
+        let owners = self.store().resolve(&self.tenant, &keys).await?;
+        let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?.customer)));
+        let ours = owned.filter(|(_, customer)| members.contains(customer));
+        Ok(ours.map(|(key, customer)| Release { key, customer }).collect())
     }
 
     /// Erases what is personal among the rows of one id.

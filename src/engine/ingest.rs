@@ -179,9 +179,15 @@ impl Crm {
         Ok(report)
     }
 
-    async fn ingest_batch(&self, items: Vec<Item>, how: Ingestion, report: &mut IngestReport) -> Result<(), Error> {
+    async fn ingest_batch(&self, mut items: Vec<Item>, how: Ingestion, report: &mut IngestReport) -> Result<(), Error> {
         let now = self.now();
         self.check_lookup_key().await?;
+        // Who came with several identifiers may turn out to be somebody else of the batch: these go one by one.
+        let presented: Vec<Item> = items.extract_if(.., |item| matches!(item.who, Who::Presented(_))).collect();
+        self.ingest_one_by_one(presented.iter(), now, how, report).await?;
+        if items.is_empty() {
+            return Ok(());
+        }
         let groups = self.group(&items, how, report).await?;
         let known = |(found, _)| match found {
             Found::Known(id) => Some(id),
@@ -256,8 +262,17 @@ impl Crm {
                 Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }
         }
-        for item in again {
-            let Item { number, who, prepared } = &items[item];
+        self.ingest_one_by_one(again.into_iter().map(|item| &items[item]), now, how, report).await
+    }
+
+    async fn ingest_one_by_one(
+        &self,
+        items: impl Iterator<Item = &Item> + Send,
+        now: Timestamp,
+        how: Ingestion,
+        report: &mut IngestReport,
+    ) -> Result<(), Error> {
+        for Item { number, who, prepared } in items {
             let outcome = match self.record_prepared(who, prepared, now, how.quiet).await {
                 Ok(recorded) if recorded.known => Outcome::Known,
                 Ok(_) => Outcome::Recorded,

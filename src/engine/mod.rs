@@ -7,12 +7,14 @@ mod command;
 mod consent;
 mod define;
 mod deliver;
+mod duplicates;
 mod erase;
 mod export;
 #[cfg(feature = "sqlite")]
 mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
+mod identify;
 mod import;
 mod ingest;
 mod merge;
@@ -235,11 +237,16 @@ impl Crm {
         let through = base.customer.id();
         // Merging and parting may go on meanwhile; who is led in circles finds a damaged store.
         for _ in 0..MEMBERS_MAX {
-            let Some(head) = base.customer.merged_into() else { break };
-            let loaded = self.store().load(&self.tenant, &[head]).await?;
+            let next = match base.customer.merged_into() {
+                Some(head) => head,
+                None if base.customer.is(through) => break,
+                // Parted since they led here: their own id tells where they are now.
+                None => through,
+            };
+            let loaded = self.store().load(&self.tenant, &[next]).await?;
             let row = loaded.rows.into_iter().next().flatten();
             let row =
-                row.ok_or_else(|| Error::corrupt(format!("{through} was merged into {head}, who is not there")))?;
+                row.ok_or_else(|| Error::corrupt(format!("{through} was merged into {next}, who is not there")))?;
             base = self.decode(&row, definitions).await?;
         }
         if base.customer.merged_into().is_some() || !base.customer.is(through) {

@@ -6,8 +6,9 @@ use crm_core::event::Fact;
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
-use crm_storage::{ClaimKey, ClaimOwner, CommitError, Expected};
+use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
+use super::identify::proves;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -40,18 +41,19 @@ pub(super) enum Sought<'w> {
     Customer(CustomerId),
     Identifier(IdentifierKey),
     Order(&'w OrderRef),
+    Nobody,
 }
 
 impl Sought<'_> {
     /// Whether the store is asked.
     pub(super) const fn is_claimed(&self) -> bool {
-        !matches!(self, Sought::Customer(_))
+        !matches!(self, Sought::Customer(_) | Sought::Nobody)
     }
 
     /// The claim that the store is asked for.
     pub(super) fn claim(&self) -> Option<ClaimKey> {
         match self {
-            Sought::Customer(_) => None,
+            Sought::Customer(_) | Sought::Nobody => None,
             Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
             Sought::Order(order) => Some(order_claim(order)),
         }
@@ -63,6 +65,7 @@ impl Sought<'_> {
             (Sought::Customer(id), _) => Ok(Found::Known(*id)),
             (Sought::Identifier(_) | Sought::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
             (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
+            (Sought::Nobody, _) => Err(FactRefusal::NamesNobody),
             (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
         }
     }
@@ -127,14 +130,24 @@ impl Crm {
         now: Timestamp,
         quiet: bool,
     ) -> Result<Recorded, Error> {
+        if let Who::Presented(presented) = who {
+            return self.record_presented(presented, prepared, now, quiet).await;
+        }
         let mut how = Attempt::default();
         let mut met = false;
+        // Of somebody who was merged: whose order number it was that is free again.
+        let mut number_of = None;
+        let mut joined = false;
         for _ in 0..ATTEMPTS_MAX {
             let found = self.find(who).await??;
+            if let (Some(identifier), Found::Known(customer), false) = (proves(&prepared.fact), found, joined) {
+                joined = true;
+                self.join_by(customer, identifier, prepared.id, now).await?;
+            }
             let (base, definitions) = self.base_of(found, prepared.at).await?;
             let customer = base.customer.id();
-            let Base { expected, others, .. } = &base;
-            let (expected, others) = (*expected, others.clone());
+            let Base { expected, others, through, .. } = &base;
+            let (expected, others, through) = (*expected, others.clone(), *through);
             let context = self.context(&definitions, now, quiet);
             let mut outcomes = Vec::with_capacity(1);
             let facts = [prepared];
@@ -153,7 +166,15 @@ impl Crm {
             let Some(plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            let (commit, changes) = plan.into_commit(expected, &others);
+            let (mut commit, changes) = plan.into_commit(expected, &others);
+            if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
+                && owner != through
+                && let Some(key) = placed.order.as_ref().map(order_claim)
+            {
+                // The number leads to whose order it is now, also when the two are parted.
+                commit.releases.push(Release { key: key.clone(), customer: owner });
+                commit.claims.push(Claim { key, customer: through, event: prepared.id });
+            }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
@@ -170,6 +191,7 @@ impl Crm {
                     if !how.owns_order_number && self.voided_only(customer, prepared, owner).await? =>
                 {
                     how.owns_order_number = true;
+                    number_of = Some(owner.customer);
                 }
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
                     if let Some(refusal) = self.taken(found, prepared, &key, owner) {
@@ -201,6 +223,18 @@ impl Crm {
             Who::Customer(id) => Sought::Customer(*id),
             Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
             Who::Order(order) => Sought::Order(order),
+            Who::Presented(presented) => self.strongest(presented),
+        }
+    }
+
+    /// Of several identifiers, the first that is vouched for; what is merely stated leads to nobody.
+    fn strongest(&self, presented: &[crm_core::identity::Presented]) -> Sought<'static> {
+        let rules = crm_core::identity::IdentityRules::defaults();
+        let vouched = presented.iter().filter(|one| one.verified && !rules.blocks(&one.identifier));
+        let strongest = vouched.max_by_key(|one| rules.rule(one.identifier.kind()).priority);
+        match strongest {
+            Some(one) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, &one.identifier)),
+            None => Sought::Nobody,
         }
     }
 

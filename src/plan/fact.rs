@@ -10,7 +10,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
-use super::{FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, order_claim};
+use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, order_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -41,6 +41,10 @@ impl<'a> Planner<'a> {
             // It may have been recorded before, when there was room.
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
             return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
+        }
+        if self.history.is_none() && self.customer.waits_for(id, at) {
+            // It was recorded before, of somebody who was merged perhaps through another one.
+            return Err(NeedHistory);
         }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
@@ -117,7 +121,9 @@ impl<'a> Planner<'a> {
         if self.history.is_none() {
             return Err(NeedHistory);
         }
-        let stored = self.recorded(id).and_then(|event| match &event.body {
+        // Of one that several were told it is that of the first of them, as when all are folded anew.
+        let of_then = self.recorded(id).filter(|event| event.at == at);
+        let stored = of_then.min_by_key(|event| event.customer).and_then(|event| match &event.body {
             EventBody::Fact(fact) => Some((event.customer, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
@@ -173,9 +179,12 @@ impl<'a> Planner<'a> {
         if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
             return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
         }
-        if let Some(event) = self.recorded(incoming.id) {
-            let equal = matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact);
-            return Some(same(equal && event.at == incoming.at));
+        let equal = |event: &Event| {
+            event.at == incoming.at && matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact)
+        };
+        let mut recorded = self.recorded(incoming.id).peekable();
+        if recorded.peek().is_some() {
+            return Some(same(recorded.any(equal)));
         }
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
         if let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at) {
@@ -196,6 +205,37 @@ impl<'a> Planner<'a> {
         self.customer.identifiers().any(|own| own == identifier) || self.claims.iter().any(|claim| claim.key == key)
     }
 
+    /// The customer as planned so far.
+    pub(crate) const fn customer(&self) -> &Customer {
+        &self.customer
+    }
+
+    /// Notes an identifier that a fact came with. One that leads to the customer is theirs from now on.
+    pub(crate) fn attach(&mut self, attached: IdentifierAttached, cause: Option<EventId>) {
+        let (identifier, stated) = (attached.identifier, attached.assurance.is_stated());
+        let known = self.is_known_by(&identifier);
+        if known || (stated && self.customer.stated_identifiers().any(|own| *own == identifier)) {
+            return;
+        }
+        let deed = Deed::IdentifierAttached(attached);
+        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+        if !stated {
+            self.claim(identifier_claim(&identifier), event);
+        }
+    }
+
+    /// Records a decision of ours.
+    pub(crate) fn decide_now(&mut self, deed: Deed, cause: Option<EventId>) {
+        self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+    }
+
+    /// Records a decision and nothing else, after what is due.
+    pub(crate) fn note(mut self, by: &Actor, deed: Deed) -> Result<Option<Plan>, NeedHistory> {
+        self.elapse(self.context.now)?;
+        self.decide_of(self.through, self.instant(), by.clone(), deed, None, &[]);
+        Ok(self.finish())
+    }
+
     /// Introduces a new customer by the identifier that they came with.
     pub(crate) fn introduce(&mut self, identifier: IdentifierKey, cause: EventId) {
         if self.is_known_by(&identifier) {
@@ -206,10 +246,11 @@ impl<'a> Planner<'a> {
         self.claim(identifier_claim(&identifier), event);
     }
 
-    /// An event of the history, if that is at hand.
-    fn recorded(&self, id: EventId) -> Option<&'a Event> {
-        let place = self.places.get(&id)?;
-        self.history?.get(*place)
+    /// An event of the history, if that is at hand; several members may have been told it, each a side of it.
+    fn recorded(&self, id: EventId) -> impl Iterator<Item = &'a Event> + use<'a> {
+        let found = self.places.get(&id).and_then(|place| self.history?.get(*place));
+        let (one, all) = if self.customer.is_merged() { (None, found.and(self.history)) } else { (found, None) };
+        one.into_iter().chain(all.into_iter().flatten().filter(move |event| event.id == id))
     }
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {

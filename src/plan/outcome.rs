@@ -2,6 +2,7 @@
 
 use crm_core::consent::ConsentError;
 use crm_core::custom::CustomError;
+use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
 use crm_core::relationship::TieError;
 use crm_core::{CustomerId, EventId};
@@ -56,6 +57,12 @@ pub enum FactRefusal {
         /// Who.
         customer: CustomerId,
     },
+    /// Every identifier that came with it is one that names nobody, or there is none.
+    #[error("none of its identifiers names anybody")]
+    NamesNobody,
+    /// Too many identifiers came with it.
+    #[error(transparent)]
+    Identifiers(#[from] ResolveError),
     /// There is no such customer.
     #[error("there is no customer {customer}")]
     NoCustomer {
@@ -82,6 +89,8 @@ impl FactRefusal {
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",
+            FactRefusal::NamesNobody => "names_nobody",
+            FactRefusal::Identifiers(_) => "identifiers",
             FactRefusal::NoCustomer { .. } => "no_customer",
             FactRefusal::NoOrder { .. } => "no_order",
         }

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
-use crate::identity::Held;
+use crate::identity::{Doubts, Held};
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
 use crate::privacy::{HoldName, HoldPlaced};
 use crate::text::Tag;
@@ -24,6 +24,7 @@ pub struct DecidedState {
     pub(super) memories: FlatMap<PluginName, Vec<u8>>,
     pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
     pub(crate) erased: bool,
+    pub(super) doubts: Doubts,
 }
 
 impl DecidedState {
@@ -55,12 +56,16 @@ impl DecidedState {
                 self.holds.remove(&released.name);
             }
             Deed::Erased(_) => self.erased = true,
+            Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
+            Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
+            Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
             // Who is merged with whom is kept beside what was decided about each.
-            Deed::Notified(_) | Deed::Faulted(_) | Deed::IdentifierSetAside(_) | Deed::Merged(_) | Deed::Parted(_) => {}
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Parted(_) => {}
         }
         // Nobody is found by what somebody was known by who was erased, and nothing says what it was.
         if self.erased {
             self.identifiers = Held::default();
+            self.doubts = Doubts::default();
         }
     }
 }

@@ -21,7 +21,7 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::id::{CustomerId, EventId};
-use crate::identity::{HeldIdentifier, IdentifierKey, PersonSummary, Seen};
+use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
@@ -172,6 +172,24 @@ impl Customer {
         }
     }
 
+    /// Who may be the same person, and whether it was decided that they are not. Ids are as they were then:
+    /// somebody may have been merged since.
+    pub fn doubts(&self) -> impl Iterator<Item = (CustomerId, Doubt)> + '_ {
+        self.decided.doubts.others().filter(|(other, _)| !self.is(*other))
+    }
+
+    /// What is thought of one who may be the same person.
+    #[must_use]
+    pub fn doubt(&self, other: CustomerId) -> Option<Doubt> {
+        self.decided.doubts.get(other)
+    }
+
+    /// Identifiers that came with facts and were not used, and why; the last
+    /// [`DOUBTS_MAX`](crate::identity::DOUBTS_MAX).
+    pub fn set_aside(&self) -> impl Iterator<Item = (&IdentifierKey, &Aside)> {
+        self.decided.doubts.aside()
+    }
+
     /// What matters for who is who.
     #[must_use]
     pub fn summary(&self) -> PersonSummary {
@@ -223,6 +241,12 @@ impl Customer {
         if let Err(place) = self.waiting.binary_search(&(at, id)) {
             self.waiting.insert(place, (at, id));
         }
+    }
+
+    /// Whether a fact from the future is kept for later.
+    #[must_use]
+    pub fn waits_for(&self, id: EventId, at: Timestamp) -> bool {
+        self.waiting.binary_search(&(at, id)).is_ok()
     }
 
     /// Facts from the future, by the time at which they happen.
@@ -283,8 +307,7 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.forget_orders();
-        facts.clone().for_each(|(member, id, _, fact)| self.note_order(member, id, fact));
+        self.note_orders(facts.clone());
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();

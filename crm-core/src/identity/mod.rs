@@ -5,6 +5,7 @@
 //! [`resolve`] says whose event it is, and [`compare`] finds people who may be one without sharing any.
 
 mod assurance;
+mod doubts;
 mod email;
 mod event;
 mod held;
@@ -22,6 +23,8 @@ mod similar;
 use serde::{Deserialize, Serialize};
 
 pub use assurance::{Assurance, VerificationMethod};
+pub(crate) use doubts::Doubts;
+pub use doubts::{DOUBTS_MAX, Doubt, DuplicateRejected, DuplicateSuggested};
 pub use event::{Identified, IdentifierAttached, IdentifierSetAside};
 pub(crate) use held::Held;
 pub use held::{STATED_MAX, Seen};
@@ -32,7 +35,8 @@ pub use pattern::Pattern;
 pub use person::{HeldIdentifier, PersonSummary, Precedence, survivor};
 pub use phone::{PhoneError, Region};
 pub use resolve::{
-    Aside, Found, Merge, PRESENTED_MAX, Resolution, ResolveError, SetAside, SuggestedMerge, Whom, resolve,
+    Aside, Found, Merge, PRESENTED_MAX, Resolution, ResolveError, SetAside, Shared, SuggestedMerge, Whom, resolve,
+    shared,
 };
 pub use rules::{Agreement, Disagreement, IdentityRules, IdentityRulesError, KindRule, Limit, PatternError};
 pub use similar::{

@@ -180,6 +180,39 @@ pub fn resolve(
     Ok(person.resolution(state_only))
 }
 
+/// What it means that two people share an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shared {
+    /// They are one person, by the rule.
+    One(Agreement),
+    /// They are not.
+    Apart {
+        /// What speaks against it.
+        reason: Aside,
+        /// Whether a human is to be asked.
+        suggest: bool,
+    },
+}
+
+/// Says what it means that `person` turned out to have an identifier that leads to `other`.
+#[must_use]
+pub fn shared(
+    person: &PersonSummary,
+    other: &PersonSummary,
+    by: IdentifierKey,
+    rules: &IdentityRules,
+    now: Timestamp,
+) -> Shared {
+    let mut growing = Growing::new(rules, now);
+    growing.members.insert(person.id, (person.precedence(), None));
+    growing.held.extend_from_slice(&person.identifiers);
+    growing.meet(by, other);
+    match growing.kept_apart.pop() {
+        Some((_, aside, suggest)) => Shared::Apart { reason: aside.reason, suggest },
+        None => Shared::One(rules.rule(by.kind).agreement),
+    }
+}
+
 /// Each identifier once, the strongest first.
 fn strongest_first<'a>(found: &'a [Found], rules: &IdentityRules) -> Vec<&'a Found> {
     let mut once: BTreeMap<IdentifierKey, &Found> = BTreeMap::new();

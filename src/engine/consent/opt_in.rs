@@ -331,6 +331,7 @@ impl Crm {
         let event = self.confirmation_id(token)?;
         let source = own_source("opt-in")?;
         let mut taken = None;
+        let mut joined = false;
         for _ in 0..ATTEMPTS_MAX {
             let customer = self.opt_in_owner(token).await?.0;
             // The customer is read before the history: what comes between the two makes the commit fail.
@@ -352,6 +353,13 @@ impl Crm {
             }
             if base.customer.is_erased() {
                 return Err(ConsentRefusal::Erased { customer }.into());
+            }
+            // Whoever has the address, or gave it, is one person with its holder where the rules say so.
+            if !joined {
+                joined = true;
+                if self.join_by(customer, address, request.event, at).await? {
+                    continue;
+                }
             }
             let ConsentRequested { purpose, channel, scope, basis, proof, .. } = request.asked;
             let evidence = Evidence::new(request.event.to_string()).map_err(Error::corrupt)?;

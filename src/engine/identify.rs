@@ -1,0 +1,470 @@
+//! Facts that come with several identifiers: whose they are, who is one person by them, and what is kept of
+//! those that were not used.
+
+use std::collections::BTreeMap;
+
+use crm_core::customer::Customer;
+use crm_core::event::{Deed, Fact};
+use crm_core::identity::{
+    Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey, IdentifierKind,
+    IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, Shared, Whom, resolve,
+    shared,
+};
+use crm_core::workflow::Actor;
+use crm_core::{CustomerId, EventId, Remark, SmolStr, Timestamp};
+use crm_storage::{ClaimKey, ClaimOwner, Commit, CommitError};
+
+use super::record::{Found, Recorded};
+use super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use crate::error::Error;
+use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, identifier_claim};
+
+/// How many customers who merely stated one identifier are found when it is proved.
+const STATED_BY_MAX: usize = 32;
+
+/// What is to be noted with a fact: who came with which identifier.
+#[derive(Debug, Default)]
+struct Noted {
+    attach: Vec<Told>,
+    stated: Vec<Told>,
+    /// Where a customer who stated an identifier is listed, so that they are found when it is proved.
+    lists: Vec<ClaimKey>,
+    resolution: Option<Resolution>,
+    /// A newcomer whom nothing leads to is found by the fact that they came with.
+    newcomer: Option<ClaimKey>,
+}
+
+impl Crm {
+    /// Records a fact that came with identifiers.
+    pub(super) async fn record_presented(
+        &self,
+        presented: &[Presented],
+        prepared: &Prepared,
+        now: Timestamp,
+        quiet: bool,
+    ) -> Result<Recorded, Error> {
+        self.check_lookup_key().await?;
+        let mut with_history = false;
+        for _ in 0..ATTEMPTS_MAX {
+            let definitions = self.definitions().await?;
+            let rules = definitions.identity(prepared.at);
+            let (told, newcomer) = self.look_up(presented, prepared.id).await?;
+            let unowned: Vec<IdentifierKey> =
+                told.iter().filter(|one| one.owner.is_none()).map(|one| one.key).collect();
+            let Some(mut told) = self.join_stated(told, prepared, rules, now).await? else { continue };
+            let (owners, people) = self.people(&told).await?;
+            let found: Vec<Told> = told
+                .iter()
+                .map(|one| Told { owner: one.owner.and_then(|owner| owners.get(&owner).copied()), ..one.clone() })
+                .collect();
+            let mut resolution = resolve(&found, &people, rules, now).map_err(FactRefusal::from)?;
+            // Whoever stated an identifier before has no claim to it against somebody else who proved it.
+            let kept =
+                |key: &IdentifierKey| unowned.contains(key) && resolution.aside.iter().any(|aside| aside.key == *key);
+            let proved: Vec<IdentifierKey> = told.iter().map(|one| one.key).filter(kept).collect();
+            if told.iter().any(|one| proved.contains(&one.key) && one.owner.is_some()) {
+                let free = |one: &Told| proved.contains(&one.key);
+                told.iter_mut().filter(|one| free(one)).for_each(|one| one.owner = None);
+                let found: Vec<Told> =
+                    found.into_iter().map(|one| if free(&one) { Told { owner: None, ..one } } else { one }).collect();
+                resolution = resolve(&found, &people, rules, now).map_err(FactRefusal::from)?;
+            }
+            let whom = match (resolution.whom, &newcomer) {
+                (Whom::Existing(customer), _) => Some(customer),
+                (Whom::New, (_, Some(owner))) => Some(owner.customer),
+                (Whom::New, (_, None)) => None,
+            };
+            if let Some(survivor) = whom
+                && !resolution.merge.is_empty()
+            {
+                for merge in &resolution.merge {
+                    let reason = MergeReason::Shared { identifier: merge.by, by: Some(prepared.id) };
+                    self.merge_because(survivor, merge.customer, reason, Actor::Rule).await?;
+                }
+                continue;
+            }
+            // Through the strongest identifier that leads to them; the order of priorities is the rules'.
+            let strongest = told.iter().filter(|one| one.presented.verified && one.owner.is_some());
+            let strongest = strongest
+                .filter(|one| one.owner.and_then(|owner| owners.get(&owner)) == whom.as_ref())
+                .max_by_key(|one| (rules.rule(one.key.kind).priority, std::cmp::Reverse(one.key)));
+            let through = strongest.and_then(|one| one.owner);
+            let of = |keys: &[IdentifierKey]| -> Vec<Told> {
+                told.iter().filter(|one| keys.contains(&one.key)).cloned().collect()
+            };
+            let mut noted =
+                Noted { attach: of(&resolution.attach), stated: of(&resolution.state_only), ..Noted::default() };
+            // An identifier that somebody stated and now proved is theirs from now on.
+            let unclaimed = told.iter().filter(|one| one.presented.verified && one.owner.is_some());
+            for one in unclaimed {
+                let used = !resolution.aside.iter().any(|aside| aside.key == one.key);
+                if used && !noted.attach.contains(one) && !self.is_claimed(&one.key).await? {
+                    noted.attach.push(one.clone());
+                }
+            }
+            let base = match whom {
+                Some(id) => {
+                    self.base(through.unwrap_or(id)).await?.0.ok_or(FactRefusal::NoCustomer { customer: id })?
+                }
+                None => {
+                    if noted.attach.is_empty() && noted.stated.is_empty() {
+                        return Err(FactRefusal::NamesNobody.into());
+                    }
+                    let by = noted.attach.iter().map(|one| one.key).next();
+                    // Of one whom nothing leads to, each is another one, even under the same address.
+                    let by = by.unwrap_or(IdentifierKey {
+                        kind: IdentifierKind::External,
+                        hash: prepared.id.as_uuid().into_bytes(),
+                    });
+                    if noted.attach.is_empty() {
+                        noted.newcomer = Some(newcomer.0);
+                    }
+                    self.newcomer(&by, prepared.at)
+                }
+            };
+            noted.lists = self.lists_for(&base.customer, &noted.stated).await?;
+            noted.resolution = Some(resolution);
+            let definitions = self.definitions_to_write(self.revision().await?).await?;
+            let context = self.context(&definitions, now, quiet);
+            let history = match (base.expected, with_history) {
+                (crm_storage::Expected::New, _) => Some(Vec::new()),
+                (_, true) => Some(self.whole_history(&base.customer).await?),
+                (_, false) => None,
+            };
+            let planner = Planner::new(context, base.customer.clone(), history.as_deref()).through(base.through);
+            let Ok((outcome, plan)) = plan_noted(planner, prepared, &noted, quiet, now) else {
+                with_history = true;
+                continue;
+            };
+            let customer = base.customer.id();
+            match outcome {
+                Outcome::Refused(refusal) => return Err(refusal.into()),
+                Outcome::Known => {
+                    return Ok(Recorded { customer, event: prepared.id, known: true, changes: Vec::new() });
+                }
+                Outcome::Recorded => {}
+            }
+            let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+            let (commit, changes) = plan.into_commit(base.expected, &base.others);
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => {
+                    return Ok(Recorded { customer, event: prepared.id, known: false, changes });
+                }
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
+                Settled::Refused(CommitError::Claimed { key, owner }) => {
+                    if let Some(refusal) = self.taken(Found::Known(customer), prepared, &key, owner) {
+                        return Err(refusal.into());
+                    }
+                    // Somebody else has just met the same person: there they are now.
+                }
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    async fn revision(&self) -> Result<u64, Error> {
+        Ok(self.store().load(&self.tenant, &[]).await?.definitions)
+    }
+
+    /// Who has each identifier, and who came with this very fact before.
+    async fn look_up(
+        &self,
+        presented: &[Presented],
+        event: EventId,
+    ) -> Result<(Vec<Told>, (ClaimKey, Option<ClaimOwner>)), Error> {
+        let newcomer = newcomer_claim(event);
+        let mut told: Vec<Told> = presented
+            .iter()
+            .map(|one| Told {
+                key: self.inner.lookup_key.hash(&self.tenant, &one.identifier),
+                scope: self.inner.lookup_key.scope(&self.tenant, &one.identifier),
+                presented: one.clone(),
+                owner: None,
+            })
+            .collect();
+        let keys: Vec<ClaimKey> = told.iter().map(|one| identifier_claim(&one.key)).chain([newcomer.clone()]).collect();
+        let mut owners = self.store().resolve(&self.tenant, &keys).await?.into_iter();
+        for (one, owner) in told.iter_mut().zip(&mut owners) {
+            one.owner = owner.map(|owner| owner.customer);
+        }
+        Ok((told, (newcomer, owners.next().flatten())))
+    }
+
+    async fn is_claimed(&self, key: &IdentifierKey) -> Result<bool, Error> {
+        let owners = self.store().resolve(&self.tenant, &[identifier_claim(key)]).await?;
+        Ok(owners.into_iter().flatten().next().is_some())
+    }
+
+    /// The customers behind the owners of identifiers: whoever was merged is whom they go on as.
+    async fn people(&self, told: &[Told]) -> Result<(BTreeMap<CustomerId, CustomerId>, Vec<PersonSummary>), Error> {
+        let mut heads = BTreeMap::new();
+        let mut people: Vec<PersonSummary> = Vec::new();
+        for owner in told.iter().filter_map(|one| one.owner) {
+            if heads.contains_key(&owner) {
+                continue;
+            }
+            let Some(base) = self.base(owner).await?.0 else { continue };
+            heads.insert(owner, base.customer.id());
+            if people.iter().all(|person| person.id != base.customer.id()) {
+                people.push(base.customer.summary());
+            }
+        }
+        Ok((heads, people))
+    }
+
+    /// Whoever stated what is proved now is its owner, and several of them are one person if the rules say so.
+    /// None if somebody was merged, so that everything is looked up again.
+    async fn join_stated(
+        &self,
+        mut told: Vec<Told>,
+        prepared: &Prepared,
+        rules: &IdentityRules,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Told>>, Error> {
+        let proved =
+            |one: &&mut Told| one.presented.verified && one.owner.is_none() && !rules.blocks(&one.presented.identifier);
+        let mut merged = false;
+        for one in told.iter_mut().filter(proved) {
+            let stated_by = self.stated_by(&one.key).await?;
+            let Some(first) = stated_by.first().map(|customer| customer.id()) else { continue };
+            one.owner = Some(first);
+            merged |= self.join_all(&stated_by, one.key, prepared.id, rules, now).await?;
+        }
+        Ok((!merged).then_some(told))
+    }
+
+    /// Merges all with the first, where the rules say so. Whether anybody was merged.
+    async fn join_all(
+        &self,
+        customers: &[Customer],
+        by: IdentifierKey,
+        event: EventId,
+        rules: &IdentityRules,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let Some((first, others)) = customers.split_first() else { return Ok(false) };
+        let mut merged = false;
+        for other in others {
+            if matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_)) {
+                let reason = MergeReason::Shared { identifier: by, by: Some(event) };
+                merged |= !self.merge_because(first.id(), other.id(), reason, Actor::Rule).await?.known;
+            }
+        }
+        Ok(merged)
+    }
+
+    /// Who merely stated an identifier, each once.
+    async fn stated_by(&self, key: &IdentifierKey) -> Result<Vec<Customer>, Error> {
+        let lists: Vec<ClaimKey> = stated_claims(key).collect();
+        let mut customers: Vec<Customer> = Vec::new();
+        for owner in self.store().resolve(&self.tenant, &lists).await?.into_iter().flatten() {
+            let Some(base) = self.base(owner.customer).await?.0 else { continue };
+            let states = base.customer.stated_identifiers().any(|own| own == key);
+            if states && customers.iter().all(|known| known.id() != base.customer.id()) {
+                customers.push(base.customer);
+            }
+        }
+        Ok(customers)
+    }
+
+    /// The first free place on the list of those who stated each identifier, for one who is not on it yet. Whoever
+    /// comes when a list is full is not found by it.
+    async fn lists_for(&self, customer: &Customer, stated: &[Told]) -> Result<Vec<ClaimKey>, Error> {
+        let mut lists = Vec::new();
+        for one in stated {
+            let places: Vec<ClaimKey> = stated_claims(&one.key).collect();
+            let owners = self.store().resolve(&self.tenant, &places).await?;
+            if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
+                continue;
+            }
+            lists.extend(owners.iter().zip(places).find(|(owner, _)| owner.is_none()).map(|(_, place)| place));
+        }
+        Ok(lists)
+    }
+
+    /// A customer turned out to be known by an identifier that others have or stated: whoever is one person with
+    /// them by the rules is merged with them. Whether anybody was.
+    pub(super) async fn join_by(
+        &self,
+        customer: CustomerId,
+        identifier: IdentifierKey,
+        event: EventId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let definitions = self.definitions().await?;
+        let rules = definitions.identity(now);
+        let Some(base) = self.base(customer).await?.0 else { return Ok(false) };
+        let mut others = vec![base.customer];
+        let owner = self.store().resolve(&self.tenant, &[identifier_claim(&identifier)]).await?;
+        if let Some(owner) = owner.into_iter().flatten().next()
+            && let Some(base) = self.base(owner.customer).await?.0
+        {
+            others.push(base.customer);
+        }
+        others.extend(self.stated_by(&identifier).await?);
+        let own = others[0].id();
+        let mut once: Vec<Customer> = Vec::new();
+        for (place, other) in others.into_iter().enumerate() {
+            if place == 0 || other.id() != own {
+                once.push(other);
+            }
+        }
+        self.join_all(&once, identifier, event, rules, now).await
+    }
+
+    /// Notes that somebody decided that two customers are two people: it will not be suggested again that they
+    /// are one, from either side.
+    ///
+    /// # Errors
+    ///
+    /// `NoCustomer`, `Storage` if the store failed, `Busy` if other writers were first each time.
+    pub async fn reject_duplicate(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<(), Error> {
+        let deed = |other| Deed::DuplicateRejected(DuplicateRejected { other, reason: reason.clone() });
+        self.decide_both(one, other, &Actor::Shop, &deed).await
+    }
+
+    pub(super) async fn suggest_both(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        suggested: &DuplicateSuggested,
+    ) -> Result<(), Error> {
+        let deed = |other| Deed::DuplicateSuggested(DuplicateSuggested { other, ..suggested.clone() });
+        self.decide_both(one, other, &Actor::Rule, &deed).await
+    }
+
+    /// Records a decision about each of two customers that names the other, in one commit.
+    async fn decide_both(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        by: &Actor,
+        deed: &(dyn Fn(CustomerId) -> Deed + Sync),
+    ) -> Result<(), Error> {
+        let now = self.now();
+        for _ in 0..ATTEMPTS_MAX {
+            let mut commit = Commit::default();
+            let mut seen = Vec::with_capacity(2);
+            for (customer, other) in [(one, other), (other, one)] {
+                let (base, definitions) = self.base(customer).await?;
+                let base = base.ok_or(Error::NoCustomer { customer })?;
+                if seen.contains(&base.customer.id()) {
+                    // They are one by now, and there is nothing to decide.
+                    return Ok(());
+                }
+                seen.push(base.customer.id());
+                let context = self.context(&definitions, now, false);
+                let plan = |planner: Planner<'_>| planner.through(base.through).note(by, deed(other));
+                let plan = match plan(Planner::new(context, base.customer.clone(), None)) {
+                    Ok(plan) => plan,
+                    Err(NeedHistory) => {
+                        let history = self.whole_history(&base.customer).await?;
+                        plan(Planner::new(context, base.customer.clone(), Some(&history)))
+                            .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))?
+                    }
+                };
+                if let Some(plan) = plan {
+                    add(&mut commit, plan, &base);
+                }
+            }
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(()),
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+}
+
+/// Adds what is planned for one more customer to a commit.
+fn add(commit: &mut Commit, plan: Plan, base: &Base) {
+    let (more, _) = plan.into_commit(base.expected, &base.others);
+    let Commit { request: _, writes, releases, claims, counters, outbox } = more;
+    commit.writes.extend(writes);
+    commit.releases.extend(releases);
+    commit.claims.extend(claims);
+    commit.counters.extend(counters);
+    commit.outbox.extend(outbox);
+}
+
+/// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
+fn newcomer_claim(event: EventId) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
+}
+
+/// All places on the list of those who merely stated an identifier.
+pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = ClaimKey> + '_ {
+    (0..STATED_BY_MAX).map(|place| stated_claim(identifier, place))
+}
+
+/// A place on the list of those who merely stated an identifier.
+fn stated_claim(identifier: &IdentifierKey, place: usize) -> ClaimKey {
+    let kind = SmolStr::new(format!("stated_{}", identifier.kind.name()));
+    ClaimKey { kind, key: [&identifier.hash[..], &[place as u8]].concat() }
+}
+
+fn plan_noted<'a>(
+    mut planner: Planner<'a>,
+    prepared: &'a Prepared,
+    noted: &Noted,
+    quiet: bool,
+    now: Timestamp,
+) -> Result<(Outcome, Option<Plan>), NeedHistory> {
+    let outcome = planner.fact(prepared)?;
+    if outcome != Outcome::Recorded {
+        return Ok((outcome, None));
+    }
+    let cause = Some(prepared.id);
+    for (one, assurance) in noted
+        .attach
+        .iter()
+        .map(|one| (one, Assurance::Vouched))
+        .chain(noted.stated.iter().map(|one| (one, Assurance::Stated)))
+    {
+        let attached = IdentifierAttached {
+            identifier: one.key,
+            scope: one.scope,
+            at: Some(prepared.at),
+            assurance: assurance.clone(),
+        };
+        planner.attach(attached, cause);
+    }
+    for place in noted.lists.iter().chain(&noted.newcomer) {
+        planner.claim(place.clone(), prepared.id);
+    }
+    for aside in noted.resolution.iter().flat_map(|resolution| &resolution.aside) {
+        let known = planner.customer().set_aside().any(|(key, reason)| *key == aside.key && *reason == aside.reason);
+        if !known {
+            let deed = IdentifierSetAside { identifier: aside.key, reason: aside.reason };
+            planner.decide_now(Deed::IdentifierSetAside(deed), cause);
+        }
+    }
+    for suggested in noted.resolution.iter().flat_map(|resolution| &resolution.suggest) {
+        if planner.customer().doubt(suggested.customer).is_none() {
+            planner.decide_now(
+                Deed::DuplicateSuggested(DuplicateSuggested {
+                    other: suggested.customer,
+                    score: None,
+                    clues: Vec::new(),
+                    shared: Some(suggested.by),
+                    against: Some(suggested.reason),
+                }),
+                cause,
+            );
+        }
+    }
+    planner.catch_up()?;
+    if !quiet {
+        planner.elapse(now)?;
+    }
+    Ok((outcome, planner.finish()))
+}
+
+/// Whether a fact says by what somebody is known, and it is more than their word.
+pub(super) fn proves(fact: &Fact) -> Option<IdentifierKey> {
+    let Fact::Identified(identified) = fact else { return None };
+    (!identified.assurance.is_stated()).then_some(identified.identifier)
+}
