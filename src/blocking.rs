@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crm_core::audit::{AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
+use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
 use crm_core::identity::{Identified, Identifier, Suggestion};
 use crm_core::interaction::Channel;
+use crm_core::privacy::{HoldName, HoldPlaced, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::Predicate;
@@ -17,12 +18,13 @@ use crm_storage::DeadLetter;
 
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Delivered,
-    Delivery, Erasure, Executed, Found, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested,
-    OptInToken, Overview, PartOutcome, Recorded, ScoreReport, Selected, Story, Suppressed, SuppressionReason,
-    TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
+    OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, ScoreReport, Selected, Story, Suppressed,
+    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
+use crate::ledger::ErasureLedger;
 use crate::workflow::Scorer;
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
@@ -485,6 +487,112 @@ impl Crm {
     /// The same.
     pub fn erase(&self, customer: CustomerId) -> Result<Erasure, Error> {
         wait(self.0.erase(customer))
+    }
+
+    /// See [`crate::Crm::erase_with`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn erase_with(&self, customer: CustomerId, request: ErasureRequest) -> Result<Erasure, Error> {
+        wait(self.0.erase_with(customer, request))
+    }
+
+    /// See [`crate::Crm::reapply_erasures`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn reapply_erasures(&self, ledger: &dyn ErasureLedger) -> Result<u64, Error> {
+        wait(self.0.reapply_erasures(ledger))
+    }
+
+    /// See [`crate::Crm::erased_at`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn erased_at(&self, identifier: &Identifier, ledger: &dyn ErasureLedger) -> Result<Option<Timestamp>, Error> {
+        wait(self.0.erased_at(identifier, ledger))
+    }
+
+    /// See [`crate::Crm::hold`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn hold(&self, customer: CustomerId, hold: HoldPlaced, by: AuditActor) -> Result<(), Error> {
+        wait(self.0.hold(customer, hold, by))
+    }
+
+    /// See [`crate::Crm::release_hold`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn release_hold(&self, customer: CustomerId, name: &HoldName, by: AuditActor) -> Result<bool, Error> {
+        wait(self.0.release_hold(customer, name, by))
+    }
+
+    /// See [`crate::Crm::rectify`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rectify(
+        &self,
+        customer: CustomerId,
+        update: CardUpdate,
+        source: &Source,
+        at: Timestamp,
+        by: AuditActor,
+    ) -> Result<CardUpdated, Error> {
+        wait(self.0.rectify(customer, update, source, at, by))
+    }
+
+    /// See [`crate::Crm::card_for`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn card_for(&self, customer: CustomerId, view: &ViewName, by: AuditActor) -> Result<Card, Error> {
+        wait(self.0.card_for(customer, view, by))
+    }
+
+    /// See [`crate::Crm::export_for`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn export_for(&self, customer: CustomerId, by: AuditActor) -> Result<Option<serde_json::Value>, Error> {
+        wait(self.0.export_for(customer, by))
+    }
+
+    /// See [`crate::Crm::import`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn import(&self, export: &serde_json::Value) -> Result<Imported, Error> {
+        wait(self.0.import(export))
+    }
+
+    /// See [`crate::Crm::export_definitions`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn export_definitions(&self) -> Result<serde_json::Value, Error> {
+        wait(self.0.export_definitions())
+    }
+
+    /// See [`crate::Crm::import_definitions`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn import_definitions(&self, export: &serde_json::Value) -> Result<u64, Error> {
+        wait(self.0.import_definitions(export))
     }
 
     /// See [`crate::Crm::export`].

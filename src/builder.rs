@@ -10,6 +10,7 @@ use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Crm, Inner};
 use crate::ids::{IdSource, RandomIds};
+use crate::ledger::ErasureLedger;
 use crate::personal::PersonKeys;
 use crate::workflow::Workflow;
 
@@ -23,6 +24,7 @@ pub struct CrmBuilder {
     workflows: Vec<Arc<dyn Workflow>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
 }
 
 impl Default for CrmBuilder {
@@ -35,6 +37,7 @@ impl Default for CrmBuilder {
             workflows: Vec::new(),
             person_keys: None,
             signer: None,
+            ledger: None,
         }
     }
 }
@@ -99,12 +102,21 @@ impl CrmBuilder {
         self
     }
 
+    /// Where each erasure is recorded before it is done, so that
+    /// [`reapply_erasures`](Crm::reapply_erasures) erases again whoever comes back with a restored backup. Keep it
+    /// apart from the store and its backups. Without one there are no records.
+    #[must_use]
+    pub fn erasure_ledger(mut self, ledger: impl ErasureLedger) -> Self {
+        self.ledger = Some(Arc::new(ledger));
+        self
+    }
+
     /// The CRM, for the tenant `default`. Opens nothing: that the look-up key is the one that the store
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys, signer } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys, signer);
+        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys, signer, ledger } = self;
+        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys, signer, ledger);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

@@ -2,13 +2,15 @@
 
 use crm_core::audit::{AuditError, Tampering};
 use crm_core::customer::{MergeRefusal, Refusal};
+use crm_core::privacy::{Blocked, HoldRefusal, ViewName};
 use crm_core::profile::CardError;
 use crm_core::segment::PredicateError;
-use crm_core::{CustomerId, DefinitionError};
+use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
 use crate::audit::SignError;
-use crate::engine::ConsentRefusal;
+use crate::engine::{ConsentRefusal, ImportError};
+use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
 
@@ -70,6 +72,32 @@ pub enum Error {
     /// A personal value could not be sealed or opened.
     #[error(transparent)]
     Personal(#[from] PersonalError),
+    /// Something stands against erasing somebody.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    /// A legal hold was refused.
+    #[error(transparent)]
+    Hold(#[from] HoldRefusal),
+    /// The ledger of erasures failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// What was to be taken in is no export, or contradicts what is there.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// There is no such view.
+    #[error("there is no view {view}")]
+    NoView {
+        /// Its name.
+        view: ViewName,
+    },
+    /// Their data may not be used for this (GDPR, Art. 18).
+    #[error("the data of {customer} is restricted since {since}")]
+    Restricted {
+        /// Whose.
+        customer: CustomerId,
+        /// Since when.
+        since: Timestamp,
+    },
     /// The entry for the audit log was refused.
     #[error(transparent)]
     Audit(#[from] AuditError),

@@ -8,6 +8,7 @@ mod engine;
 mod error;
 mod ids;
 mod incoming;
+mod ledger;
 mod personal;
 mod plan;
 #[cfg(feature = "plugins")]
@@ -51,6 +52,10 @@ pub use crm_core::order::{
     CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,
     Turnover,
 };
+pub use crm_core::privacy::{
+    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HOLDS_MAX, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
+    PrivacyError, PrivacyPolicy, Record, RecordError, View, ViewName,
+};
 pub use crm_core::profile::{
     Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,
     CardError, CardLine, CardSchema, CardText, CardUpdate, CardValue, Completeness, CompletenessRules, ContactKind,
@@ -83,14 +88,15 @@ pub use engine::InPostgresTransaction;
 pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CardChange, CardTold, CardUpdated,
-    ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery, Erasure, Executed, Found,
-    IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview,
-    PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
-    Unsubscribe, UnsubscribeToken, Withdrawal,
+    ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery, Erasure, ErasureRequest,
+    Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested,
+    OptInState, OptInToken, Overview, PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed,
+    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
+pub use ledger::{ErasureLedger, FileLedger, LedgerError};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};

@@ -35,9 +35,15 @@ pub enum PersonalError {
         /// Which field.
         field: String,
     },
-    /// A key outside of the store cannot be destroyed by a transaction that may be rolled back: erase after
-    /// the commit.
-    #[error("a person's key is outside of the transaction: erase after the commit")]
+    /// Nothing personal is kept of somebody who was erased.
+    #[error("{customer} was erased")]
+    Erased {
+        /// Who.
+        customer: CustomerId,
+    },
+    /// A key outside of the store cannot be destroyed, nor a ledger written, by a transaction that may be rolled
+    /// back: erase after the commit.
+    #[error("a person's key, or the ledger, is outside of the transaction: erase after the commit")]
     Inside,
     /// The host's keys failed.
     #[error("the keys of persons: {0}")]

@@ -11,6 +11,7 @@ use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
+use crate::privacy::{PrivacyError, PrivacyPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::segment::{Predicate, PredicateError, SegmentName};
 use crate::time::Timestamp;
@@ -38,6 +39,10 @@ pub enum Definition {
     Consent(ConsentPolicy),
     /// How identifiers decide who is who.
     Identity(IdentityRules),
+    /// When somebody is not erased yet.
+    Privacy(PrivacyPolicy),
+    /// What may be seen of a card for a purpose; none ends it.
+    View(ViewName, Option<View>),
 }
 
 /// A definition and the instant from which it holds.
@@ -70,6 +75,9 @@ pub enum DefinitionError {
     /// The rules for identifiers exceed a limit.
     #[error("identity")]
     Identity(#[from] IdentityRulesError),
+    /// A policy of privacy or a view exceeds a limit.
+    #[error(transparent)]
+    Privacy(#[from] PrivacyError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -108,11 +116,14 @@ impl Definition {
             Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Consent(policy) => policy.check().map_err(DefinitionError::Consent),
             Definition::Identity(rules) => Ok(rules.check()?),
+            Definition::Privacy(policy) => Ok(policy.check()?),
+            Definition::View(_, Some(view)) => Ok(view.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
             | Definition::Program(..)
-            | Definition::Kind(..) => Ok(()),
+            | Definition::Kind(..)
+            | Definition::View(_, None) => Ok(()),
         }
     }
 
@@ -129,6 +140,8 @@ impl Definition {
             Definition::Completeness(_) => ("completeness", ""),
             Definition::Consent(_) => ("consent", ""),
             Definition::Identity(_) => ("identity", ""),
+            Definition::Privacy(_) => ("privacy", ""),
+            Definition::View(name, _) => ("view", name.as_str()),
         }
     }
 }
@@ -166,6 +179,8 @@ pub struct Definitions {
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
     identity: Versions<IdentityRules>,
+    privacy: Versions<PrivacyPolicy>,
+    views: BTreeMap<ViewName, Versions<Option<View>>>,
 }
 
 impl Definitions {
@@ -205,6 +220,8 @@ impl Definitions {
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
             Definition::Consent(policy) => self.consent.add(*from, policy),
             Definition::Identity(rules) => self.identity.add(*from, rules),
+            Definition::Privacy(policy) => self.privacy.add(*from, policy),
+            Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
         }
         self.all.push(version);
         Ok(true)
@@ -233,6 +250,18 @@ impl Definitions {
     pub fn identity(&self, at: Timestamp) -> &IdentityRules {
         static DEFAULT: IdentityRules = IdentityRules::defaults();
         self.identity.at(at).unwrap_or(&DEFAULT)
+    }
+
+    /// When somebody is not erased yet; the default where nothing was defined.
+    #[must_use]
+    pub fn privacy(&self, at: Timestamp) -> PrivacyPolicy {
+        self.privacy.at(at).copied().unwrap_or_default()
+    }
+
+    /// A view in force.
+    #[must_use]
+    pub fn view(&self, name: &ViewName, at: Timestamp) -> Option<&View> {
+        self.views.get(name)?.at(at)?.as_ref()
     }
 
     /// A programme in force.

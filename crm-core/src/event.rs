@@ -18,6 +18,7 @@ use crate::identity::{
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
+use crate::privacy::{Erased, HoldPlaced, HoldReleased};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
 use crate::text::Remark;
@@ -170,6 +171,12 @@ pub enum Deed {
     Merged(Merged),
     /// They turned out to be several after all.
     Parted(Parted),
+    /// What was personal about the customer is gone.
+    Erased(Erased),
+    /// Something has to be kept.
+    HoldPlaced(HoldPlaced),
+    /// It need not be kept any more.
+    HoldReleased(HoldReleased),
 }
 
 impl Deed {
@@ -190,6 +197,9 @@ impl Deed {
             Deed::DuplicateRejected(_) => "duplicate_rejected",
             Deed::Merged(_) => "merged",
             Deed::Parted(_) => "parted",
+            Deed::Erased(_) => "erased",
+            Deed::HoldPlaced(_) => "hold_placed",
+            Deed::HoldReleased(_) => "hold_released",
         }
     }
 
@@ -209,7 +219,10 @@ impl Deed {
             | Deed::DuplicateSuggested(_)
             | Deed::DuplicateRejected(_)
             | Deed::Merged(_)
-            | Deed::Parted(_) => None,
+            | Deed::Parted(_)
+            | Deed::Erased(_)
+            | Deed::HoldPlaced(_)
+            | Deed::HoldReleased(_) => None,
         }
     }
 }
@@ -462,7 +475,10 @@ impl EventBody {
             | "duplicate_suggested"
             | "duplicate_rejected"
             | "merged"
-            | "parted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "parted"
+            | "erased"
+            | "hold_placed"
+            | "hold_released" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -501,6 +517,9 @@ impl Decision {
             Deed::DuplicateRejected(deed) => json(&Stored { by, deed }),
             Deed::Merged(deed) => json(&Stored { by, deed }),
             Deed::Parted(deed) => json(&Stored { by, deed }),
+            Deed::Erased(deed) => json(&Stored { by, deed }),
+            Deed::HoldPlaced(deed) => json(&Stored { by, deed }),
+            Deed::HoldReleased(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -523,6 +542,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "duplicate_rejected" => read(body, Deed::DuplicateRejected),
         "merged" => read(body, Deed::Merged),
         "parted" => read(body, Deed::Parted),
+        "erased" => read(body, Deed::Erased),
+        "hold_placed" => read(body, Deed::HoldPlaced),
+        "hold_released" => read(body, Deed::HoldReleased),
         _ => read(body, Deed::PointsPosted),
     }
 }

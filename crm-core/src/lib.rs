@@ -43,6 +43,7 @@ pub mod lifecycle;
 pub mod loyalty;
 mod money;
 pub mod order;
+pub mod privacy;
 pub mod profile;
 pub mod relationship;
 pub mod segment;

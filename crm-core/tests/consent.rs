@@ -251,7 +251,7 @@ proptest! {
         prop_assert_eq!(both.objects(Objection::Marketing, merged), swapped.objects(Objection::Marketing, merged));
     }
 
-    /// A yes of either member at or after the merge covers both, unless a no came later still.
+    /// A yes of either member after the merge covers both, unless a no came later still.
     #[test]
     fn a_yes_after_the_merge_covers_all(
         before in proptest::collection::vec((any::<bool>(), any_fact()), 0..16),

@@ -272,8 +272,17 @@ impl Shop {
 
     fn erasure(&mut self, ana: CustomerId, anna: CustomerId) -> Done {
         self.act("An erasure");
+        match self.crm.erase(ana) {
+            Err(crm::Error::Blocked(blocked)) => {
+                say(&format!("  not yet: {} orders can still be sent back", blocked.by.len()));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Err("her orders were open".into()),
+        }
+        let month = self.crm.now().plus(crm::Span::days(30));
+        self.clock.set(month);
         let erased = self.crm.erase(ana)?;
-        self.note(AuditAction::Erased, ana)?;
+        say("  a month later:");
         say(&format!("  gone: {} values, {} search tokens", erased.fields, erased.tokens));
         for (what, who) in [("address", email("ana")?), ("account", account("7")?), ("card", loyalty_card()?)] {
             let found = self.crm.customer(who)?.map_or("nobody".to_owned(), |found| self.cast.name(found.id()));

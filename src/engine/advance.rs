@@ -48,14 +48,15 @@ impl Crm {
         let mut commits = Vec::with_capacity(due.len());
         for row in loaded.rows.into_iter().flatten() {
             let base = self.decode(&row, &definitions).await?;
-            let Base { customer, expected, through: _, others } = self.whole(base, &definitions).await?;
+            let Base { customer, mut expected, through: _, mut others } = self.whole(base, &definitions).await?;
             let plan = match elapsed(Planner::new(context, customer, None), until) {
                 Some(plan) => plan,
                 None => {
-                    let base = self.decode(&row, &definitions).await?;
-                    let customer = self.whole(base, &definitions).await?.customer;
-                    let history = self.whole_history(&customer).await?;
-                    elapsed(Planner::new(context, customer, Some(&history)), until)
+                    let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+                    // What is expected goes with the customer it was read with.
+                    (expected, others) = (base.expected, base.others);
+                    let history = self.whole_history(&base.customer).await?;
+                    elapsed(Planner::new(context, base.customer, Some(&history)), until)
                         .ok_or_else(|| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };

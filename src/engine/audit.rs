@@ -135,7 +135,7 @@ impl Crm {
         }
     }
 
-    fn audit_turn(&self) -> &Mutex<()> {
+    pub(super) fn audit_turn(&self) -> &Mutex<()> {
         let turns = &self.inner.audit_turns;
         &turns[usize::from(self.audit_stream.as_uuid().as_bytes()[0]) % turns.len()]
     }

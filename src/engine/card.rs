@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crm_core::audit::AuditEntry;
 use crm_core::change::Change;
 use crm_core::event::Fact;
 use crm_core::profile::{
@@ -114,7 +115,7 @@ impl Crm {
         source: &Source,
         at: Timestamp,
     ) -> Result<CardUpdated, Error> {
-        self.update_one(&CardTold { customer, update, source: source.clone(), at }).await
+        self.update_one(&CardTold { customer, update, source: source.clone(), at }, None).await
     }
 
     /// Takes in many updates, those of different customers in one call of the store. They are independent: one
@@ -134,11 +135,18 @@ impl Crm {
         let ids: Vec<CustomerId> = first.keys().copied().collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
+        let mut bases = Vec::with_capacity(ids.len());
+        for row in loaded.rows {
+            bases.push(match row {
+                Some(row) => Some(self.whole(self.decode(&row, &definitions).await?, &definitions).await?),
+                None => None,
+            });
+        }
+        // Versions are read before what they are to vouch for.
         let details = self.store().details(&self.tenant, &ids, Parts::PERSONAL).await?;
         let (mut commits, mut places, mut moves) = (Vec::new(), Vec::new(), Vec::new());
-        for ((&place, row), details) in first.values().zip(loaded.rows).zip(details) {
-            let Some((row, details)) = row.zip(details) else { continue };
-            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+        for ((&place, base), details) in first.values().zip(bases).zip(details) {
+            let Some((base, details)) = base.zip(details) else { continue };
             match self.plan_update(&told[place], base, &definitions, &details, Attempt::default(), 0).await {
                 Ok(PlannedUpdate::Commit(commit, updated)) => {
                     commits.push(commit);
@@ -161,13 +169,14 @@ impl Crm {
         for (told, answer) in told.iter().zip(answers) {
             all.push(match answer {
                 Some(answer) => answer,
-                None => self.update_one(told).await,
+                None => self.update_one(told, None).await,
             });
         }
         Ok(all)
     }
 
-    async fn update_one(&self, told: &CardTold) -> Result<CardUpdated, Error> {
+    /// Takes in an update, with an entry of the audit log in the same commit if there is one.
+    pub(super) async fn update_one(&self, told: &CardTold, noted: Option<&AuditEntry>) -> Result<CardUpdated, Error> {
         let mut how = Attempt::default();
         let mut ordinal = 0;
         for _ in 0..ATTEMPTS_MAX {
@@ -176,7 +185,7 @@ impl Crm {
             let details = self.store().details(&self.tenant, &[told.customer], Parts::PERSONAL).await?;
             let details = details.into_iter().next().flatten().unwrap_or_default();
             let planned = self.plan_update(told, base, &definitions, &details, how, ordinal).await?;
-            let (commit, updated) = match planned {
+            let (mut commit, updated) = match planned {
                 PlannedUpdate::Known => return Ok(known(told.customer)),
                 PlannedUpdate::NeedHistory => {
                     how.with_history = true;
@@ -188,6 +197,9 @@ impl Crm {
                 }
                 PlannedUpdate::Commit(commit, updated) => (commit, updated),
             };
+            if let Some(entry) = noted {
+                commit.writes.push(self.audit_write(entry.clone()).await?.1);
+            }
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(updated),
                 super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
@@ -216,6 +228,9 @@ impl Crm {
         let now = self.now();
         if *at > now.plus(AHEAD_MAX) {
             return Err(CardError::Ahead { days_max: 1 }.into());
+        }
+        if base.customer.is_erased() {
+            return Err(PersonalError::Erased { customer: *customer }.into());
         }
         let tellings = update.clone().check(*at, source, definitions.card_schema(now))?;
         let (key, new_key) = self.key_or_new(*customer, details).await?;
@@ -275,6 +290,12 @@ impl Crm {
     /// What a store finds somebody by.
     fn tokens(&self, searchable: &Searchable) -> Vec<Token> {
         searchable.grams().iter().map(|gram| self.token(gram)).collect()
+    }
+
+    /// What a store finds somebody by whose card says this.
+    pub(super) fn tokens_of(&self, mut tellings: BTreeMap<Field, Telling>) -> Vec<Token> {
+        tellings.retain(|field, _| field.is_searched());
+        self.tokens(&Searchable::of(&Card::new(tellings)))
     }
 
     pub(super) fn token(&self, gram: &crm_core::profile::Gram) -> Token {

@@ -10,7 +10,7 @@ use super::Crm;
 use crate::error::Error;
 
 /// Something that the host is to be told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Delivery {
     /// The same however often it is delivered: what was handled under it once need not be again.
     pub id: EventId,
@@ -22,6 +22,20 @@ pub struct Delivery {
     pub fields: Fields,
     /// Which attempt it is, from 1.
     pub attempt: u32,
+}
+
+/// Shows which fields there are, and none of their values, which may tell of a person.
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Delivery { id, customer, topic, fields, attempt } = self;
+        f.debug_struct("Delivery")
+            .field("id", id)
+            .field("customer", customer)
+            .field("topic", topic)
+            .field("fields", &fields.keys().map(crm_core::workflow::FieldName::as_str).collect::<Vec<_>>())
+            .field("attempt", attempt)
+            .finish()
+    }
 }
 
 /// What a host did with a delivery.

@@ -46,7 +46,7 @@ impl Crm {
 
     /// The same CRM over another store, inside somebody's transaction.
     fn inside(&self, store: Arc<dyn Store>) -> Crm {
-        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, ledger, .. } = &*self.inner;
         let inner = Inner {
             store,
             clock: Arc::clone(clock),
@@ -57,6 +57,7 @@ impl Crm {
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),
             signer: signer.clone(),
+            ledger: ledger.clone(),
             audit_turns: Default::default(),
             inside: true,
         };

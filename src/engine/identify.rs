@@ -257,7 +257,7 @@ impl Crm {
 
     /// Who merely stated an identifier, each once.
     async fn stated_by(&self, key: &IdentifierKey) -> Result<Vec<Customer>, Error> {
-        let lists: Vec<ClaimKey> = (0..STATED_BY_MAX).map(|place| stated_claim(key, place)).collect();
+        let lists: Vec<ClaimKey> = stated_claims(key).collect();
         let mut customers: Vec<Customer> = Vec::new();
         for owner in self.store().resolve(&self.tenant, &lists).await?.into_iter().flatten() {
             let Some(base) = self.base(owner.customer).await?.0 else { continue };
@@ -274,7 +274,7 @@ impl Crm {
     async fn lists_for(&self, customer: &Customer, stated: &[Told]) -> Result<Vec<ClaimKey>, Error> {
         let mut lists = Vec::new();
         for one in stated {
-            let places: Vec<ClaimKey> = (0..STATED_BY_MAX).map(|place| stated_claim(&one.key, place)).collect();
+            let places: Vec<ClaimKey> = stated_claims(&one.key).collect();
             let owners = self.store().resolve(&self.tenant, &places).await?;
             if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
                 continue;
@@ -393,6 +393,11 @@ fn add(commit: &mut Commit, plan: Plan, base: &Base) {
 /// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
 fn newcomer_claim(event: EventId) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
+}
+
+/// All places on the list of those who merely stated an identifier.
+pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = ClaimKey> + '_ {
+    (0..STATED_BY_MAX).map(|place| stated_claim(identifier, place))
 }
 
 /// A place on the list of those who merely stated an identifier.

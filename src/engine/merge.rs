@@ -116,10 +116,9 @@ impl Crm {
     /// let first = crm.record(visit(&card)?).await?.customer;
     /// let second = crm.record(visit(&email)?).await?.customer;
     ///
-    /// crm.merge(first, second, "both shown at the till".parse()?).await?;
+    /// let merged = crm.merge(first, second, "both shown at the till".parse()?).await?.customer;
     /// let ana = crm.customer(&email).await?.expect("recorded above");
-    /// assert!(ana.is(first) && ana.is(second));
-    /// assert_eq!(ana.facts().visits(), 2);
+    /// assert_eq!((ana.id(), ana.facts().visits()), (merged, 2));
     ///
     /// crm.part(second, first, "mother and daughter".parse()?).await?;
     /// assert_eq!(crm.customer(&email).await?.expect("recorded above").facts().visits(), 1);
@@ -155,6 +154,14 @@ impl Crm {
                 return Ok(MergeOutcome { customer: first.customer.id(), known: true, changes: Vec::new() });
             }
             let second = self.base(other).await?.0.ok_or(Error::NoCustomer { customer: other })?;
+            if second.customer.members().any(|member| first.customer.is(member)) {
+                // They, or one of those whom they were merged of, moved from one to the other meanwhile.
+                self.lost()?;
+                continue;
+            }
+            if let Some(erased) = [&first, &second].into_iter().find(|base| base.customer.is_erased()) {
+                return Err(MergeRefusal::Erased { customer: erased.customer.id() }.into());
+            }
             let sides = [&first, &second].map(|base| base.customer.members().collect::<Vec<_>>());
             let members = sides.concat();
             if members.len() > MEMBERS_MAX {
@@ -164,7 +171,8 @@ impl Crm {
             history.extend(self.whole_history(&second.customer).await?);
             let head = head_of(&history, &members, &definitions).unwrap_or(first.customer.id());
             let rows = Rows::of(&[&first, &second]);
-            let at = first.customer.clock().max(second.customer.clock()).unwrap_or(now);
+            // Not when something last happened to them: what they said before this was of either alone.
+            let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
             let merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
@@ -208,7 +216,7 @@ impl Crm {
             let leaving = base.customer.side_of(customer, from)?;
             let history = self.whole_history(&base.customer).await?;
             let rows = Rows::of(&[&base]);
-            let at = base.customer.clock().unwrap_or(now);
+            let at = base.customer.clock().max(Some(now)).unwrap_or(now);
             let settlements = base.customer.settlements(&leaving);
             let before = base.customer.clone();
             let sides = base.customer.part(&leaving);
@@ -229,7 +237,7 @@ impl Crm {
                     reason: reason.clone(),
                 });
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
-                let parted = left_over(side, *head, &before, &own, &definitions);
+                let parted = left_over(side, *head, &before, at, &own, &definitions);
                 let context = self.context(&definitions, now, false);
                 let mut planner = Planner::new(context, parted, Some(&own));
                 planner
@@ -258,11 +266,18 @@ impl Crm {
 
 /// What is left of a merged customer on one side. Under the id that they had in common somebody goes on from
 /// where they stood; under another one somebody begins.
-fn left_over(side: Side, head: CustomerId, before: &Customer, own: &[Event], definitions: &Definitions) -> Customer {
+fn left_over(
+    side: Side,
+    head: CustomerId,
+    before: &Customer,
+    at: Timestamp,
+    own: &[Event],
+    definitions: &Definitions,
+) -> Customer {
     let goes_on = before.id() == head;
     let standing = if goes_on { before.standing().clone() } else { Default::default() };
     let alarm = before.alarm().filter(|_| goes_on);
     let here = |(_, fact): &(Timestamp, EventId)| own.iter().any(|event| event.id == *fact);
     let waiting = before.waiting().filter(here).collect();
-    Customer::of_side(side, head, before.clock(), waiting, standing, alarm, facts(own), definitions)
+    Customer::of_side(side, head, Some(at), waiting, standing, alarm, facts(own), definitions)
 }

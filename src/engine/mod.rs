@@ -8,16 +8,20 @@ mod consent;
 mod define;
 mod deliver;
 mod duplicates;
+mod erase;
+mod export;
 #[cfg(feature = "sqlite")]
 mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
 mod identify;
+mod import;
 mod ingest;
 mod merge;
 mod personal;
 mod query;
 mod record;
+mod rectify;
 mod score;
 mod search;
 mod select;
@@ -43,13 +47,14 @@ pub use consent::{
     OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
+pub use erase::{Erasure, ErasureRequest};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
 #[cfg(feature = "postgres")]
 pub use host_postgres::InPostgresTransaction;
+pub use import::{ImportError, Imported};
 pub use ingest::{IngestReport, Ingestion};
 pub use merge::{MergeOutcome, PartOutcome};
-pub use personal::Erasure;
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use score::{ScoreReport, ScoreSummary};
@@ -62,6 +67,7 @@ use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
+use crate::ledger::ErasureLedger;
 use crate::personal::PersonKeys;
 use crate::plan::{Context, Planner, traits};
 use crate::workflow::Workflow;
@@ -94,12 +100,14 @@ pub(crate) struct Inner {
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
+    ledger: Option<Arc<dyn ErasureLedger>>,
     audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
 }
 
 impl Inner {
+    #[allow(clippy::too_many_arguments, reason = "it is the builder, taken apart")]
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -108,9 +116,23 @@ impl Inner {
         workflows: Vec<Arc<dyn Workflow>>,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
+        ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
         let (definitions, audit_turns) = Default::default();
-        Inner { store, clock, ids, lookup_key, workflows, definitions, person_keys, signer, audit_turns, inside: false }
+        let inside = false;
+        Inner {
+            store,
+            clock,
+            ids,
+            lookup_key,
+            workflows,
+            definitions,
+            person_keys,
+            signer,
+            ledger,
+            audit_turns,
+            inside,
+        }
     }
 }
 
@@ -215,11 +237,16 @@ impl Crm {
         let through = base.customer.id();
         // Merging and parting may go on meanwhile; who is led in circles finds a damaged store.
         for _ in 0..MEMBERS_MAX {
-            let Some(head) = base.customer.merged_into() else { break };
-            let loaded = self.store().load(&self.tenant, &[head]).await?;
+            let next = match base.customer.merged_into() {
+                Some(head) => head,
+                None if base.customer.is(through) => break,
+                // Parted since they led here: their own id tells where they are now.
+                None => through,
+            };
+            let loaded = self.store().load(&self.tenant, &[next]).await?;
             let row = loaded.rows.into_iter().next().flatten();
             let row =
-                row.ok_or_else(|| Error::corrupt(format!("{through} was merged into {head}, who is not there")))?;
+                row.ok_or_else(|| Error::corrupt(format!("{through} was merged into {next}, who is not there")))?;
             base = self.decode(&row, definitions).await?;
         }
         if base.customer.merged_into().is_some() || !base.customer.is(through) {

@@ -6,7 +6,7 @@ use crm_core::event::Fact;
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
-use crm_storage::{ClaimKey, ClaimOwner, CommitError, Expected};
+use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
 use super::identify::proves;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
@@ -135,6 +135,8 @@ impl Crm {
         }
         let mut how = Attempt::default();
         let mut met = false;
+        // Of somebody who was merged: whose order number it was that is free again.
+        let mut number_of = None;
         let mut joined = false;
         for _ in 0..ATTEMPTS_MAX {
             let found = self.find(who).await??;
@@ -144,8 +146,8 @@ impl Crm {
             }
             let (base, definitions) = self.base_of(found, prepared.at).await?;
             let customer = base.customer.id();
-            let Base { expected, others, .. } = &base;
-            let (expected, others) = (*expected, others.clone());
+            let Base { expected, others, through, .. } = &base;
+            let (expected, others, through) = (*expected, others.clone(), *through);
             let context = self.context(&definitions, now, quiet);
             let mut outcomes = Vec::with_capacity(1);
             let facts = [prepared];
@@ -164,7 +166,15 @@ impl Crm {
             let Some(plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            let (commit, changes) = plan.into_commit(expected, &others);
+            let (mut commit, changes) = plan.into_commit(expected, &others);
+            if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
+                && owner != through
+                && let Some(key) = placed.order.as_ref().map(order_claim)
+            {
+                // The number leads to whose order it is now, also when the two are parted.
+                commit.releases.push(Release { key: key.clone(), customer: owner });
+                commit.claims.push(Claim { key, customer: through, event: prepared.id });
+            }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
@@ -181,6 +191,7 @@ impl Crm {
                     if !how.owns_order_number && self.voided_only(customer, prepared, owner).await? =>
                 {
                     how.owns_order_number = true;
+                    number_of = Some(owner.customer);
                 }
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
                     if let Some(refusal) = self.taken(found, prepared, &key, owner) {

@@ -42,6 +42,10 @@ impl<'a> Planner<'a> {
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
             return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
         }
+        if self.history.is_none() && self.customer.waits_for(id, at) {
+            // It was recorded before, of somebody who was merged perhaps through another one.
+            return Err(NeedHistory);
+        }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
             self.catch_up()?;
@@ -61,10 +65,11 @@ impl<'a> Planner<'a> {
         {
             self.claim(order_claim(order), id);
         }
-        // What the customer merely stated leads to nobody.
+        // What the customer merely stated leads to nobody, and nothing leads to somebody who was erased.
         if let Fact::Identified(identified) = fact
             && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
+            && !self.customer.is_erased()
         {
             self.claim(identifier_claim(&identified.identifier), id);
         }
@@ -116,7 +121,9 @@ impl<'a> Planner<'a> {
         if self.history.is_none() {
             return Err(NeedHistory);
         }
-        let stored = self.recorded(id).and_then(|event| match &event.body {
+        // Of one that several were told it is that of the first of them, as when all are folded anew.
+        let of_then = self.recorded(id).filter(|event| event.at == at);
+        let stored = of_then.min_by_key(|event| event.customer).and_then(|event| match &event.body {
             EventBody::Fact(fact) => Some((event.customer, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
@@ -172,9 +179,12 @@ impl<'a> Planner<'a> {
         if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
             return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
         }
-        if let Some(event) = self.recorded(incoming.id) {
-            let equal = matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact);
-            return Some(same(equal && event.at == incoming.at));
+        let equal = |event: &Event| {
+            event.at == incoming.at && matches!(&event.body, EventBody::Fact(fact) if *fact == incoming.fact)
+        };
+        let mut recorded = self.recorded(incoming.id).peekable();
+        if recorded.peek().is_some() {
+            return Some(same(recorded.any(equal)));
         }
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
         if let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at) {
@@ -236,10 +246,11 @@ impl<'a> Planner<'a> {
         self.claim(identifier_claim(&identifier), event);
     }
 
-    /// An event of the history, if that is at hand.
-    fn recorded(&self, id: EventId) -> Option<&'a Event> {
-        let place = self.places.get(&id)?;
-        self.history?.get(*place)
+    /// An event of the history, if that is at hand; several members may have been told it, each a side of it.
+    fn recorded(&self, id: EventId) -> impl Iterator<Item = &'a Event> + use<'a> {
+        let found = self.places.get(&id).and_then(|place| self.history?.get(*place));
+        let (one, all) = if self.customer.is_merged() { (None, found.and(self.history)) } else { (found, None) };
+        one.into_iter().chain(all.into_iter().flatten().filter(move |event| event.id == id))
     }
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {

@@ -216,6 +216,23 @@ impl<'a> Planner<'a> {
         Ok(Ok(ids))
     }
 
+    /// Records a decision of the shop's about each whom the customer was merged of, after what is due.
+    pub(crate) fn decide_of_all(&mut self, deed: &Deed) -> Result<(), NeedHistory> {
+        self.elapse(self.context.now)?;
+        let at = self.instant();
+        for member in self.customer.members().collect::<Vec<_>>() {
+            self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+        }
+        Ok(())
+    }
+
+    /// Records a decision of the shop's, after what is due.
+    pub(crate) fn decide_one(&mut self, deed: Deed) -> Result<(), NeedHistory> {
+        self.elapse(self.context.now)?;
+        self.decide(self.instant(), &Actor::Shop, deed, None, &[]);
+        Ok(())
+    }
+
     /// Works everything out anew, as after a change of definitions.
     pub(crate) fn reconsider(&mut self) -> Result<(), NeedHistory> {
         self.next = None;

@@ -121,6 +121,15 @@ impl ConsentBook {
     /// channel, and a yes is not kept.
     pub const TARGETS_MAX: usize = 512;
 
+    /// Forgets for which addresses consent was given.
+    pub(crate) fn forget_addresses(&mut self) {
+        for said in self.said.values_mut().flat_map(FlatMap::values_mut) {
+            if let Some(given) = &mut said.given {
+                given.address = None;
+            }
+        }
+    }
+
     /// Folds a fact that came through a member. Facts come in the order of their time and id.
     #[allow(clippy::wildcard_enum_match_arm, reason = "every fact that is not about consent is left alone")]
     pub(crate) fn fold(
@@ -257,7 +266,7 @@ impl ConsentBook {
     }
 
     /// What the words of all members come to at an instant: the strictest of them. A yes that any of them
-    /// gave at or after the merge covers all, unless a stricter word came later still. `transactional` is
+    /// gave after the merge covers all, unless a stricter word came later still. `transactional` is
     /// whether a no to everything leaves the purpose alone. Costs a few look-ups for each member.
     #[must_use]
     pub fn standing(
@@ -270,7 +279,7 @@ impl ConsentBook {
         let exact = self.said.get(&key.target());
         let cover = merged_at.and_then(|merged_at| {
             let given = exact?.iter().filter_map(|(_, said)| said.given.as_ref());
-            given.map(|given| given.stamp).filter(|(given_at, _)| *given_at >= merged_at).max()
+            given.map(|given| given.stamp).filter(|(given_at, _)| *given_at > merged_at).max()
         });
         let covering = key.covering(transactional);
         let covering: Vec<_> = covering.iter().filter_map(|target| self.said.get(target)).collect();
@@ -323,7 +332,7 @@ impl ConsentBook {
     fn switched(&self, merged_at: Option<Timestamp>, of: impl Fn(&Bars) -> Option<Switch>) -> Option<Timestamp> {
         let switches = || self.bars.iter().filter_map(|(_, bars)| of(bars));
         let off = merged_at.and_then(|merged_at| {
-            switches().filter(|switch| !switch.on && switch.stamp.0 >= merged_at).map(|switch| switch.stamp).max()
+            switches().filter(|switch| !switch.on && switch.stamp.0 > merged_at).map(|switch| switch.stamp).max()
         });
         let on = switches().filter(|switch| switch.on && off.is_none_or(|off| switch.stamp > off));
         on.map(|switch| switch.stamp.0).min()
@@ -333,12 +342,24 @@ impl ConsentBook {
     /// nothing new.
     #[must_use]
     pub fn is_refused(&self, target: &Target) -> bool {
-        let no = |members: &FlatMap<CustomerId, Said>| {
-            members.iter().filter_map(|(_, said)| said.denied).map(|denied| denied.stamp).max()
+        self.no_is_last(target, |_| true)
+    }
+
+    /// Whether it is the last word of one member, whatever others said.
+    #[must_use]
+    pub fn is_refused_by(&self, member: CustomerId, target: &Target) -> bool {
+        self.no_is_last(target, |other| other == member)
+    }
+
+    fn no_is_last(&self, target: &Target, counts: impl Fn(CustomerId) -> bool) -> bool {
+        let said_of = |members| {
+            let members: &FlatMap<CustomerId, Said> = members;
+            members.iter().filter(|(member, _)| counts(**member)).map(|(_, said)| said)
         };
-        let Some(no) = self.said.get(target).and_then(no) else { return false };
+        let no = self.said.get(target).into_iter().flat_map(said_of).filter_map(|said| said.denied);
+        let Some(no) = no.map(|denied| denied.stamp).max() else { return false };
         let covered = self.said.iter().filter(|(other, _)| other.is_within(target));
-        let yes = covered.flat_map(|(_, members)| members.iter()).flat_map(|(_, said)| {
+        let yes = covered.flat_map(|(_, members)| said_of(members)).flat_map(|said| {
             let given = said.given.as_ref().map(|given| given.stamp);
             given.into_iter().chain(said.pending.map(|pending| pending.stamp))
         });

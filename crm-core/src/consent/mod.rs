@@ -26,12 +26,12 @@
 //!
 //! let id = |key| EventId::of_fact(&TenantId::default(), &Source::new("shop").expect("a source"), key);
 //! let [monday, tuesday] = ["2026-01-05T12:00:00Z", "2026-01-06T12:00:00Z"].map(|day| Timestamp::parse(day).expect("a time"));
-//! let events = [(id("yes"), monday, &given), (id("stop"), tuesday, &stop)];
+//! let ana = CustomerId::new(monday, [0; 10]);
+//! let events = [(ana, id("yes"), monday, &given), (ana, id("stop"), tuesday, &stop)];
 //!
 //! let definitions = Definitions::default();
-//! let ana = CustomerId::new(monday, [0; 10]);
 //! let may = |until| {
-//!     let happened = events.iter().copied().filter(|(_, at, _)| *at <= until);
+//!     let happened = events.iter().copied().filter(|(_, _, at, _)| *at <= until);
 //!     let ana = Customer::replay(ana, happened, until, &definitions);
 //!     ana.may_contact(&ContactQuery::new(marketing.clone(), Channel::Sms, until), &definitions)
 //! };

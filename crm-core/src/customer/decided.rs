@@ -7,6 +7,7 @@ use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
+use crate::privacy::{HoldName, HoldPlaced};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, PluginName};
@@ -21,6 +22,8 @@ pub struct DecidedState {
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
     pub(super) memories: FlatMap<PluginName, Vec<u8>>,
+    pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
+    pub(crate) erased: bool,
     pub(super) doubts: Doubts,
 }
 
@@ -48,11 +51,21 @@ impl DecidedState {
                 let at = attached.at.unwrap_or(Timestamp::MIN);
                 self.identifiers.note(attached.identifier, attached.scope, at, &attached.assurance);
             }
+            Deed::HoldPlaced(hold) => self.holds.insert(hold.name.clone(), hold.clone()),
+            Deed::HoldReleased(released) => {
+                self.holds.remove(&released.name);
+            }
+            Deed::Erased(_) => self.erased = true,
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
             // Who is merged with whom is kept beside what was decided about each.
             Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Parted(_) => {}
+        }
+        // Nobody is found by what somebody was known by who was erased, and nothing says what it was.
+        if self.erased {
+            self.identifiers = Held::default();
+            self.doubts = Doubts::default();
         }
     }
 }

@@ -109,6 +109,11 @@ impl FactState {
         &self.identifiers
     }
 
+    pub(super) fn forget_identifiers(&mut self) {
+        self.identifiers = Held::default();
+        self.consents.forget_addresses();
+    }
+
     /// The tags that the shop put on.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.tags.iter()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Customer, DecidedState, Standing};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
-use crate::flat::FlatMap;
+use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
 use crate::loyalty::{PointsBook, Posting, ProgramId};
@@ -46,6 +46,12 @@ pub enum MergeRefusal {
     Members {
         /// How many.
         members: usize,
+    },
+    /// Somebody who was erased is nobody any more.
+    #[error("{customer} was erased")]
+    Erased {
+        /// Who.
+        customer: CustomerId,
     },
     /// They are not merged.
     #[error("{customer} and {other} are not merged")]
@@ -212,6 +218,7 @@ impl Customer {
             }
             Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
         }
+        self.forget_if_erased();
     }
 
     /// Whose decision a deed is, and its parts where it touches what several members have. `through` is the
@@ -240,7 +247,14 @@ impl Customer {
             | Deed::DuplicateSuggested(_)
             | Deed::DuplicateRejected(_)
             | Deed::Merged(_)
-            | Deed::Parted(_) => vec![(through, deed)],
+            | Deed::Parted(_)
+            | Deed::Erased(_)
+            | Deed::HoldPlaced(_) => vec![(through, deed)],
+            Deed::HoldReleased(released) => {
+                let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.holds.get(&released.name).is_some();
+                let holders = family.members.iter().filter(has).map(|(id, _)| *id);
+                holders.map(|id| (id, Deed::HoldReleased(released.clone()))).collect()
+            }
         }
     }
 
@@ -253,9 +267,21 @@ impl Customer {
         }
     }
 
-    pub(super) fn forget_orders(&mut self) {
-        if let Kinship::Head(family) = &mut self.kinship {
-            family.orders = FlatMap::default();
+    /// The same for all facts. One that several were told is that of the first of them, as it is folded.
+    pub(super) fn note_orders<'a>(
+        &mut self,
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
+    ) {
+        let Kinship::Head(family) = &mut self.kinship else { return };
+        let placed = facts.filter(|(_, _, _, fact)| matches!(fact, Fact::OrderPlaced(_)));
+        let heads = placed.clone().filter(|(member, ..)| *member == self.id).map(|(_, order, ..)| order);
+        let heads: FlatSet<EventId> = heads.collect();
+        family.orders = FlatMap::default();
+        for (member, order, ..) in placed.filter(|(member, ..)| *member != self.id) {
+            let is_first = family.orders.get(&order).is_none_or(|first| member < *first);
+            if is_first && !(heads.contains(&order) && self.id < member) {
+                family.orders.insert(order, member);
+            }
         }
     }
 
@@ -276,7 +302,7 @@ impl Customer {
         Some(books.map(|(id, (program, book))| (id, program, book)))
     }
 
-    /// One customer of two, under the id of one of their members. `facts` are those of all members. It stands
+    /// One customer of two, under the id of one of their members, from an instant on. `facts` are those of all members. It stands
     /// where the one stood whose id it goes on under: what moves by the merging is still to be derived.
     ///
     /// # Errors
@@ -293,7 +319,8 @@ impl Customer {
         let join = Join { at, one: self.members().collect(), other: other.members().collect() };
         let standing = if other.is(head) { other.standing.clone() } else { self.standing.clone() };
         let alarm = [&self, &other].into_iter().find(|side| side.id == head).and_then(|side| side.alarm);
-        let (clock, waiting) = (self.clock.max(other.clock), [self.waiting.clone(), other.waiting.clone()].concat());
+        let clock = self.clock.max(other.clock).max(Some(at));
+        let waiting = [self.waiting.clone(), other.waiting.clone()].concat();
         let mut members = FlatMap::default();
         let mut joins = Vec::new();
         for side in [self, other] {
@@ -318,6 +345,9 @@ impl Customer {
     /// `NotMerged` if the two are not.
     pub fn side_of(&self, customer: CustomerId, other: CustomerId) -> Result<Vec<CustomerId>, MergeRefusal> {
         let refusal = MergeRefusal::NotMerged { customer, other };
+        if !(self.is(customer) && self.is(other)) {
+            return Err(refusal);
+        }
         let join = self.joins().iter().rev().find_map(|join| {
             let sides = [(&join.one, &join.other), (&join.other, &join.one)];
             sides.into_iter().find(|(own, others)| own.contains(&customer) && others.contains(&other))
@@ -331,7 +361,7 @@ impl Customer {
     pub fn part(self, leaving: &[CustomerId]) -> [Side; 2] {
         let Side { decided, joins } = self.into_side();
         [true, false].map(|leaves| {
-            let here = |id: &CustomerId| leaving.contains(id) == leaves;
+            let here = |id: &CustomerId| decided.get(id).is_some() && leaving.contains(id) == leaves;
             let decided = decided.iter().filter(|(id, _)| here(id)).map(|(id, own)| (*id, own.clone())).collect();
             // A join of two sides stays while somebody of each is here.
             let stays = |join: &&Join| join.one.iter().any(here) && join.other.iter().any(here);
@@ -416,7 +446,18 @@ impl Family {
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
-            let DecidedState { count, books: own, coupons, tags, identifiers, actions, memories, doubts } = decided;
+            let DecidedState {
+                count,
+                books: own,
+                coupons,
+                tags,
+                identifiers,
+                actions,
+                memories,
+                doubts,
+                holds,
+                erased,
+            } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
                 books.get_or_default(program);
@@ -424,6 +465,8 @@ impl Family {
             coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
             all.identifiers.join(identifiers);
+            holds.iter().for_each(|(name, hold)| all.holds.insert(name.clone(), hold.clone()));
+            all.erased |= erased;
             all.doubts.join(doubts);
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
             for (plugin, memory) in memories.iter() {

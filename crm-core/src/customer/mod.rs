@@ -161,6 +161,17 @@ impl Customer {
         self.facts.seen(identifier).into_iter().chain(self.decided.identifiers.get(identifier))
     }
 
+    pub(crate) const fn decided(&self) -> &DecidedState {
+        &self.decided
+    }
+
+    /// What somebody was known by who was erased is in no state.
+    fn forget_if_erased(&mut self) {
+        if self.decided.erased {
+            self.facts.forget_identifiers();
+        }
+    }
+
     /// Who may be the same person, and whether it was decided that they are not. Ids are as they were then:
     /// somebody may have been merged since.
     pub fn doubts(&self) -> impl Iterator<Item = (CustomerId, Doubt)> + '_ {
@@ -232,6 +243,12 @@ impl Customer {
         }
     }
 
+    /// Whether a fact from the future is kept for later.
+    #[must_use]
+    pub fn waits_for(&self, id: EventId, at: Timestamp) -> bool {
+        self.waiting.binary_search(&(at, id)).is_ok()
+    }
+
     /// Facts from the future, by the time at which they happen.
     pub fn waiting(&self) -> impl Iterator<Item = (Timestamp, EventId)> + '_ {
         self.waiting.iter().copied()
@@ -274,6 +291,7 @@ impl Customer {
         if let Some(clock) = self.clock {
             self.facts.elapse(clock, moves);
         }
+        self.forget_if_erased();
         touched
     }
 
@@ -289,13 +307,13 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.forget_orders();
-        facts.clone().for_each(|(member, id, _, fact)| self.note_order(member, id, fact));
+        self.note_orders(facts.clone());
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
         self.clock = Some(clock);
+        self.forget_if_erased();
     }
 
     /// Folds a whole history from nothing: facts in any order, decisions in the order given, at an

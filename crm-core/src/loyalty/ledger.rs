@@ -89,6 +89,7 @@ struct Lent {
     points: i64,
     earned_at: Timestamp,
     expires_at: Option<Timestamp>,
+    order: Option<EventId>,
 }
 
 /// In a book of several, the number of a lot is its number in its own book after the place of that book.
@@ -137,19 +138,22 @@ impl PointsBook {
     /// The posting by which this book gets back what somebody spent of it: lots as they were, the debt
     /// first.
     pub(crate) fn get_back(&self, id: &ProgramId, from: CustomerId) -> Posting {
-        let mut pays = self.lent_to(from).min(self.owed);
-        let owed = -pays;
-        let mut moves = Vec::new();
-        for lent in self.lent.iter().filter(|lent| lent.to == from) {
+        let pays = self.lent_to(from).min(self.owed);
+        let open = |(lent, lot): (Lent, u32)| {
+            let Lent { to: _, points, earned_at, expires_at, order: _ } = lent;
+            LotMove { lot, points, earned_at: Some(earned_at), expires_at }
+        };
+        let moves = self.back_from(from, pays).zip(self.next_lot..).map(open).collect();
+        Posting { program: id.clone(), kind: PostingKind::Settled { with: from }, moves, owed: -pays, spent_by: None }
+    }
+
+    /// What comes back of what somebody spent, when so much of it pays debt.
+    fn back_from(&self, other: CustomerId, mut pays: i64) -> impl Iterator<Item = Lent> {
+        self.lent.iter().filter(move |lent| lent.to == other).filter_map(move |lent| {
             let part = lent.points.min(pays);
             pays -= part;
-            if lent.points > part {
-                let lot = self.next_lot.saturating_add(moves.len() as u32);
-                let points = lent.points - part;
-                moves.push(LotMove { lot, points, earned_at: Some(lent.earned_at), expires_at: lent.expires_at });
-            }
-        }
-        Posting { program: id.clone(), kind: PostingKind::Settled { with: from }, moves, owed, spent_by: None }
+            (lent.points > part).then(|| Lent { points: lent.points - part, ..lent.clone() })
+        })
     }
 
     /// The posting by which this book pays for what its customer spent of somebody else's: from its lots as
@@ -253,8 +257,21 @@ impl PointsBook {
             | PostingKind::Expired
             | PostingKind::Settled { .. } => None,
         };
+        // Lots that come back are of the orders they were of.
+        let mut orders_back = match posting.kind {
+            PostingKind::Settled { with } => {
+                self.back_from(with, (-posting.owed).max(0)).map(|lent| lent.order).collect()
+            }
+            PostingKind::Earned { .. }
+            | PostingKind::Awarded { .. }
+            | PostingKind::Reversed { .. }
+            | PostingKind::Spent { .. }
+            | PostingKind::Expired => Vec::new(),
+        }
+        .into_iter();
         for change in &posting.moves {
             if let Some(earned_at) = change.earned_at {
+                let order = order.or_else(|| orders_back.next().flatten());
                 let lot = Lot { lot: change.lot, left: change.points, earned_at, expires_at: change.expires_at, order };
                 let place = self.lots.partition_point(|other| other.rank() < lot.rank());
                 self.lots.insert(place, lot);
@@ -266,9 +283,9 @@ impl PointsBook {
                     *expired = expired.saturating_sub(change.points);
                 }
                 if let (PostingKind::Spent { .. }, Some(to)) = (&posting.kind, posting.spent_by) {
-                    let Lot { earned_at, expires_at, .. } = self.lots[place];
+                    let Lot { earned_at, expires_at, order, .. } = self.lots[place];
                     let points = change.points.saturating_neg();
-                    self.lent.push(Lent { to, points, earned_at, expires_at });
+                    self.lent.push(Lent { to, points, earned_at, expires_at, order });
                 }
                 if self.lots[place].left <= 0 {
                     self.lots.remove(place);

@@ -4,12 +4,10 @@ use crm_core::consent::{Allowed, Barred, ContactQuery};
 use crm_core::customer::Customer;
 use crm_core::identity::Identifier;
 use crm_core::{CustomerId, Timestamp};
-use crm_storage::ClaimKey;
 
 use super::suppression::suppression_claim;
 use crate::engine::Crm;
 use crate::error::Error;
-use crate::plan::identifier_claim;
 
 impl Crm {
     /// Whether a customer may be contacted for a purpose by a channel at an instant, and on what basis, or why
@@ -18,8 +16,7 @@ impl Crm {
     /// that has no address of its own is asked without one. It changes nothing; record a
     /// [`Contacted`](crm_core::consent::Contacted) once the message is on its way, which caps count.
     ///
-    /// Costs two reads by key, one of them for the customer's identifiers and the suppressed address
-    /// together, and the whole history only when a fact that was recorded for the future has come due since.
+    /// Costs two reads by key, one of them for the suppressed address, and the whole history only when a fact that was recorded for the future has come due since.
     ///
     /// ```
     /// use crm::{Barred, Channel, ContactQuery, ConsentStatus, Crm, Identifier, Incoming, Purpose, Source, Visited};
@@ -51,16 +48,14 @@ impl Crm {
     ) -> Result<Result<Allowed, Barred>, Error> {
         self.check_lookup_key().await?;
         let (Some(base), definitions) = self.base(customer).await? else { return Ok(Err(Barred::Erased)) };
-        let mut keys: Vec<ClaimKey> = base.customer.identifiers().map(identifier_claim).collect();
-        let known_by = keys.len();
-        keys.extend(address.map(|address| suppression_claim(&self.inner.lookup_key, &self.tenant, address)));
-        let owners = self.store().resolve(&self.tenant, &keys).await?;
-        let (own, suppressed) = owners.split_at_checked(known_by).unwrap_or((&owners, &[]));
-        if known_by > 0 && own.iter().flatten().all(|owner| owner.customer != customer) {
+        if base.customer.is_erased() {
             return Ok(Err(Barred::Erased));
         }
-        if suppressed.iter().any(Option::is_some) {
-            return Ok(Err(Barred::Suppressed));
+        if let Some(address) = address {
+            let key = suppression_claim(&self.inner.lookup_key, &self.tenant, address);
+            if self.store().resolve(&self.tenant, &[key]).await?.iter().any(Option::is_some) {
+                return Ok(Err(Barred::Suppressed));
+            }
         }
         let mut query = query.clone();
         if let Some(address) = address {

@@ -7,9 +7,8 @@ mod suppression;
 mod withdraw;
 
 use crm_core::change::Change;
-use crm_core::customer::Customer;
 use crm_core::{CustomerId, Definitions, EventId, Source, Span, Timestamp};
-use crm_storage::{ClaimKey, Commit, CommitError};
+use crm_storage::{Commit, CommitError};
 
 pub use opt_in::{
     ConfirmProof, Confirmation, ConfirmedAddress, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken,
@@ -20,7 +19,7 @@ pub use withdraw::{AddressWithdrawn, Unsubscribe, UnsubscribeToken, Withdrawal};
 use super::record::{Attempt, Found, Planned};
 use super::{Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Outcome, Prepared, identifier_claim};
+use crate::plan::{Outcome, Prepared};
 
 /// Why something about consent was refused. Nothing changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,13 +130,6 @@ impl Crm {
             }
             Settled::Refused(error) => Err(Error::corrupt(error)),
         }
-    }
-
-    /// Whether a customer was erased: nobody is found by anything they were known by.
-    async fn is_erased(&self, customer: &Customer) -> Result<bool, Error> {
-        let keys: Vec<ClaimKey> = customer.identifiers().map(identifier_claim).collect();
-        let owners = self.store().resolve(&self.tenant, &keys).await?;
-        Ok(!keys.is_empty() && owners.iter().flatten().all(|owner| !customer.is(owner.customer)))
     }
 
     /// A customer who is there.

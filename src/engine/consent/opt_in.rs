@@ -287,7 +287,7 @@ impl Crm {
         let address = self.inner.lookup_key.hash(&self.tenant, &address);
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base_there(customer).await?;
-            if self.is_erased(&base.customer).await? {
+            if base.customer.is_erased() {
                 return Err(ConsentRefusal::Erased { customer }.into());
             }
             let at = self.now();
@@ -351,7 +351,7 @@ impl Crm {
             if came_from.is_some_and(|from| from != address) {
                 return Err(ConsentRefusal::OtherAddress.into());
             }
-            if self.is_erased(&base.customer).await? {
+            if base.customer.is_erased() {
                 return Err(ConsentRefusal::Erased { customer }.into());
             }
             // Whoever has the address, or gave it, is one person with its holder where the rules say so.

@@ -181,7 +181,9 @@ impl Crm {
         let source = own_source("unsubscribe")?;
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base_there(customer).await?;
-            if base.customer.facts().consents().is_refused(&target) {
+            // Of somebody who was merged the word of another is not theirs: it goes when they are parted.
+            let consents = base.customer.facts().consents();
+            if consents.is_refused(&target) && consents.is_refused_by(base.through, &target) {
                 return Ok(Withdrawal { customer, event: None, changes: Vec::new() });
             }
             let at = self.now();

@@ -1,0 +1,137 @@
+//! What stands against an erasure.
+
+use super::{HoldName, HoldPlaced, Record};
+use crate::customer::Customer;
+use crate::definitions::Definitions;
+use crate::id::{CustomerId, EventId};
+use crate::order::OrderRef;
+use crate::time::Timestamp;
+
+/// How many legal holds there may be on what is known of one customer.
+pub const HOLDS_MAX: usize = 32;
+
+/// One thing that stands against an erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blocker {
+    /// An order stands that can still be sent back, or has yet to be delivered: it is needed to perform the
+    /// contract (GDPR, Art. 6(1)(b)).
+    OpenOrder {
+        /// The fact that told of it.
+        event: EventId,
+        /// Its number, if it has one.
+        order: Option<OrderRef>,
+        /// When it stands against an erasure no more.
+        until: Timestamp,
+    },
+    /// The law has something kept (GDPR, Art. 17(3)). Nothing goes over that: release it first.
+    LegalHold {
+        /// What the hold is called.
+        name: HoldName,
+        /// What it is about.
+        record: Record,
+        /// Until when; none until it is released.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Blocker {
+    /// Whether an erasure that is forced goes over it.
+    #[must_use]
+    pub const fn yields(&self) -> bool {
+        match self {
+            Blocker::OpenOrder { .. } => true,
+            Blocker::LegalHold { .. } => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Blocker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Blocker::OpenOrder { event, order: _, until } => {
+                write!(f, "the order of event {event} is open until {until}")
+            }
+            Blocker::LegalHold { name, record: _, until: Some(until) } => {
+                write!(f, "the hold {name} lasts until {until}")
+            }
+            Blocker::LegalHold { name, record: _, until: None } => {
+                write!(f, "the hold {name} lasts until it is released")
+            }
+        }
+    }
+}
+
+/// Somebody was not erased. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{customer} is not erased: {}", list(.by))]
+pub struct Blocked {
+    /// Who.
+    pub customer: CustomerId,
+    /// All that stands against it, never empty: orders from the oldest, then holds by name.
+    pub by: Vec<Blocker>,
+}
+
+fn list(blockers: &[Blocker]) -> String {
+    let shown = blockers.iter().take(3).map(Blocker::to_string).collect::<Vec<_>>().join("; ");
+    match blockers.len().saturating_sub(3) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+/// Why a hold was not placed. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HoldRefusal {
+    /// There are too many.
+    #[error("{customer} has {max} legal holds already")]
+    TooMany {
+        /// Whose.
+        customer: CustomerId,
+        /// The limit.
+        max: usize,
+    },
+    /// It would be over already.
+    #[error("a legal hold until {until} is over already")]
+    Over {
+        /// When it ends.
+        until: Timestamp,
+    },
+}
+
+impl Customer {
+    /// Whether the customer was erased: their facts are kept, and nothing says who they were.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.decided().erased
+    }
+
+    /// Since when processing is restricted (GDPR, Art. 18); none if it is not.
+    #[must_use]
+    pub fn restricted_since(&self) -> Option<Timestamp> {
+        self.facts().consents().restricted(self.merged_at())
+    }
+
+    /// The legal holds there are, those that are over included, by name.
+    pub fn holds(&self) -> impl Iterator<Item = &HoldPlaced> {
+        self.decided().holds.iter().map(|(_, hold)| hold)
+    }
+
+    /// What stands against erasing the customer at an instant, by the policy in force: orders from the oldest,
+    /// then holds by name.
+    #[must_use]
+    pub fn blockers(&self, at: Timestamp, definitions: &Definitions) -> Vec<Blocker> {
+        let window = definitions.privacy(at).return_window;
+        let orders = self.facts().orders().list().iter().filter(|order| order.stands()).filter_map(|order| {
+            let until = order.placed_at.plus(window);
+            (at < until).then(|| Blocker::OpenOrder { event: order.event, order: order.order.clone(), until })
+        });
+        let holds = self.holds().filter(|hold| hold.holds(at)).map(|hold| Blocker::LegalHold {
+            name: hold.name.clone(),
+            record: hold.record.clone(),
+            until: hold.until,
+        });
+        orders.chain(holds).collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! What the shop decided about erasing and about who sees what.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Field;
+use crate::text::text_type;
+use crate::time::Span;
+
+text_type!(
+    /// What a view of the card is called, by its purpose, such as `shipping`.
+    ViewName, "view", 64
+);
+
+/// The longest return window: ten years.
+pub const RETURN_WINDOW_MAX: Span = Span::days(3_660);
+
+/// How many fields a view may name.
+pub const VIEW_FIELDS_MAX: usize = 256;
+
+/// When somebody is not erased yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrivacyPolicy {
+    /// For how long an order that stands is open, counted from when it was placed.
+    pub return_window: Span,
+}
+
+impl PrivacyPolicy {
+    /// The one that holds where none was defined: 14 days, for which a purchase at a distance can be withdrawn from
+    /// (Directive 2011/83/EU, Art. 9).
+    pub const DEFAULT: PrivacyPolicy = PrivacyPolicy { return_window: Span::days(14) };
+
+    /// Checks its limits.
+    ///
+    /// # Errors
+    ///
+    /// `ReturnWindow` if it is longer than [`RETURN_WINDOW_MAX`].
+    pub fn check(&self) -> Result<(), PrivacyError> {
+        if self.return_window > RETURN_WINDOW_MAX { Err(PrivacyError::ReturnWindow) } else { Ok(()) }
+    }
+}
+
+impl Default for PrivacyPolicy {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What may be seen of a card for one purpose (GDPR, Art. 5(1)(b) and (c)).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Which fields.
+    pub fields: BTreeSet<Field>,
+    /// Whether it shows them also while processing is restricted: for legal claims, or to protect somebody (GDPR,
+    /// Art. 18(2)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub though_restricted: bool,
+}
+
+impl View {
+    /// Of some fields, and not while processing is restricted.
+    pub fn of(fields: impl IntoIterator<Item = Field>) -> Self {
+        View { fields: fields.into_iter().collect(), though_restricted: false }
+    }
+
+    /// Checks its limits.
+    ///
+    /// # Errors
+    ///
+    /// `ViewFields` if it names more than [`VIEW_FIELDS_MAX`].
+    pub fn check(&self) -> Result<(), PrivacyError> {
+        let fields = self.fields.len();
+        if fields > VIEW_FIELDS_MAX { Err(PrivacyError::ViewFields { fields }) } else { Ok(()) }
+    }
+}
+
+/// Why a policy or a view was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivacyError {
+    /// The window is too long.
+    #[error("a return window of more than 3660 days")]
+    ReturnWindow,
+    /// Too many fields.
+    #[error("a view of {fields} fields, more than {VIEW_FIELDS_MAX}")]
+    ViewFields {
+        /// How many.
+        fields: usize,
+    },
+}

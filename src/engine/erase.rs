@@ -1,0 +1,527 @@
+//! Erasing somebody: first it is decided, and then what is personal goes.
+//!
+//! The decision is an event of everybody whom the customer was merged of. With it, in one commit, nobody is found by
+//! what they were known by any more, and the audit log says who decided it. From then on nothing personal can be
+//! kept of them, so that whoever is just keeping something finds out. Then the rows go, and the audit log says how
+//! many. When it is cut off in between, erasing again does what is left.
+
+use std::collections::{BTreeSet, HashSet};
+
+use crm_core::audit::{ActorName, AuditAction, AuditActor, AuditEntry};
+use crm_core::customer::Customer;
+use crm_core::event::{Deed, Event, EventBody, Fact};
+use crm_core::identity::{Identifier, IdentifierKey, MEMBERS_MAX};
+use crm_core::privacy::{
+    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
+};
+use crm_core::{CustomerId, Remark, Timestamp};
+use crm_storage::{ClaimKey, Commit, CommitError, Copies, Parts, Release};
+
+use super::identify::stated_claims;
+use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
+use crate::error::Error;
+use crate::ledger::ErasureLedger;
+use crate::personal::PersonalError;
+use crate::plan::{Planner, identifier_claim};
+
+/// Who wants somebody erased, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureRequest {
+    /// Who decided it.
+    pub by: AuditActor,
+    /// Why, in few words. It is kept in the history: nothing that is personal about a customer.
+    pub reason: Option<Remark>,
+    /// Whether to go over what yields, which are open orders. Nothing goes over a legal hold.
+    pub force: bool,
+}
+
+impl ErasureRequest {
+    /// By somebody, unless anything stands against it.
+    #[must_use]
+    pub const fn new(by: AuditActor) -> Self {
+        ErasureRequest { by, reason: None, force: false }
+    }
+
+    /// For a reason.
+    #[must_use]
+    pub fn because(mut self, reason: Remark) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// Over open orders.
+    #[must_use]
+    pub const fn forced(mut self) -> Self {
+        self.force = true;
+        self
+    }
+}
+
+/// What an erasure touched. It holds nothing personal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// Whose rows: all whom the customer was merged of.
+    pub customers: Vec<CustomerId>,
+    /// How many personal fields, those of cards and what they held before included.
+    pub fields: u64,
+    /// How many keys that values were sealed under, in the store; those of the host are destroyed besides.
+    pub keys: u64,
+    /// How many search tokens.
+    pub tokens: u64,
+    /// How many outbox entries, waiting or dead.
+    pub outbox: u64,
+    /// How many identifiers nobody has any more.
+    pub identifiers: u64,
+    /// What is left in copies that can still be read. With keys outside of the store no value can be, wherever
+    /// copies of it lie.
+    pub copies: Copies,
+    /// The numbers of the entries in the audit log: of the decision, if it was not made before, and of this report.
+    /// None for somebody who is not there.
+    pub audit: Vec<u64>,
+}
+
+impl Erasure {
+    const fn nothing(customers: Vec<CustomerId>) -> Self {
+        Erasure {
+            customers,
+            fields: 0,
+            keys: 0,
+            tokens: 0,
+            outbox: 0,
+            identifiers: 0,
+            copies: Copies::Gone,
+            audit: Vec::new(),
+        }
+    }
+
+    /// Every place that was touched, and how many rows of it.
+    pub fn places(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, copies: _, audit: _ } = self;
+        [
+            ("personal fields", *fields),
+            ("keys", *keys),
+            ("search tokens", *tokens),
+            ("outbox entries", *outbox),
+            ("identifiers", *identifiers),
+        ]
+        .into_iter()
+    }
+}
+
+/// What was decided, before any row goes.
+struct Decided {
+    members: Vec<CustomerId>,
+    released: u64,
+    /// The number of the entry in the audit log.
+    audit: Option<u64>,
+    is_there: bool,
+}
+
+/// What an erasure goes over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Nothing,
+    WhatYields,
+    /// It was decided before, by what a restored backup does not know.
+    Everything,
+}
+
+impl Over {
+    const fn goes_over(self, blocker: &Blocker) -> bool {
+        match self {
+            Over::Nothing => false,
+            Over::WhatYields => blocker.yields(),
+            Over::Everything => true,
+        }
+    }
+}
+
+const COPIES_PENDING: i64 = 2;
+
+const fn rank(copies: Copies) -> i64 {
+    match copies {
+        Copies::Gone => 0,
+        Copies::UntilLogsExpire => 1,
+        Copies::Pending => COPIES_PENDING,
+    }
+}
+
+/// Every identifier in a history that the customer may have a claim on: those they are or were known by, and the
+/// addresses that they gave.
+pub(super) fn identifiers_in(history: &[Event]) -> BTreeSet<IdentifierKey> {
+    let mut all = BTreeSet::new();
+    for event in history {
+        let key = match &event.body {
+            EventBody::Fact(Fact::Identified(identified)) => Some(identified.identifier),
+            EventBody::Fact(Fact::ConsentGiven(given)) => given.address,
+            EventBody::Fact(Fact::ConsentRequested(requested)) => Some(requested.address),
+            EventBody::Fact(Fact::SuppressionLifted(lifted)) => Some(lifted.address),
+            EventBody::Decision(decision) => attached(&decision.deed),
+            EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
+        };
+        all.extend(key);
+    }
+    all
+}
+
+/// The identifier that a deed attached.
+pub(super) fn attached(deed: &Deed) -> Option<IdentifierKey> {
+    if let Deed::IdentifierAttached(attached) = deed { Some(attached.identifier) } else { None }
+}
+
+impl Crm {
+    /// Erases somebody for good, unless something stands against it, in the name of the shop: as
+    /// [`erase_with`](Self::erase_with).
+    ///
+    /// # Errors
+    ///
+    /// As for [`erase_with`](Self::erase_with).
+    pub async fn erase(&self, customer: CustomerId) -> Result<Erasure, Error> {
+        let by = AuditActor::Host(ActorName::new("shop").map_err(Error::corrupt)?);
+        self.erase_with(customer, ErasureRequest::new(by)).await
+    }
+
+    /// Erases for good what is personal about a customer (GDPR, Art. 17): their values and the key to them, what
+    /// they could be searched by, and what waits to be told about them; of somebody who was merged, of all of them.
+    /// Nobody is found by their identifiers any more, no state holds them, and anybody may have them then. What
+    /// happened stays; it names the identifiers as hashes under the look-up key, and nothing else that says who
+    /// they were, unless the shop put it into a free text. New facts about the customer's id are taken in still,
+    /// such as a refund; nothing personal is.
+    ///
+    /// First it is decided, in one commit with an entry of the audit log and after the host's
+    /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many.
+    /// Erasing again removes what is left when one was cut off, and tries again to clear copies that were pending.
+    /// Costs a read of the whole history.
+    ///
+    /// ```
+    /// use crm::{ActorName, AuditActor, Channel, Crm, ErasureRequest, Identifier, Incoming, Source, Visited};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let visit = Visited { channel: Channel::Web, place: None };
+    /// let email = Identifier::email("ana@example.com")?;
+    /// let ana = crm.record(Incoming::new(&email, crm.now(), Source::new("shop")?, visit)).await?.customer;
+    ///
+    /// let by = AuditActor::Host(ActorName::new("support:17")?);
+    /// let erasure = crm.erase_with(ana, ErasureRequest::new(by).because("she asked".parse()?)).await?;
+    /// assert_eq!(erasure.identifiers, 1);
+    /// assert!(crm.customer(&email).await?.is_none());
+    /// assert!(crm.customer(ana).await?.is_some_and(|customer| customer.is_erased()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Blocked` with all that stands against it; nothing changed then. `Ledger` if the host's ledger failed: nothing
+    /// changed then either. `Storage` if the store failed, `Personal` if the host's keys did: erase again then.
+    /// `Personal` inside a transaction of the shop's if keys or the ledger are outside of the store.
+    pub async fn erase_with(&self, customer: CustomerId, request: ErasureRequest) -> Result<Erasure, Error> {
+        let over = if request.force { Over::WhatYields } else { Over::Nothing };
+        self.erase_over(customer, request, over).await
+    }
+
+    async fn erase_over(&self, customer: CustomerId, request: ErasureRequest, over: Over) -> Result<Erasure, Error> {
+        if self.inner.inside && (self.inner.person_keys.is_some() || self.inner.ledger.is_some()) {
+            return Err(PersonalError::Inside.into());
+        }
+        let decided = self.decide_erasure(customer, &request, over).await?;
+        let mut erasure = Erasure::nothing(decided.members.clone());
+        erasure.identifiers = decided.released;
+        erasure.audit.extend(decided.audit);
+        for member in decided.members {
+            self.erase_rows(member, &mut erasure).await?;
+        }
+        if decided.is_there {
+            let mut entry = AuditEntry::new(request.by, AuditAction::Erased).about(customer);
+            for (place, count) in erasure.places() {
+                entry = entry.with_number(place, i64::try_from(count).unwrap_or(i64::MAX))?;
+            }
+            let entry = entry.with_text("step", "done")?.with_number("copies", rank(erasure.copies))?;
+            erasure.audit.push(self.audit(entry).await?.sequence);
+        }
+        Ok(erasure)
+    }
+
+    /// Decides an erasure and gives up the identifiers, unless that was done before.
+    async fn decide_erasure(
+        &self,
+        customer: CustomerId,
+        request: &ErasureRequest,
+        over: Over,
+    ) -> Result<Decided, Error> {
+        let now = self.now();
+        let mut in_ledger = false;
+        let _turn = self.audit_turn().lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let (base, definitions) = self.base(customer).await?;
+            let Some(base) = base else {
+                return Ok(Decided { members: vec![customer], released: 0, audit: None, is_there: false });
+            };
+            let members: Vec<CustomerId> = base.customer.members().collect();
+            if base.customer.is_erased() {
+                return Ok(Decided { members, released: 0, audit: None, is_there: true });
+            }
+            let blockers = base.customer.blockers(now, &definitions);
+            let forced = !blockers.is_empty();
+            if !blockers.iter().all(|blocker| over.goes_over(blocker)) {
+                return Err(Blocked { customer, by: blockers }.into());
+            }
+            let history = self.whole_history(&base.customer).await?;
+            let releases = self.claims_of(&members, &identifiers_in(&history)).await?;
+            if let Some(ledger) = self.inner.ledger.as_ref().filter(|_| !in_ledger && over != Over::Everything) {
+                let key = &self.inner.lookup_key;
+                let identifiers: Vec<IdentifierKey> = releases.iter().map(|(known, _)| *known).collect();
+                let record = ErasureRecord::new(now, key, &self.tenant, members.iter().copied(), &identifiers);
+                ledger.append(&record).await?;
+                in_ledger = true;
+            }
+            let context = self.context(&definitions, now, true);
+            let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
+            let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced });
+            planner
+                .decide_of_all(&deed)
+                .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+            let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
+            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+            let released = releases.len() as u64;
+            commit.releases = releases.into_iter().map(|(_, release)| release).collect();
+            commit.releases.extend(self.lists_of(&members, &identifiers_in(&history)).await?);
+            let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
+            let entry = entry.with_text("step", "decided")?.with_number("forced", forced.into())?;
+            let entry = entry.with_number("customers", members.len() as i64)?;
+            let (record, write) = self.audit_write(entry).await?;
+            commit.writes.push(write);
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => {
+                    return Ok(Decided { members, released, audit: Some(record.sequence), is_there: true });
+                }
+                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// The claims on identifiers that some customers have.
+    async fn claims_of(
+        &self,
+        members: &[CustomerId],
+        identifiers: &BTreeSet<IdentifierKey>,
+    ) -> Result<Vec<(IdentifierKey, Release)>, Error> {
+        let keys: Vec<ClaimKey> = identifiers.iter().map(identifier_claim).collect();
+        let owners = self.store().resolve(&self.tenant, &keys).await?;
+        let owned = identifiers.iter().zip(keys).zip(owners);
+        let ours = owned.filter_map(|((known, key), owner)| {
+            let customer = owner?.customer;
+            members.contains(&customer).then_some((*known, Release { key, customer }))
+        });
+        Ok(ours.collect())
+    }
+
+    /// The places of some customers on the lists of those who stated an identifier.
+    async fn lists_of(
+        &self,
+        members: &[CustomerId],
+        identifiers: &BTreeSet<IdentifierKey>,
+    ) -> Result<Vec<Release>, Error> {
+        let keys: Vec<ClaimKey> = identifiers.iter().flat_map(stated_claims).collect();
+        let owners = self.store().resolve(&self.tenant, &keys).await?;
+        let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?.customer)));
+        let ours = owned.filter(|(_, customer)| members.contains(customer));
+        Ok(ours.map(|(key, customer)| Release { key, customer }).collect())
+    }
+
+    /// Erases what is personal among the rows of one id.
+    async fn erase_rows(&self, customer: CustomerId, erasure: &mut Erasure) -> Result<(), Error> {
+        let mut erased = self.store().erase(&self.tenant, customer, &[]).await?;
+        if let Some(outside) = &self.inner.person_keys {
+            // Somebody who was just keeping something may have made a new key meanwhile.
+            for _ in 0..ATTEMPTS_MAX {
+                outside.destroy(&self.tenant, customer).await.map_err(PersonalError::from)?;
+                let left = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
+                if left.into_iter().flatten().all(|details| details.personal.is_empty()) {
+                    break;
+                }
+                erased.fields += self.store().erase(&self.tenant, customer, &[]).await?.fields;
+            }
+        }
+        // Only the values are sealed: search tokens and deliveries can be read wherever there is a copy.
+        let sealed_alone = self.inner.person_keys.is_some() && erased.tokens == 0 && erased.outbox == 0;
+        let copies = match erased.copies {
+            Copies::UntilLogsExpire if sealed_alone => Copies::Gone,
+            copies @ (Copies::Gone | Copies::Pending | Copies::UntilLogsExpire) => copies,
+        };
+        erasure.fields += erased.fields;
+        erasure.keys += u64::from(erased.key);
+        erasure.tokens += erased.tokens;
+        erasure.outbox += erased.outbox;
+        erasure.identifiers += erased.claims;
+        if rank(copies) > rank(erasure.copies) {
+            erasure.copies = copies;
+        }
+        Ok(())
+    }
+
+    /// Erases again whoever a ledger says was erased, and answers how many were there; whoever had been
+    /// merged counts once. Call it after a backup was
+    /// restored and opened, before anything else is done with it, with the ledger that was kept elsewhere: the
+    /// backup may be of before an erasure. Calling it at any other time changes nothing.
+    ///
+    /// Somebody is meant by their id. Whoever has one of their identifiers under another id is somebody else, who came
+    /// later or had it before; [`erased_at`](Self::erased_at) tells about those. Somebody who was merged with others
+    /// that were not erased is parted from them first. Nothing stands against it: it was decided before.
+    ///
+    /// Costs a read of every customer.
+    ///
+    /// # Errors
+    ///
+    /// `Ledger` if it cannot be read, `Storage` and `Personal` as for [`erase_with`](Self::erase_with); call it again
+    /// then.
+    pub async fn reapply_erasures(&self, ledger: &dyn ErasureLedger) -> Result<u64, Error> {
+        self.check_lookup_key().await?;
+        let records = ledger.records().await?;
+        let erased: HashSet<ErasureTag> = records.into_iter().flat_map(|record| record.customers).collect();
+        let mut again = 0;
+        let mut after = None;
+        loop {
+            let rows = self.page_of_customers(after, PAGE).await?;
+            let Some(last) = rows.last() else { return Ok(again) };
+            after = Some(last.customer);
+            let loaded = self.store().load(&self.tenant, &[]).await?;
+            let definitions = self.definitions_at(loaded.definitions).await?;
+            for row in rows {
+                let customer = self.decode(&row, &definitions).await?.customer;
+                for member in customer.members().filter(|member| self.is_tagged(&erased, *member)) {
+                    let Some(base) = self.base(member).await?.0 else { continue };
+                    if base.customer.is_erased() && !self.has_personal_rows(member).await? {
+                        continue;
+                    }
+                    self.part_from_others(member, &erased).await?;
+                    let request = ErasureRequest::new(AuditActor::Rule).because(again_because()?);
+                    self.erase_over(member, request, Over::Everything).await?;
+                    again += 1;
+                }
+            }
+        }
+    }
+
+    /// When somebody who was known by an identifier was last erased, by a ledger; none if nobody was. Ask before
+    /// an old list of addresses is taken in.
+    ///
+    /// # Errors
+    ///
+    /// `Ledger` if it cannot be read.
+    pub async fn erased_at(
+        &self,
+        identifier: &Identifier,
+        ledger: &dyn ErasureLedger,
+    ) -> Result<Option<Timestamp>, Error> {
+        let key = &self.inner.lookup_key;
+        let tag = ErasureTag::of_identifier(key, &self.tenant, &key.hash(&self.tenant, identifier));
+        let records = ledger.records().await?;
+        Ok(records.iter().filter(|record| record.identifiers.contains(&tag)).map(|record| record.at).max())
+    }
+
+    fn is_tagged(&self, erased: &HashSet<ErasureTag>, customer: CustomerId) -> bool {
+        erased.contains(&ErasureTag::of_customer(&self.inner.lookup_key, &self.tenant, customer))
+    }
+
+    /// Whether an erasure was cut off before the rows went.
+    async fn has_personal_rows(&self, customer: CustomerId) -> Result<bool, Error> {
+        let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
+        Ok(details.iter().flatten().any(|details| !details.personal.is_empty() || details.tokens > 0))
+    }
+
+    /// Parts somebody who was erased from those who were not.
+    async fn part_from_others(&self, member: CustomerId, erased: &HashSet<ErasureTag>) -> Result<(), Error> {
+        for _ in 0..MEMBERS_MAX {
+            let Some(base) = self.base(member).await?.0 else { return Ok(()) };
+            let other = base.customer.members().find(|id| !self.is_tagged(erased, *id));
+            let Some(other) = other else { return Ok(()) };
+            self.part(member, other, again_because()?).await?;
+        }
+        Ok(())
+    }
+
+    /// Has something about a customer kept, so that they are not erased meanwhile, in the name of somebody; the audit
+    /// log says so. A hold of the same name takes the place of the one before. Of somebody who was merged it holds
+    /// for all.
+    ///
+    /// # Errors
+    ///
+    /// `Hold` if there are [`HOLDS_MAX`](crm_core::privacy::HOLDS_MAX) others or it would be over already,
+    /// `NoCustomer`, `Storage` if the store failed, `Busy` if other writers were first each time.
+    pub async fn hold(&self, customer: CustomerId, hold: HoldPlaced, by: AuditActor) -> Result<(), Error> {
+        let now = self.now();
+        if let Some(until) = hold.until.filter(|until| *until <= now) {
+            return Err(HoldRefusal::Over { until }.into());
+        }
+        let name = hold.name.clone();
+        self.decide_and_note(customer, "hold_placed", &name, by, |known| {
+            if known.holds().any(|there| *there == hold) {
+                return Ok(None);
+            }
+            let others = known.holds().filter(|there| there.name != hold.name).count();
+            if others >= crm_core::privacy::HOLDS_MAX {
+                let max = crm_core::privacy::HOLDS_MAX;
+                return Err(HoldRefusal::TooMany { customer, max }.into());
+            }
+            Ok(Some(Deed::HoldPlaced(hold.clone())))
+        })
+        .await
+        .map(|_| ())
+    }
+
+    /// Releases a legal hold, in the name of somebody; the audit log says so. Answers whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// `NoCustomer`, `Storage` if the store failed, `Busy` if other writers were first each time.
+    pub async fn release_hold(&self, customer: CustomerId, name: &HoldName, by: AuditActor) -> Result<bool, Error> {
+        self.decide_and_note(customer, "hold_released", name, by, |known| {
+            let is_there = known.holds().any(|hold| hold.name == *name);
+            Ok(is_there.then(|| Deed::HoldReleased(HoldReleased { name: name.clone() })))
+        })
+        .await
+    }
+
+    /// Records a decision of the shop's about a hold and notes it in the audit log, in one commit. Answers whether there
+    /// was anything to decide.
+    async fn decide_and_note(
+        &self,
+        customer: CustomerId,
+        action: &str,
+        name: &HoldName,
+        by: AuditActor,
+        decide: impl Fn(&Customer) -> Result<Option<Deed>, Error> + Send + Sync,
+    ) -> Result<bool, Error> {
+        let action = AuditAction::Other(crm_core::audit::ActionName::new(action).map_err(Error::corrupt)?);
+        let entry = AuditEntry::new(by, action).about(customer).with_text("hold", name.as_str())?;
+        let now = self.now();
+        let _turn = self.audit_turn().lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let (base, definitions) = self.base(customer).await?;
+            let base = base.ok_or(Error::NoCustomer { customer })?;
+            let Some(deed) = decide(&base.customer)? else { return Ok(false) };
+            let history = self.whole_history(&base.customer).await?;
+            let context = self.context(&definitions, now, false);
+            let mut planner = Planner::new(context, base.customer.clone(), Some(&history)).through(base.through);
+            planner.decide_one(deed).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+            let plan = planner.finish().ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            let (mut commit, _): (Commit, _) = plan.into_commit(base.expected, &base.others);
+            commit.writes.push(self.audit_write(entry.clone()).await?.1);
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(true),
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+}
+
+fn again_because() -> Result<Remark, Error> {
+    Remark::new("erased before, and back from a backup").map_err(Error::corrupt)
+}

@@ -1,0 +1,328 @@
+//! Nothing personal gets out by the way: no log line, no error, no `Debug` output has it.
+#![cfg(feature = "vcard")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::fmt::{Debug, Write as _};
+use std::sync::{Arc, Mutex};
+
+use crm::blocking::Crm;
+use crm::{
+    ActorName, Address, AuditActor, CardTold, CardUpdate, Channel, Command, ConfirmProof, ContactPoint, ContactQuery,
+    CustomerId, Definition, Delivered, Digest, ErasureRequest, Field, FieldName, FieldValue, Identifier, Incoming,
+    Ingestion, Locale, Method, Name, OptIn, OptInToken, Proof, Purpose, SearchQuery, Source, SuppressionReason, View,
+    ViewName, Visited, Wording,
+};
+use tracing::field::{Field as LogField, Visit};
+
+/// Every line that is logged, at every level.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<String>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &LogField, value: &dyn Debug) {
+        writeln!(self.0, "{field}={value:?}").unwrap();
+    }
+}
+
+impl tracing::Subscriber for Captured {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        let mut all = self.0.lock().unwrap();
+        writeln!(all, "span {}", span.metadata().name()).unwrap();
+        span.record(&mut Line(&mut all));
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut Line(&mut self.0.lock().unwrap()));
+    }
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut all = self.0.lock().unwrap();
+        writeln!(all, "event {}", event.metadata().target()).unwrap();
+        event.record(&mut Line(&mut all));
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// What was planted, each with its own word, and everything that was seen.
+#[derive(Default)]
+struct Patch {
+    planted: Vec<String>,
+    seen: String,
+}
+
+impl Patch {
+    fn plant(&mut self, word: &str) -> String {
+        self.planted.push(word.to_owned());
+        word.to_owned()
+    }
+
+    /// What a call answered, or why it failed, with all its causes.
+    fn saw<T: Debug, E: std::error::Error>(&mut self, answer: Result<T, E>) -> Option<T> {
+        match answer {
+            Ok(answer) => {
+                writeln!(self.seen, "{answer:?} {answer:#?}").unwrap();
+                Some(answer)
+            }
+            Err(error) => {
+                writeln!(self.seen, "{error} {error:?} {error:#?}").unwrap();
+                let mut cause = error.source();
+                while let Some(source) = cause {
+                    writeln!(self.seen, "{source} {source:?}").unwrap();
+                    cause = source.source();
+                }
+                None
+            }
+        }
+    }
+
+    /// The words that got out, in any of the forms in which they can.
+    fn out(&self, text: &str) -> Vec<String> {
+        let lower = text.to_lowercase();
+        let of = |word: &String| {
+            let utf16: Vec<u8> = word.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let bytes = |bytes: &[u8]| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+            let spelled: String = word.chars().map(|c| format!("\\u{{{:x}}}", u32::from(c))).collect();
+            let mut forms = vec![word.to_lowercase(), bytes(word.as_bytes()), bytes(&utf16), spelled];
+            forms.extend([hex(word.as_bytes()), hex(&utf16)]);
+            forms.iter().any(|form| lower.contains(form)) || in_base64(text, word.as_bytes())
+        };
+        self.planted.iter().filter(|word| of(word)).cloned().collect()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// Whether the base64 of some bytes is in a text, at any of the three places at which they can begin: without the
+/// characters at both ends that others have a part in.
+fn in_base64(text: &str, bytes: &[u8]) -> bool {
+    (0..3).any(|before| {
+        let padded = [vec![0; before], bytes.to_vec()].concat();
+        let whole = padded.len() / 3 * 4;
+        let first = (before * 8).div_ceil(6);
+        let encoded = base64(&padded);
+        text.contains(&encoded[first..whole])
+    })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut block = [0_u8; 3];
+        block[..chunk.len()].copy_from_slice(chunk);
+        let bits = u32::from_be_bytes([0, block[0], block[1], block[2]]);
+        text.extend((0..4).map(|n| char::from(DIGITS[(bits >> (18 - 6 * n)) as usize & 63])));
+    }
+    text
+}
+
+#[test]
+fn the_search_finds_each_form_in_which_a_word_can_get_out() {
+    let mut field = Patch::default();
+    field.plant("CanaryWord");
+    let utf16: Vec<u8> = "CanaryWord".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let forms = [
+        "xxCANARYWORDxx".to_owned(),
+        format!("{:?}", "CanaryWord".as_bytes()),
+        format!("{utf16:?}"),
+        hex(b"xCanaryWord"),
+        base64(b"CanaryWord"),
+        base64(b"x CanaryWord y"),
+        base64(b"an e-mail of CanaryWord"),
+    ];
+    for form in forms {
+        assert_eq!(field.out(&form), ["CanaryWord"], "{form}");
+    }
+    assert!(field.out("Canary Word").is_empty());
+}
+
+fn by() -> AuditActor {
+    AuditActor::Host(ActorName::new("support:17").unwrap())
+}
+
+fn source() -> Source {
+    Source::new("shop").unwrap()
+}
+
+fn walk(crm: &Crm, field: &mut Patch) {
+    let visit = || Visited { channel: Channel::Web, place: None };
+    let email = field.plant("canarymail");
+    let email = Identifier::email(&format!("{email}@example.com")).unwrap();
+    let phone = Identifier::phone(&format!("+{}", field.plant("351912345670"))).unwrap();
+    writeln!(field.seen, "{email:?} {phone:?} {:?}", crm.identified(&email)).unwrap();
+    let incoming = Incoming::new(&email, crm.now(), source(), visit()).with_key("visit".parse().unwrap());
+    writeln!(field.seen, "{incoming:?}").unwrap();
+    let ana = field.saw(crm.record(incoming.clone())).unwrap().customer;
+    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), crm.identified(&phone))));
+    let other = field.saw(crm.record(Incoming::new(&phone, crm.now(), source(), visit()))).unwrap().customer;
+    assert_eq!(other, ana);
+    let ben = field.plant("canaryben");
+    let ben = Identifier::email(&format!("{ben}@example.com")).unwrap();
+    let ben = field.saw(crm.record(Incoming::new(&ben, crm.now(), source(), visit()))).unwrap().customer;
+    // An identifier that is taken, another content under a key, and nobody there.
+    field.saw(crm.record(Incoming::new(ben, crm.now(), source(), crm.identified(&email))));
+    let enquiry = crm::Enquired { channel: Channel::Web, subject: None };
+    field.saw(crm.record(Incoming::new(&email, crm.now(), source(), enquiry).with_key("visit".parse().unwrap())));
+    let nobody = CustomerId::new(crm.now(), [9; 10]);
+    field.saw(crm.record(Incoming::new(nobody, crm.now(), source(), crm.identified(&email))));
+    field.saw(crm.ingest([incoming], Ingestion::history()));
+
+    let given = field.plant("Canarygiven");
+    let street = field.plant("Canarystreet 7");
+    let line = field.plant("Canaryfirma");
+    let web = field.plant("canarypoint");
+    let address = Address::new(&[&street], "Porto", "", "", None).unwrap();
+    let card = CardUpdate::new()
+        .name(Name::new(&given, "Silva").unwrap())
+        .addresses(vec![address])
+        .contact_points(vec![ContactPoint::email(&format!("{web}@example.org")).unwrap()])
+        .employer(crm::CardLine::new(&line).unwrap());
+    writeln!(field.seen, "{card:?}").unwrap();
+    field.saw(crm.update_card(ana, card.clone(), &source(), crm.now()));
+    field.saw(crm.update_card(nobody, card.clone(), &source(), crm.now()));
+    let told = CardTold { customer: ben, update: card.clone(), source: source(), at: crm.now() };
+    writeln!(field.seen, "{told:?}").unwrap();
+    field.saw(crm.update_cards(&[told]));
+    field.saw(crm.rectify(ana, card.clone(), &source(), crm.now(), by()));
+    field.saw(crm.update_card(ana, card, &source(), crm.now().plus(crm::Span::days(9))));
+    // Cards print masked.
+    field.saw(crm.card(ana));
+    field.saw(crm.card_history(ana));
+    field.saw(crm.completeness(ana));
+    let view = ViewName::new("greeting").unwrap();
+    field.saw(crm.card_for(ana, &view, by()));
+    field.saw(crm.define(crm.now(), Definition::View(view.clone(), Some(View::of([Field::Name])))));
+    field.saw(crm.card_for(ana, &view, by()));
+    for text in [format!("{given} Silva"), format!("{web}@example.org"), "x".repeat(9_000) + &given] {
+        if let Some(query) = field.saw(SearchQuery::new(&text)) {
+            field.saw(crm.search(&query, 10));
+        }
+    }
+    // Values that are refused.
+    for wrong in ["canarywrong@@x", "canarywrong", "+canarywrong", "\u{0}canarywrong"] {
+        field.saw(Identifier::email(wrong));
+        field.saw(Identifier::phone(wrong));
+        field.saw(ContactPoint::email(wrong));
+        field.saw(ContactPoint::phone(wrong));
+        field.saw(Name::new(&wrong.repeat(2_000), wrong));
+        field.saw(OptInToken::parse(wrong));
+    }
+    field.plant("canarywrong");
+    let note = field.plant("Canarynote");
+    let named = |name: &str| FieldName::new(name).unwrap();
+    field.saw(crm.keep_personal(ana, &[(named("note"), Some(&note))]));
+    field.saw(crm.keep_personal(ana, &[(named("card.name"), Some(&note))]));
+    field.saw(crm.keep_personal(nobody, &[(named("note"), Some(&note))]));
+    let told = field.plant("Canarytold");
+    let fields = [(named("to"), FieldValue::Text(told.into()))].into_iter().collect::<crm::Fields>();
+    let notify = Command::Notify { topic: "mail".parse().unwrap(), fields };
+    field.saw(crm.execute(ana, notify.clone(), "tell"));
+    field.saw(crm.execute(ben, notify.clone(), "tell"));
+    field.saw(crm.execute(nobody, notify.clone(), "tell"));
+    field.saw(crm.execute(ana, Command::AddTag(crm::Tag::new("vip").unwrap()), "tell"));
+    let vcard = field.plant("Canaryvcard");
+    for text in [
+        format!("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:{vcard}\r\nEMAIL:{vcard}@example.com\r\nEND:VCARD\r\n"),
+        format!("BEGIN:VCARD\r\nVERSION:4.0\r\nFN:{vcard}\r\nBDAY:{vcard}"),
+        vcard,
+    ] {
+        field.saw(crm::vcard::read(&text));
+        field.saw(crm.import_vcards(&text, &source(), crm.now()));
+    }
+
+    let wording =
+        Wording { version: "1".parse().unwrap(), sha256: Digest::of(b"yes"), locale: Locale::new("en").unwrap() };
+    let proof = || Proof::new(Method::Form, wording.clone(), "form".parse().unwrap());
+    let marketing = Purpose::new("marketing").unwrap();
+    let opt_in = OptIn::new(marketing.clone(), Channel::Email, email.clone(), proof());
+    writeln!(field.seen, "{opt_in:?}").unwrap();
+    field.saw(crm.request_opt_in(nobody, opt_in.clone()));
+    let asked = field.saw(crm.request_opt_in(ana, opt_in)).unwrap();
+    field.plant(&asked.token.expose());
+    field.saw(crm.peek_opt_in(&asked.token));
+    let wrong = ConfirmProof { collected_by: "page".parse().unwrap(), address: Some(phone.clone()) };
+    field.saw(crm.confirm_opt_in(&asked.token, wrong));
+    let right = ConfirmProof { collected_by: "page".parse().unwrap(), address: Some(email.clone()) };
+    field.saw(crm.confirm_opt_in(&asked.token, right));
+    let query = ContactQuery::new(marketing, Channel::Email, crm.now());
+    field.saw(crm.may_contact(ana, &query, Some(&email)));
+    field.saw(crm.suppress(&email, SuppressionReason::Asked, &source()));
+    field.saw(crm.is_suppressed(&email));
+    field.saw(crm.may_contact(ana, &query, Some(&email)));
+    field.saw(crm.unsuppress(ana, &email, proof()));
+
+    field.saw(crm.customer(&email));
+    field.saw(crm.story(ana));
+    field.saw(crm.merge(ana, ben, "one".parse().unwrap()));
+    field.saw(crm.part(ana, ben, "two".parse().unwrap()));
+    field.saw(crm.overview());
+    let mut export = crm.export_for(ana, by()).unwrap().unwrap();
+    assert!(export.to_string().contains("Canarygiven"), "what is given out on purpose has them");
+    field.saw(crm.import(&export));
+    for wrong in ["/personal_rows/0/value", "/events/0/body", "/outbox/0/topic", "/claims/0/kind"] {
+        *export.pointer_mut(wrong).unwrap() = serde_json::json!({ "canarywrong": "Canarygiven" });
+        field.saw(crm.import(&export));
+    }
+    field.saw(crm.erase_with(ana, ErasureRequest::new(by()).because("she asked".parse().unwrap())));
+    field.saw(crm.keep_personal(ana, &[(named("note"), Some(&note))]));
+    field.saw(crm.export(ana).map(|export| export.unwrap().to_string()));
+    field.saw(crm.audit_log(None, 100));
+    field.saw(crm.advance(crm.now().plus(crm::Span::days(900))));
+    field.saw(crm.customer(ana));
+    let mut handed = Vec::new();
+    let later = crm.now().plus(crm::Span::days(901));
+    field.saw(crm.deliver(later, |delivery| {
+        handed.push(format!("{delivery:?}"));
+        Delivered::Dead("refused".into())
+    }));
+    field.saw(crm.dead_letters(None, 10));
+    writeln!(field.seen, "{handed:?}").unwrap();
+    writeln!(field.seen, "{crm:?}").unwrap();
+}
+
+fn leaks(crm: &Crm) -> Vec<String> {
+    let log = Captured::default();
+    let mut field = Patch::default();
+    tracing::subscriber::with_default(log.clone(), || walk(crm, &mut field));
+    let logged = log.0.lock().unwrap().clone();
+    assert!(logged.contains("span record") && logged.contains("span execute"), "the log was caught: {logged}");
+    let mut out = field.out(&logged);
+    out.extend(field.out(&field.seen));
+    if !out.is_empty() {
+        for word in &out {
+            let lower = field.seen.to_lowercase();
+            let at = lower.find(&word.to_lowercase()).unwrap_or(0);
+            let from = (0..=at.saturating_sub(300)).rev().find(|at| lower.is_char_boundary(*at)).unwrap_or(0);
+            out_line(&lower[from..], word);
+        }
+    }
+    out
+}
+
+#[allow(clippy::print_stderr, reason = "says where, when the test fails")]
+fn out_line(text: &str, word: &str) {
+    eprintln!("{word}: {}", text.chars().take(400).collect::<String>());
+}
+
+#[test]
+fn no_canary_gets_out_of_any_call() {
+    assert_eq!(leaks(&Crm::in_memory()), Vec::<String>::new());
+    #[cfg(feature = "sqlite")]
+    {
+        let path = std::env::temp_dir().join(format!("crm-canaries-{}.db", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        let store = crm::SqliteStore::open(&path).unwrap();
+        assert_eq!(leaks(&Crm::from(crm::Crm::builder().store(store).build())), Vec::<String>::new());
+    }
+}
