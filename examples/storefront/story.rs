@@ -119,6 +119,6 @@ fn change_text(change: &Change) -> String {
         ChangeBody::SegmentLeft { segment } => format!("leaves segment {segment}"),
         ChangeBody::TierReached { to, .. } => format!("reaches tier {to}"),
         ChangeBody::TierLost { from, .. } => format!("loses tier {from}"),
-        other => other.kind().replace('_', " "),
+        other @ (ChangeBody::ConsentChanged { .. } | _) => other.kind().replace('_', " "),
     }
 }
