@@ -17,8 +17,8 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `NoCustomer`, `Personal` if the customer was erased, a value cannot be sealed or a name begins with `card.` or `was.`, which belong
-    /// to the card, `Storage` if the store failed.
+    /// `NoCustomer`, `Personal` if the customer was erased, a value cannot be sealed or a name begins with `card.`
+    /// or `was.`, which belong to the card, `Storage` if the store failed.
     pub async fn keep_personal(&self, customer: CustomerId, fields: &[(FieldName, Option<&str>)]) -> Result<(), Error> {
         if let Some((field, _)) = fields.iter().find(|(field, _)| is_of_card(field.as_str())) {
             return Err(PersonalError::Reserved { field: field.to_string() }.into());

@@ -302,8 +302,9 @@ impl Customer {
         Some(books.map(|(id, (program, book))| (id, program, book)))
     }
 
-    /// One customer of two, under the id of one of their members, from an instant on. `facts` are those of all members. It stands
-    /// where the one stood whose id it goes on under: what moves by the merging is still to be derived.
+    /// One customer of two, under the id of one of their members, from an instant on. `facts` are those of all
+    /// members. It stands where the one stood whose id it goes on under: what moves by the merging is still to be
+    /// derived.
     ///
     /// # Errors
     ///
