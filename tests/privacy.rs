@@ -68,11 +68,13 @@ impl Shop {
 }
 
 fn over_each_store(test: &str, check: impl Fn(Shop)) {
-    check(Shop::on(crm::Crm::builder()));
+    // With ids that follow from whom they are given to, so that somebody may be given one that is taken.
+    let builder = || crm::Crm::builder().ids(crm::DerivedIds);
+    check(Shop::on(builder()));
     #[cfg(feature = "sqlite")]
     {
         let path = fresh(test);
-        check(Shop::on(crm::Crm::builder().store(crm::SqliteStore::open(&path).unwrap())));
+        check(Shop::on(builder().store(crm::SqliteStore::open(&path).unwrap())));
         fresh(test);
     }
     let _ = test;
@@ -225,6 +227,31 @@ fn what_comes_after_an_erasure_is_kept_by_id_and_leads_to_nobody() {
         let update = CardUpdate::new().name(Name::new("Ana", "Silva").unwrap());
         let refused = crm.update_card(ana, update, &source(), crm.now());
         assert!(matches!(refused, Err(Error::Personal(PersonalError::Erased { .. }))));
+    });
+}
+
+#[test]
+fn who_comes_back_after_an_erasure_at_the_very_instant_they_first_came_is_somebody_new() {
+    over_each_store("again", |shop| {
+        let crm = &shop.crm;
+        let visit =
+            |who: crm::Who| Incoming::new(who, day(0), source(), Visited { channel: Channel::Web, place: None });
+        let presented = || crm::Who::Presented(vec![crm::Presented { identifier: email("ana"), verified: true }]);
+        let mut met = vec![shop.visitor("ana")];
+        for _ in 0..2 {
+            crm.erase(*met.last().unwrap()).unwrap();
+            met.push(crm.record(visit(email("ana").into())).unwrap().customer);
+            crm.erase(*met.last().unwrap()).unwrap();
+            met.push(crm.record(visit(presented())).unwrap().customer);
+            crm.erase(*met.last().unwrap()).unwrap();
+            let report = crm.ingest([visit(email("ana").into())], crm::Ingestion::live()).unwrap();
+            assert_eq!(report.recorded, 1);
+            met.push(crm.customer(email("ana")).unwrap().unwrap().id());
+        }
+        let count = met.len();
+        met.sort_unstable();
+        met.dedup();
+        assert_eq!(met.len(), count, "each of them is another one");
     });
 }
 

@@ -119,7 +119,7 @@ impl Crm {
                     if noted.attach.is_empty() {
                         noted.newcomer = Some(newcomer.0);
                     }
-                    self.newcomer(&by, prepared.at)
+                    self.newcomer(&by, prepared.at).await?.0
                 }
             };
             noted.lists = self.lists_for(&base.customer, &noted.stated).await?;

@@ -293,7 +293,8 @@ impl Crm {
     ) -> Result<Base, Error> {
         match (row, found) {
             (Some(row), _) => self.decode(row, definitions).await,
-            (None, Found::New(identifier)) => Ok(self.newcomer(&identifier, at)),
+            // If somebody has the id, the store says so, and they go one by one.
+            (None, Found::New(identifier)) => Ok(self.newcomer_after(&identifier, at, 0)),
             (None, Found::Known(customer)) => Err(Error::NoCustomer { customer }),
         }
     }

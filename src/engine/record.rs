@@ -244,16 +244,29 @@ impl Crm {
                 let (base, definitions) = self.base(customer).await?;
                 Ok((base.ok_or(FactRefusal::NoCustomer { customer })?, definitions))
             }
-            Found::New(identifier) => {
-                let loaded = self.store().load(&self.tenant, &[]).await?;
-                let definitions = self.definitions_to_write(loaded.definitions).await?;
-                Ok((self.newcomer(&identifier, at), definitions))
-            }
+            Found::New(identifier) => self.newcomer(&identifier, at).await,
         }
     }
 
-    pub(super) fn newcomer(&self, identifier: &IdentifierKey, at: Timestamp) -> super::Base {
-        let id = self.inner.ids.customer_id(&self.tenant, identifier, at);
+    /// Somebody new, under an id that nobody has: whoever was erased may have had the first that comes to mind.
+    pub(super) async fn newcomer(
+        &self,
+        identifier: &IdentifierKey,
+        at: Timestamp,
+    ) -> Result<(Base, std::sync::Arc<Definitions>), Error> {
+        for taken in 0..ATTEMPTS_MAX {
+            let base = self.newcomer_after(identifier, at, taken);
+            let loaded = self.store().load(&self.tenant, &[base.customer.id()]).await?;
+            if loaded.rows.into_iter().flatten().next().is_none() {
+                return Ok((base, self.definitions_to_write(loaded.definitions).await?));
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Somebody new, when so many of the ids that they would have had are somebody's already.
+    pub(super) fn newcomer_after(&self, identifier: &IdentifierKey, at: Timestamp, taken: u32) -> Base {
+        let id = self.inner.ids.customer_id(&self.tenant, identifier, at, taken);
         Base::of_one(Customer::new(id), Expected::New)
     }
 
