@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
+use crm_core::expression::Predicate;
 use crm_core::identity::{Identified, Identifier, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::privacy::{HoldName, HoldPlaced, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
-use crm_core::segment::Predicate;
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
@@ -687,6 +687,15 @@ impl Crm {
     /// The same.
     pub fn define(&self, from: Timestamp, definition: Definition) -> Result<bool, Error> {
         wait(self.0.define(from, definition))
+    }
+
+    /// See [`crate::Crm::rule`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rule(&self, text: &str) -> Result<Predicate, Error> {
+        wait(self.0.rule(text))
     }
 
     /// See [`crate::Crm::definitions`].

@@ -2,9 +2,9 @@
 
 use crm_core::audit::{AuditError, Tampering};
 use crm_core::customer::{MergeRefusal, Refusal};
+use crm_core::expression::{ExpressionError, LimitError};
 use crm_core::privacy::{Blocked, HoldRefusal, ViewName};
 use crm_core::profile::CardError;
-use crm_core::segment::PredicateError;
 use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
@@ -46,9 +46,12 @@ pub enum Error {
     /// Customers were not merged, or not parted.
     #[error(transparent)]
     Merge(#[from] MergeRefusal),
+    /// The text of a rule was refused.
+    #[error(transparent)]
+    Expression(#[from] ExpressionError),
     /// The predicate was refused.
     #[error(transparent)]
-    Predicate(#[from] PredicateError),
+    Predicate(#[from] LimitError),
     /// A value was refused for a card, or a question.
     #[error(transparent)]
     Card(#[from] CardError),

@@ -36,6 +36,9 @@ pub use crm_core::consent::{
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
+pub use crm_core::expression::{
+    Comparison, ExpressionError, LimitError, Number, Predicate, Problem, Subject, Vocabulary,
+};
 pub use crm_core::identity::{
     Agreement, Aside, Assurance, Clue, ClueField, Disagreement, ExternalSystem, Identified, Identifier,
     IdentifierAttached, IdentifierError, IdentifierKey, IdentifierKind, IdentifierSetAside, IdentityRules,
@@ -66,7 +69,7 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::segment::{Comparison, Predicate, PredicateError, SegmentName};
+pub use crm_core::segment::{ReferenceError, SegmentName};
 pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
     Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,

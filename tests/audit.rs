@@ -134,9 +134,9 @@ fn the_log_is_nobody_and_is_nowhere_among_customers() {
             .unwrap();
             assert_eq!(seen, customers);
             let everybody = Predicate::All(Vec::new());
-            let few_orders = Predicate::Not(Box::new(Predicate::Compare(Attribute::Orders, Comparison::Gt, 0)));
-            let no_order = Predicate::Missing(Attribute::RecencyDays);
-            let quiet = Predicate::OrdersInLast { days: 3, is: Comparison::Le, count: 5 };
+            let few_orders = Predicate::Not(Box::new(Predicate::compare(Attribute::Orders, Comparison::Gt, 0)));
+            let no_order = Predicate::missing(Attribute::RecencyDays);
+            let quiet = Predicate::orders_in_last(3, Comparison::Le, 5);
             let many = Predicate::Not(Box::new(Predicate::Any((0..900).map(|_| Predicate::Any(vec![])).collect())));
             for predicate in [everybody, few_orders, no_order, quiet, many] {
                 assert_eq!(crm.count(&predicate).unwrap(), customers, "{predicate:?}");

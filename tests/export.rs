@@ -39,7 +39,7 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     let (clock, crm) = shop_on(Arc::new(MemoryStore::new()));
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
     crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
-    let bought = Predicate::Compare(Attribute::Orders, Comparison::Ge, 1);
+    let bought = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
     crm.define(hour(0), Definition::Segment(SegmentName::new("buyers").unwrap(), Some(bought))).unwrap();
     (clock, crm)
 }

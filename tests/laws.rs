@@ -53,9 +53,9 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     define(Definition::Lifecycle(LifecyclePolicy { intent_fades_after: Span::days(3), quiet_after: Span::days(10) }));
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
     define(Definition::Program(ProgramId::new("points").unwrap(), Some(program)));
-    let busy = Predicate::OrdersInLast { days: 4, is: Comparison::Ge, count: 2 };
+    let busy = Predicate::orders_in_last(4, Comparison::Ge, 2);
     define(Definition::Segment(SegmentName::new("busy").unwrap(), Some(busy)));
-    let away = Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 3);
+    let away = Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 3);
     define(Definition::Segment(SegmentName::new("away").unwrap(), Some(away)));
     (clock, crm)
 }

@@ -24,9 +24,9 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     crm.define(from, Definition::Lifecycle(policy)).unwrap();
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(365));
     crm.define(from, Definition::Program(points(), Some(program))).unwrap();
-    let recent = Predicate::OrdersInLast { days: 90, is: Comparison::Ge, count: 2 };
+    let recent = Predicate::orders_in_last(90, Comparison::Ge, 2);
     crm.define(from, Definition::Segment(SegmentName::new("regulars").unwrap(), Some(recent))).unwrap();
-    let lapsing = Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 120);
+    let lapsing = Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120);
     crm.define(from, Definition::Segment(SegmentName::new("lapsing").unwrap(), Some(lapsing))).unwrap();
     (clock, crm)
 }

@@ -38,7 +38,7 @@ fn shop_on(store: Arc<dyn Store>) -> (Arc<ManualClock>, Crm) {
     let crm = Crm::from(crm);
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(30));
     crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
-    let tagged = Predicate::HasTag(Tag::new("vip").unwrap());
+    let tagged = Predicate::tag(&Tag::new("vip").unwrap());
     crm.define(hour(0), Definition::Segment(SegmentName::new("vips").unwrap(), Some(tagged))).unwrap();
     (clock, crm)
 }

@@ -37,7 +37,7 @@ async fn open(store: Arc<dyn Store>, clock: &Arc<ManualClock>) -> Crm {
     let crm = Crm::builder().shared_store(store).clock(Arc::clone(clock)).ids(DerivedIds).build();
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(40));
     crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).await.unwrap();
-    let regulars = Predicate::OrdersInLast { days: 30, is: Comparison::Ge, count: 2 };
+    let regulars = Predicate::orders_in_last(30, Comparison::Ge, 2);
     crm.define(Timestamp::MIN, Definition::Segment(SegmentName::new("regulars").unwrap(), Some(regulars)))
         .await
         .unwrap();
@@ -76,7 +76,7 @@ fn the_same_facts_give_the_same_customers_byte_for_byte_on_every_backend() {
             crm.ingest(futures_util::stream::iter(all), Ingestion::live()).await.unwrap();
             clock.set(day(120));
             crm.advance(day(120)).await.unwrap();
-            let rich = Predicate::Compare(Attribute::Spend, Comparison::Gt, 40_000);
+            let rich = Predicate::compare(Attribute::Spend, Comparison::Gt, 40_000);
             let chosen = crm.select(&rich, None, 100).await.unwrap().customers;
             seen.push((crm.overview().await.unwrap(), chosen));
         }

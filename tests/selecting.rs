@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crm::blocking::Crm;
 use crm::{
     Attribute, Channel, Comparison, Currency, CustomerId, Definition, DerivedIds, Error, ExternalSystem, Identifier,
-    Incoming, ManualClock, Money, OrderPlaced, Predicate, PredicateError, Source, Span, Stage, Tag, Tagged, Timestamp,
-    Visited,
+    Incoming, LimitError, ManualClock, Money, OrderPlaced, Predicate, Source, Span, Stage, Subject, Tag, Tagged,
+    Timestamp, Visited,
 };
 use proptest::prelude::*;
 
@@ -43,12 +43,12 @@ fn predicate() -> impl Strategy<Value = Predicate> {
     let attribute = prop::sample::select(Attribute::ALL.to_vec());
     let stages = prop::collection::btree_set(prop::sample::select(Stage::ALL.to_vec()), 0..3);
     let leaf = prop_oneof![
-        6 => (attribute.clone(), comparison(), number()).prop_map(|(a, is, n)| Predicate::Compare(a, is, n)),
-        1 => attribute.prop_map(Predicate::Missing),
+        6 => (attribute.clone(), comparison(), number()).prop_map(|(a, is, n)| Predicate::compare(a, is, n)),
+        1 => attribute.prop_map(Predicate::missing),
         2 => stages.prop_map(Predicate::StageIn),
-        1 => Just(Predicate::HasTag(Tag::new("vip").unwrap())),
+        1 => Just(Predicate::tag(&Tag::new("vip").unwrap())),
         3 => (0..40_u32, comparison(), 0..3_i64)
-            .prop_map(|(days, is, count)| Predicate::OrdersInLast { days, is, count }),
+            .prop_map(|(days, is, count)| Predicate::orders_in_last(days, is, count)),
     ];
     leaf.prop_recursive(4, 16, 4, |inner| {
         prop_oneof![
@@ -91,8 +91,9 @@ fn shop(lives: &[Life], store: Option<crm::SqliteStore>) -> Crm {
 /// Everybody for whom it holds, by asking each.
 fn asked(crm: &Crm, predicate: &Predicate) -> Vec<CustomerId> {
     let mut held = BTreeSet::new();
+    let definitions = crm.definitions().unwrap();
     crm.for_each_customer(|customer| {
-        if predicate.holds(customer, day(50), Currency::EUR) {
+        if predicate.holds(&Subject::new(customer, day(50), &definitions)) {
             held.insert(customer.id());
         }
     })
@@ -122,10 +123,10 @@ fn the_store_chooses_by_the_currency_that_was_defined_last() {
     crm.define(Timestamp::MIN, Definition::Currency(Currency::USD)).unwrap();
     crm.refresh().unwrap();
     let customer = crm.customer(ana).unwrap().unwrap();
-    let spend = Predicate::Compare(Attribute::Spend, Comparison::Gt, 0);
-    let average = Predicate::Compare(Attribute::AverageOrder, Comparison::Gt, 0);
+    let spend = Predicate::compare(Attribute::Spend, Comparison::Gt, 0);
+    let average = Predicate::compare(Attribute::AverageOrder, Comparison::Gt, 0);
     for predicate in [spend.clone(), Predicate::All(vec![spend.clone(), average.clone()]), average] {
-        assert!(predicate.holds(&customer, crm.now(), Currency::USD), "{predicate:?}");
+        assert!(predicate.holds(&Subject::new(&customer, crm.now(), &crm.definitions().unwrap())), "{predicate:?}");
         assert_eq!(selected(&crm, &predicate, 3), [ana], "{predicate:?}");
         assert_eq!(crm.count(&predicate).unwrap(), 1, "{predicate:?}");
     }
@@ -139,10 +140,10 @@ fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
     let deep =
         |depth: usize, clause: &Predicate| (1..depth).fold(clause.clone(), |inner, _| Predicate::Not(Box::new(inner)));
     let clauses = [
-        Predicate::Compare(Attribute::RecencyDays, Comparison::Eq, 5),
-        Predicate::Compare(Attribute::AverageOrder, Comparison::Gt, 1),
+        Predicate::compare(Attribute::RecencyDays, Comparison::Eq, 5),
+        Predicate::compare(Attribute::AverageOrder, Comparison::Gt, 1),
         Predicate::StageIn(Stage::ALL.into_iter().collect()),
-        Predicate::OrdersInLast { days: 30, is: Comparison::Eq, count: 1 },
+        Predicate::orders_in_last(30, Comparison::Eq, 1),
     ];
     for store in [None, Some(crm::SqliteStore::open(&path).unwrap())] {
         let crm = shop(&[vec![(45, Some(2_000))]], store);
@@ -153,11 +154,11 @@ fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
                 assert_eq!(crm.count(&legal).unwrap(), asked.len() as u64, "{clause:?}");
             }
             let large = any(Predicate::CLAUSES_MAX + 1, clause);
-            assert!(matches!(crm.count(&large), Err(Error::Predicate(PredicateError::TooLarge { .. }))));
-            assert!(matches!(crm.select(&large, None, 9), Err(Error::Predicate(PredicateError::TooLarge { .. }))));
+            assert!(matches!(crm.count(&large), Err(Error::Predicate(LimitError::TooLarge { .. }))));
+            assert!(matches!(crm.select(&large, None, 9), Err(Error::Predicate(LimitError::TooLarge { .. }))));
             let deep = deep(Predicate::DEPTH_MAX + 1, clause);
-            assert!(matches!(crm.count(&deep), Err(Error::Predicate(PredicateError::TooDeep { .. }))));
-            assert!(matches!(crm.select(&deep, None, 9), Err(Error::Predicate(PredicateError::TooDeep { .. }))));
+            assert!(matches!(crm.count(&deep), Err(Error::Predicate(LimitError::TooDeep { .. }))));
+            assert!(matches!(crm.select(&deep, None, 9), Err(Error::Predicate(LimitError::TooDeep { .. }))));
         }
     }
     std::fs::remove_file(&path).unwrap();

@@ -21,7 +21,7 @@ fn open(path: &Path, at: Timestamp) -> Crm {
     let crm = Crm::from(crm);
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(100));
     crm.define(day(0), Definition::Program(ProgramId::new("points").unwrap(), Some(program))).unwrap();
-    let away = Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 120);
+    let away = Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120);
     crm.define(day(0), Definition::Segment(SegmentName::new("lapsing").unwrap(), Some(away))).unwrap();
     crm
 }

@@ -101,9 +101,9 @@ fn sees_its_own(crm: &Crm, customer: CustomerId, mark: &str, other: &str, euros:
     }
     let overview = crm.overview().unwrap();
     assert_eq!((overview.customers, overview.orders), (1, 1));
-    let spent = Predicate::Compare(Attribute::Spend, Comparison::Eq, euros * 100);
+    let spent = Predicate::compare(Attribute::Spend, Comparison::Eq, euros * 100);
     assert_eq!(crm.select(&spent, None, 9).unwrap().customers, [customer]);
-    let has_others = Predicate::HasTag(Tag::new(other).unwrap());
+    let has_others = Predicate::tag(&Tag::new(other).unwrap());
     assert_eq!((crm.count(&spent).unwrap(), crm.count(&has_others).unwrap()), (1, 0));
     let mut everybody = Vec::new();
     crm.for_each_customer(|customer| everybody.push(customer.id())).unwrap();

@@ -40,13 +40,13 @@ fn open(store: Arc<dyn Store>, clock: Arc<ManualClock>) -> Crm {
     let crm = Crm::from(crm);
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(730));
     let segments = [
-        ("regulars", Predicate::OrdersInLast { days: 90, is: Comparison::Ge, count: 2 }),
-        ("big-spenders", Predicate::Compare(Attribute::Spend, Comparison::Ge, 20_000)),
+        ("regulars", Predicate::orders_in_last(90, Comparison::Ge, 2)),
+        ("big-spenders", Predicate::compare(Attribute::Spend, Comparison::Ge, 20_000)),
         (
             "lapsing",
             Predicate::All(vec![
                 Predicate::stage(Stage::Purchase),
-                Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 120),
+                Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120),
             ]),
         ),
     ];
@@ -86,6 +86,7 @@ pub(crate) fn facts(customers: u32) -> Vec<Incoming> {
             12..19 => {
                 let line = |product: &str, minor| Line {
                     product: Some(ProductRef::new(product).expect("a name")),
+                    category: None,
                     quantity: Some(1),
                     minor,
                 };

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Column, CustomerId, TenantId};
 use crm_storage::{Lane, PostgresOptions, PostgresStore, Selection, Store};
 use futures_util::SinkExt;

@@ -1,6 +1,6 @@
 //! Counting a million customers by four conditions, beside the same SQL by hand.
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Column, TenantId};
 use crm_storage::conformance::block_on;
 use crm_storage::{Selection, SqliteOptions, SqliteStore, Store};

@@ -15,8 +15,10 @@ pub enum Unit {
     Days,
     /// Minor units of the shop's currency.
     MinorUnits,
-    /// Points of all programmes together.
+    /// Points.
     Points,
+    /// Milliseconds since 1970.
+    Millis,
 }
 
 macro_rules! attributes {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, SmolStrBuilder};
 
 use crate::attribute::Attribute;
-use crate::consent::ConsentStatus;
+use crate::consent::{ConsentKey, ConsentStatus};
 use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::lifecycle::Stage;
@@ -193,6 +193,16 @@ impl SetKey {
         SetKey(text.finish())
     }
 
+    /// The set of the customers who allow something: `consent:purpose/channel` or `consent:purpose/channel/scope`.
+    #[must_use]
+    pub fn consent(key: &ConsentKey) -> Self {
+        // None of the names has a slash in it.
+        let scope = key.scope.as_ref().map_or("", |scope| scope.as_str());
+        let before = if scope.is_empty() { "" } else { "/" };
+        let name = smol_str::format_smolstr!("{}/{}{before}{scope}", key.purpose.as_str(), key.channel.name());
+        Self::named(SetKind::Consent, &name)
+    }
+
     /// As `kind:name`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -276,13 +286,7 @@ impl Customer {
         let segments = self.standing().segments().map(|name| SetKey::named(SetKind::Segment, name.as_str()));
         let tiers = self.standing().tiers().map(|(program, tier)| SetKey::tier(program, tier));
         let granted = self.standing().consents().filter(|(_, status)| *status == ConsentStatus::Granted);
-        // None of the names has a slash in it.
-        let consents = granted.map(|(key, _)| {
-            let scope = key.scope.as_ref().map_or("", |scope| scope.as_str());
-            let before = if scope.is_empty() { "" } else { "/" };
-            let name = smol_str::format_smolstr!("{}/{}{before}{scope}", key.purpose.as_str(), key.channel.name());
-            SetKey::named(SetKind::Consent, &name)
-        });
+        let consents = granted.map(|(key, _)| SetKey::consent(key));
         let roles = self.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
         let roles = roles.map(|name| SetKey::named(SetKind::Role, &name));
         let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(consents).chain(roles).collect();

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
+use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::segment::{Predicate, PredicateError, SegmentName};
+use crate::segment::{ReferenceError, SegmentName};
 use crate::time::Timestamp;
 
 /// One definition, as it is stored.
@@ -64,7 +65,15 @@ pub enum DefinitionError {
         /// Which.
         segment: SegmentName,
         /// What is wrong with it.
-        source: PredicateError,
+        source: LimitError,
+    },
+    /// A segment asks about others, or others about it, as they cannot.
+    #[error("segment {segment}")]
+    References {
+        /// Which.
+        segment: SegmentName,
+        /// What is wrong.
+        source: ReferenceError,
     },
     /// What cards may have or are to have exceeds a limit.
     #[error(transparent)]
@@ -210,6 +219,10 @@ impl Definitions {
             }
             Some(_) | None => {}
         }
+        if let Definition::Segment(segment, rule) = definition {
+            self.check_references(segment, rule.as_ref(), *from)
+                .map_err(|source| DefinitionError::References { segment: segment.clone(), source })?;
+        }
         match definition.clone() {
             Definition::Currency(currency) => self.currency.add(*from, currency),
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
@@ -225,6 +238,21 @@ impl Definitions {
         }
         self.all.push(version);
         Ok(true)
+    }
+
+    /// Checks a segment against all others, from an instant on: it may go together with those that are in force then,
+    /// and not with a later version of one.
+    fn check_references(
+        &self,
+        segment: &SegmentName,
+        rule: Option<&Predicate>,
+        from: Timestamp,
+    ) -> Result<(), ReferenceError> {
+        let later = self.segments.values().flat_map(|versions| &versions.0).map(|(at, _)| *at);
+        let mut instants: Vec<Timestamp> = later.filter(|at| *at > from).chain([from]).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        instants.into_iter().try_for_each(|at| crate::segment::check(segment, rule, &self.segments(at).collect()))
     }
 
     /// Every version, in the order in which they were added.
@@ -275,6 +303,12 @@ impl Definitions {
         self.programs.keys()
     }
 
+    /// A segment in force.
+    #[must_use]
+    pub fn segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
+        self.segments.get(name)?.at(at)?.as_ref()
+    }
+
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
         self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
@@ -290,6 +324,11 @@ impl Definitions {
     #[must_use]
     pub fn completeness(&self, at: Timestamp) -> Option<&CompletenessRules> {
         self.completeness.at(at)
+    }
+
+    /// The kinds of events in force that the shop declared.
+    pub fn kinds(&self, at: Timestamp) -> impl Iterator<Item = &KindName> {
+        self.kinds.iter().filter_map(move |(name, versions)| versions.at(at)?.as_ref().map(|_| name))
     }
 
     /// The schema of a kind of event in force.

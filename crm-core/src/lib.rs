@@ -35,6 +35,7 @@ pub mod customer;
 mod definitions;
 pub mod event;
 mod exact;
+pub mod expression;
 mod flat;
 mod id;
 pub mod identity;

@@ -5,6 +5,7 @@
 use crm_core::attribute::Attribute;
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
+use crm_core::expression::{Comparison, Predicate, Subject};
 use crm_core::identity::{
     Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
 };
@@ -14,7 +15,7 @@ use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, Re
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
 use crm_core::relationship::{Direction, Strength, TieKind, Tied, Untied};
-use crm_core::segment::{Comparison, Predicate, SegmentName};
+use crm_core::segment::SegmentName;
 use crm_core::workflow::Actor;
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
@@ -44,16 +45,16 @@ fn definitions() -> Definitions {
     let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
     add(hour(0), Definition::Program(program(), Some(scheme.with_tier(TierName::new("gold").unwrap(), 40))));
     let segment = |name: &str, predicate| Definition::Segment(SegmentName::new(name).unwrap(), Some(predicate));
-    add(hour(0), segment("busy", Predicate::OrdersInLast { days: 4, is: Comparison::Ge, count: 2 }));
-    add(hour(0), segment("away", Predicate::Compare(Attribute::RecencyDays, Comparison::Ge, 3)));
+    add(hour(0), segment("busy", Predicate::orders_in_last(4, Comparison::Ge, 2)));
+    add(hour(0), segment("away", Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 3)));
     add(
         hour(0),
         segment(
             "mixed",
             Predicate::Any(vec![
-                Predicate::Not(Box::new(Predicate::Missing(Attribute::RecencyDays))),
-                Predicate::Compare(Attribute::AgeDays, Comparison::Eq, 2),
-                Predicate::HasTag(Tag::new("t0").unwrap()),
+                Predicate::Not(Box::new(Predicate::missing(Attribute::RecencyDays))),
+                Predicate::compare(Attribute::AgeDays, Comparison::Eq, 2),
+                Predicate::tag(&Tag::new("t0").unwrap()),
             ]),
         ),
     );
@@ -206,8 +207,8 @@ proptest! {
         let definitions = definitions();
         let customer = replayed(&stored(&facts), hour(now), &definitions);
         for (name, predicate) in definitions.segments(hour(now)) {
-            let holds = |at| predicate.holds(&customer, at, Currency::EUR);
-            let next = predicate.next_change(&customer, hour(now));
+            let holds = |at| predicate.holds(&Subject::new(&customer, at, &definitions));
+            let next = predicate.next_change(&Subject::new(&customer, hour(now), &definitions));
             prop_assert!(next.is_none_or(|next| next > hour(now)));
             for later in now..now + 24 * 20 {
                 if next.is_some_and(|next| hour(later) >= next) {

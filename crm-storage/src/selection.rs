@@ -3,7 +3,7 @@
 //! A comparison with a missing number is false, whichever it is; so `Not` of it is true. Every store
 //! answers alike: [`Selection::holds`] is what a selection means.
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Column, SetKey, SmolStr};
 use serde::{Deserialize, Serialize};
 

@@ -7,7 +7,7 @@ mod postgres_server;
 
 use std::time::Duration;
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Column, CustomerId, SetKey, SetKind, TenantId, Timestamp};
 use crm_storage::{
     Commit, CustomerWrite, Expected, PostgresOptions, PostgresStore, Selection, StateRow, Store, Token, Version,

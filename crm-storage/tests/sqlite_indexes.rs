@@ -6,7 +6,7 @@ mod scratch;
 
 use std::path::Path;
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Column, CustomerId, Digest, SetKey, SetKind, TenantId, Timestamp};
 use crm_storage::conformance::block_on;
 use crm_storage::sqlite::HostTransaction;

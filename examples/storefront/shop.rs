@@ -62,7 +62,6 @@ impl Shop {
 
 /// The shop's rules: windows of the life cycle, points that last a year, and four segments.
 fn rules(currency: Currency) -> Result<Vec<Definition>, Box<dyn Error>> {
-    use Predicate::{All, Compare, OrdersInLast};
     let policy = LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182) };
     let program = Program::point_per_unit(currency)
         .expiring_after(Span::days(365))
@@ -70,10 +69,16 @@ fn rules(currency: Currency) -> Result<Vec<Definition>, Box<dyn Error>> {
         .with_tier(TierName::new("gold")?, 500);
     let units = |units: i64| units.saturating_mul(10_i64.saturating_pow(currency.exponent()));
     let segments = [
-        ("regulars", OrdersInLast { days: 90, is: Comparison::Ge, count: 2 }),
-        ("one-timers", Compare(Attribute::Orders, Comparison::Eq, 1)),
-        ("big-spenders", Compare(Attribute::Spend, Comparison::Ge, units(200))),
-        ("lapsing", All(vec![Predicate::stage(Stage::Purchase), Compare(Attribute::RecencyDays, Comparison::Ge, 120)])),
+        ("regulars", Predicate::orders_in_last(90, Comparison::Ge, 2)),
+        ("one-timers", Predicate::compare(Attribute::Orders, Comparison::Eq, 1)),
+        ("big-spenders", Predicate::compare(Attribute::Spend, Comparison::Ge, units(200))),
+        (
+            "lapsing",
+            Predicate::All(vec![
+                Predicate::stage(Stage::Purchase),
+                Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120),
+            ]),
+        ),
     ];
     let mut rules = vec![
         Definition::Currency(currency),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crm_core::expression::{Predicate, Vocabulary};
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::DefineError;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,35 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Reads a rule in the Common Expression Language against what is defined now: see
+    /// [the language](crm_core::expression).
+    ///
+    /// ```
+    /// use crm::{Crm, Definition, Error, SegmentName, Timestamp};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let regulars = crm.rule(r#"stage == "purchase" && orders.in_last("90d") >= 3"#).await?;
+    /// crm.define(Timestamp::MIN, Definition::Segment(SegmentName::new("regulars")?, Some(regulars))).await?;
+    ///
+    /// let Err(Error::Expression(wrong)) = crm.rule(r#"segment("regular") && spend > 100"#).await else {
+    ///     panic!("there is no such segment")
+    /// };
+    /// assert_eq!((wrong.line, wrong.column), (1, 9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Expression` if it cannot be read, with line and column, and the nearest name where one is unknown; `Storage`
+    /// if the store failed.
+    pub async fn rule(&self, text: &str) -> Result<Predicate, Error> {
+        let definitions = self.definitions().await?;
+        Ok(Predicate::parse(text, &Vocabulary::of(&definitions, self.now()))?)
     }
 
     /// All definitions with all their versions.

@@ -19,6 +19,7 @@ mod import;
 mod ingest;
 mod merge;
 mod personal;
+mod push;
 mod query;
 mod record;
 mod rectify;

@@ -1,11 +1,11 @@
 //! Choosing customers by a predicate. What the store keeps in columns and sets it is asked itself; what
 //! they can't say is asked as a superset, and finished here.
 
-use crm_core::attribute::Attribute;
-use crm_core::segment::{Comparison, Predicate};
-use crm_core::{Column, CustomerId, SetKey, SetKind, Timestamp};
+use crm_core::expression::{Predicate, Subject};
+use crm_core::{Column, CustomerId, Timestamp};
 use crm_storage::Selection;
 
+use super::push::Pushed;
 use super::{Crm, PAGE};
 use crate::error::Error;
 
@@ -93,11 +93,10 @@ impl Crm {
     ) -> Result<Vec<CustomerId>, Error> {
         let loaded = self.store().load(&self.tenant, ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let currency = definitions.currency(now);
         let mut held = Vec::new();
         for row in loaded.rows.into_iter().flatten() {
             let customer = self.decode(&row, &definitions).await?.customer;
-            if predicate.holds(&customer, now, currency) {
+            if predicate.holds(&Subject::new(&customer, now, &definitions)) {
                 held.push(customer.id());
             }
         }
@@ -109,126 +108,4 @@ impl Crm {
 /// such as the audit log, have no numbers.
 pub(super) fn customers() -> Selection {
     Selection::Not(Box::new(Selection::Missing(Column::Orders)))
-}
-
-/// A predicate as a store can be asked it.
-struct Pushed {
-    selection: Selection,
-    /// Whether it means the same customers, and not some more.
-    exact: bool,
-}
-
-impl Pushed {
-    /// The customers that a predicate means, or all of them if it takes more clauses than a store can be asked.
-    fn of(predicate: &Predicate, at: Timestamp) -> Self {
-        let Pushed { selection, exact } = push(predicate, at);
-        let selection = Selection::All(vec![customers(), selection]);
-        if selection.check().is_ok() { Pushed { selection, exact } } else { Pushed::superset(customers()) }
-    }
-
-    const fn exact(selection: Selection) -> Self {
-        Pushed { selection, exact: true }
-    }
-
-    const fn superset(selection: Selection) -> Self {
-        Pushed { selection, exact: false }
-    }
-}
-
-fn push(predicate: &Predicate, at: Timestamp) -> Pushed {
-    let all = |parts: &[Predicate]| -> (Vec<Selection>, bool) {
-        let parts: Vec<Pushed> = parts.iter().map(|part| push(part, at)).collect();
-        let exact = parts.iter().all(|part| part.exact);
-        (parts.into_iter().map(|part| part.selection).collect(), exact)
-    };
-    match predicate {
-        Predicate::All(parts) => {
-            let (parts, exact) = all(parts);
-            Pushed { selection: Selection::All(parts), exact }
-        }
-        Predicate::Any(parts) => {
-            let (parts, exact) = all(parts);
-            Pushed { selection: Selection::Any(parts), exact }
-        }
-        // What is more than meant would be less than meant under a negation.
-        Predicate::Not(part) => match push(part, at) {
-            Pushed { selection, exact: true } => Pushed::exact(Selection::Not(Box::new(selection))),
-            Pushed { exact: false, .. } => Pushed::superset(Selection::EVERYBODY),
-        },
-        Predicate::StageIn(stages) => {
-            Pushed::exact(Selection::OneOf(Column::Stage, stages.iter().map(|stage| stage.rank()).collect()))
-        }
-        Predicate::HasTag(tag) => match SetKey::new(SetKind::Tag, tag.as_str()) {
-            Ok(set) => Pushed::exact(Selection::In(set)),
-            Err(_) => Pushed::superset(Selection::EVERYBODY),
-        },
-        Predicate::Compare(attribute, is, number) => match place(*attribute) {
-            Place::Number(column) => Pushed::exact(Selection::Compare(column, *is, *number)),
-            Place::DaysSince(column) => Pushed::exact(days(column, *is, *number, at)),
-            Place::Nowhere => Pushed::superset(Selection::Compare(Column::Orders, Comparison::Gt, 0)),
-        },
-        Predicate::Missing(attribute) => match place(*attribute) {
-            Place::Number(column) | Place::DaysSince(column) => Pushed::exact(Selection::Missing(column)),
-            Place::Nowhere => Pushed::exact(Selection::Compare(Column::Orders, Comparison::Le, 0)),
-        },
-        Predicate::OrdersInLast { days: window, is, count } => {
-            if is.holds(0, *count) {
-                return Pushed::superset(Selection::EVERYBODY);
-            }
-            // Without an order it does not hold, so there is one, and the newest is within the window.
-            Pushed::superset(days(Column::LastOrder, Comparison::Le, i64::from(*window), at))
-        }
-    }
-}
-
-/// Where an attribute is in the store.
-enum Place {
-    Number(Column),
-    /// Whole days since the instant in a column.
-    DaysSince(Column),
-    /// Nowhere; it has a value only with an order that stands.
-    Nowhere,
-}
-
-const fn place(attribute: Attribute) -> Place {
-    match attribute {
-        Attribute::RecencyDays => Place::DaysSince(Column::LastOrder),
-        Attribute::TenureDays => Place::DaysSince(Column::FirstOrder),
-        Attribute::AgeDays => Place::DaysSince(Column::FirstSeen),
-        Attribute::Orders => Place::Number(Column::Orders),
-        Attribute::Refunds => Place::Number(Column::Refunds),
-        Attribute::Spend => Place::Number(Column::Spend),
-        Attribute::GrossSpend => Place::Number(Column::GrossSpend),
-        Attribute::Visits => Place::Number(Column::Visits),
-        Attribute::Enquiries => Place::Number(Column::Enquiries),
-        Attribute::Carts => Place::Number(Column::Carts),
-        Attribute::Points => Place::Number(Column::Points),
-        Attribute::PointsEarned => Place::Number(Column::PointsEarned),
-        // The average, and whatever has no column yet.
-        Attribute::AverageOrder | _ => Place::Nowhere,
-    }
-}
-
-/// Days since an instant compare so with a number: days are whole, rounded down, and 0 for the future.
-fn days(column: Column, is: Comparison, number: i64, at: Timestamp) -> Selection {
-    let number = i128::from(number);
-    let present = || Selection::Not(Box::new(Selection::Missing(column)));
-    // So many days ago, or the first instant there is.
-    let ago = |days: i128| i64::try_from(i128::from(at.as_millis()) - days * 86_400_000).unwrap_or(i64::MIN);
-    let at_least = |days: i128| match days {
-        ..=0 => present(),
-        days => Selection::Compare(column, Comparison::Le, ago(days)),
-    };
-    let at_most = |days: i128| match days {
-        ..0 => Selection::Any(Vec::new()),
-        days => Selection::Compare(column, Comparison::Gt, ago(days + 1)),
-    };
-    match is {
-        Comparison::Ge => at_least(number),
-        Comparison::Gt => at_least(number + 1),
-        Comparison::Le => at_most(number),
-        Comparison::Lt => at_most(number - 1),
-        Comparison::Eq => Selection::All(vec![at_least(number), at_most(number)]),
-        Comparison::Ne => Selection::Any(vec![at_least(number + 1), at_most(number - 1)]),
-    }
 }

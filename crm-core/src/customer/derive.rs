@@ -7,6 +7,7 @@ use super::consent::Statuses;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
+use crate::expression::Subject;
 use crate::flat::{FlatMap, FlatSet};
 use crate::lifecycle::{Stage, StageCause, StageMove};
 use crate::loyalty::{ProgramId, TierName};
@@ -55,8 +56,8 @@ impl Customer {
     /// Works out the standing at an instant, without touching what is noted.
     #[must_use]
     pub(super) fn stand(&self, at: Timestamp, definitions: &Definitions) -> Standing {
-        let currency = definitions.currency(at);
-        let segments = definitions.segments(at).filter(|(_, predicate)| predicate.holds(self, at, currency));
+        let subject = Subject::new(self, at, definitions);
+        let segments = definitions.segments(at).filter(|(_, rule)| rule.holds(&subject));
         Standing {
             stage: self.stage(),
             segments: segments.map(|(name, _)| name.clone()).collect(),
@@ -118,12 +119,11 @@ impl Customer {
     }
 
     fn derive_segments(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
-        let currency = definitions.currency(at);
         let mut change = |body| changes.push(Change { at, cause, body });
         let mut seen = 0;
-        for (name, predicate) in definitions.segments(at) {
+        for (name, rule) in definitions.segments(at) {
             let was_in = self.standing.segments.contains(name);
-            let is_in = predicate.holds(self, at, currency);
+            let is_in = rule.holds(&Subject::new(self, at, definitions));
             seen += usize::from(is_in);
             if is_in && !was_in {
                 change(ChangeBody::SegmentEntered { segment: name.clone() });

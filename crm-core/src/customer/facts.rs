@@ -7,9 +7,11 @@ use crate::consent::ConsentBook;
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
+use crate::expression::Events;
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Held, IdentifierKey, Seen};
+use crate::interaction::Instants;
 use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
 use crate::profile::Party;
@@ -22,10 +24,10 @@ use crate::time::Timestamp;
 pub struct FactState {
     first_at: Option<Timestamp>,
     last: Option<(Timestamp, EventId)>,
-    visits: u32,
-    enquiries: u32,
-    carts: u32,
-    custom: FlatMap<KindName, u32>,
+    visits: Instants,
+    enquiries: Instants,
+    carts: Instants,
+    custom: FlatMap<KindName, Instants>,
     identifiers: Held,
     tags: FlatSet<Tag>,
     orders: Orders,
@@ -67,25 +69,37 @@ impl FactState {
     /// How many visits there were.
     #[must_use]
     pub const fn visits(&self) -> u32 {
-        self.visits
+        self.visits.count()
     }
 
     /// How many enquiries there were.
     #[must_use]
     pub const fn enquiries(&self) -> u32 {
-        self.enquiries
+        self.enquiries.count()
     }
 
     /// How often a cart was filled or changed.
     #[must_use]
     pub const fn carts(&self) -> u32 {
-        self.carts
+        self.carts.count()
     }
 
     /// How many facts of a shop-defined kind there were.
     #[must_use]
     pub fn custom(&self, kind: &KindName) -> u32 {
-        self.custom.get(kind).copied().unwrap_or(0)
+        self.custom.get(kind).map_or(0, Instants::count)
+    }
+
+    /// When something happened, as far as the state remembers; none where it never did. Orders are not among it.
+    #[must_use]
+    pub fn instants(&self, what: &Events) -> Option<&Instants> {
+        match what {
+            Events::Visits => Some(&self.visits),
+            Events::Enquiries => Some(&self.enquiries),
+            Events::Carts => Some(&self.carts),
+            Events::Custom(kind) => self.custom.get(kind),
+            Events::Orders | Events::OrdersOf(_) | Events::OrdersIn(_) => None,
+        }
     }
 
     /// Whether a fact was voided, known or not.
@@ -155,7 +169,7 @@ impl FactState {
         self.identifiers.resolves(identifier)
     }
 
-    pub(super) fn has_tag(&self, tag: &Tag) -> bool {
+    pub(super) fn has_tag(&self, tag: &str) -> bool {
         self.tags.contains(tag)
     }
 
@@ -197,16 +211,16 @@ impl FactState {
         self.last = Some((at, id));
         let touched = match fact {
             Fact::Visited(_) => {
-                self.visits = self.visits.saturating_add(1);
+                self.visits.note(at);
                 OrdersTouched::None
             }
             Fact::Enquired(_) => {
-                self.enquiries = self.enquiries.saturating_add(1);
+                self.enquiries.note(at);
                 self.interest(id, at, definitions, moves);
                 OrdersTouched::None
             }
             Fact::CartUpdated(cart) => {
-                self.carts = self.carts.saturating_add(1);
+                self.carts.note(at);
                 if cart.items > 0 {
                     self.interest(id, at, definitions, moves);
                 }
@@ -243,8 +257,7 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Custom(custom) => {
-                let count = self.custom.get_or_default(&custom.kind);
-                *count = count.saturating_add(1);
+                self.custom.get_or_default(&custom.kind).note(at);
                 if definitions.kind(&custom.kind, at).is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
                 }

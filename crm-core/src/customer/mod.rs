@@ -20,6 +20,7 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
+use crate::expression::Subject;
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
@@ -122,12 +123,16 @@ impl Customer {
     /// Whether the shop or the CRM put a tag on.
     #[must_use]
     pub fn has_tag(&self, tag: &Tag) -> bool {
+        self.has_tag_named(tag.as_str())
+    }
+
+    pub(crate) fn has_tag_named(&self, tag: &str) -> bool {
         self.facts.has_tag(tag) || self.decided.tags.contains(tag)
     }
 
     /// All tags, those of the shop first.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
-        self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag)))
+        self.facts.tags().chain(self.decided.tags.iter().filter(|tag| !self.facts.has_tag(tag.as_str())))
     }
 
     /// What the customer is known by: what the source says, and what they came with. What they merely
@@ -380,12 +385,13 @@ impl Customer {
     pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
+        let subject = Subject::new(self, clock, definitions);
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
         let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::PointsExpiry));
         let segment = definitions
             .segments(clock)
-            .filter_map(|(_, predicate)| predicate.next_change(self, clock))
+            .filter_map(|(_, rule)| rule.next_change(&subject))
             .min()
             .map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));

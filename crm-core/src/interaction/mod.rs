@@ -1,10 +1,12 @@
 //! Touches between the customer and the shop. So far: visits and enquiries.
 
 mod event;
+mod instants;
 
 use serde::{Deserialize, Serialize};
 
 pub use event::{Enquired, Visited};
+pub use instants::{INSTANTS_MAX, Instants};
 
 /// By which way customer and shop met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

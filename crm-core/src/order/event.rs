@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{OrderError, OrderRef, ProductRef};
+use super::{CategoryName, OrderError, OrderRef, ProductRef};
 use crate::money::Money;
 
 /// One line of an order.
@@ -11,6 +11,9 @@ pub struct Line {
     /// What was bought; absent where the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product: Option<ProductRef>,
+    /// Of which kind it is; absent where the source does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<CategoryName>,
     /// How many; absent where the source does not say or counts in fractions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantity: Option<i64>,

@@ -15,11 +15,14 @@
 //!
 //! An order *stands* until it has been refunded in full; an order of zero always stands.
 
+mod basket;
 mod error;
 mod event;
 
 use serde::{Deserialize, Serialize};
 
+use basket::Baskets;
+pub use basket::{Basket, BasketLine};
 pub use error::OrderError;
 pub use event::{AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, OrderPlaced, PaymentReceived, Refunded};
 
@@ -35,6 +38,10 @@ text_type!(
 text_type!(
     /// The shop's own key of a product.
     ProductRef, "product key", 256
+);
+text_type!(
+    /// The shop's own name of a kind of products.
+    CategoryName, "category", 256
 );
 
 /// An order as the CRM keeps it.
@@ -98,6 +105,8 @@ struct Waiting {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orders {
     list: Vec<Order>,
+    /// What was bought with each, in the same order.
+    baskets: Baskets,
     turnover: Vec<Turnover>,
     waiting: Vec<Waiting>,
     standing: u32,
@@ -118,6 +127,11 @@ impl Orders {
     #[must_use]
     pub fn list(&self) -> &[Order] {
         &self.list
+    }
+
+    /// All of them with what was bought, as far as the source named it, oldest first.
+    pub fn with_lines(&self) -> impl Iterator<Item = (&Order, Basket<'_>)> {
+        self.list.iter().zip(self.baskets.iter())
     }
 
     /// Turnover by currency, in the order of their codes.
@@ -172,6 +186,7 @@ impl Orders {
         }
         self.standing += u32::from(order.stands());
         self.list.push(order);
+        self.baskets.push(placed);
         if stood || self.standing > 0 { Effect::None } else { Effect::NoneStandsAnyMore }
     }
 

@@ -145,7 +145,7 @@ pub async fn names_are_kept_as_they_are(fixture: &dyn Fixture) {
     for (name, number) in names.into_iter().zip(1..) {
         assert_eq!(shop.counter(name).await, number);
         assert_eq!(shop.resolve(&[key(name, name), key(name, "other")]).await, [Some(owner(1, 1)), None]);
-        let is = crm_core::segment::Comparison::Eq;
+        let is = crm_core::expression::Comparison::Eq;
         let scored = Selection::Score { plugin: "p".into(), output: name.into(), is, value: 1.0 };
         assert_eq!(shop.count(&scored).await, 1, "{name:?}");
     }
@@ -192,7 +192,7 @@ pub async fn the_longest_names_and_keys_are_kept(fixture: &dyn Fixture) {
     assert_eq!((&seen.details[0].scores, &seen.outbox), (&write.scores, &outbox));
     assert_eq!(seen.details[0].personal, [(name('a'), b"first".to_vec()), (name('b'), b"second".to_vec())]);
     assert_eq!((shop.counter(&name('a')).await, shop.counter(&name('b')).await), (3, 4));
-    let is = crm_core::segment::Comparison::Eq;
+    let is = crm_core::expression::Comparison::Eq;
     let scored = Selection::Score { plugin: name('a'), output: name('b'), is, value: f64::from(u32::from('b')) };
     assert_eq!(shop.count(&scored).await, 1);
     if shop.has_feed() {

@@ -1,7 +1,7 @@
 //! Random selections, and random rows for them to choose from. Both draw from a few values, so that they
 //! meet.
 
-use crm_core::segment::Comparison::{self, Eq, Ge, Gt, Le, Lt, Ne};
+use crm_core::expression::Comparison::{self, Eq, Ge, Gt, Le, Lt, Ne};
 use crm_core::{Column, SetKey, SetKind};
 
 use super::dice::Dice;

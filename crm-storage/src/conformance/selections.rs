@@ -116,7 +116,7 @@ pub async fn searches_by_several_tokens_and_sets_agree(fixture: &dyn Fixture) {
             })
             .collect();
         match round % 4 {
-            0 => parts.push(Selection::Compare(Column::Orders, crm_core::segment::Comparison::Lt, 6)),
+            0 => parts.push(Selection::Compare(Column::Orders, crm_core::expression::Comparison::Lt, 6)),
             1 => parts.push(Selection::Not(Box::new(Selection::Found(token(3))))),
             2 => parts.push(Selection::Any(vec![Selection::Found(token(40)), Selection::Found(token(7))])),
             _ => {}
@@ -266,7 +266,7 @@ pub async fn a_malformed_selection_is_refused(fixture: &dyn Fixture) {
     let score = |value| Selection::Score {
         plugin: "p".into(),
         output: "o".into(),
-        is: crm_core::segment::Comparison::Lt,
+        is: crm_core::expression::Comparison::Lt,
         value,
     };
     let malformed = [
@@ -289,7 +289,7 @@ pub async fn a_malformed_selection_is_refused(fixture: &dyn Fixture) {
 
 /// So many `Not`s and, inside, one comparison.
 fn nested(depth: usize) -> Selection {
-    let inside = Selection::Compare(Column::Orders, crm_core::segment::Comparison::Ge, 1);
+    let inside = Selection::Compare(Column::Orders, crm_core::expression::Comparison::Ge, 1);
     (1..depth).fold(inside, |inside, _| Selection::Not(Box::new(inside)))
 }
 
@@ -301,7 +301,7 @@ pub async fn a_selection_at_its_limits_is_answered(fixture: &dyn Fixture) {
     agree(&shop, &everybody, &Selection::OneOf(Column::Visits, numbers)).await;
     let dice = &mut Dice(9);
     for wide in [Selection::All as fn(Vec<Selection>) -> Selection, Selection::Any] {
-        let nobody = |number| Selection::Compare(Column::Orders, crm_core::segment::Comparison::Eq, 1_000 + number);
+        let nobody = |number| Selection::Compare(Column::Orders, crm_core::expression::Comparison::Eq, 1_000 + number);
         let mut parts: Vec<Selection> = (0..Selection::CLAUSES_MAX as i64 - 1).map(nobody).collect();
         agree(&shop, &everybody, &wide(parts.clone())).await;
         parts.truncate(300);
@@ -413,7 +413,7 @@ pub async fn traits_are_replaced_as_a_whole(fixture: &dyn Fixture) {
     shop.done(touch(1, 2).score(score("p", "o", 1, 1.0)).column(Column::Orders, 9).set(tag("d"))).await;
     shop.done(touch(1, 2).change(1)).await;
     assert_eq!(traits().await, second().traits);
-    let orders = |number| Selection::Compare(Column::Orders, crm_core::segment::Comparison::Eq, number);
+    let orders = |number| Selection::Compare(Column::Orders, crm_core::expression::Comparison::Eq, number);
     for (selection, meant) in [
         (orders(5), true),
         (orders(9), false),

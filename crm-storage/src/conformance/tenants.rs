@@ -79,7 +79,7 @@ async fn sees_its_own(shop: &Shop, mark: &str, marks: &[&str]) {
     assert_eq!(shop.counter("coupon").await, mark.len() as i128);
     let again = Commit { request: Some(request(1, "k", mark)), ..Commit::default() };
     assert_eq!(shop.commit(again).await, Ok(Committed::Replayed { answer: bytes.to_vec() }));
-    let one_order = Selection::Compare(Column::Orders, crm_core::segment::Comparison::Eq, 1);
+    let one_order = Selection::Compare(Column::Orders, crm_core::expression::Comparison::Eq, 1);
     for selection in [Selection::EVERYBODY, one_order, Selection::In(tag("vip")), Selection::Found(token(1))] {
         assert_eq!(shop.select(&selection, None, 9).await, [customer(1)], "{selection:?}");
         assert_eq!(shop.count(&selection).await, 1, "{selection:?}");

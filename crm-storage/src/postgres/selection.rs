@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use uuid::Uuid;
 
 use super::wire::{Value, list, one};

@@ -135,7 +135,7 @@ mod tests {
         let score = Selection::Score {
             plugin: "p".into(),
             output: "o".into(),
-            is: crm_core::segment::Comparison::Lt,
+            is: crm_core::expression::Comparison::Lt,
             value: 0.0,
         };
         let selection = Selection::All(vec![Selection::Not(Box::new(found)), score]);

@@ -9,7 +9,7 @@
 //! first, and rows are looked up here and there. So it is used only when it gives few; otherwise customers
 //! are read in order, and fill a page soon.
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 

@@ -4,7 +4,7 @@
 //! negation it would matter, so a negation asks whether it is true.
 
 use crm_core::SetKey;
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use rusqlite::types::Value;
 
 use super::indexes::Indexes;

@@ -1,6 +1,6 @@
 //! What can be wrong with a store.
 
-use crm_core::segment::Comparison;
+use crm_core::expression::Comparison;
 use crm_core::{Digest, SetKey};
 use crm_storage::{Claim, ClaimKey, Commit, Selection};
 

@@ -1,0 +1,41 @@
+//! The names that a rule may use, beside those of the language itself.
+
+use std::collections::BTreeSet;
+
+use smol_str::SmolStr;
+
+use crate::definitions::Definitions;
+use crate::money::Currency;
+use crate::time::Timestamp;
+
+/// What a shop has defined by an instant, against which the text of a rule is checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vocabulary {
+    pub(super) currency: Currency,
+    pub(super) programs: BTreeSet<SmolStr>,
+    pub(super) segments: BTreeSet<SmolStr>,
+    pub(super) kinds: BTreeSet<SmolStr>,
+}
+
+impl Vocabulary {
+    /// What is in force at an instant.
+    #[must_use]
+    pub fn of(definitions: &Definitions, at: Timestamp) -> Self {
+        let names = |all: &mut dyn Iterator<Item = &str>| all.map(SmolStr::new).collect();
+        let programs = definitions.program_ids().filter(|id| definitions.program(id, at).is_some());
+        Vocabulary {
+            currency: definitions.currency(at),
+            programs: names(&mut programs.map(AsRef::as_ref)),
+            segments: names(&mut definitions.segments(at).map(|(name, _)| name.as_str())),
+            kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
+        }
+    }
+}
+
+/// The name that is most like another one, if any is like it at all: at most a third of its letters differ.
+pub(super) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let distance = |other: &str| strsim::damerau_levenshtein(name, other);
+    let likely = names.into_iter().map(|other| (distance(other), other)).min()?;
+    let letters = name.chars().count().max(likely.1.chars().count());
+    (likely.0 * 3 <= letters.max(3)).then(|| likely.1.to_owned())
+}

@@ -1,0 +1,488 @@
+//! Rules as text: what they read into, what they mean, and what is refused.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use crm_core::attribute::Attribute;
+use crm_core::consent::{ConsentKey, Purpose, Scope};
+use crm_core::custom::{KindName, KindSchema};
+use crm_core::customer::Customer;
+use crm_core::event::{Decision, Deed, EventBody, Fact};
+use crm_core::expression::{
+    BucketName, Comparison, Events, ExpressionError, Happenings, LimitError, Moment, Number, Operation, Pattern,
+    Predicate, Problem, Subject, Take, TextTest, Texts, Vocabulary, Window,
+};
+use crm_core::interaction::{Channel, Enquired, Visited};
+use crm_core::lifecycle::Stage;
+use crm_core::loyalty::{Program, ProgramId, TierName};
+use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
+use crm_core::segment::SegmentName;
+use crm_core::{Currency, CustomerId, EventId, Money, SmolStr, Span, Timestamp};
+use crm_core::{Definition, DefinitionVersion, Definitions};
+use proptest::prelude::*;
+
+fn hour(hour: i64) -> Timestamp {
+    Timestamp::from_millis(hour * 3_600_000).unwrap()
+}
+
+fn definitions() -> Definitions {
+    let mut definitions = Definitions::default();
+    let mut add =
+        |definition| definitions.add(DefinitionVersion { from: Timestamp::MIN, definition }).map(drop).unwrap();
+    let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
+    add(Definition::Program(ProgramId::new("club").unwrap(), Some(club)));
+    let kind = KindSchema { fields: Default::default(), shows_interest: false };
+    add(Definition::Kind(KindName::new("review").unwrap(), Some(kind)));
+    let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
+    add(Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)));
+    definitions
+}
+
+fn vocabulary() -> Vocabulary {
+    Vocabulary::of(&definitions(), Timestamp::MIN)
+}
+
+fn parse(text: &str) -> Result<Predicate, ExpressionError> {
+    Predicate::parse(text, &vocabulary())
+}
+
+fn refused(text: &str) -> String {
+    match parse(text) {
+        Ok(rule) => panic!("{text} reads as {rule}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn what_is_written_is_read_and_written_again() {
+    for (text, again) in [
+        (
+            r#"stage == "purchase" && orders.in_last("90d") >= 3 && !("vip" in tags)"#,
+            r#"stage == "purchase" && orders.in_last("90d").count() >= 3 && !("vip" in tags)"#,
+        ),
+        ("recency_days > 30 || spend >= 99.5", "recency_days > 30 || spend >= 99.5"),
+        ("orders.sum() / orders >= 20", "orders.sum() / orders.count() >= 20"),
+        (
+            r#"orders.of_category("wine").in_last("1w2d").sum() > 100"#,
+            r#"orders.of_category("wine").in_last("9d").sum() > 100"#,
+        ),
+        (r#"days_since(last_order) > 30"#, "days_since(orders.last()) > 30"),
+        (r#"first_seen < date("2026-01-01")"#, r#"first_seen < timestamp("2026-01-01T00:00:00Z")"#),
+        (
+            r#"visits.between("2026-01-01", "2026-02-01").count() == 0"#,
+            r#"visits.between("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z").count() == 0"#,
+        ),
+        (r#"tags.exists(t, t.startsWith("shoe"))"#, r#"tags.exists(one, one.startsWith("shoe"))"#),
+        (r#"stage in ["prospect", "intent"]"#, r#"stage in ["prospect", "intent"]"#),
+        (r#"stage != "prospect""#, r#"stage != "prospect""#),
+        (r#"stage.startsWith("p")"#, r#"stage in ["prospect", "purchase"]"#),
+        (r#""buyers" in segments && segment("buyers")"#, r#"segment("buyers") && segment("buyers")"#),
+        (
+            r#"consent("newsletter", "email") || "newsletter/sms/brand" in consents"#,
+            r#"consent("newsletter", "email") || consent("newsletter", "sms", "brand")"#,
+        ),
+        (r#"tier("club") == "gold" && points("club") >= 100"#, r#"tier("club") == "gold" && points("club") >= 100"#),
+        (r#"bucket("autumn", 10) < 5"#, r#"bucket("autumn", 10) < 5"#),
+        (r#"events("review").in_last("30d") > 0"#, r#"events("review").in_last("30d").count() > 0"#),
+        (r#""mug" in orders.products()"#, r#""mug" in orders.products()"#),
+        ("size(orders.products()) > 3", "orders.products().size() > 3"),
+        ("has(customer.recency_days)", "known(recency_days)"),
+        ("orders in [1, 2]", "orders.count() == 1 || orders.count() == 2"),
+        ("true", "true"),
+        ("!(true && false)", "!(true && false)"),
+        ("(points + points_earned) * 2 > 3", "(points + points_earned) * 2 > 3"),
+        ("1 < orders", "1 < orders.count()"),
+        ("-recency_days < -3", "0 - recency_days < -3"),
+        ("// who buys\norders > 0", "orders.count() > 0"),
+        (r#"tags.exists(t, t.matches("^王+$"))"#, r#"tags.exists(one, one.matches("^王+$"))"#),
+    ] {
+        let rule = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(rule.to_string(), again, "{text}");
+        assert_eq!(parse(again).unwrap().to_string(), again);
+        let json = serde_json::to_string(&rule).unwrap();
+        assert_eq!(serde_json::from_str::<Predicate>(&json).unwrap(), rule, "{json}");
+    }
+}
+
+#[test]
+fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
+    for (text, error) in [
+        ("recency_day > 3", r#"line 1, column 1: there is no name "recency_day"; did you mean "recency_days"?"#),
+        ("orders > 0 &&\n  spent > 3", r#"line 2, column 3: there is no name "spent"; did you mean "spend"?"#),
+        (r#"orders > "3""#, "line 1, column 10: expected a number, found a text"),
+        (r#"spend > recency_days"#, "line 1, column 9: expected an amount of money, found a number of days"),
+        (
+            "orders.in_lst(\"3d\") > 0",
+            r#"line 1, column 14: there is no function of events "in_lst"; did you mean "in_last"?"#,
+        ),
+        (r#"stage == "purchased""#, r#"line 1, column 10: there is no stage "purchased"; did you mean "purchase"?"#),
+        (r#"segment("buyer")"#, r#"line 1, column 9: there is no segment "buyer"; did you mean "buyers"?"#),
+        (r#"points("klub") > 3"#, r#"line 1, column 8: there is no programme "klub"; did you mean "club"?"#),
+        (
+            r#"events("reviews") > 3"#,
+            r#"line 1, column 8: there is no kind of event "reviews"; did you mean "review"?"#,
+        ),
+        ("visits.sum() > 3", "line 1, column 1: expected orders, found events"),
+        ("spend > 1.234", "line 1, column 9: an amount in EUR has at most 2 decimals"),
+        ("orders > 1.5", "line 1, column 10: expected a number of things, found a decimal number"),
+        ("orders + 3", "line 1, column 8: expected a yes or no, found a number of things"),
+        (r#""王王王" == 3"#, "line 1, column 10: expected a text, found a whole number"),
+        (
+            "orders.in_last(\"90 days\") > 1",
+            "line 1, column 16: a length of time is whole numbers with w, d, h, m or s, such as \"90d\" or \"1h30m\"",
+        ),
+        ("orders > ) 3", "line 1, column 10: unexpected ')'"),
+        ("orders >", "line 1, column 9: unexpected end"),
+        ("王 > 3", "line 1, column 1: unexpected '王'"),
+        ("now > 3", r#"line 1, column 1: there is no name "now""#),
+        ("orders > null", "line 1, column 10: null; `!known(…)` asks for what is missing, cannot be used in a rule"),
+        (
+            r#"tags.all(t, t == "a")"#,
+            "line 1, column 9: a loop other than `list.exists(one, …)` with one test of a text cannot be used in a rule",
+        ),
+        (
+            r#"tags.exists(t, t.matches("(a"))"#,
+            "line 1, column 26: not a regular expression of at most 512 bytes: unclosed group",
+        ),
+        (r#"first_seen > date("2026-02-30")"#, "line 1, column 19: not an RFC 3339 time"),
+    ] {
+        let told = refused(text);
+        assert!(told.starts_with(error), "{text}\n  told {told}\n  not  {error}");
+    }
+}
+
+#[test]
+fn hostile_texts_are_refused_and_cost_little() {
+    let nested = |open: &str, close: &str, n: usize| format!("{}orders > 0{}", open.repeat(n), close.repeat(n));
+    let texts = [
+        nested("(", ")", 10_000),
+        nested("!", "", 10_000),
+        nested("(", ")", 200),
+        nested("[", "]", 300),
+        nested("{1:", "}", 300),
+        format!("orders > {}1", "-".repeat(10_000)),
+        format!("orders{} > 1", ".ever()".repeat(1_000)),
+        format!("orders > {}", vec!["1"; 5_000].join("+")),
+        format!("orders in [{}]", vec!["1"; 100_000].join(",")),
+        format!("orders in [{}]", vec!["1"; 5_000].join(",")),
+        vec!["orders > 0"; 1_200].join("||"),
+        format!("{} orders > 0", "orders > 0 ? ".repeat(500)),
+        format!("tags.exists(t, t == \"{}\")", "x".repeat(2_000)),
+        "\"; drop table customers; --\" in tags || orders > 0 -- x".to_owned(),
+        "orders > 9223372036854775808".to_owned(),
+        "orders > 1e400".to_owned(),
+        "spend > 1e300".to_owned(),
+        "orders > 0 &&".to_owned(),
+        String::new(),
+        "\u{0}".to_owned(),
+        "\"\\".to_owned(),
+        "r\"\\".to_owned(),
+        "'''".to_owned(),
+        "b'\\xff' == b''".to_owned(),
+        "a.b.c{d: 1}".to_owned(),
+        "has(orders)".to_owned(),
+        "tags.map(x, x)".to_owned(),
+        "tags.exists(x, tags.exists(y, y == x))".to_owned(),
+        "orders[0]".to_owned(),
+        "orders.in_last('999999999999999999999999d') > 0".to_owned(),
+    ];
+    for text in texts {
+        let error = parse(&text).expect_err(&text.chars().take(80).collect::<String>());
+        assert!(error.line >= 1 && error.column >= 1);
+        assert!(error.to_string().len() < 600, "{error}");
+    }
+    assert!(matches!(parse(&"x".repeat(20_000)).unwrap_err().problem, Problem::TooLong { .. }));
+    let many = vec!["orders > 0"; 600].join("||");
+    assert_eq!(parse(&many).unwrap_err().problem, Problem::Limit(LimitError::TooLarge { max: Predicate::CLAUSES_MAX }));
+    assert!(parse(&vec!["orders > 0"; 300].join("||")).is_ok());
+    assert!(parse(&nested("(", ")", 20)).is_ok());
+}
+
+proptest! {
+    /// Any text at all is read or refused.
+    #[test]
+    fn no_text_does_harm(text in r#"([a-z_]{1,9}|[0-9.]{1,4}|"[^"]{0,5}"|[ ()\[\]{}!<>=&|+*/%,.?:'\\-]|\PC){0,60}"#) {
+        drop(parse(&text));
+    }
+}
+
+const PRODUCTS: [&str; 4] = ["mug", "cup", "王", "a/b\"c"];
+
+fn window() -> impl Strategy<Value = Window> {
+    let at = || prop::option::of((0..400_i64).prop_map(hour));
+    prop_oneof![
+        Just(Window::Ever),
+        (1..400_u64).prop_map(|hours| Window::Last(Span::millis(hours * 3_600_000))),
+        (at(), at()).prop_map(|(from, until)| Window::Between { from, until }),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Events> {
+    prop_oneof![
+        4 => orders(),
+        1 => Just(Events::Visits),
+        1 => Just(Events::Enquiries),
+        1 => Just(Events::Custom(KindName::new("review").unwrap())),
+    ]
+}
+
+fn orders() -> impl Strategy<Value = Events> {
+    prop_oneof![
+        2 => Just(Events::Orders),
+        1 => prop::sample::select(&PRODUCTS[..]).prop_map(|text| Events::OrdersOf(ProductRef::new(text).unwrap())),
+        1 => Just(Events::OrdersIn(CategoryName::new("wine").unwrap())),
+    ]
+}
+
+fn happenings(what: impl Strategy<Value = Events>) -> impl Strategy<Value = Happenings> {
+    (what, window()).prop_map(|(what, within)| Happenings { what, within })
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    prop_oneof![
+        Just(Moment::FirstSeen),
+        Just(Moment::LastSeen),
+        happenings(events()).prop_map(Moment::First),
+        happenings(events()).prop_map(Moment::Last),
+    ]
+}
+
+/// Numbers of things, so that any two of them can be put together.
+fn number() -> impl Strategy<Value = Number> {
+    let leaf = prop_oneof![
+        prop::sample::select(&[Attribute::Orders, Attribute::Visits, Attribute::Refunds][..])
+            .prop_map(Number::Attribute),
+        happenings(events()).prop_map(|happenings| Number::Over(happenings, Take::Count)),
+        happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Products)),
+        happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Categories)),
+        (1..20_u32).prop_map(|of| Number::Bucket { name: BucketName::new("trial").unwrap(), of }),
+    ];
+    leaf.prop_recursive(2, 6, 2, |inner| {
+        let operation = prop_oneof![
+            Just(Operation::Plus),
+            Just(Operation::Minus),
+            Just(Operation::Times),
+            Just(Operation::By),
+            Just(Operation::Rest)
+        ];
+        (inner.clone(), operation, inner)
+            .prop_map(|(left, by, right)| Number::Calculate(Box::new(left), by, Box::new(right)))
+    })
+}
+
+fn comparison() -> impl Strategy<Value = Comparison> {
+    prop_oneof![
+        Just(Comparison::Eq),
+        Just(Comparison::Ne),
+        Just(Comparison::Lt),
+        Just(Comparison::Le),
+        Just(Comparison::Gt),
+        Just(Comparison::Ge),
+    ]
+}
+
+fn test() -> impl Strategy<Value = TextTest> {
+    let text = || prop::sample::select(&PRODUCTS[..]).prop_map(SmolStr::new);
+    prop_oneof![
+        prop::collection::btree_set(text(), 1..3).prop_map(TextTest::OneOf),
+        text().prop_map(TextTest::StartsWith),
+        text().prop_map(TextTest::EndsWith),
+        text().prop_map(TextTest::Contains),
+        Just(TextTest::Matches(Pattern::new("^m.g$").unwrap())),
+    ]
+}
+
+fn rule() -> impl Strategy<Value = Predicate> {
+    let leaf = prop_oneof![
+        3 => (number(), comparison(), -1..6_i64).prop_map(|(number, is, limit)| Predicate::compare(number, is, limit)),
+        1 => (number(), comparison(), number()).prop_map(|(left, is, right)| Predicate::Compare(left, is, right)),
+        1 => (-1..4_i64, comparison(), number()).prop_map(|(limit, is, number)| Predicate::compare(limit, is, number)),
+        2 => (moment(), comparison(), 0..20_i64)
+            .prop_map(|(moment, is, limit)| Predicate::compare(Number::DaysSince(moment), is, limit)),
+        1 => (moment(), comparison(), 0..400_i64)
+            .prop_map(|(moment, is, at)| Predicate::compare(Number::Instant(moment), is, hour(at).as_millis())),
+        1 => (prop::sample::select(&[Attribute::RecencyDays, Attribute::TenureDays, Attribute::AgeDays][..]), comparison(), 0..20_i64)
+            .prop_map(|(attribute, is, limit)| Predicate::compare(attribute, is, limit)),
+        1 => (happenings(orders()), prop::sample::select(&[Take::Sum, Take::Average, Take::Least, Take::Greatest][..]), comparison(), -10..9_000_i64)
+            .prop_map(|(happenings, take, is, minor)| Predicate::compare(Number::Over(happenings, take), is, minor)),
+        1 => (comparison(), 0..9_000_i64).prop_map(|(is, minor)| Predicate::compare(Attribute::Spend, is, minor)),
+        1 => moment().prop_map(|moment| Predicate::Known(Number::DaysSince(moment))),
+        1 => prop::collection::btree_set(prop::sample::select(&Stage::ALL[..]), 1..3).prop_map(Predicate::StageIn),
+        1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
+        1 => Just(Predicate::InSegment(SegmentName::new("buyers").unwrap())),
+        1 => Just(Predicate::Consents(ConsentKey {
+            scope: Some(Scope::new("brand").unwrap()),
+            ..ConsentKey::new(Purpose::new("newsletter").unwrap(), Channel::Email)
+        })),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::All),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::Any),
+            inner.prop_map(|part| Predicate::Not(Box::new(part))),
+        ]
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Visit,
+    Enquire,
+    Review,
+    Order(i64, Vec<usize>),
+}
+
+fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
+    let step = prop_oneof![
+        Just(Step::Visit),
+        Just(Step::Enquire),
+        Just(Step::Review),
+        (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
+            .prop_map(|(minor, bought)| Step::Order(minor, bought)),
+    ];
+    prop::collection::vec((0..350_i64, step), 0..14)
+}
+
+fn fact(step: &Step) -> Fact {
+    match step {
+        Step::Visit => Visited { channel: Channel::Web, place: None }.into(),
+        Step::Enquire => Enquired { channel: Channel::Email, subject: None }.into(),
+        Step::Review => crm_core::custom::CustomFact::new(KindName::new("review").unwrap()).into(),
+        Step::Order(minor, bought) => {
+            let line = |product: &usize| Line {
+                product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),
+                category: (*product < 2).then(|| CategoryName::new("wine").unwrap()),
+                quantity: None,
+                minor: 100,
+            };
+            OrderPlaced::new(Money::new(*minor, Currency::EUR)).with_lines(bought.iter().map(line).collect()).into()
+        }
+    }
+}
+
+fn customer(steps: &[(i64, Step)], until: Timestamp, definitions: &Definitions) -> Customer {
+    let id = CustomerId::new(hour(0), [1; 10]);
+    let body = |(n, (at, step)): (usize, &(i64, Step))| {
+        (id, EventId::from_uuid(uuid(n as u128 + 1)), hour(*at), EventBody::Fact(fact(step)))
+    };
+    let mut events: Vec<_> = steps.iter().enumerate().map(body).collect();
+    for tag in ["mug", "vip"] {
+        let added = Deed::TagAdded(crm_core::workflow::TagAdded { tag: crm_core::Tag::new(tag).unwrap() });
+        let decision = Decision { by: crm_core::workflow::Actor::Shop, deed: added };
+        let of = EventId::of_decision(id, events.len() as u64);
+        events.push((id, of, hour(0), EventBody::Decision(decision)));
+    }
+    Customer::replay(id, events.iter().map(|(id, event, at, body)| (*id, *event, *at, body)), until, definitions)
+}
+
+fn uuid(n: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(n)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+
+    /// A rule that was written and read again means the same, and is written the same.
+    #[test]
+    fn text_is_another_form_of_a_rule(rule in rule(), steps in steps(), at in 0..400_i64) {
+        let text = rule.to_string();
+        let again = parse(&text).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+        let text = again.to_string();
+        prop_assert_eq!(parse(&text).unwrap().to_string(), &*text);
+        let json = serde_json::to_string(&rule).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Predicate>(&json).unwrap(), &rule);
+        let definitions = definitions();
+        let customer = customer(&steps, hour(at), &definitions);
+        let subject = Subject::new(&customer, hour(at), &definitions);
+        prop_assert_eq!(again.truth(&subject), rule.truth(&subject), "{}", text);
+    }
+
+    /// Between now and the instant that a rule names, its answer does not change; at that instant it does, unless
+    /// the search gave up on something that moves all the time.
+    #[test]
+    fn a_rule_knows_when_it_will_change_its_mind(rule in rule(), steps in steps(), now in 350..400_i64) {
+        let definitions = definitions();
+        let customer = customer(&steps, hour(now), &definitions);
+        let subject = |at| Subject::new(&customer, at, &definitions);
+        let next = rule.next_change(&subject(hour(now)));
+        let holds = rule.holds(&subject(hour(now)));
+        for later in now..now + 24 * 30 {
+            if next.is_some_and(|next| hour(later) >= next) {
+                break;
+            }
+            prop_assert_eq!(rule.holds(&subject(hour(later))), holds, "{} at {} of {:?}", rule, later - now, next);
+        }
+        if let Some(next) = next {
+            prop_assert!(next > hour(now));
+            let gave_up = next > hour(now + 24 * 200);
+            prop_assert!(rule.holds(&subject(next)) != holds || gave_up, "{} at {}", rule, next);
+        }
+    }
+
+    /// `!` turns yes into no and leaves what is missing; and so do `&&` and `||` turned into each other.
+    #[test]
+    fn what_is_missing_stays_so_under_negation(one in rule(), other in rule(), steps in steps(), at in 0..400_i64) {
+        let definitions = definitions();
+        let customer = customer(&steps, hour(at), &definitions);
+        let truth = |rule: &Predicate| rule.truth(&Subject::new(&customer, hour(at), &definitions));
+        let not = |rule: &Predicate| Predicate::Not(Box::new(rule.clone()));
+        prop_assert_eq!(truth(&not(&one)), truth(&one).map(|holds| !holds));
+        let both = Predicate::All(vec![one.clone(), other.clone()]);
+        prop_assert_eq!(truth(&not(&both)), truth(&Predicate::Any(vec![not(&one), not(&other)])));
+        prop_assert_eq!(truth(&both), truth(&Predicate::All(vec![other, one])));
+    }
+}
+
+fn segment(name: &str, text: &str, definitions: &Definitions) -> Definition {
+    let vocabulary = Vocabulary::of(definitions, Timestamp::MAX);
+    Definition::Segment(SegmentName::new(name).unwrap(), Some(Predicate::parse(text, &vocabulary).unwrap()))
+}
+
+#[test]
+fn segments_that_ask_about_each_other_are_refused_with_the_chain() {
+    let mut all = definitions();
+    let mut define = |from, name: &str, text: &str| {
+        let definition = segment(name, text, &all);
+        all.add(DefinitionVersion { from: hour(from), definition })
+    };
+    define(0, "a", r#"segment("buyers")"#).unwrap();
+    define(0, "b", r#"segment("a") && orders > 3"#).unwrap();
+    define(0, "c", r#"segment("a") || segment("b")"#).unwrap();
+    // To itself, round a chain, and with a version that holds only later.
+    for (from, name, text, chain) in [
+        (5, "a", r#"segment("a")"#, "a → a"),
+        (5, "a", r#"!(orders > 1 && segment("c"))"#, "a → c → b → a"),
+        (5, "buyers", r#"segment("b")"#, "buyers → b → a → buyers"),
+    ] {
+        let refused = define(from, name, text).unwrap_err();
+        let told = std::error::Error::source(&refused).unwrap().to_string();
+        let shortest = told.len() <= format!("segments that ask about each other: {chain}").len();
+        assert!(told.starts_with("segments that ask about each other: ") && shortest, "{told}");
+    }
+    define(50, "a", r#"segment("buyers") && visits > 1"#).unwrap();
+    define(10, "d", r#"segment("c")"#).unwrap();
+    define(60, "a", r#"orders > 1"#).unwrap();
+    assert!(define(20, "buyers", r#"segment("d")"#).is_err(), "before hour 60 it is a cycle");
+    define(60, "buyers", r#"segment("d")"#).unwrap();
+    let mut end = |from, name: &str| {
+        let definition = Definition::Segment(SegmentName::new(name).unwrap(), None);
+        all.add(DefinitionVersion { from: hour(from), definition })
+    };
+    let used = end(70, "c").unwrap_err();
+    assert_eq!(std::error::Error::source(&used).unwrap().to_string(), "it is asked about by d");
+    end(80, "buyers").unwrap();
+    end(80, "d").unwrap();
+    end(80, "c").unwrap();
+}
+
+#[test]
+fn a_segment_that_asks_about_one_that_is_not_there_is_refused() {
+    let mut all = definitions();
+    let unknown = Predicate::InSegment(SegmentName::new("nobody").unwrap());
+    let definition = Definition::Segment(SegmentName::new("a").unwrap(), Some(unknown));
+    let refused = all.add(DefinitionVersion { from: hour(0), definition }).unwrap_err();
+    assert_eq!(
+        std::error::Error::source(&refused).unwrap().to_string(),
+        "it asks about segment nobody, which is not there"
+    );
+}
