@@ -217,8 +217,11 @@ impl Trigger {
                     put("to", SmolStr::new_static(to.name()));
                 }
             }
-            ChangeBody::SegmentEntered { segment } | ChangeBody::SegmentLeft { segment } => {
+            ChangeBody::SegmentEntered { segment, because } | ChangeBody::SegmentLeft { segment, because } => {
                 put("segment", segment.clone().into());
+                if let Some(because) = because {
+                    put("because", because.clone());
+                }
             }
             ChangeBody::TierReached { program, from, to } => {
                 put("program", program.clone().into());

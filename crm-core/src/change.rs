@@ -2,6 +2,7 @@
 //! them. They are kept as history, and a late fact may correct one by another.
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::consent::{ConsentStatus, Purpose, Scope};
 use crate::id::EventId;
@@ -61,11 +62,17 @@ pub enum ChangeBody {
     SegmentEntered {
         /// Which.
         segment: SegmentName,
+        /// The clause that decided, as text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<SmolStr>,
     },
     /// The customer is no longer in a segment.
     SegmentLeft {
         /// Which.
         segment: SegmentName,
+        /// The clause that decided, as text; none if the segment is no longer in force.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<SmolStr>,
     },
     /// The customer rose to a tier, or came to have one.
     TierReached {

@@ -2,6 +2,7 @@
 //! changed: a new one takes over, so that the past keeps the rules it had.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::segment::{ReferenceError, SegmentName};
+use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
 
 /// One definition, as it is stored.
@@ -182,7 +183,8 @@ pub struct Definitions {
     currency: Versions<Currency>,
     lifecycle: Versions<LifecyclePolicy>,
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
-    segments: BTreeMap<SegmentName, Versions<Option<Predicate>>>,
+    segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
+    segment_sets: SegmentSets,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
@@ -227,7 +229,11 @@ impl Definitions {
             Definition::Currency(currency) => self.currency.add(*from, currency),
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
             Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
-            Definition::Segment(name, predicate) => self.segments.entry(name).or_default().add(*from, predicate),
+            Definition::Segment(name, rule) => {
+                self.segments.entry(name).or_default().add(*from, rule.map(Arc::new));
+                let versions = self.segments.values().flat_map(|versions| &versions.0);
+                self.segment_sets = SegmentSets::of(versions.map(|(from, _)| *from));
+            }
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
@@ -306,12 +312,26 @@ impl Definitions {
     /// A segment in force.
     #[must_use]
     pub fn segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
-        self.segments.get(name)?.at(at)?.as_ref()
+        self.segments.get(name)?.at(at)?.as_deref()
     }
 
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
-        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_deref()?)))
+    }
+
+    /// The segments in force, ready to be asked.
+    pub(crate) fn segment_set(&self, at: Timestamp) -> Option<&SegmentSet> {
+        let set = self.segment_sets.at(at, |from| {
+            let versions = self.segments.values().flat_map(|versions| &versions.0);
+            let mark = versions.filter(|(at, _)| *at <= from).count() as u32;
+            let in_force = |(name, versions): (_, &Versions<Option<Arc<Predicate>>>)| {
+                Some((name, versions.at(from)?.as_ref()?)).map(|(name, rule)| (name, Arc::clone(rule)))
+            };
+            let all: Vec<(&SegmentName, Arc<Predicate>)> = self.segments.iter().filter_map(in_force).collect();
+            SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
+        });
+        set.map(Arc::as_ref)
     }
 
     /// The free attributes of cards in force; none were ever declared if there are none.

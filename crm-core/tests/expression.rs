@@ -1,38 +1,21 @@
 //! Rules as text: what they read into, what they mean, and what is refused.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use crm_core::attribute::Attribute;
-use crm_core::consent::{ConsentKey, Purpose, Scope};
-use crm_core::custom::{KindName, KindSchema};
-use crm_core::customer::Customer;
-use crm_core::event::{Decision, Deed, EventBody, Fact};
-use crm_core::expression::{
-    BucketName, Comparison, Events, ExpressionError, Happenings, LimitError, Moment, Number, Operation, Pattern,
-    Predicate, Problem, Subject, Take, TextTest, Texts, Vocabulary, Window,
-};
-use crm_core::interaction::{Channel, Enquired, Visited};
-use crm_core::lifecycle::Stage;
-use crm_core::loyalty::{Program, ProgramId, TierName};
-use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
-use crm_core::segment::SegmentName;
-use crm_core::{Currency, CustomerId, EventId, Money, SmolStr, Span, Timestamp};
-use crm_core::{Definition, DefinitionVersion, Definitions};
-use proptest::prelude::*;
+mod rules;
 
-fn hour(hour: i64) -> Timestamp {
-    Timestamp::from_millis(hour * 3_600_000).unwrap()
-}
+use crm_core::customer::Customer;
+use crm_core::event::{Decision, Deed, EventBody};
+use crm_core::expression::{ExpressionError, LimitError, Number, Predicate, Problem, Subject, Take, Vocabulary};
+use crm_core::segment::SegmentName;
+use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, EventId, Timestamp};
+use proptest::prelude::*;
+use rules::{Naive, Step, fact, happenings, hour, number, orders, rule, steps};
 
 fn definitions() -> Definitions {
     let mut definitions = Definitions::default();
-    let mut add =
-        |definition| definitions.add(DefinitionVersion { from: Timestamp::MIN, definition }).map(drop).unwrap();
-    let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
-    add(Definition::Program(ProgramId::new("club").unwrap(), Some(club)));
-    let kind = KindSchema { fields: Default::default(), shows_interest: false };
-    add(Definition::Kind(KindName::new("review").unwrap(), Some(kind)));
-    let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
-    add(Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)));
+    for definition in rules::defined() {
+        assert!(definitions.add(DefinitionVersion { from: Timestamp::MIN, definition }).unwrap());
+    }
     definitions
 }
 
@@ -204,162 +187,6 @@ proptest! {
     }
 }
 
-const PRODUCTS: [&str; 4] = ["mug", "cup", "王", "a/b\"c"];
-
-fn window() -> impl Strategy<Value = Window> {
-    let at = || prop::option::of((0..400_i64).prop_map(hour));
-    prop_oneof![
-        Just(Window::Ever),
-        (1..400_u64).prop_map(|hours| Window::Last(Span::millis(hours * 3_600_000))),
-        (at(), at()).prop_map(|(from, until)| Window::Between { from, until }),
-    ]
-}
-
-fn events() -> impl Strategy<Value = Events> {
-    prop_oneof![
-        4 => orders(),
-        1 => Just(Events::Visits),
-        1 => Just(Events::Enquiries),
-        1 => Just(Events::Custom(KindName::new("review").unwrap())),
-    ]
-}
-
-fn orders() -> impl Strategy<Value = Events> {
-    prop_oneof![
-        2 => Just(Events::Orders),
-        1 => prop::sample::select(&PRODUCTS[..]).prop_map(|text| Events::OrdersOf(ProductRef::new(text).unwrap())),
-        1 => Just(Events::OrdersIn(CategoryName::new("wine").unwrap())),
-    ]
-}
-
-fn happenings(what: impl Strategy<Value = Events>) -> impl Strategy<Value = Happenings> {
-    (what, window()).prop_map(|(what, within)| Happenings { what, within })
-}
-
-fn moment() -> impl Strategy<Value = Moment> {
-    prop_oneof![
-        Just(Moment::FirstSeen),
-        Just(Moment::LastSeen),
-        happenings(events()).prop_map(Moment::First),
-        happenings(events()).prop_map(Moment::Last),
-    ]
-}
-
-/// Numbers of things, so that any two of them can be put together.
-fn number() -> impl Strategy<Value = Number> {
-    let leaf = prop_oneof![
-        prop::sample::select(&[Attribute::Orders, Attribute::Visits, Attribute::Refunds][..])
-            .prop_map(Number::Attribute),
-        happenings(events()).prop_map(|happenings| Number::Over(happenings, Take::Count)),
-        happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Products)),
-        happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Categories)),
-        (1..20_u32).prop_map(|of| Number::Bucket { name: BucketName::new("trial").unwrap(), of }),
-    ];
-    leaf.prop_recursive(2, 6, 2, |inner| {
-        let operation = prop_oneof![
-            Just(Operation::Plus),
-            Just(Operation::Minus),
-            Just(Operation::Times),
-            Just(Operation::By),
-            Just(Operation::Rest)
-        ];
-        (inner.clone(), operation, inner)
-            .prop_map(|(left, by, right)| Number::Calculate(Box::new(left), by, Box::new(right)))
-    })
-}
-
-fn comparison() -> impl Strategy<Value = Comparison> {
-    prop_oneof![
-        Just(Comparison::Eq),
-        Just(Comparison::Ne),
-        Just(Comparison::Lt),
-        Just(Comparison::Le),
-        Just(Comparison::Gt),
-        Just(Comparison::Ge),
-    ]
-}
-
-fn test() -> impl Strategy<Value = TextTest> {
-    let text = || prop::sample::select(&PRODUCTS[..]).prop_map(SmolStr::new);
-    prop_oneof![
-        prop::collection::btree_set(text(), 1..3).prop_map(TextTest::OneOf),
-        text().prop_map(TextTest::StartsWith),
-        text().prop_map(TextTest::EndsWith),
-        text().prop_map(TextTest::Contains),
-        Just(TextTest::Matches(Pattern::new("^m.g$").unwrap())),
-    ]
-}
-
-fn rule() -> impl Strategy<Value = Predicate> {
-    let leaf = prop_oneof![
-        3 => (number(), comparison(), -1..6_i64).prop_map(|(number, is, limit)| Predicate::compare(number, is, limit)),
-        1 => (number(), comparison(), number()).prop_map(|(left, is, right)| Predicate::Compare(left, is, right)),
-        1 => (-1..4_i64, comparison(), number()).prop_map(|(limit, is, number)| Predicate::compare(limit, is, number)),
-        2 => (moment(), comparison(), 0..20_i64)
-            .prop_map(|(moment, is, limit)| Predicate::compare(Number::DaysSince(moment), is, limit)),
-        1 => (moment(), comparison(), 0..400_i64)
-            .prop_map(|(moment, is, at)| Predicate::compare(Number::Instant(moment), is, hour(at).as_millis())),
-        1 => (prop::sample::select(&[Attribute::RecencyDays, Attribute::TenureDays, Attribute::AgeDays][..]), comparison(), 0..20_i64)
-            .prop_map(|(attribute, is, limit)| Predicate::compare(attribute, is, limit)),
-        1 => (happenings(orders()), prop::sample::select(&[Take::Sum, Take::Average, Take::Least, Take::Greatest][..]), comparison(), -10..9_000_i64)
-            .prop_map(|(happenings, take, is, minor)| Predicate::compare(Number::Over(happenings, take), is, minor)),
-        1 => (comparison(), 0..9_000_i64).prop_map(|(is, minor)| Predicate::compare(Attribute::Spend, is, minor)),
-        1 => moment().prop_map(|moment| Predicate::Known(Number::DaysSince(moment))),
-        1 => prop::collection::btree_set(prop::sample::select(&Stage::ALL[..]), 1..3).prop_map(Predicate::StageIn),
-        1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
-        1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
-        1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
-        1 => Just(Predicate::InSegment(SegmentName::new("buyers").unwrap())),
-        1 => Just(Predicate::Consents(ConsentKey {
-            scope: Some(Scope::new("brand").unwrap()),
-            ..ConsentKey::new(Purpose::new("newsletter").unwrap(), Channel::Email)
-        })),
-    ];
-    leaf.prop_recursive(3, 12, 3, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::All),
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Predicate::Any),
-            inner.prop_map(|part| Predicate::Not(Box::new(part))),
-        ]
-    })
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Visit,
-    Enquire,
-    Review,
-    Order(i64, Vec<usize>),
-}
-
-fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
-    let step = prop_oneof![
-        Just(Step::Visit),
-        Just(Step::Enquire),
-        Just(Step::Review),
-        (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
-            .prop_map(|(minor, bought)| Step::Order(minor, bought)),
-    ];
-    prop::collection::vec((0..350_i64, step), 0..14)
-}
-
-fn fact(step: &Step) -> Fact {
-    match step {
-        Step::Visit => Visited { channel: Channel::Web, place: None }.into(),
-        Step::Enquire => Enquired { channel: Channel::Email, subject: None }.into(),
-        Step::Review => crm_core::custom::CustomFact::new(KindName::new("review").unwrap()).into(),
-        Step::Order(minor, bought) => {
-            let line = |product: &usize| Line {
-                product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),
-                category: (*product < 2).then(|| CategoryName::new("wine").unwrap()),
-                quantity: None,
-                minor: 100,
-            };
-            OrderPlaced::new(Money::new(*minor, Currency::EUR)).with_lines(bought.iter().map(line).collect()).into()
-        }
-    }
-}
-
 fn customer(steps: &[(i64, Step)], until: Timestamp, definitions: &Definitions) -> Customer {
     let id = CustomerId::new(hour(0), [1; 10]);
     let body = |(n, (at, step)): (usize, &(i64, Step))| {
@@ -416,6 +243,26 @@ proptest! {
             prop_assert!(next > hour(now));
             let gave_up = next > hour(now + 24 * 200);
             prop_assert!(rule.holds(&subject(next)) != holds || gave_up, "{} at {}", rule, next);
+        }
+    }
+
+    /// What a number comes to is what one counts by hand.
+    #[test]
+    fn numbers_are_what_one_counts_by_hand(
+        number in prop_oneof![
+            number(),
+            rules::moment().prop_map(Number::DaysSince),
+            (happenings(orders()), prop::sample::select(&[Take::Sum, Take::Average, Take::Least, Take::Greatest][..]))
+                .prop_map(|(happenings, take)| Number::Over(happenings, take)),
+        ],
+        steps in steps(),
+        at in 0..400_i64,
+    ) {
+        let definitions = definitions();
+        let customer = customer(&steps, hour(at), &definitions);
+        if let Some(by_hand) = (Naive { life: &steps, at: hour(at) }).number(&number) {
+            let subject = Subject::new(&customer, hour(at), &definitions);
+            prop_assert_eq!(number.value(&subject), by_hand, "{:?}", number);
         }
     }
 

@@ -99,6 +99,10 @@ fn event_text(event: &Event) -> String {
     }
 }
 
+fn because_of(clause: &Option<crm::SmolStr>) -> String {
+    clause.as_ref().map_or_else(String::new, |clause| format!(": {clause}"))
+}
+
 fn change_text(change: &Change) -> String {
     match &change.body {
         ChangeBody::StageChanged { to, cause, .. } => {
@@ -115,8 +119,8 @@ fn change_text(change: &Change) -> String {
             };
             format!("{stage}: {cause}")
         }
-        ChangeBody::SegmentEntered { segment } => format!("enters segment {segment}"),
-        ChangeBody::SegmentLeft { segment } => format!("leaves segment {segment}"),
+        ChangeBody::SegmentEntered { segment, because } => format!("enters segment {segment}{}", because_of(because)),
+        ChangeBody::SegmentLeft { segment, because } => format!("leaves segment {segment}{}", because_of(because)),
         ChangeBody::TierReached { to, .. } => format!("reaches tier {to}"),
         ChangeBody::TierLost { from, .. } => format!("loses tier {from}"),
         other @ (ChangeBody::ConsentChanged { .. } | _) => other.kind().replace('_', " "),

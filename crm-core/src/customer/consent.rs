@@ -4,6 +4,7 @@ use super::Customer;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
+use crate::expression::Inputs;
 use crate::flat::FlatMap;
 use crate::time::Timestamp;
 
@@ -37,6 +38,7 @@ impl Customer {
         if now == self.standing.consents {
             return;
         }
+        self.watch.touch(Inputs::CONSENTS);
         let before = std::mem::replace(&mut self.standing.consents, now);
         let now = &self.standing.consents;
         let status = |of: &Statuses, key: &ConsentKey| of.get(key).copied().unwrap_or(ConsentStatus::Unknown);

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Customer;
 use super::consent::Statuses;
+use super::segments::Watch;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
-use crate::expression::Subject;
+use crate::expression::Inputs;
 use crate::flat::{FlatMap, FlatSet};
 use crate::lifecycle::{Stage, StageCause, StageMove};
 use crate::loyalty::{ProgramId, TierName};
@@ -18,7 +19,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     stage: Option<Stage>,
-    segments: FlatSet<SegmentName>,
+    pub(super) segments: FlatSet<SegmentName>,
     tiers: FlatMap<ProgramId, TierName>,
     pub(super) consents: Statuses,
 }
@@ -53,17 +54,16 @@ impl Standing {
 }
 
 impl Customer {
-    /// Works out the standing at an instant, without touching what is noted.
-    #[must_use]
-    pub(super) fn stand(&self, at: Timestamp, definitions: &Definitions) -> Standing {
-        let subject = Subject::new(self, at, definitions);
-        let segments = definitions.segments(at).filter(|(_, rule)| rule.holds(&subject));
-        Standing {
+    /// Works out the standing at an instant from nothing, without changes being told.
+    pub(super) fn stand(&mut self, at: Timestamp, definitions: &Definitions) {
+        self.standing = Standing {
             stage: self.stage(),
-            segments: segments.map(|(name, _)| name.clone()).collect(),
+            segments: FlatSet::default(),
             tiers: self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect(),
             consents: self.statuses(at, definitions),
-        }
+        };
+        self.watch = Watch::default();
+        self.derive_segments(at, Cause::Definition, definitions, &mut Vec::new());
     }
 
     fn tiers<'a>(
@@ -112,37 +112,14 @@ impl Customer {
             changes.push(Change { at, cause, body: ChangeBody::StageChanged { from, to: stage, cause: why } });
         }
         moves.clear();
-        self.standing.stage = stage;
-        self.derive_segments(at, cause, definitions, changes);
+        if self.standing.stage != stage {
+            self.standing.stage = stage;
+            self.watch.touch(Inputs::STAGE);
+        }
         self.derive_tiers(at, cause, definitions, changes);
         self.derive_consents(at, cause, definitions, changes);
-    }
-
-    fn derive_segments(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
-        let mut change = |body| changes.push(Change { at, cause, body });
-        let mut seen = 0;
-        for (name, rule) in definitions.segments(at) {
-            let was_in = self.standing.segments.contains(name);
-            let is_in = rule.holds(&Subject::new(self, at, definitions));
-            seen += usize::from(is_in);
-            if is_in && !was_in {
-                change(ChangeBody::SegmentEntered { segment: name.clone() });
-                self.standing.segments.insert(name.clone());
-            } else if was_in && !is_in {
-                change(ChangeBody::SegmentLeft { segment: name.clone() });
-                self.standing.segments.remove(name);
-            }
-        }
-        if self.standing.segments.len() != seen {
-            // A segment was ended by a definition.
-            self.standing.segments.retain(|name| {
-                let stays = definitions.segments(at).any(|(in_force, _)| in_force == name);
-                if !stays {
-                    change(ChangeBody::SegmentLeft { segment: name.clone() });
-                }
-                stays
-            });
-        }
+        // Segments come last: they ask for all of these.
+        self.derive_segments(at, cause, definitions, changes);
     }
 
     fn derive_tiers(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
@@ -176,5 +153,6 @@ impl Customer {
             }
         }
         self.standing.tiers = now;
+        self.watch.touch(Inputs::TIERS);
     }
 }

@@ -211,6 +211,7 @@ impl Customer {
 
     /// Records a decision about a member.
     pub fn apply_decision_of(&mut self, member: CustomerId, decision: &Decision) {
+        self.watch.touch(decision.deed.touches());
         match &mut self.kinship {
             Kinship::Head(family) => {
                 family.members.get_or_default(&member).apply(decision);

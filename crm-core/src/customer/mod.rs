@@ -7,6 +7,7 @@ mod decided;
 mod derive;
 mod facts;
 mod family;
+mod segments;
 mod snapshot;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
-use crate::expression::Subject;
+use crate::expression::Inputs;
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
@@ -33,6 +34,7 @@ use crate::timer::{Alarm, AlarmKind};
 use crate::value::Rfm;
 use crate::workflow::PluginName;
 use family::Kinship;
+use segments::Watch;
 
 /// A customer as of an instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,7 @@ pub struct Customer {
     /// Facts from the future, by the time at which they happen.
     waiting: Vec<(Timestamp, EventId)>,
     kinship: Kinship,
+    watch: Watch,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
     clock: Option<Timestamp>,
@@ -62,6 +65,7 @@ impl Customer {
             standing: Standing::default(),
             waiting: Vec::new(),
             kinship: Kinship::Alone,
+            watch: Watch::default(),
             clock: None,
             alarm: None,
         }
@@ -290,6 +294,7 @@ impl Customer {
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
         self.note_order(member, id, fact);
+        self.watch.touch(if self.facts.first_at().is_none() { Inputs::ALL } else { fact.touches() });
         let touched = self.facts.fold(member, id, at, fact, definitions, moves);
         self.clock = self.clock.max(Some(at));
         // A fact that happened before the clock may have opened a window that has ended since.
@@ -313,6 +318,7 @@ impl Customer {
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
         self.note_orders(facts.clone());
+        self.watch.touch(Inputs::ALL);
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
@@ -339,7 +345,7 @@ impl Customer {
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
         customer.refold(facts, until, definitions);
-        customer.standing = customer.stand(until, definitions);
+        customer.stand(until, definitions);
         customer
     }
 
@@ -385,15 +391,10 @@ impl Customer {
     pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
-        let subject = Subject::new(self, clock, definitions);
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
         let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::PointsExpiry));
-        let segment = definitions
-            .segments(clock)
-            .filter_map(|(_, rule)| rule.next_change(&subject))
-            .min()
-            .map(alarm(AlarmKind::Segment));
+        let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
         [waiting, lifecycle, points, segment, consent]

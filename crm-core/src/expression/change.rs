@@ -13,8 +13,8 @@ const STEPS_MAX: usize = 256;
 impl Predicate {
     /// The first instant after the subject's at which it no longer holds, or comes to hold, although nothing
     /// happened; none if time alone will not change that. Never too late; too early only when something in it
-    /// moves very often without moving the answer. A stage, points and consents move by alarms of their own and are
-    /// not counted here; nor are other segments, unless they are worked out from their definitions.
+    /// moves very often without moving the answer. A stage and points move by alarms of their own and are not
+    /// counted here; nor are other segments and consents where they are as noted.
     #[must_use]
     pub fn next_change(&self, subject: &Subject<'_>) -> Option<Timestamp> {
         let now = self.holds(subject);
@@ -41,7 +41,8 @@ impl Predicate {
                 happenings.moves(subject)
             }
             Predicate::InSegment(name) => subject.segment(name).and_then(|rule| rule.moves(subject)),
-            Predicate::StageIn(_) | Predicate::Text(..) | Predicate::Consents(_) => None,
+            Predicate::Consents(_) => subject.consents_move(),
+            Predicate::StageIn(_) | Predicate::Text(..) => None,
         }
     }
 }

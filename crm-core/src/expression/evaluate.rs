@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::number::{Events, Happenings, Moment, Number, Take, Window};
 use super::predicate::{Predicate, TextTest, Texts};
-use crate::customer::{Customer, Standing};
+use crate::consent::{ConsentKey, ConsentStatus};
+use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::id::Digest;
+use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
 use crate::order::{Basket, Order};
 use crate::segment::SegmentName;
@@ -18,33 +20,29 @@ pub struct Subject<'a> {
     pub(super) customer: &'a Customer,
     pub(super) at: Timestamp,
     pub(super) currency: Currency,
-    segments: Segments<'a>,
+    derived: Derived<'a>,
 }
 
-/// Where it is looked up who is in other segments.
+/// Where it is looked up what follows from the rest: segments, tiers, consents.
 #[derive(Debug, Clone, Copy)]
-enum Segments<'a> {
-    /// Worked out from their definitions.
-    Defined(&'a Definitions),
-    /// As noted.
-    Noted(&'a Standing),
+enum Derived<'a> {
+    /// Worked out for the instant.
+    WorkedOut(&'a Definitions),
+    /// As it is noted.
+    Noted,
 }
 
 impl<'a> Subject<'a> {
-    /// A customer at an instant. Other segments that a rule asks about are worked out for that instant.
+    /// A customer at an instant. Other segments, tiers and consents that a rule asks about are worked out for that
+    /// instant; the stage and points are as they are.
     #[must_use]
     pub fn new(customer: &'a Customer, at: Timestamp, definitions: &'a Definitions) -> Self {
-        Subject { customer, at, currency: definitions.currency(at), segments: Segments::Defined(definitions) }
+        Subject { customer, at, currency: definitions.currency(at), derived: Derived::WorkedOut(definitions) }
     }
 
-    /// The same with other segments as they are noted, which costs a look.
-    pub(crate) const fn noted(
-        customer: &'a Customer,
-        at: Timestamp,
-        currency: Currency,
-        standing: &'a Standing,
-    ) -> Self {
-        Subject { customer, at, currency, segments: Segments::Noted(standing) }
+    /// The same with segments, tiers and consents as they are noted, which costs a look.
+    pub(crate) const fn noted(customer: &'a Customer, at: Timestamp, currency: Currency) -> Self {
+        Subject { customer, at, currency, derived: Derived::Noted }
     }
 
     /// The same at another instant, as if nothing happened in between.
@@ -55,17 +53,45 @@ impl<'a> Subject<'a> {
 
     /// The rule of another segment, if there is one in force and it is not merely looked up.
     pub(super) fn segment(&self, name: &SegmentName) -> Option<&'a Predicate> {
-        match self.segments {
-            Segments::Defined(definitions) => definitions.segment(name, self.at),
-            Segments::Noted(_) => None,
+        match self.derived {
+            Derived::WorkedOut(definitions) => definitions.segment(name, self.at),
+            Derived::Noted => None,
         }
     }
 
     fn is_in(&self, name: &SegmentName) -> bool {
-        match self.segments {
-            Segments::Noted(standing) => standing.is_in(name),
+        match self.derived {
+            Derived::Noted => self.customer.standing().is_in(name),
             // Definitions have no cycles.
-            Segments::Defined(_) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+            Derived::WorkedOut(_) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+        }
+    }
+
+    fn tier(&self, program: &ProgramId) -> Option<&'a TierName> {
+        match self.derived {
+            Derived::Noted => self.customer.standing().tier(program),
+            Derived::WorkedOut(definitions) => {
+                definitions.program(program, self.at)?.tier(self.customer.book(program)?.qualifying())
+            }
+        }
+    }
+
+    fn consents(&self, key: &ConsentKey) -> bool {
+        let status = match self.derived {
+            Derived::Noted => {
+                let mut noted = self.customer.standing().consents();
+                return noted.any(|(own, status)| own == key && status == ConsentStatus::Granted);
+            }
+            Derived::WorkedOut(definitions) => self.customer.consent(key, self.at, definitions).status,
+        };
+        status == ConsentStatus::Granted
+    }
+
+    /// When what was said about consent may come to something else.
+    pub(super) fn consents_move(&self) -> Option<Timestamp> {
+        match self.derived {
+            Derived::Noted => None,
+            Derived::WorkedOut(_) => self.customer.facts().consents().next_change(self.at),
         }
     }
 }
@@ -90,10 +116,7 @@ impl Predicate {
             Predicate::StageIn(stages) => Some(stages.contains(&customer.stage()?)),
             Predicate::Text(texts, test) => texts.any(subject, test),
             Predicate::InSegment(name) => Some(subject.is_in(name)),
-            Predicate::Consents(key) => {
-                let status = customer.standing().consents().find(|(own, _)| *own == key).map(|(_, status)| status);
-                Some(status == Some(crate::consent::ConsentStatus::Granted))
-            }
+            Predicate::Consents(key) => Some(subject.consents(key)),
         }
     }
 }
@@ -284,7 +307,7 @@ impl Texts {
                 let mut roles = customer.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
                 Some(roles.any(|role| test.passes(&role)))
             }
-            Texts::Tier(program) => Some(test.passes(customer.standing().tier(program)?.as_str())),
+            Texts::Tier(program) => Some(test.passes(subject.tier(program)?.as_str())),
             Texts::Products(happenings) => {
                 Some(happenings.names(subject, |line| line.product).into_iter().any(|name| test.passes(name)))
             }

@@ -11,6 +11,8 @@
 mod change;
 mod error;
 mod evaluate;
+mod explain;
+mod inputs;
 mod number;
 mod pattern;
 mod predicate;
@@ -21,6 +23,8 @@ mod vocabulary;
 
 pub use error::{ExpressionError, LimitError, Problem};
 pub use evaluate::Subject;
+pub use explain::Clause;
+pub(crate) use inputs::Inputs;
 pub use number::{BucketName, Events, Happenings, Moment, Number, Operation, Take, Window};
 pub use pattern::{NoPattern, Pattern};
 pub use predicate::{Comparison, Predicate, TextTest, Texts};

@@ -3,9 +3,11 @@
 //! change with no new fact, and that instant becomes an alarm.
 
 mod references;
+mod set;
 
 pub use references::ReferenceError;
 pub(crate) use references::check;
+pub(crate) use set::{Places, SegmentSet, SegmentSets};
 
 use crate::text::text_type;
 

@@ -1,0 +1,70 @@
+//! Why a rule answers as it does.
+
+use super::evaluate::Subject;
+use super::inputs::Inputs;
+use super::number::Number;
+use super::predicate::Predicate;
+use crate::time::Timestamp;
+
+/// A clause of a rule with what it comes to for one customer at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Clause {
+    /// As text.
+    pub text: String,
+    /// Whether it holds; none where that depends on something that is missing.
+    pub holds: Option<bool>,
+    /// The number on the left of a comparison, in whole units (money in minor ones, instants in milliseconds).
+    pub left: Option<i64>,
+    /// The number on the right.
+    pub right: Option<i64>,
+    /// When time alone will change it; none if it will not.
+    pub next_change: Option<Timestamp>,
+    /// The clauses that it is made of.
+    pub parts: Vec<Clause>,
+}
+
+impl Predicate {
+    /// What each clause comes to, and when it will next change.
+    #[must_use]
+    pub fn explain(&self, subject: &Subject<'_>) -> Clause {
+        let value = |number: &Number| number.value(subject);
+        let (left, right) = match self {
+            Predicate::Compare(left, _, right) => (value(left), value(right)),
+            Predicate::Known(number) => (value(number), None),
+            _ => (None, None),
+        };
+        let parts = match self {
+            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().map(|part| part.explain(subject)).collect(),
+            Predicate::Not(part) => vec![part.explain(subject)],
+            Predicate::InSegment(name) => subject.segment(name).map(|rule| rule.explain(subject)).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        Clause {
+            text: self.in_currency(subject.currency).to_string(),
+            holds: self.truth(subject),
+            left,
+            right,
+            next_change: self.next_change(subject),
+            parts,
+        }
+    }
+
+    /// The clause that decided, given what was touched: of several that answer alike the first one that depends on
+    /// it, or the first one where none does.
+    pub(crate) fn deciding(&self, subject: &Subject<'_>, touched: Inputs) -> &Predicate {
+        let (parts, by) = match self {
+            Predicate::All(parts) => (parts, self.holds(subject)),
+            Predicate::Any(parts) => (parts, self.holds(subject)),
+            Predicate::Not(_)
+            | Predicate::Compare(..)
+            | Predicate::Known(_)
+            | Predicate::StageIn(_)
+            | Predicate::Text(..)
+            | Predicate::InSegment(_)
+            | Predicate::Consents(_) => return self,
+        };
+        let alike = || parts.iter().filter(|part| part.holds(subject) == by);
+        let first = alike().find(|part| part.inputs().meets(touched)).or_else(|| alike().next());
+        first.map_or(self, |part| part.deciding(subject, touched))
+    }
+}

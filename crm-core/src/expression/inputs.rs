@@ -1,0 +1,162 @@
+//! What a rule depends on, and what an event touches: a rule is asked again only where the two meet.
+
+use serde::{Deserialize, Serialize};
+
+use super::number::{Events, Happenings, Moment, Number};
+use super::predicate::{Predicate, Texts};
+use crate::attribute::Attribute;
+use crate::event::{Deed, Fact};
+
+/// Parts of what is known of a customer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inputs(u16);
+
+impl Inputs {
+    pub(crate) const NONE: Inputs = Inputs(0);
+    pub(crate) const ORDERS: Inputs = Inputs(1);
+    pub(crate) const VISITS: Inputs = Inputs(1 << 1);
+    pub(crate) const ENQUIRIES: Inputs = Inputs(1 << 2);
+    pub(crate) const CARTS: Inputs = Inputs(1 << 3);
+    pub(crate) const CUSTOM: Inputs = Inputs(1 << 4);
+    pub(crate) const TAGS: Inputs = Inputs(1 << 5);
+    pub(crate) const PARTY: Inputs = Inputs(1 << 6);
+    pub(crate) const POINTS: Inputs = Inputs(1 << 7);
+    pub(crate) const STAGE: Inputs = Inputs(1 << 8);
+    pub(crate) const CONSENTS: Inputs = Inputs(1 << 9);
+    pub(crate) const TIERS: Inputs = Inputs(1 << 10);
+    pub(crate) const FIRST_SEEN: Inputs = Inputs(1 << 11);
+    pub(crate) const LAST_SEEN: Inputs = Inputs(1 << 12);
+    /// Of whom the customer was merged.
+    pub(crate) const MEMBERS: Inputs = Inputs(1 << 13);
+    pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
+    /// How many there are.
+    pub(crate) const COUNT: usize = 14;
+
+    pub(crate) const fn and(self, other: Inputs) -> Inputs {
+        Inputs(self.0 | other.0)
+    }
+
+    pub(crate) const fn meets(self, other: Inputs) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Their numbers, from 0 on.
+    pub(crate) fn numbers(self) -> impl Iterator<Item = usize> {
+        (0..Self::COUNT).filter(move |number| self.0 & (1 << number) != 0)
+    }
+}
+
+impl Fact {
+    /// What it touches when it is folded on top of the others.
+    pub(crate) const fn touches(&self) -> Inputs {
+        let own = match self {
+            Fact::Visited(_) => Inputs::VISITS,
+            Fact::Enquired(_) => Inputs::ENQUIRIES,
+            Fact::CartUpdated(_) => Inputs::CARTS,
+            Fact::OrderPlaced(_) | Fact::PaymentReceived(_) | Fact::Refunded(_) => Inputs::ORDERS,
+            Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
+            Fact::PartyDescribed(_) => Inputs::PARTY,
+            Fact::Custom(_) => Inputs::CUSTOM,
+            // Nothing is left as it was.
+            Fact::Voided(_) => Inputs::ALL,
+            // What they come to is compared with what it was.
+            Fact::ConsentGiven(_)
+            | Fact::ConsentRefused(_)
+            | Fact::ConsentWithdrawn(_)
+            | Fact::ConsentRequested(_)
+            | Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Contacted(_)
+            | Fact::SuppressionLifted(_) => Inputs::NONE,
+            // No rule asks for these.
+            Fact::CardChanged(_) | Fact::Identified(_) | Fact::Tied(_) | Fact::Untied(_) => Inputs::NONE,
+        };
+        own.and(Inputs::LAST_SEEN)
+    }
+}
+
+impl Deed {
+    /// What it touches.
+    pub(crate) const fn touches(&self) -> Inputs {
+        match self {
+            Deed::PointsPosted(_) => Inputs::POINTS,
+            Deed::TagAdded(_) | Deed::TagRemoved(_) => Inputs::TAGS,
+            Deed::Merged(_) | Deed::Parted(_) | Deed::Erased(_) => Inputs::ALL,
+            Deed::CouponClaimed(_)
+            | Deed::Notified(_)
+            | Deed::Remembered(_)
+            | Deed::Faulted(_)
+            | Deed::IdentifierAttached(_)
+            | Deed::IdentifierSetAside(_)
+            | Deed::DuplicateSuggested(_)
+            | Deed::DuplicateRejected(_)
+            | Deed::HoldPlaced(_)
+            | Deed::HoldReleased(_) => Inputs::NONE,
+        }
+    }
+}
+
+impl Predicate {
+    /// What the answer depends on, beside the time and other segments.
+    pub(crate) fn inputs(&self) -> Inputs {
+        let all = |parts: &[Predicate]| parts.iter().map(Predicate::inputs).fold(Inputs::NONE, Inputs::and);
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => all(parts),
+            Predicate::Not(part) => part.inputs(),
+            Predicate::Compare(left, _, right) => left.inputs().and(right.inputs()),
+            Predicate::Known(number) => number.inputs(),
+            Predicate::StageIn(_) => Inputs::STAGE,
+            Predicate::Text(Texts::Tags, _) => Inputs::TAGS,
+            Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
+            Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
+            Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => happenings.inputs(),
+            Predicate::InSegment(_) => Inputs::NONE,
+            Predicate::Consents(_) => Inputs::CONSENTS,
+        }
+    }
+}
+
+impl Number {
+    fn inputs(&self) -> Inputs {
+        match self {
+            Number::Constant(_) => Inputs::NONE,
+            Number::Attribute(attribute) => match attribute {
+                Attribute::RecencyDays
+                | Attribute::TenureDays
+                | Attribute::Orders
+                | Attribute::Refunds
+                | Attribute::Spend
+                | Attribute::GrossSpend
+                | Attribute::AverageOrder => Inputs::ORDERS,
+                Attribute::AgeDays => Inputs::FIRST_SEEN,
+                Attribute::Visits => Inputs::VISITS,
+                Attribute::Enquiries => Inputs::ENQUIRIES,
+                Attribute::Carts => Inputs::CARTS,
+                Attribute::Points | Attribute::PointsEarned => Inputs::POINTS,
+            },
+            Number::Over(happenings, _) => happenings.inputs(),
+            Number::DaysSince(moment) | Number::Instant(moment) => match moment {
+                Moment::FirstSeen => Inputs::FIRST_SEEN,
+                Moment::LastSeen => Inputs::LAST_SEEN,
+                Moment::First(happenings) | Moment::Last(happenings) => happenings.inputs(),
+            },
+            Number::Points(_) => Inputs::POINTS,
+            Number::Bucket { .. } => Inputs::MEMBERS,
+            Number::Calculate(left, _, right) => left.inputs().and(right.inputs()),
+        }
+    }
+}
+
+impl Happenings {
+    const fn inputs(&self) -> Inputs {
+        match self.what {
+            Events::Orders | Events::OrdersOf(_) | Events::OrdersIn(_) => Inputs::ORDERS,
+            Events::Visits => Inputs::VISITS,
+            Events::Enquiries => Inputs::ENQUIRIES,
+            Events::Carts => Inputs::CARTS,
+            Events::Custom(_) => Inputs::CUSTOM,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! All segments in force at an instant, ready to be asked: in an order in which each comes after those that it asks
+//! about, and by what they depend on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use super::SegmentName;
+use crate::expression::{Inputs, Predicate};
+use crate::time::Timestamp;
+
+/// A segment in force.
+#[derive(Debug)]
+pub(crate) struct SegmentRule {
+    pub(crate) name: SegmentName,
+    pub(crate) rule: Arc<Predicate>,
+    /// The places of those that ask about it, all of them later.
+    pub(crate) asked_by: Vec<usize>,
+}
+
+/// The segments in force.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentSet {
+    /// How many versions of segments there were by then: another number, other segments.
+    pub(crate) mark: u32,
+    pub(crate) rules: Vec<SegmentRule>,
+    places: BTreeMap<SegmentName, usize>,
+    /// The places of those that depend on each input.
+    by_input: [Vec<usize>; Inputs::COUNT],
+}
+
+impl SegmentSet {
+    pub(crate) fn new<'r>(mark: u32, segments: impl Iterator<Item = (&'r SegmentName, &'r Arc<Predicate>)>) -> Self {
+        let all: BTreeMap<&SegmentName, &Arc<Predicate>> = segments.collect();
+        let mut set = SegmentSet { mark, ..SegmentSet::default() };
+        // There are no cycles, so that each comes once all it asks about are there; depth first, by name.
+        let mut open: Vec<&SegmentName> = all.keys().rev().copied().collect();
+        while let Some(name) = open.last().copied() {
+            let asks = all.get(name).map(|rule| rule.segments()).unwrap_or_default();
+            let missing = |asked: &&SegmentName| all.contains_key(*asked) && !set.places.contains_key(*asked);
+            let first: Vec<&SegmentName> = asks.iter().filter(|asked| missing(asked)).copied().collect();
+            // No chain is longer than there are segments.
+            if !set.places.contains_key(name) && !first.is_empty() && open.len() <= 2 * all.len() {
+                open.extend(first);
+                continue;
+            }
+            open.pop();
+            if set.places.contains_key(name) {
+                continue;
+            }
+            let Some(rule) = all.get(name) else { continue };
+            let place = set.rules.len();
+            for asked in asks {
+                if let Some(of) = set.places.get(asked).and_then(|of| set.rules.get_mut(*of)) {
+                    of.asked_by.push(place);
+                }
+            }
+            for input in rule.inputs().numbers() {
+                set.by_input[input].push(place);
+            }
+            set.places.insert(name.clone(), place);
+            set.rules.push(SegmentRule { name: name.clone(), rule: Arc::clone(rule), asked_by: Vec::new() });
+        }
+        set
+    }
+
+    /// The place of a segment.
+    pub(crate) fn place(&self, name: &SegmentName) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// Those that depend on some inputs.
+    pub(crate) fn depending(&self, on: Inputs) -> impl Iterator<Item = usize> {
+        on.numbers().flat_map(|input| self.by_input[input].iter().copied())
+    }
+}
+
+/// The sets of all instants at which segments changed, each made when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct SegmentSets(Vec<(Timestamp, OnceLock<Arc<SegmentSet>>)>);
+
+impl SegmentSets {
+    /// For other instants, or other segments: nothing is made yet.
+    pub(crate) fn of(instants: impl Iterator<Item = Timestamp>) -> Self {
+        let mut instants: Vec<Timestamp> = instants.collect();
+        instants.sort_unstable();
+        instants.dedup();
+        SegmentSets(instants.into_iter().map(|from| (from, OnceLock::new())).collect())
+    }
+
+    /// The set in force at an instant; none before there were any segments.
+    pub(crate) fn at(&self, at: Timestamp, make: impl FnOnce(Timestamp) -> SegmentSet) -> Option<&Arc<SegmentSet>> {
+        let newest_first = self.0.iter().rev();
+        let (from, set) = newest_first.skip_while(|(from, _)| *from > at).next()?;
+        Some(set.get_or_init(|| Arc::new(make(*from))))
+    }
+}
+
+/// What was made is made again for the copy.
+impl Clone for SegmentSets {
+    fn clone(&self) -> Self {
+        SegmentSets::of(self.0.iter().map(|(from, _)| *from))
+    }
+}
+
+/// What was made follows from the definitions.
+impl PartialEq for SegmentSets {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for SegmentSets {}
+
+/// Some of the places in a set, taken out from the first to the last.
+#[derive(Debug)]
+pub(crate) struct Places(Vec<u64>);
+
+impl Places {
+    pub(crate) fn none_of(count: usize) -> Self {
+        Places(vec![0; count.div_ceil(64)])
+    }
+
+    pub(crate) fn all_of(count: usize) -> Self {
+        let mut all = Places::none_of(count);
+        (0..count).for_each(|place| all.add(place));
+        all
+    }
+
+    pub(crate) fn add(&mut self, place: usize) {
+        if let Some(word) = self.0.get_mut(place / 64) {
+            *word |= 1 << (place % 64);
+        }
+    }
+
+    /// Takes the first one at or after a place.
+    pub(crate) fn take_from(&mut self, place: usize) -> Option<usize> {
+        let first = place / 64;
+        for (number, word) in self.0.iter_mut().enumerate().skip(first) {
+            let here = if number == first { *word & (u64::MAX << (place % 64)) } else { *word };
+            if here != 0 {
+                let bit = here.trailing_zeros();
+                *word &= !(1 << bit);
+                return Some(number * 64 + bit as usize);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,239 @@
+//! Who is in a segment, asked in four ways that agree: as noted after every event, as timers flip it, as the store
+//! chooses, and worked out anew from the events. Over each store.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[path = "../crm-core/tests/rules/mod.rs"]
+mod rules;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::{
+    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Predicate,
+    SegmentName, Source, Store, Subject, Tag, Tagged, Timestamp,
+};
+use crm_core::change::ChangeBody;
+use crm_core::customer::Customer;
+use proptest::prelude::*;
+use rules::{Step, fact, hour, rule, steps};
+
+fn segment(name: &str) -> SegmentName {
+    SegmentName::new(name).unwrap()
+}
+
+struct Shop {
+    crm: Crm,
+    clock: Arc<ManualClock>,
+}
+
+/// A shop on each kind of store, with these segments beside those that rules ask about.
+fn shops(segments: &[(&str, &Predicate)]) -> Vec<Shop> {
+    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
+    #[cfg(feature = "sqlite")]
+    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
+    let shops = stores.into_iter().map(|store| {
+        let clock = Arc::new(ManualClock::at(hour(0)));
+        let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).shared_store(store).build();
+        let crm = Crm::from(crm);
+        for definition in rules::defined() {
+            crm.define(Timestamp::MIN, definition).unwrap();
+        }
+        for (name, rule) in segments {
+            crm.define(Timestamp::MIN, Definition::Segment(segment(name), Some((*rule).clone()))).unwrap();
+        }
+        Shop { crm, clock }
+    });
+    shops.collect()
+}
+
+#[cfg(feature = "sqlite")]
+fn fresh() -> std::path::PathBuf {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("crm-segments-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(format!("{next}.db"))
+}
+
+fn who(n: usize) -> Identifier {
+    Identifier::email(&format!("c{n}@example.com")).unwrap()
+}
+
+impl Shop {
+    fn record(&self, n: usize, at: i64, key: usize, step: &Step) {
+        let fact = Incoming::new(who(n), hour(at), Source::new("shop").unwrap(), fact(step));
+        self.crm.record(fact.with_key(format!("{n}-{key}").parse().unwrap())).unwrap();
+    }
+
+    fn advance(&self, at: i64) {
+        self.clock.set(hour(at));
+        self.crm.advance(hour(at)).unwrap();
+    }
+
+    fn customers(&self) -> Vec<Customer> {
+        let mut all = Vec::new();
+        self.crm.for_each_customer(|customer| all.push(customer.clone())).unwrap();
+        all
+    }
+
+    fn selected(&self, rule: &Predicate) -> BTreeSet<CustomerId> {
+        let mut all = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let page = self.crm.select(rule, after, 2).unwrap();
+            all.extend(page.customers);
+            after = page.next;
+            if after.is_none() {
+                assert_eq!(self.crm.count(rule).unwrap(), all.len() as u64);
+                return all;
+            }
+        }
+    }
+
+    /// Worked out anew from the events, as of an instant.
+    fn anew(&self, id: CustomerId, at: Timestamp, definitions: &Definitions) -> Customer {
+        let story = self.crm.story(id).unwrap().unwrap();
+        let events = story.events.iter().filter(|event| event.at <= at);
+        let events: Vec<_> = events.map(|event| (event.customer, event.id, event.at, &event.body)).collect();
+        Customer::replay(id, events.iter().copied(), at, definitions)
+    }
+}
+
+/// Everybody is in a segment by all ways or by none.
+fn check(shop: &Shop, now: i64, segments: &[(&str, &Predicate)]) -> Result<(), TestCaseError> {
+    let definitions = shop.crm.definitions().unwrap();
+    let customers = shop.customers();
+    for (name, rule) in segments {
+        let name = segment(name);
+        let noted: BTreeSet<_> = customers.iter().filter(|one| one.standing().is_in(&name)).map(Customer::id).collect();
+        let asked = |one: &&Customer| rule.holds(&Subject::new(one, hour(now), &definitions));
+        let asked: BTreeSet<_> = customers.iter().filter(asked).map(Customer::id).collect();
+        prop_assert_eq!(&noted, &asked, "noted and asked, {} at {}: {}", name, now, rule);
+        let anew = |one: &&Customer| shop.anew(one.id(), hour(now), &definitions).standing().is_in(&name);
+        let anew: BTreeSet<_> = customers.iter().filter(anew).map(Customer::id).collect();
+        prop_assert_eq!(&noted, &anew, "noted and worked out anew, {} at {}: {}", name, now, rule);
+        prop_assert_eq!(&noted, &shop.selected(rule), "noted and selected, {} at {}: {}", name, now, rule);
+        let members = Predicate::InSegment(name.clone());
+        prop_assert_eq!(&noted, &shop.selected(&members), "noted and selected by name, {}", name);
+    }
+    Ok(())
+}
+
+fn ask_about_others(rules: &[Predicate]) -> Predicate {
+    let first = Predicate::InSegment(segment("first"));
+    Predicate::Any(vec![
+        Predicate::All(vec![first.clone(), rules[1].clone()]),
+        Predicate::All(vec![Predicate::Not(Box::new(first)), rules[2].clone()]),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if std::env::var_os("CRM_SOAK").is_some() { 2_000 } else { 24 }, ..ProptestConfig::default() })]
+
+    /// At every instant, whatever came in which order, and however time went on.
+    #[test]
+    fn four_ways_to_ask_who_is_in_a_segment_agree(
+        rules in prop::collection::vec(rule(), 3),
+        lives in prop::collection::vec(steps(), 1..4),
+        late in prop::collection::vec((0..3_usize, 0..350_i64), 0..4),
+        stops in prop::collection::vec(350..900_i64, 1..4),
+        tagged in prop::collection::vec((0..3_usize, 0..400_i64), 0..3),
+    ) {
+        let second = ask_about_others(&rules);
+        let segments: [(&str, &Predicate); 3] = [("first", &rules[0]), ("second", &second), ("third", &rules[2])];
+        for shop in shops(&segments) {
+            let mut all: Vec<(i64, usize, usize, &Step)> = Vec::new();
+            for (n, life) in lives.iter().enumerate() {
+                all.extend(life.iter().enumerate().map(|(key, (at, step))| (*at, n, key, step)));
+            }
+            // As they happen, but for some that come after all others.
+            all.sort_by_key(|(at, n, key, _)| (*at, *n, *key));
+            let is_late = |(at, n, ..): &(i64, usize, usize, &Step)| late.contains(&(*n, *at));
+            let (after, before): (Vec<_>, Vec<_>) = all.into_iter().partition(is_late);
+            for (at, n, key, step) in before {
+                shop.clock.set(hour(at));
+                shop.record(n, at, key, step);
+            }
+            shop.advance(350);
+            check(&shop, 350, &segments)?;
+            for (at, n, key, step) in after {
+                shop.record(n, at, key, step);
+            }
+            for (key, (n, at)) in tagged.iter().enumerate() {
+                let tag = Tagged { tag: Tag::new("mug").unwrap() };
+                let fact = Incoming::new(who(*n), hour(*at), Source::new("shop").unwrap(), tag);
+                shop.crm.record(fact.with_key(format!("tag-{key}").parse().unwrap())).unwrap();
+            }
+            let mut stops = stops.clone();
+            stops.sort_unstable();
+            for now in stops {
+                shop.advance(now.max(400));
+                check(&shop, now.max(400), &segments)?;
+            }
+        }
+    }
+
+    /// What history says of who was in when is what is worked out for each hour: timers flip each member at the very
+    /// instant.
+    #[test]
+    fn members_come_and_go_at_the_very_instant(rule in rule(), life in steps(), stops in prop::collection::vec(350..800_i64, 0..3)) {
+        let segments: [(&str, &Predicate); 1] = [("first", &rule)];
+        for shop in shops(&segments) {
+            let mut life = life.clone();
+            life.sort_by_key(|(at, _)| *at);
+            for (key, (at, step)) in life.iter().enumerate() {
+                shop.clock.set(hour(*at));
+                shop.record(0, *at, key, step);
+            }
+            let mut stops = stops.clone();
+            stops.extend([350, 800]);
+            stops.sort_unstable();
+            stops.into_iter().for_each(|stop| shop.advance(stop));
+            let definitions = shop.crm.definitions().unwrap();
+            let Some(id) = shop.customers().first().map(Customer::id) else { continue };
+            let story = shop.crm.story(id).unwrap().unwrap();
+            let first = life.first().map_or(0, |(at, _)| *at);
+            for now in (first..=800).step_by(7) {
+                let moves = story.changes.iter().filter(|change| change.at <= hour(now));
+                let is_in = moves.fold(false, |is_in, change| match &change.body {
+                    ChangeBody::SegmentEntered { segment: name, .. } if *name == segment("first") => true,
+                    ChangeBody::SegmentLeft { segment: name, .. } if *name == segment("first") => false,
+                    _ => is_in,
+                });
+                let anew = shop.anew(id, hour(now), &definitions);
+                prop_assert_eq!(is_in, anew.standing().is_in(&segment("first")), "{} at {}", rule, now);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_move_names_the_clause_that_decided() {
+    let rule = r#"orders.in_last("90d") >= 2 && !("vip" in tags)"#;
+    for shop in shops(&[]) {
+        let rule = shop.crm.rule(rule).unwrap();
+        shop.crm.define(Timestamp::MIN, Definition::Segment(segment("busy"), Some(rule))).unwrap();
+        shop.record(0, 0, 0, &Step::Order(5, Vec::new()));
+        shop.clock.set(hour(24));
+        shop.record(0, 24, 1, &Step::Order(5, Vec::new()));
+        shop.advance(24 * 200);
+        let id = shop.customers()[0].id();
+        let story = shop.crm.story(id).unwrap().unwrap();
+        let moves: Vec<(Timestamp, String)> = story
+            .changes
+            .iter()
+            .filter_map(|change| match &change.body {
+                ChangeBody::SegmentEntered { segment: name, because } if *name == segment("busy") => {
+                    Some((change.at, format!("in: {}", because.as_ref().unwrap())))
+                }
+                ChangeBody::SegmentLeft { segment: name, because } if *name == segment("busy") => {
+                    Some((change.at, format!("out: {}", because.as_ref().unwrap())))
+                }
+                _ => None,
+            })
+            .collect();
+        let clause = r#"orders.in_last("90d").count() >= 2"#;
+        assert_eq!(moves, [(hour(24), format!("in: {clause}")), (hour(24 * 90), format!("out: {clause}"))]);
+    }
+}
