@@ -1,4 +1,5 @@
-//! The same rows by hand: one connection, and one prepared statement over arrays for each batch.
+//! The same rows by hand: one connection, and one prepared statement over arrays for each batch. With the ends of the
+//! lanes as the store finds them: one lane within the statement, several in a statement before it.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +14,38 @@ use crate::postgres_server::connect;
 /// How the places in the feed are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heads {
-    /// The head of each lane is moved on.
-    Moved,
-    /// Nobody keeps where a lane ends: the client makes up a place for each event.
-    None,
+    /// Each lane is locked and asked where it ends.
+    Found,
+    /// Nobody is asked and nothing is locked: the client says each event's place, which only works while it is alone.
+    Told,
+}
+
+/// Where lanes end, as the client counts.
+pub(crate) type Ends = BTreeMap<i16, i64>;
+
+/// A commit's lane.
+fn lane(write: &CustomerWrite) -> i16 {
+    Lane::of_customer(&TenantId::default(), write.customer, PostgresOptions::DEFAULT_LANES).0 as i16
+}
+
+/// Where the lanes of a batch end before it, and counts it.
+pub(crate) fn count(ends: &mut Ends, commits: &[Commit]) -> Ends {
+    let lanes: Vec<i16> = commits.iter().map(|commit| lane(&commit.writes[0])).collect();
+    let before = lanes.iter().map(|lane| (*lane, ends.get(lane).copied().unwrap_or(0))).collect();
+    for lane in lanes {
+        *ends.entry(lane).or_default() += 1;
+    }
+    before
 }
 
 pub(crate) struct ByHand {
     client: Client,
     heads: Heads,
-    /// For one lane, and for several, whose heads are taken in their order.
+    /// For one lane, and for several.
     statements: [Statement; 2],
+    /// What goes before several lanes and after: the beginning, the locks, the end.
+    around: [Statement; 3],
     tenant: i64,
-    made_up: i64,
 }
 
 impl ByHand {
@@ -37,14 +57,18 @@ impl ByHand {
             client.prepare(&statement(heads, false)).await.unwrap(),
             client.prepare(&statement(heads, true)).await.unwrap(),
         ];
-        ByHand { client, heads, statements, tenant, made_up: 1 << 40 }
+        let locks = "SELECT count(pg_advisory_xact_lock(7, u.key)) FROM unnest($1::integer[]) AS u(key)";
+        let around = [
+            client.prepare("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.unwrap(),
+            client.prepare(locks).await.unwrap(),
+            client.prepare("COMMIT").await.unwrap(),
+        ];
+        ByHand { client, heads, statements, around, tenant }
     }
 
-    /// Writes a batch of commits, each of one customer who is there already and one event.
-    pub(crate) async fn commit(&mut self, commits: &[Commit]) {
-        let lane = |write: &CustomerWrite| {
-            Lane::of_customer(&TenantId::default(), write.customer, PostgresOptions::DEFAULT_LANES).0 as i16
-        };
+    /// Writes a batch of commits, each of one customer who is there already and one event. `before` is where its
+    /// lanes end.
+    pub(crate) async fn commit(&mut self, commits: &[Commit], before: &Ends) {
         let mut rows: Vec<(i16, &CustomerWrite)> =
             commits.iter().map(|commit| &commit.writes[0]).map(|write| (lane(write), write)).collect();
         rows.sort_by_key(|(lane, write)| (*lane, write.customer));
@@ -53,10 +77,9 @@ impl ByHand {
         for (lane, _) in &rows {
             let count = counts.entry(*lane).or_default();
             *count += 1;
-            self.made_up += 1;
-            places.push(if self.heads == Heads::Moved { *count } else { self.made_up });
+            places.push(if self.heads == Heads::Found { *count } else { before[lane] + *count });
         }
-        let (lanes, entries): (Vec<i16>, Vec<i64>) = counts.into_iter().unzip();
+        let lanes: Vec<i16> = counts.into_keys().collect();
         let row_lanes: Vec<i16> = rows.iter().map(|(lane, _)| *lane).collect();
         let ids: Vec<Uuid> = rows.iter().map(|(_, write)| *write.customer.as_uuid()).collect();
         let version = |write: &CustomerWrite| match write.expected {
@@ -75,49 +98,65 @@ impl ByHand {
         let mut values: Vec<&(dyn ToSql + Sync)> =
             vec![&row_lanes, &ids, &expected, &states, &self.tenant, &places, &events, &ats, &bodies];
         values.extend(numbers.iter().map(|list| list as &(dyn ToSql + Sync)));
-        if self.heads == Heads::Moved {
-            values.extend([&lanes as &(dyn ToSql + Sync), &entries]);
+        if self.heads == Heads::Found {
+            values.push(&lanes);
         }
         let statement = &self.statements[usize::from(lanes.len() > 1)];
-        let written = self.client.execute(statement, &values).await.unwrap();
-        assert_eq!(written, commits.len() as u64);
+        let written = if self.heads == Heads::Found && lanes.len() > 1 {
+            let keys: Vec<i32> = lanes.iter().copied().map(i32::from).collect();
+            let [begin, lock, end] = &self.around;
+            let keys: [&(dyn ToSql + Sync); 1] = [&keys];
+            // Sent in this order, before any is answered.
+            let (begun, locked, written, ended) = tokio::join!(
+                biased;
+                self.client.execute(begin, &[]),
+                self.client.execute(lock, &keys),
+                self.client.execute(statement, &values),
+                self.client.execute(end, &[])
+            );
+            begun.and(locked).and(ended).unwrap();
+            written
+        } else {
+            self.client.execute(statement, &values).await
+        };
+        assert_eq!(written.unwrap(), commits.len() as u64);
     }
 }
 
-/// Heads in order, states, events. A new state brings all of its numbers.
+/// Lanes, states, events. A new state brings all of its numbers.
 fn statement(heads: Heads, several_lanes: bool) -> String {
     let names = Column::ALL.map(Column::name);
     let set = names.map(|name| format!("{name} = u.{name}")).join(", ");
     let lists: Vec<String> = (10..).take(names.len()).map(|number| format!("${number}::bigint[]")).collect();
     let (lists, names, next) = (lists.join(", "), names.join(", "), 10 + names.len());
-    let counted = format!("unnest(${next}::smallint[], ${}::bigint[]) AS n(lane, entries)", next + 1);
-    let (moved, ready, base, from) = match (heads, several_lanes) {
-        (Heads::None, _) => (String::new(), "", "", ""),
-        (Heads::Moved, true) => (
+    let end = |lane: &str| {
+        format!(
+            "coalesce((SELECT e.position FROM crm.entry e WHERE e.lane = {lane} ORDER BY e.position DESC LIMIT 1), 0)"
+        )
+    };
+    let (found, ready, base, from) = match (heads, several_lanes) {
+        (Heads::Told, _) => (String::new(), "", String::new(), ""),
+        (Heads::Found, true) => (
             format!(
-                "moved AS (INSERT INTO crm.lane_head AS t (lane, position) SELECT n.lane, n.entries FROM {counted} \
-                 ORDER BY n.lane ON CONFLICT (lane) DO UPDATE SET position = t.position + excluded.position \
-                 RETURNING t.lane, t.position), heads AS MATERIALIZED (SELECT moved.lane, \
-                 moved.position - n.entries AS base FROM moved JOIN {counted} ON n.lane = moved.lane), \
-                 ready AS MATERIALIZED (SELECT count(*) FROM heads), "
+                "heads AS MATERIALIZED (SELECT n.lane, {} AS base FROM unnest(${next}::smallint[]) AS n(lane)), ",
+                end("n.lane")
             ),
-            "ready, ",
-            "heads.base + ",
+            "",
+            "heads.base + ".into(),
             "JOIN heads ON heads.lane = u.lane",
         ),
-        (Heads::Moved, false) => (
+        (Heads::Found, false) => (
             format!(
-                "heads AS (UPDATE crm.lane_head t SET position = position + entries FROM {counted} \
-                 WHERE t.lane = n.lane RETURNING t.lane, position - entries AS base), \
-                 ready AS MATERIALIZED (SELECT count(*) FROM heads), "
+                "ready AS MATERIALIZED (SELECT count(pg_advisory_xact_lock(7, n.lane & 1023)) \
+                 FROM unnest(${next}::smallint[]) AS n(lane)), "
             ),
             "ready, ",
-            "heads.base + ",
-            "JOIN heads ON heads.lane = u.lane",
+            format!("{} + ", end(&format!("(${next}::smallint[])[1]"))),
+            "CROSS JOIN ready",
         ),
     };
     format!(
-        "WITH {moved}states AS (UPDATE crm.customer t SET version = u.expected + 1, shape = 1, state = u.state, \
+        "WITH {found}states AS (UPDATE crm.customer t SET version = u.expected + 1, shape = 1, state = u.state, \
          sets = '{{}}', {set} FROM {ready}unnest($1::smallint[], $2::uuid[], $3::bigint[], $4::bytea[], {lists}) \
          AS u(lane, id, expected, state, {names}) \
          WHERE t.lane = u.lane AND t.tenant = $5 AND t.id = u.id AND t.version = u.expected RETURNING 1) \

@@ -1,11 +1,11 @@
-//! Commits in batches: the store, the same rows by hand, and by hand without the heads of the lanes.
+//! Commits in batches: the store, the same rows by hand, and by hand by a client that knows where lanes end.
 
 use std::time::{Duration, Instant};
 
 use crm_storage::PostgresStore;
 use tokio_postgres::Client;
 
-use crate::by_hand::{ByHand, Heads};
+use crate::by_hand::{ByHand, Ends, Heads, count};
 use crate::commit;
 use crate::postgres_server::connect;
 use crate::report::{Report, median, rate, shown};
@@ -19,9 +19,11 @@ struct Side {
 }
 
 pub(crate) async fn run(report: &mut Report, url: &str, store: &PostgresStore, base: &mut Base, quick: bool) {
-    let mut with_heads = ByHand::connect(url, Heads::Moved).await;
-    let mut without = ByHand::connect(url, Heads::None).await;
+    let mut with_heads = ByHand::connect(url, Heads::Found).await;
+    let mut without = ByHand::connect(url, Heads::Told).await;
     let log = connect(url).await;
+    let ends = "SELECT lane, max(position) FROM crm.entry GROUP BY lane";
+    let mut ends: Ends = log.query(ends, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
     for (size, limit) in [(1, 0.85), (32, 0.85), (1000, 0.9)] {
         let calls = if quick { 2 } else { 13_000 / (size + 15) };
         let rounds = if quick { 1 } else { 15 };
@@ -31,13 +33,14 @@ pub(crate) async fn run(report: &mut Report, url: &str, store: &PostgresStore, b
             for turn in 0..sides.len() {
                 let which = (round + turn) % sides.len();
                 let batches: Vec<_> = (0..calls).map(|_| base.batch(size)).collect();
+                let batches: Vec<_> = batches.into_iter().map(|batch| (count(&mut ends, &batch), batch)).collect();
                 let before = end_of_log(&log).await;
                 let start = Instant::now();
-                for batch in batches {
+                for (ends, batch) in batches {
                     match which {
                         0 => commit(store, batch).await,
-                        1 => with_heads.commit(&batch).await,
-                        _ => without.commit(&batch).await,
+                        1 => with_heads.commit(&batch, &ends).await,
+                        _ => without.commit(&batch, &ends).await,
                     }
                 }
                 sides[which].times.push(start.elapsed());
@@ -78,20 +81,13 @@ pub(crate) async fn run(report: &mut Report, url: &str, store: &PostgresStore, b
             bytes[2],
             (1.0 - bytes[2] as f64 / bytes[1] as f64) * 100.0
         );
-        report.at_most(&format!("the heads of the lanes by hand, batches of {size}, %"), cost(2), 12.0, &detail);
+        report.at_most(
+            &format!("locking lanes and finding their ends by hand, batches of {size}, %"),
+            cost(2),
+            12.0,
+            &detail,
+        );
     }
-    heads_stay_in_place(&log).await;
-}
-
-/// Says how often a new version of a head found room beside the old one.
-async fn heads_stay_in_place(client: &Client) {
-    // A connection tells what it did when it is idle for a while.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    let text = "SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size(relid) / 8192 FROM pg_stat_user_tables \
-        WHERE schemaname = 'crm' AND relname = 'lane_head'";
-    let row = client.query_one(text, &[]).await.unwrap();
-    let (moved, in_place, pages): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
-    println!("heads: {moved} moves, {in_place} of them without an index, {pages} pages");
 }
 
 async fn end_of_log(client: &Client) -> u64 {

@@ -72,10 +72,11 @@ fn a_reader_never_passes_a_writer_who_pauses() {
         // What the store's own statement does, stopped before the commit.
         let paused = connect(&url).await;
         let text = format!(
-            "BEGIN; UPDATE crm.lane_head SET position = position + 1 WHERE lane = {lane}; \
+            "BEGIN; SELECT lane FROM crm.lane_head WHERE lane = {lane} FOR UPDATE; SELECT pg_advisory_xact_lock( \
+             ('x' || left(encode(sha256('crm lanes of crm'), 'hex'), 8))::bit(32)::integer, {lane}); \
              INSERT INTO crm.entry (lane, position, tenant, customer, at, kind, body) \
-             SELECT lane, position, (SELECT tenant FROM crm.tenant), '{id}', 0, 'paused', '' \
-             FROM crm.lane_head WHERE lane = {lane}",
+             SELECT lane, max(position) + 1, tenant, '{id}', 0, 'paused', '' \
+             FROM crm.entry WHERE lane = {lane} GROUP BY lane, tenant",
             lane = lane.0,
             id = customer(1),
         );
@@ -169,7 +170,7 @@ fn a_statement_that_takes_too_long_fails_and_writes_nothing() {
     both(async |url, options| {
         let store = open(&url, &options.statement_timeout(Duration::from_millis(200))).await;
         let paused = connect(&url).await;
-        paused.batch_execute("BEGIN; SELECT 1 FROM crm.lane_head FOR UPDATE").await.expect("all lanes are locked");
+        paused.batch_execute("BEGIN; LOCK TABLE crm.customer IN EXCLUSIVE MODE").await.expect("nobody can write");
         let failure = store.commit(&tenant(), vec![write(1, 0)]).await;
         assert!(matches!(failure, Err(StorageError::Backend { .. })), "{failure:?}");
         paused.batch_execute("ROLLBACK").await.expect("they are free");
@@ -183,7 +184,7 @@ fn a_lock_that_takes_too_long_fails_and_writes_nothing() {
     both(async |url, options| {
         let store = open(&url, &options.lock_timeout(Duration::from_millis(200))).await;
         let paused = connect(&url).await;
-        paused.batch_execute("BEGIN; SELECT 1 FROM crm.lane_head FOR UPDATE").await.expect("all lanes are locked");
+        paused.batch_execute("BEGIN; LOCK TABLE crm.customer IN EXCLUSIVE MODE").await.expect("nobody can write");
         let failure = store.commit(&tenant(), vec![write(1, 0)]).await;
         assert!(matches!(failure, Err(StorageError::Backend { .. })), "{failure:?}");
         paused.batch_execute("ROLLBACK").await.expect("they are free");
@@ -199,7 +200,7 @@ fn a_connection_that_breaks_is_replaced() {
         let store = open(&url, &options.connections(1)).await;
         store.commit(&tenant(), vec![write(1, 0)]).await.expect("it commits");
         let admin = connect(&url).await;
-        admin.batch_execute("BEGIN; SELECT 1 FROM crm.lane_head FOR UPDATE").await.expect("all lanes are locked");
+        admin.batch_execute("BEGIN; LOCK TABLE crm.customer IN EXCLUSIVE MODE").await.expect("nobody can write");
         let waiting = {
             let store = Arc::clone(&store);
             tokio::spawn(async move { store.commit(&tenant(), vec![write(1, 1)]).await })

@@ -3,10 +3,10 @@
 
 mod postgres_server;
 
-use crm_core::{CustomerId, EventId, TenantId};
+use crm_core::{CustomerId, EventId, TenantId, Timestamp};
 use crm_storage::{
-    Claim, ClaimKey, Commit, CommitError, Committed, CounterStep, CustomerWrite, Dialect, Expected, PostgresOptions,
-    PostgresStore, StateRow, Store, Version,
+    ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CounterStep, CustomerWrite, Dialect, Expected, Lane,
+    PostgresOptions, PostgresStore, StateRow, Store, Version,
 };
 use postgres_server::{block_on, connect, server};
 use uuid::Uuid;
@@ -77,4 +77,54 @@ fn what_the_host_rolls_back_never_was_and_what_it_commits_is_there() {
             assert_eq!(store.commit(&tenant, vec![purchase(2, "c")]).await.expect("it commits"), [done(3)]);
         });
     }
+}
+
+/// A customer's next version and one change, in the one lane there is.
+fn change(customer: u128, version: u64) -> Commit {
+    let customer = CustomerId::from_uuid(Uuid::from_u128(customer));
+    let expected = if version == 0 { Expected::New } else { Expected::At(Version(version)) };
+    let mut write = CustomerWrite::new(customer, expected, StateRow { shape: 1, bytes: vec![1] });
+    write.changes.push(ChangeRow { at: Timestamp::MIN, kind: "moved".into(), body: Vec::new() });
+    Commit { writes: vec![write], ..Commit::default() }
+}
+
+/// A transaction that sees the database as it was when it began cannot see where the lane ends now: it is refused by
+/// the server, rather than given a position that somebody has, and goes through when it is made again.
+#[test]
+fn a_host_who_sees_an_older_lane_is_refused_and_may_begin_anew() {
+    let Some(server) = server() else { return };
+    for dialect in [Dialect::Plain, Dialect::Sharded] {
+        let url = server.url(&server.database());
+        block_on(async {
+            let options = PostgresOptions::default().lanes(1).dialect(dialect);
+            let store = PostgresStore::connect(&url, &options).await.expect("the schema opens");
+            let tenant = TenantId::default();
+            assert!(store.commit(&tenant, vec![change(1, 0)]).await.expect("it commits")[0].is_ok());
+            let mut client = connect(&url).await;
+            // Somebody else in the lane moved, then the customer itself.
+            for (round, others) in [change(2, 0), change(1, 2)].into_iter().enumerate() {
+                let older = async |client: &mut tokio_postgres::Client, others: Option<Commit>| {
+                    let repeatable = tokio_postgres::IsolationLevel::RepeatableRead;
+                    let transaction = client.build_transaction().isolation_level(repeatable).start().await;
+                    let transaction = transaction.expect("it begins");
+                    let at =
+                        version_of(&store.within(&transaction).load(&tenant, &[customer()]).await.expect("it loads"));
+                    if let Some(others) = others {
+                        assert!(store.commit(&tenant, vec![others]).await.expect("it commits")[0].is_ok());
+                    }
+                    let done = store.within(&transaction).commit(&tenant, &[change(1, at)]).await.is_ok();
+                    transaction.commit().await.expect("it ends");
+                    done
+                };
+                assert!(!older(&mut client, Some(others)).await, "{round}");
+                assert!(older(&mut client, None).await, "{round}");
+            }
+            let rows = store.feed(Lane(0), 0, 99).await.expect("the feed");
+            assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        });
+    }
+}
+
+fn version_of(loaded: &crm_storage::Loaded) -> u64 {
+    loaded.rows[0].as_ref().map_or(0, |row| row.version.0)
 }

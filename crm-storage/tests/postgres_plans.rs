@@ -151,7 +151,8 @@ fn writers_of_many_lanes_never_wait_in_a_circle() {
             while client.query_one(busy, &[]).await.unwrap().get(0) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            let text = "SELECT deadlocks, (SELECT sum(position)::bigint FROM crm.lane_head) FROM pg_stat_database \
+            let text = "SELECT deadlocks, (SELECT sum(ends)::bigint FROM \
+                (SELECT max(position) AS ends FROM crm.entry GROUP BY lane) AS lanes) FROM pg_stat_database \
                 WHERE datname = $1";
             let row = client.query_one(text, &[&database]).await.unwrap();
             assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (0, 8 * 25 * 100), "{lanes} lanes");

@@ -1,8 +1,14 @@
 //! Carrying out commits.
 //!
-//! In the plain dialect a batch is tried as one statement, which writes all of it or fails. Only if it
-//! fails, or cannot be tried, the rows are read under locks, each commit is judged by them, and what was
-//! not refused is written in the same transaction. The sharded dialect knows this second way alone.
+//! In the plain dialect a batch is tried as one statement, which writes all of it or fails; if it is of several lanes,
+//! another takes them before it, in the same round trip. Only if it fails, or cannot be tried, the rows are read under
+//! locks, each commit is judged by them, and what was not refused is written in the same transaction. The sharded
+//! dialect knows this second way alone, and so does a store behind the second wall: where a lane ends is read across
+//! tenants.
+//!
+//! Whoever writes for a customer holds the customer's lane until the transaction ends, and learns where it ends by a
+//! statement that begins after that, or has the key of the entries refuse what it wrote. Entries are never taken away.
+//! So positions have no gaps, come in the order of commits, and none is given twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +20,7 @@ use super::gather::{Place, unjudged};
 use super::keyed::find;
 use super::known::{Asked, Known};
 use super::options::Dialect;
-use super::part::{Act, PartId};
+use super::part::{Act, LOCKS, PartId, Places};
 use super::session::Session;
 use super::shape::Shape;
 use super::wire::{Call, call, list, one};
@@ -28,6 +34,9 @@ pub(super) const ATTEMPTS: usize = 64;
 
 /// How many rows the longer statement of the sharded dialect takes.
 const ROWS: usize = 16;
+
+/// With so many lanes or fewer, one lane too is taken by a statement of its own.
+const FEW_LANES: u16 = 16;
 
 /// One answer for each commit.
 type Answers = Vec<Result<Committed, CommitError>>;
@@ -58,6 +67,7 @@ async fn apply(
         return Ok(Vec::new());
     }
     if shape.dialect == Dialect::Plain
+        && !shape.wall
         && !session.is_host()
         && let Some(writes) = unjudged(place, commits)
     {
@@ -65,8 +75,18 @@ async fn apply(
         if writes.is_empty() {
             return Ok(done());
         }
-        match session.write(bulk(shape, place, &writes)).await {
-            Ok(_) => return Ok(done()),
+        // Where lanes are few, somebody is in one lane often enough that the lock is better taken first.
+        let lock_first = writes.heads.len() > 1 || !writes.heads.is_empty() && shape.lanes <= FEW_LANES;
+        let tried = if lock_first {
+            let lanes = writes.heads.iter().copied().collect();
+            let calls = vec![lock_lanes(shape, lanes), bulk(shape, place, &writes, Places::Found, &BTreeMap::new())];
+            session.write_together(calls).await
+        } else {
+            let places = if writes.heads.is_empty() { Places::Given } else { Places::OneLane };
+            session.write(bulk(shape, place, &writes, places, &BTreeMap::new())).await.map(drop)
+        };
+        match tried {
+            Ok(()) => return Ok(done()),
             Err(fault) if fault.is_contradiction() || fault.is_passing() => {}
             Err(fault) => return Err(fault),
         }
@@ -129,15 +149,15 @@ async fn carefully(
         return Ok(answers);
     }
     let calls = match shape.dialect {
-        Dialect::Plain => vec![bulk(shape, place, &writes)],
+        Dialect::Plain => vec![bulk(shape, place, &writes, Places::Given, &ends)],
         Dialect::Sharded => by_lane(shape, place, &writes, &ends),
     };
     session.end(calls).await?;
     Ok(answers)
 }
 
-/// Begins a transaction, locks the lanes of the customers in order, and reads all that the commits are judged
-/// by. Says where each lane ends.
+/// Begins a transaction, locks the lanes of the customers in order, then the customers, and reads all that the commits
+/// are judged by. Says where each lane ends.
 async fn look(
     session: &mut Session<'_>,
     shape: &Shape,
@@ -149,14 +169,15 @@ async fn look(
     let mut lanes: Vec<i16> = asked.customers.iter().map(|(lane, _)| *lane).collect();
     lanes.sort_unstable();
     lanes.dedup();
-    let locks = match dialect {
-        _ if lanes.is_empty() => Vec::new(),
-        Dialect::Plain => vec![call!(texts.lock_heads, list(lanes))],
-        Dialect::Sharded => lanes.into_iter().map(|lane| call!(texts.lock_head, one(lane))).collect(),
-    };
+    let mut locks = lock(shape, lanes.clone());
+    // The wall shows the whole of a lane only to who asks for all tenants.
+    let named = |whom: String| shape.wall.then(|| call!(texts.wall, one(whom)));
+    locks.extend(named("all".into()));
     let groups = [
         locks,
-        find(&texts.versions, dialect, tenant, asked.customers),
+        ends(shape, lanes),
+        named(tenant.to_string()).into_iter().collect(),
+        find(&texts.lock_versions, dialect, tenant, asked.customers),
         find(&texts.requests, dialect, tenant, asked.requests),
         find(&texts.known_events, dialect, tenant, asked.events),
         find(&texts.lock_owners, dialect, tenant, asked.owners),
@@ -169,11 +190,12 @@ async fn look(
     for (group, length) in lengths.into_iter().enumerate() {
         for row in rows.by_ref().take(length).flatten() {
             match group {
-                0 => add_end(&mut ends, &row)?,
-                1 => known.add_version(&row)?,
-                2 => known.add_request(&row)?,
-                3 => known.add_event(&row)?,
-                4 => known.add_owner(&row)?,
+                0 | 2 => {}
+                1 => add_end(&mut ends, &row)?,
+                3 => known.add_version(&row)?,
+                4 => known.add_request(&row)?,
+                5 => known.add_event(&row)?,
+                6 => known.add_owner(&row)?,
                 _ => known.add_counter(&row)?,
             }
         }
@@ -181,17 +203,52 @@ async fn look(
     Ok((known, ends))
 }
 
+/// Takes lanes, which are in ascending order, until the transaction ends.
+pub(super) fn lock<'a>(shape: &Shape, lanes: Vec<i16>) -> Vec<Call<'a>> {
+    match shape.dialect {
+        _ if lanes.is_empty() => Vec::new(),
+        Dialect::Plain => vec![lock_lanes(shape, lanes)],
+        Dialect::Sharded => lanes.into_iter().map(|lane| call!(shape.texts.lock_head, one(lane))).collect(),
+    }
+}
+
+fn lock_lanes<'a>(shape: &Shape, lanes: Vec<i16>) -> Call<'a> {
+    let mut keys: Vec<i32> = lanes.into_iter().map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    call!(shape.texts.lock_lanes, list(keys))
+}
+
+/// Where lanes end. To be sent after they are taken.
+fn ends<'a>(shape: &Shape, lanes: Vec<i16>) -> Vec<Call<'a>> {
+    match shape.dialect {
+        _ if lanes.is_empty() => Vec::new(),
+        Dialect::Plain => vec![call!(shape.texts.ends_of_lanes, list(lanes))],
+        Dialect::Sharded => lanes.into_iter().map(|lane| call!(shape.texts.end_of_lane, one(lane))).collect(),
+    }
+}
+
 fn add_end(ends: &mut BTreeMap<i16, i64>, row: &Row) -> Result<(), Fault> {
     let mut columns = super::column::Columns::of(row);
-    ends.insert(columns.plain()?, columns.plain()?);
+    let (lane, end): (i16, Option<i64>) = (columns.plain()?, columns.plain()?);
+    ends.insert(lane, end.unwrap_or(0));
     Ok(())
 }
 
 /// All of it as one statement.
-fn bulk<'a>(shape: &Shape, place: &Place<'_>, writes: &Writes<'a>) -> Call<'a> {
-    let parts = writes.rows(&BTreeMap::new());
+fn bulk<'a>(
+    shape: &Shape,
+    place: &Place<'_>,
+    writes: &Writes<'a>,
+    places: Places,
+    ends: &BTreeMap<i16, i64>,
+) -> Call<'a> {
+    let mut parts = writes.rows(ends);
+    if places == Places::Given {
+        parts.retain(|(id, _)| *id != PartId::Heads);
+    }
     let ids: Vec<PartId> = parts.iter().map(|(id, _)| *id).collect();
-    let mut call = call!(shape.bulk(&ids, writes.heads.len() > 1), one(place.number));
+    let mut call = call!(shape.bulk(&ids, places), one(place.number));
     for (id, rows) in &parts {
         call.values.extend(rows.columns(shape.part(*id)));
     }
@@ -201,14 +258,8 @@ fn bulk<'a>(shape: &Shape, place: &Place<'_>, writes: &Writes<'a>) -> Call<'a> {
 /// All of it as statements of one lane each.
 fn by_lane<'a>(shape: &Shape, place: &Place<'_>, writes: &Writes<'a>, ends: &BTreeMap<i16, i64>) -> Vec<Call<'a>> {
     let mut calls = Vec::new();
-    for (lane, entries) in &writes.heads {
-        if *entries > 0 {
-            let end = ends.get(lane).copied().unwrap_or(0) + entries;
-            calls.push(call!(shape.texts.move_head, one(*lane), one(end)));
-        }
-    }
     for (id, rows) in &writes.rows(ends) {
-        // The lanes are locked, so no version moves.
+        // The customers are locked, so no version moves.
         if matches!(id, PartId::Heads | PartId::Held) {
             continue;
         }

@@ -76,7 +76,7 @@ pub(super) async fn cursor(
     let rows = session.begin(calls).await?;
     let [found, end] = &rows[..] else { return Err(Fault::Damaged("an answer that is cut short".into()).into()) };
     let found = found.first().map(stands).transpose()?;
-    let end = end.first().map(|row| Columns::of(row).count()).transpose()?.unwrap_or(0);
+    let end = end.first().map(end_of_lane).transpose()?.unwrap_or(0);
     let stood = found.unwrap_or_default();
     let moved = match stood.after(step, end) {
         Ok(moved) if moved != stood => moved,
@@ -89,6 +89,12 @@ pub(super) async fn cursor(
     let (position, epoch) = (moved.position as i64, moved.epoch as i64);
     session.end(vec![call!(text, one(lane), name(), one(position), one(epoch))]).await?;
     Ok(moved)
+}
+
+fn end_of_lane(row: &Row) -> Result<u64, Fault> {
+    let mut columns = Columns::of(row);
+    let _lane: i16 = columns.plain()?;
+    columns.count()
 }
 
 fn stands(row: &Row) -> Result<FeedCursor, Fault> {

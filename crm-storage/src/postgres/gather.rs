@@ -135,7 +135,7 @@ impl<'a> Writes<'a> {
                 self.held.insert(at, version);
             }
         }
-        *self.heads.entry(lane).or_default() += (write.events.len() + write.changes.len()) as i64;
+        self.heads.insert(lane);
         let events = write.events.iter().map(Appended::Event);
         let changes = write.changes.iter().map(Appended::Change);
         self.entries.extend(events.chain(changes).map(|appended| (lane, customer, appended)));

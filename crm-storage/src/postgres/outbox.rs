@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::column::Columns;
+use super::commit::lock;
 use super::fault::Fault;
 use super::gather::Place;
 use super::keyed::{Part, find};
@@ -251,7 +252,8 @@ pub(super) async fn erase(
     let (texts, tenant) = (&shape.texts, place.number);
     let lane = place.of_customer(customer);
     let whose = || one(*customer.as_uuid());
-    let look = vec![call!(texts.lock_head, one(lane)), call!(texts.entries_about, one(tenant), whose())];
+    let mut look = lock(shape, vec![lane]);
+    look.push(call!(texts.entries_about, one(tenant), whose()));
     let rows = session.begin(look).await?;
     let mut entries: BTreeMap<i16, Vec<Uuid>> = BTreeMap::new();
     for row in rows.iter().skip(1).flatten() {

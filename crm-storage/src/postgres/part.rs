@@ -132,7 +132,7 @@ pub(super) fn all() -> Vec<Part> {
     let claim = [("kind", Bytes), ("key", Bytes), customer, ("event", Id)];
     let counter = [("name", Bytes), ("value", Big)];
     vec![
-        set(Heads, "heads", "lane_head", &[("entries", Big)], "position = t.position + :entries", ""),
+        part(Heads, "heads", "lane_head", &[], Act::Hold { keys: "true" }),
         part(
             Created,
             "created",
@@ -264,13 +264,27 @@ pub(super) fn all() -> Vec<Part> {
     ]
 }
 
+/// How a batch in the plain dialect comes by the positions of its entries, and who holds the lanes meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Places {
+    /// The statement takes its one lane, and goes on from where the lane ended when it began. If somebody else was in the
+    /// lane until then, that is too early by what they wrote: the key of the entries refuses it.
+    OneLane,
+    /// Statements before it took the lanes, so it sees where they end.
+    Found,
+    /// They are in the rows.
+    Given,
+}
+
 /// The whole text of a batch in the plain dialect: `$1` is the tenant, and each part's cells follow as lists.
 /// Fails, and so writes nothing, unless every row that must be there is.
-pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
+pub(super) fn bulk(parts: &[&Part], places: Places) -> String {
     let mut text = String::from("WITH ");
     let mut counts = Vec::new();
     let mut next = 2;
-    let locked = parts.iter().any(|part| part.id == PartId::Heads);
+    let heads = parts.iter().any(|part| part.id == PartId::Heads);
+    let locks = heads && places == Places::OneLane;
+    let entries = parts.iter().any(|part| part.id == PartId::Entries);
     for (at, part) in parts.iter().enumerate() {
         let first = next;
         next += part.cells.len();
@@ -278,24 +292,24 @@ pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
             part.cells.iter().zip(first..).map(|((_, kind), number)| format!("${number}::{}[]", kind.sql())).collect();
         let names: Vec<&str> = part.cells.iter().map(|(name, _)| *name).collect();
         let rows = format!("unnest({}) AS u({})", lists.join(", "), names.join(", "));
+        if part.id == PartId::Heads {
+            text.push_str(&heads_of(&rows, places, entries));
+            continue;
+        }
         if part.is_counted() {
             counts.push(format!("(SELECT count(*) FROM {}) = cardinality(${first})", part.name));
         }
-        if part.id == PartId::Heads {
-            text.push_str(&heads(&rows, several_lanes));
-        } else {
-            // The tokens that come follow those that go, and what comes need not go before.
-            let but = match (part.id, parts.get(at + 1)) {
-                (PartId::TokensGone, Some(_)) => format!(
-                    " AND NOT EXISTS (SELECT 1 FROM unnest(${}::uuid[], ${}::uuid[]) AS n(customer, token) \
-                     WHERE n.customer = t.customer AND n.token = t.token)",
-                    next + 1,
-                    next + 2
-                ),
-                _ => String::new(),
-            };
-            let _ = write!(text, "{} AS ({}), ", part.name, one_part(part, &rows, locked, &but));
-        }
+        // The tokens that come follow those that go, and what comes need not go before.
+        let but = match (part.id, parts.get(at + 1)) {
+            (PartId::TokensGone, Some(_)) => format!(
+                " AND NOT EXISTS (SELECT 1 FROM unnest(${}::uuid[], ${}::uuid[]) AS n(customer, token) \
+                 WHERE n.customer = t.customer AND n.token = t.token)",
+                next + 1,
+                next + 2
+            ),
+            _ => String::new(),
+        };
+        let _ = write!(text, "{} AS ({}), ", part.name, one_part(part, &rows, locks, places, &but));
     }
     text.truncate(text.len() - 2);
     if counts.is_empty() {
@@ -306,38 +320,42 @@ pub(super) fn bulk(parts: &[&Part], several_lanes: bool) -> String {
     text
 }
 
-/// Takes positions. The heads of several lanes are taken in the order of the lanes, so that two writers never
-/// wait for each other: rows are inserted one after the other as the query gives them, and each meets the one that
-/// is there. An update that joins takes rows in whatever order the planner likes; locking them in order before that
-/// costs half as much again. Whatever else is written waits until all are held.
-fn heads(rows: &str, several_lanes: bool) -> String {
-    let heads = if several_lanes {
-        format!(
-            "moved AS (INSERT INTO @.lane_head AS t (lane, position) SELECT u.lane, u.entries FROM {rows} ORDER BY u.lane \
-             ON CONFLICT (lane) DO UPDATE SET position = t.position + excluded.position RETURNING t.lane, t.position), \
-             heads AS MATERIALIZED (SELECT moved.lane, moved.position - u.entries AS base FROM moved JOIN {rows} \
-             ON u.lane = moved.lane)"
-        )
-    } else {
-        format!(
-            "heads AS (UPDATE @.lane_head t SET position = t.position + u.entries FROM {rows} \
-             WHERE t.lane = u.lane RETURNING t.lane, t.position - u.entries AS base)"
-        )
-    };
-    format!("{heads}, ready AS MATERIALIZED (SELECT count(*) FROM heads), ")
+/// How many lanes have a lock of their own. More share them, since a server has room for some thousands in all.
+pub(super) const LOCKS: u16 = 1024;
+
+/// Takes the one lane, which everything else waits for, or finds where each of several ends: once for each, and as it was
+/// before the statement.
+fn heads_of(rows: &str, places: Places, entries: bool) -> String {
+    match places {
+        Places::OneLane => format!(
+            "ready AS MATERIALIZED (SELECT count(pg_advisory_xact_lock(@class, u.lane & {})) FROM {rows}), ",
+            LOCKS - 1
+        ),
+        Places::Found if entries => format!(
+            "heads AS MATERIALIZED (SELECT u.lane, coalesce((SELECT e.position FROM @.entry e WHERE e.lane = u.lane \
+             ORDER BY e.position DESC LIMIT 1), 0) AS base FROM {rows}), "
+        ),
+        Places::Found | Places::Given => String::new(),
+    }
 }
 
-fn one_part(part: &Part, rows: &str, locked: bool, but: &str) -> String {
+fn one_part(part: &Part, rows: &str, locks: bool, places: Places, but: &str) -> String {
     let Part { table, act, .. } = part;
-    let from = if locked { format!("ready, {rows}") } else { rows.to_owned() };
+    let from = if locks { format!("ready, {rows}") } else { rows.to_owned() };
     let of_row = |text: &str| text.replace(':', "u.");
     match act {
-        Act::Add { columns, values, conflict } if part.id == PartId::Entries => {
-            let values = values.replace(":position", "heads.base + u.position").replace(':', "u.");
-            format!(
-                "INSERT INTO @.{table} (lane, tenant{columns}) SELECT u.lane, $1{values} \
-                 FROM ready, heads JOIN {rows} ON u.lane = heads.lane{conflict}"
-            )
+        Act::Add { columns, values, conflict } if part.id == PartId::Entries && places != Places::Given => {
+            let (base, from) = match places {
+                // The lane is that of every row, so this is looked up once.
+                Places::OneLane => (
+                    "coalesce((SELECT e.position FROM @.entry e WHERE e.lane = ($2::smallint[])[1] \
+                     ORDER BY e.position DESC LIMIT 1), 0)",
+                    from,
+                ),
+                Places::Found | Places::Given => ("heads.base", format!("heads JOIN {rows} ON u.lane = heads.lane")),
+            };
+            let values = of_row(values).replace("u.position", &format!("{base} + u.position"));
+            format!("INSERT INTO @.{table} (lane, tenant{columns}) SELECT u.lane, $1{values} FROM {from}{conflict}")
         }
         Act::Add { columns, values, conflict } => {
             format!(

@@ -12,8 +12,11 @@ use crate::error::StorageError;
 use crate::migration::Step;
 
 /// The numbered files.
-const FILES: [(&str, &str); 2] =
-    [("rows", include_str!("migrations/0001_rows.sql")), ("heads", include_str!("migrations/0002_heads.sql"))];
+const FILES: [(&str, &str); 3] = [
+    ("rows", include_str!("migrations/0001_rows.sql")),
+    ("heads", include_str!("migrations/0002_heads.sql")),
+    ("ends", include_str!("migrations/0003_ends.sql")),
+];
 
 /// The number of the step that adds the first column; each column after it has the next one.
 const COLUMNS: u32 = 10_000;
@@ -113,7 +116,14 @@ fn wall() -> Template {
 
 /// The schema's name where it is put into texts.
 pub(super) fn qualified(text: &str, schema: &str) -> String {
-    text.replace("@.", &format!("\"{schema}\"."))
+    text.replace("@class", &class(schema).to_string()).replace("@.", &format!("\"{schema}\"."))
+}
+
+/// The first number of the advisory locks on a schema's lanes: others in the database have others, by all odds. If
+/// they have not, they wait for each other, and no more.
+fn class(schema: &str) -> i32 {
+    let [a, b, c, d, ..] = *Digest::of(format!("crm lanes of {schema}").as_bytes()).as_bytes();
+    i32::from_be_bytes([a, b, c, d])
 }
 
 /// What is there, and what is to be done.
@@ -322,6 +332,7 @@ mod tests {
         let known = [
             "38b75905b2a1999f781f22fdfbbff9e9db4a24434e3ff1d612ee8cd8030afd5d",
             "badabb1d55ead7b74e8dd20b58a0b9c0e5966c71fe70853098af50b7f2857733",
+            "6e50c8dd13b926350700476085327f5bf839552f024b82f7909f17c21e07a025",
         ];
         assert_eq!(files, known);
         for (step, column) in recorded()[FILES.len()..].iter().zip(Column::ALL) {

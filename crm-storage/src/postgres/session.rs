@@ -87,6 +87,11 @@ impl<'a> Session<'a> {
         Ok(rows.map_err(Fault::committing)?.pop().unwrap_or_default())
     }
 
+    /// Calls that write, all of them or none, in one round trip.
+    pub(super) async fn write_together(&mut self, calls: Vec<Call<'_>>) -> Result<(), Fault> {
+        self.whole(calls, Vec::new()).await.map(drop).map_err(Fault::committing)
+    }
+
     /// A transaction in one round trip.
     async fn whole(
         &mut self,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::options::Dialect;
-use super::part::{self, Part, PartId};
+use super::part::{self, Part, PartId, Places};
 use super::schema::qualified;
 use super::sql::Texts;
 
@@ -19,8 +19,8 @@ pub(super) struct Shape {
     pub(super) prepared: bool,
     pub(super) texts: Texts,
     parts: Vec<Part>,
-    /// Texts that were put together before: by which parts they have, and whether over several lanes.
-    bulk: Mutex<HashMap<(u32, bool), Arc<str>>>,
+    /// Texts that were put together before: by which parts they have, and how entries come by their positions.
+    bulk: Mutex<HashMap<(u32, Places), Arc<str>>>,
     /// By part and number of rows.
     single: Mutex<HashMap<(PartId, usize), Arc<str>>>,
 }
@@ -46,12 +46,12 @@ impl Shape {
     }
 
     /// The statement that carries out these parts in the plain dialect.
-    pub(super) fn bulk(&self, ids: &[PartId], several_lanes: bool) -> Arc<str> {
+    pub(super) fn bulk(&self, ids: &[PartId], places: Places) -> Arc<str> {
         let mask = ids.iter().fold(0, |mask, id| mask | 1 << (*id as u32));
         let mut texts = self.bulk.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = texts.entry((mask, several_lanes)).or_insert_with(|| {
+        let text = texts.entry((mask, places)).or_insert_with(|| {
             let parts: Vec<&Part> = ids.iter().map(|id| self.part(*id)).collect();
-            qualified(&part::bulk(&parts, several_lanes), &self.schema).into()
+            qualified(&part::bulk(&parts, places), &self.schema).into()
         });
         Arc::clone(text)
     }
@@ -75,7 +75,7 @@ mod tests {
     use crate::selection::Selection;
 
     /// Statements about a lane as a whole, which is of all tenants, and about no table.
-    const OF_STORE: [&str; 17] = [
+    const OF_STORE: [&str; 16] = [
         "begin",
         "end",
         "roll_back",
@@ -85,18 +85,17 @@ mod tests {
         "plan_by_values",
         "wall",
         "lock_head",
-        "lock_heads",
-        "move_head",
+        "lock_lanes",
+        "ends_of_lanes",
         "look_cursor",
         "lock_cursor",
         "end_of_lane",
         "add_cursor",
         "set_cursor",
-        "heads alone",
     ];
 
     /// Statements of the plain dialect only.
-    const PLAIN_ONLY: [&str; 3] = ["lock_heads", "lease", "load_with_revision"];
+    const PLAIN_ONLY: [&str; 4] = ["lock_lanes", "ends_of_lanes", "lease", "load_with_revision"];
 
     fn shape(dialect: Dialect) -> Shape {
         let facts = Facts { lanes: 16, durable: true, wall: false };
@@ -111,13 +110,12 @@ mod tests {
         let ids: Vec<PartId> = shape.parts.iter().map(|part| part.id).collect();
         match dialect {
             Dialect::Plain => {
-                texts.push(("all parts".into(), shape.bulk(&ids, true).to_string()));
-                texts.push(("all parts of a lane".into(), shape.bulk(&ids, false).to_string()));
-                for part in &shape.parts {
-                    // Entries need the heads that give them their places.
-                    let with_heads = [PartId::Heads, part.id];
-                    let ids = if part.id == PartId::Entries { &with_heads[..] } else { &with_heads[1..] };
-                    texts.push((format!("{} alone", part.name), shape.bulk(ids, true).to_string()));
+                for places in [Places::OneLane, Places::Found, Places::Given] {
+                    texts.push((format!("all parts, {places:?}"), shape.bulk(&ids, places).to_string()));
+                    for part in shape.parts.iter().filter(|part| part.id != PartId::Heads) {
+                        let ids = [PartId::Heads, part.id];
+                        texts.push((format!("{}, {places:?}", part.name), shape.bulk(&ids, places).to_string()));
+                    }
                 }
             }
             Dialect::Sharded => {
@@ -163,7 +161,7 @@ mod tests {
     fn every_table_is_named_with_its_schema() {
         for dialect in [Dialect::Plain, Dialect::Sharded] {
             for (name, text) in texts(dialect) {
-                assert!(!text.contains("@."), "{name}: {text}");
+                assert!(!text.contains('@'), "{name}: {text}");
                 for table in OF_TENANT.iter().chain(&["lane_head", "consumer"]) {
                     for word in ["FROM", "JOIN", "INTO", "UPDATE"] {
                         assert!(!text.contains(&format!("{word} {table} ")), "{name}: {text}");

@@ -110,11 +110,15 @@ texts! {
         definitions: "SELECT revision, body FROM @.definition WHERE lane = $1 AND tenant = $2 ORDER BY revision";
         add_definition: "INSERT INTO @.definition (lane, tenant, revision, body) VALUES ($1, $2, $3, $4)";
 
-        lock_head: "SELECT lane, position FROM @.lane_head WHERE lane = $1 FOR UPDATE";
-        // In the order of the lanes, so that two writers never wait for each other.
-        lock_heads: "SELECT lane, position FROM @.lane_head WHERE lane = ANY($1) ORDER BY lane FOR UPDATE";
-
-        move_head: "UPDATE @.lane_head SET position = $2 WHERE lane = $1";
+        // A lane is held by an advisory lock, which writes nothing to the log. The two numbers are the schema's and the
+        // lane's; they come in ascending order, so that two writers never wait for each other.
+        lock_lanes: "SELECT count(pg_advisory_xact_lock(@class, u.key)) FROM unnest($1::integer[]) AS u(key)";
+        // On a cluster only a row is a lock that every node sees.
+        lock_head: "SELECT lane FROM @.lane_head WHERE lane = $1 FOR UPDATE";
+        // Sent after the lane is locked, in a statement of its own: only what it sees then is the end.
+        ends_of_lanes: "SELECT u.lane, (SELECT e.position FROM @.entry e WHERE e.lane = u.lane \
+            ORDER BY e.position DESC LIMIT 1) FROM unnest($1::smallint[]) AS u(lane)";
+        end_of_lane: "SELECT lane, position FROM @.entry WHERE lane = $1 ORDER BY position DESC LIMIT 1";
 
         // The inner query reads the index alone and takes only as many positions as are asked for, so bodies
         // are read for the page and no more. The offset keeps it on the index of the customer.
@@ -175,13 +179,18 @@ texts! {
             WHERE lane = $1 AND position > $2 ORDER BY position LIMIT $3";
         look_cursor: "SELECT position, epoch FROM @.consumer WHERE lane = $1 AND name = $2";
         lock_cursor: "SELECT position, epoch FROM @.consumer WHERE lane = $1 AND name = $2 FOR UPDATE";
-        end_of_lane: "SELECT position FROM @.lane_head WHERE lane = $1";
         add_cursor: "INSERT INTO @.consumer (lane, name, position, epoch) VALUES ($1, $2, $3, $4)";
         set_cursor: "UPDATE @.consumer SET position = $3, epoch = $4 WHERE lane = $1 AND name = $2";
     }
     keyed {
         load: Keyed { select: "t.id, t.version, t.shape, t.state", table: "customer", keys: ID, rest: "" };
         versions: Keyed { select: "t.id, t.version", table: "customer", keys: ID, rest: "" };
+        lock_versions: Keyed {
+            select: "t.id, t.version",
+            table: "customer",
+            keys: ID,
+            rest: " ORDER BY t.lane, t.id FOR UPDATE OF t",
+        };
         requests: Keyed {
             select: "t.customer, t.key, t.digest, t.answer",
             table: "request",

@@ -158,8 +158,8 @@ type ScoreKey<'a> = (&'a str, &'a str, i64);
 /// keys, so that two writers take locks in one order.
 #[derive(Debug, Default)]
 pub(super) struct Writes<'a> {
-    /// How many entries each lane gets. The lane of a customer who is written is here even if none come.
-    pub(super) heads: BTreeMap<i16, i64>,
+    /// The lanes of the customers who are written.
+    pub(super) heads: BTreeSet<i16>,
     pub(super) customers: BTreeMap<(i16, CustomerId), Put<'a>>,
     /// Customers whose version must stay, because something else is written for them.
     pub(super) held: BTreeMap<(i16, CustomerId), i64>,
@@ -187,8 +187,8 @@ impl<'a> Writes<'a> {
     /// from where the lane is known to end.
     pub(super) fn rows(&self, ends: &BTreeMap<i16, i64>) -> Vec<(PartId, Rows<'a>)> {
         let mut parts = Parts::default();
-        for (lane, entries) in &self.heads {
-            parts.push(PartId::Heads, [Cell::Small(*lane), Cell::Big(Some(*entries))]);
+        for lane in &self.heads {
+            parts.push(PartId::Heads, [Cell::Small(*lane)]);
         }
         for ((lane, customer), put) in &self.customers {
             let mut row = vec![
