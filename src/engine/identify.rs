@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crm_core::customer::{Customer, MergeRefusal};
-use crm_core::event::{Deed, Fact};
+use crm_core::event::{Deed, Event, EventBody, Fact};
 use crm_core::identity::{
     Aside, Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey,
     IdentifierKind, IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, SetAside,
@@ -21,6 +21,9 @@ use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, id
 
 /// How many customers who merely stated one identifier are found when it is proved.
 const STATED_BY_MAX: usize = 32;
+
+/// What the kind of a key begins with that is a place on such a list.
+const STATED: &str = "stated_";
 
 /// What is to be noted with a fact: who came with which identifier.
 #[derive(Debug, Default)]
@@ -275,7 +278,9 @@ impl Crm {
         let (own, mut first) = (first.id(), first.clone());
         let mut merged = false;
         for other in others {
-            if first.is_erased() || !matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_)) {
+            if first.is_erased()
+                || !matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_))
+            {
                 continue;
             }
             let reason = MergeReason::Shared { identifier: by, by: Some(event) };
@@ -432,6 +437,24 @@ fn newcomer_claim(event: EventId) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
 }
 
+/// Every key that a customer may have by an event that says what they stated: a place on the list of those who did,
+/// and that by which the fact they came with leads to them when it comes again.
+pub(super) fn claims_of_stating(event: &Event) -> Vec<ClaimKey> {
+    let EventBody::Decision(decision) = &event.body else { return Vec::new() };
+    let Deed::IdentifierAttached(attached) = &decision.deed else { return Vec::new() };
+    if !attached.assurance.is_stated() {
+        return Vec::new();
+    }
+    stated_claims(&attached.identifier).chain(event.cause.map(newcomer_claim)).collect()
+}
+
+/// Whether a key is a place on a list of those who stated something, and if so all places of that list.
+pub(super) fn places_beside(key: &ClaimKey) -> Option<Vec<ClaimKey>> {
+    let (_, hash) = key.key.split_last().filter(|_| key.kind.starts_with(STATED))?;
+    let place = |place: usize| ClaimKey { kind: key.kind.clone(), key: [hash, &[place as u8]].concat() };
+    Some((0..STATED_BY_MAX).map(place).collect())
+}
+
 /// All places on the list of those who merely stated an identifier.
 pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = ClaimKey> + '_ {
     (0..STATED_BY_MAX).map(|place| stated_claim(identifier, place))
@@ -439,7 +462,7 @@ pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = 
 
 /// A place on the list of those who merely stated an identifier.
 fn stated_claim(identifier: &IdentifierKey, place: usize) -> ClaimKey {
-    let kind = SmolStr::new(format!("stated_{}", identifier.kind.name()));
+    let kind = SmolStr::new(format!("{STATED}{}", identifier.kind.name()));
     ClaimKey { kind, key: [&identifier.hash[..], &[place as u8]].concat() }
 }
 
