@@ -185,7 +185,7 @@ fn a_head_is_moved_within_its_page() {
         let text = "SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size(relid) FROM pg_stat_user_tables \
             WHERE schemaname = 'crm' AND relname = 'lane_head'";
         // A connection tells what it did when it ends, which may take a moment.
-        for _ in 0..100 {
+        for _ in 0..1_000 {
             let row = client.query_one(text, &[]).await.expect("the counts");
             let (moved, in_place, after): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
             if moved > 1000 {
