@@ -1,6 +1,9 @@
 //! What an export holds, and that it can be taken in again: over each store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "there is no file then"))]
+mod scratch;
+
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -44,28 +47,35 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     (clock, crm)
 }
 
-/// A file that is not there yet.
-#[cfg(feature = "sqlite")]
-fn fresh() -> std::path::PathBuf {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("crm-export-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(format!("{next}.db"))
+/// An empty CRM, over a file that is there as long as it is.
+struct Empty {
+    crm: Crm,
+    _file: Option<scratch::Scratch>,
+}
+
+impl std::ops::Deref for Empty {
+    type Target = Crm;
+
+    fn deref(&self) -> &Crm {
+        &self.crm
+    }
 }
 
 /// Empty stores of each kind, with the definitions of another one.
-fn empty(of: &Crm, at: Timestamp) -> Vec<Crm> {
-    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
+fn empty(of: &Crm, at: Timestamp) -> Vec<Empty> {
+    let mut stores: Vec<(Arc<dyn Store>, _)> = vec![(Arc::new(MemoryStore::new()), None)];
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
+    {
+        let file = scratch::Scratch::new();
+        stores.push((Arc::new(crm::SqliteStore::open(&file.0).unwrap()), Some(file)));
+    }
     let definitions = of.export_definitions().unwrap();
-    let shops = stores.into_iter().map(|store| {
+    let shops = stores.into_iter().map(|(store, _file)| {
         let (clock, crm) = shop_on(store);
         clock.set(at);
         assert_eq!(crm.import_definitions(&definitions).unwrap(), 2);
         assert_eq!(crm.import_definitions(&definitions).unwrap(), 0);
-        crm
+        Empty { crm, _file }
     });
     shops.collect()
 }
@@ -227,6 +237,33 @@ fn an_erased_customer_comes_back_erased() {
     }
 }
 
+#[test]
+fn whoever_merely_stated_an_address_is_found_by_it_after_an_import_when_it_is_proved() {
+    let (clock, crm) = shop();
+    let ana = Identifier::email("ana@example.com").unwrap();
+    let order = |who: Who, key: &str| {
+        let order = OrderPlaced::new(Money::new(100, Currency::EUR));
+        Incoming::new(who, hour(0), source(), order).with_key(key.parse().unwrap())
+    };
+    let guest = |key: &str| order(Who::from([ana.clone().unverified()]), key);
+    let guests = ["1", "2"].map(|key| crm.record(guest(key)).unwrap().customer);
+    let exports = guests.map(|guest| crm.export(guest).unwrap().unwrap());
+    for again in empty(&crm, clock.now()) {
+        // Another guest gave it there.
+        let other = again.record(guest("3")).unwrap().customer;
+        for export in &exports {
+            again.import(export).unwrap();
+        }
+        let known = again.record(guest("1")).unwrap();
+        assert!(known.known && known.customer == guests[0], "the same fact is that guest's still");
+        assert!(matches!(again.import(&exports[0]), Err(Error::Import(ImportError::CustomerThere { .. }))));
+        let proved = again.record(order(Who::from([ana.clone().verified()]), "4")).unwrap().customer;
+        let customer = again.customer(proved).unwrap().unwrap();
+        assert!(guests.iter().chain([&other]).all(|guest| customer.is(*guest)), "{:?}", customer.members().count());
+        assert_eq!(customer.facts().orders().list().len(), 4);
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Visit(u8, i64),
@@ -318,7 +355,7 @@ proptest! {
             for id in &heads {
                 let export = crm.export(*id).unwrap().unwrap();
                 again.import(&export).unwrap();
-                let digests = [&crm, &again].map(|crm| crm.customer(*id).unwrap().unwrap().digest());
+                let digests = [&crm, &again.crm].map(|crm| crm.customer(*id).unwrap().unwrap().digest());
                 prop_assert_eq!(digests[0], digests[1]);
                 prop_assert_eq!(lasting(again.export(*id).unwrap().unwrap()), lasting(export));
             }

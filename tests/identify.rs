@@ -133,6 +133,69 @@ fn a_guest_who_later_registers_is_one_person() {
 }
 
 #[test]
+fn whoever_was_erased_becomes_one_with_nobody_by_an_address_proved_later() {
+    let (_, crm) = shop();
+    let (ben, guest) = (came(&crm, device("phone"), "1"), came(&crm, [email("ana").unverified()], "2"));
+    crm.erase(ben).unwrap();
+    let told = |key: &str| {
+        let fact = Incoming::new(ben, hour(1), Source::new("mail").unwrap(), verified(&crm, &email("ana")));
+        fact.with_key(key.parse().unwrap())
+    };
+    assert!(!crm.record(told("3")).unwrap().known);
+    let report = crm.ingest([told("4")], Ingestion::live()).unwrap();
+    assert_eq!((report.recorded, report.refused.len()), (1, 0));
+    let erased = crm.customer(ben).unwrap().unwrap();
+    assert!(erased.is_erased() && !erased.is_merged() && erased.identifiers().count() == 0);
+    assert!(!crm.customer(guest).unwrap().unwrap().is_merged());
+    assert!(crm.customer(email("ana")).unwrap().is_none());
+}
+
+#[test]
+fn a_fact_is_recorded_though_its_identifiers_are_of_more_than_can_be_one() {
+    let (clock, crm) = shop();
+    let ana = came(&crm, [email("ana").verified()], "ana");
+    // Browsers renew what they are known by: Ana visits by a new one each week, and signs in.
+    let mut strangers = Vec::new();
+    for week in 0..crm::MEMBERS_MAX {
+        clock.set(hour(1 + week as i64 * 24 * 7));
+        let browser = || device(&format!("browser-{week}"));
+        strangers.push(came(&crm, browser(), &format!("visit-{week}")));
+        assert_eq!(came(&crm, [browser(), email("ana").verified()], &format!("sign-in-{week}")), ana);
+        let report = crm
+            .ingest([visit([browser(), email("ana").verified()], 1, &format!("order-{week}"))], Ingestion::live())
+            .unwrap();
+        assert_eq!((report.recorded, report.refused.len()), (1, 0));
+    }
+    let customer = crm.customer(ana).unwrap().unwrap();
+    assert_eq!(customer.members().count(), crm::MEMBERS_MAX);
+    assert!(customer.is(strangers[30]) && !customer.is(strangers[31]));
+    assert_eq!(customer.set_aside().count(), 1);
+    // And whoever proves an address that more guests gave than can be one.
+    let guests: Vec<_> =
+        (0..crm::MEMBERS_MAX).map(|n| came(&crm, [email("ben").unverified()], &format!("guest-{n}"))).collect();
+    let ben = came(&crm, [email("ben").verified(), erp("7")], "ben");
+    assert_eq!(crm.customer(ben).unwrap().unwrap().members().count(), crm::MEMBERS_MAX);
+    assert!(guests.iter().all(|guest| crm.customer(*guest).unwrap().unwrap().is(ben)));
+    let proof = verified(&crm, &email("ben"));
+    let told = Incoming::new(strangers[31], hour(1), Source::new("mail").unwrap(), proof);
+    let refused = crm.record(told).unwrap_err();
+    assert!(matches!(refused, Error::Fact(FactRefusal::IdentifierTaken { .. })), "{refused}");
+}
+
+#[test]
+fn of_those_who_stated_an_address_none_are_one_who_disagree_with_each_other() {
+    let (_, crm) = shop();
+    let guest = came(&crm, [email("ana").unverified()], "1");
+    let ana = came(&crm, [email("ana").unverified(), erp("1")], "2");
+    let anna = came(&crm, [email("ana").unverified(), erp("2")], "3");
+    let proved = came(&crm, [email("ana").verified()], "4");
+    let [guest, ana, anna] = [guest, ana, anna].map(|id| crm.customer(id).unwrap().unwrap());
+    assert_eq!(proved, guest.id());
+    assert_eq!([ana.is(proved), anna.is(proved)].into_iter().filter(|is| *is).count(), 1);
+    assert_ne!(ana.id(), anna.id(), "each has a number of their own");
+}
+
+#[test]
 fn values_that_name_nobody_are_set_aside() {
     let (_, crm) = shop();
     let ana = came(&crm, [erp("0000"), email("ana").verified()], "1");

@@ -2,6 +2,9 @@
 //! so on every store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "sqlite")]
+mod scratch;
+
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -459,11 +462,8 @@ proptest! {
 
     #[test]
     fn merging_comes_to_the_same_on_sqlite(steps in proptest::collection::vec(step(), 0..30)) {
-        let path = std::env::temp_dir().join(format!("crm-merging-{}.db", std::process::id()));
-        let remove = || ["", "-wal", "-shm"].map(|end| std::fs::remove_file(format!("{}{end}", path.display())));
-        let _ = remove();
-        let on_disk = walk(&steps, Arc::new(crm::SqliteStore::open(&path).unwrap()));
-        let _ = remove();
+        let file = scratch::Scratch::new();
+        let on_disk = walk(&steps, Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
         prop_assert_eq!(on_disk, walk(&steps, Arc::new(crm::MemoryStore::new())));
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod failing;
+#[cfg(feature = "sqlite")]
+mod scratch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -62,23 +64,21 @@ fn mirrored(crm: &Crm, customers: &[CustomerId]) -> BTreeSet<(CustomerId, Seen)>
 }
 
 /// Does something with a CRM over each store.
-fn over_each_store(name: &str, clock: &Arc<ManualClock>, work: impl Fn(&Crm)) {
+fn over_each_store(clock: &Arc<ManualClock>, work: impl Fn(&Crm)) {
     let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
-    let path = std::env::temp_dir().join(format!("crm-ties-{name}-{}.db", std::process::id()));
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(&path).unwrap()));
+    let file = scratch::Scratch::new();
+    #[cfg(feature = "sqlite")]
+    stores.push(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
     while let Some(store) = stores.pop() {
         work(&Crm::from(crm::Crm::builder().shared_store(store).clock(Arc::clone(clock)).build()));
-    }
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
 }
 
 #[test]
 fn a_tie_is_read_from_either_side_recorded_once_and_ended_on_both() {
     let clock = Arc::new(ManualClock::at(hour(10)));
-    over_each_store("sides", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 3);
         let [ana, ben, acme] = met[..] else { panic!("three") };
         let referred = tie(ana, ben, TieKind::Referred, 800);
@@ -131,7 +131,7 @@ fn a_tie_is_read_from_either_side_recorded_once_and_ended_on_both() {
 #[test]
 fn what_cannot_be_a_tie_is_refused_and_leaves_both_as_they_were() {
     let clock = Arc::new(ManualClock::at(hour(10)));
-    over_each_store("refused", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 3);
         let [ana, ben, zoe] = met[..] else { panic!("three") };
         crm.tie(tie(ana, ben, TieKind::Follows, 5), hour(1), source(), key(1)).unwrap();
@@ -170,7 +170,7 @@ fn what_cannot_be_a_tie_is_refused_and_leaves_both_as_they_were() {
 fn a_voiding_does_not_part_the_two_sides() {
     for void_first in [false, true] {
         let clock = Arc::new(ManualClock::at(hour(10)));
-        over_each_store("voided", &clock, |crm| {
+        over_each_store(&clock, |crm| {
             let met = meet(crm, 2);
             let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), "t");
             let void = Incoming::new(met[0], hour(5), source(), Fact::from(Voided { event, reason: None }));
@@ -208,7 +208,7 @@ fn a_customer_has_a_thousand_ties_at_most_and_a_retry_of_an_old_one_is_still_kno
 #[test]
 fn a_tie_from_the_future_waits_with_both() {
     let clock = Arc::new(ManualClock::at(hour(1)));
-    over_each_store("future", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         clock.set(hour(1));
         let met = meet(crm, 2);
         crm.tie(tie(met[0], met[1], TieKind::WorksFor, 5), hour(5), source(), key(1)).unwrap();
@@ -222,7 +222,7 @@ fn a_tie_from_the_future_waits_with_both() {
 #[test]
 fn ties_told_by_many_at_once_are_all_there_on_both_sides() {
     let clock = Arc::new(ManualClock::at(hour(10)));
-    over_each_store("threads", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 4);
         std::thread::scope(|scope| {
             for thread in 0..4 {

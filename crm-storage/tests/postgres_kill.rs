@@ -206,7 +206,7 @@ fn settle(url: &str, done: &mut [Round]) {
     postgres_server::block_on(async {
         let client = postgres_server::connect(url).await;
         let busy = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'crm')";
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while client.query_one(busy, &[]).await.unwrap().get(0) {
             assert!(Instant::now() < deadline, "a connection that nobody holds any more ends");
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -364,7 +364,7 @@ impl Mortal {
 
     /// Waits until it answers.
     fn wait(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !postgres_server::answers(&self.programs, &self.folder) {
             assert!(Instant::now() < deadline, "{}", std::fs::read_to_string(self.folder.join("log")).unwrap());
             std::thread::sleep(Duration::from_millis(5));
@@ -379,7 +379,7 @@ impl Mortal {
         signal_9(&children);
         let status = postmaster.wait().unwrap();
         assert_eq!(status.signal(), Some(9), "{status:?}");
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while children.iter().any(|child| Path::new(&format!("/proc/{child}/exe")).exists()) {
             assert!(Instant::now() < deadline, "they are gone");
             std::thread::sleep(Duration::from_millis(1));

@@ -3,7 +3,7 @@
 
 mod postgres_server;
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use crm_core::TenantId;
@@ -24,6 +24,16 @@ fn trusting(certificate: &CertificateDer<'static>) -> MakeRustlsConnect {
     MakeRustlsConnect::new(config)
 }
 
+/// An address of this machine and a port that nobody listens at. Where all of 127/8 is this machine, as on Linux, it is
+/// this process's own, so that nobody takes the port before the server does.
+fn free() -> (Ipv4Addr, u16) {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, high | 0x80, middle, low.clamp(1, 254));
+    let at = |address| TcpListener::bind((address, 0)).and_then(|listener| listener.local_addr());
+    let found = at(own).map(|found| (own, found.port()));
+    found.or_else(|_| at(Ipv4Addr::LOCALHOST).map(|found| (Ipv4Addr::LOCALHOST, found.port()))).expect("a port")
+}
+
 #[test]
 fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
     if std::env::var_os("CRM_TEST_POSTGRES_URL").is_some() {
@@ -36,16 +46,16 @@ fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
     std::fs::write(&certificate, own.cert.pem()).expect("it is written");
     std::fs::write(&key, own.signing_key.serialize_pem()).expect("it is written");
     give_to_server(&[&folder, &certificate, &key]);
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    let (address, port) = free();
     let settings = [
-        "listen_addresses=127.0.0.1".to_owned(),
+        format!("listen_addresses={address}"),
         format!("port={port}"),
         "ssl=on".to_owned(),
         format!("ssl_cert_file={}", certificate.display()),
         format!("ssl_key_file={}", key.display()),
     ];
     let server = Server::start(&settings.each_ref().map(String::as_str));
-    let url = format!("postgresql://postgres@localhost:{port}/postgres?hostaddr=127.0.0.1&sslmode=require");
+    let url = format!("postgresql://postgres@localhost:{port}/postgres?hostaddr={address}&sslmode=require");
     if server.is_some() {
         block_on(async {
             let options = PostgresOptions::default().lanes(4);

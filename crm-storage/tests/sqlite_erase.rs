@@ -165,7 +165,9 @@ fn a_reader_that_holds_on_to_a_copy_makes_it_pending_until_it_ends() {
 fn an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing() {
     let scratch = Scratch::new();
     let path = scratch.path().join("shop.crm");
-    let store = Arc::new(SqliteStore::open(&path).unwrap());
+    // It waits for longer than all that follows takes, also on a machine that has much else to do.
+    let options = SqliteOptions::default().busy_timeout(Duration::from_secs(120));
+    let store = Arc::new(SqliteStore::open_with(&path, &options).unwrap());
     let tenant = TenantId::default();
     block_on(store.commit(&tenant, vec![commit(1, 0)])).unwrap()[0].as_ref().unwrap();
     let count = |file: &rusqlite::Connection| {
@@ -176,9 +178,9 @@ fn an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing() {
     assert_eq!(count(&reader), 5);
     let eraser = Arc::clone(&store);
     let eraser = std::thread::spawn(move || block_on(eraser.erase(&TenantId::default(), customer(1), &[])));
-    // A checkout that has no time.
+    // A checkout that has less time.
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.busy_timeout(Duration::from_secs(1)).unwrap();
+    other.busy_timeout(Duration::from_secs(20)).unwrap();
     while count(&other) > 0 {
         std::thread::yield_now();
     }

@@ -18,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 use super::card::is_of_card;
 use super::erase::identifiers_in;
+use super::identify::claims_of_stating;
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
@@ -368,9 +369,11 @@ impl Crm {
         sealed.into_iter().map(open).collect()
     }
 
-    /// Everything that somebody is found by: identifiers and order numbers.
+    /// Everything that somebody is found by: identifiers and order numbers, and where they are listed for what they
+    /// merely stated.
     async fn claims_out(&self, ids: &[CustomerId], events: &[Event]) -> Result<Vec<ClaimOut>, Error> {
         let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
+        keys.extend(events.iter().flat_map(claims_of_stating));
         keys.extend(events.iter().filter_map(|event| match &event.body {
             EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
             EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,

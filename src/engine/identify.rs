@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use crm_core::customer::Customer;
-use crm_core::event::{Deed, Fact};
+use crm_core::customer::{Customer, MergeRefusal};
+use crm_core::event::{Deed, Event, EventBody, Fact};
 use crm_core::identity::{
-    Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey, IdentifierKind,
-    IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, Shared, Whom, resolve,
-    shared,
+    Aside, Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey,
+    IdentifierKind, IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, SetAside,
+    Shared, Whom, resolve, shared,
 };
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, SmolStr, Timestamp};
@@ -21,6 +21,9 @@ use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, id
 
 /// How many customers who merely stated one identifier are found when it is proved.
 const STATED_BY_MAX: usize = 32;
+
+/// What the kind of a key begins with that is a place on such a list.
+const STATED: &str = "stated_";
 
 /// What is to be noted with a fact: who came with which identifier.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ impl Crm {
     ) -> Result<Recorded, Error> {
         self.check_lookup_key().await?;
         let mut with_history = false;
+        // Who is one person with them by the rules, but cannot be merged: they would be too many.
+        let mut apart: Vec<CustomerId> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             let definitions = self.definitions().await?;
             let rules = definitions.identity(prepared.at);
@@ -53,9 +58,22 @@ impl Crm {
                 told.iter().filter(|one| one.owner.is_none()).map(|one| one.key).collect();
             let Some(mut told) = self.join_stated(told, prepared, rules, now).await? else { continue };
             let (owners, people) = self.people(&told).await?;
-            let found: Vec<Told> = told
+            let head = |owner: Option<CustomerId>| owner.and_then(|owner| owners.get(&owner).copied());
+            let is_apart = |one: &Told| one.presented.verified && head(one.owner).is_some_and(|id| apart.contains(&id));
+            let mut kept_apart = Vec::new();
+            for one in told.iter_mut().filter(|one| is_apart(one)) {
+                match head(one.owner) {
+                    Some(customer) if !unowned.contains(&one.key) => {
+                        kept_apart.push(SetAside { key: one.key, reason: Aside::BelongsTo { customer } });
+                    }
+                    // They only ever stated it.
+                    _ => one.owner = None,
+                }
+            }
+            let mut found: Vec<Told> = told
                 .iter()
-                .map(|one| Told { owner: one.owner.and_then(|owner| owners.get(&owner).copied()), ..one.clone() })
+                .filter(|one| !kept_apart.iter().any(|aside| aside.key == one.key))
+                .map(|one| Told { owner: head(one.owner), ..one.clone() })
                 .collect();
             let mut resolution = resolve(&found, &people, rules, now).map_err(FactRefusal::from)?;
             // Whoever stated an identifier before has no claim to it against somebody else who proved it.
@@ -65,8 +83,7 @@ impl Crm {
             if told.iter().any(|one| proved.contains(&one.key) && one.owner.is_some()) {
                 let free = |one: &Told| proved.contains(&one.key);
                 told.iter_mut().filter(|one| free(one)).for_each(|one| one.owner = None);
-                let found: Vec<Told> =
-                    found.into_iter().map(|one| if free(&one) { Told { owner: None, ..one } } else { one }).collect();
+                found.iter_mut().filter(|one| free(one)).for_each(|one| one.owner = None);
                 resolution = resolve(&found, &people, rules, now).map_err(FactRefusal::from)?;
             }
             let whom = match (resolution.whom, &newcomer) {
@@ -77,12 +94,25 @@ impl Crm {
             if let Some(survivor) = whom
                 && !resolution.merge.is_empty()
             {
+                // Whoever the strongest leads to is who it is, if not all can be one.
+                let strength = |one: &&Told| (std::cmp::Reverse(rules.rule(one.key.kind).priority), one.key);
+                let leading = found.iter().filter(|one| one.presented.verified && one.owner.is_some());
+                let leading = leading.min_by_key(strength).and_then(|one| one.owner);
                 for merge in &resolution.merge {
                     let reason = MergeReason::Shared { identifier: merge.by, by: Some(prepared.id) };
-                    self.merge_because(survivor, merge.customer, reason, Actor::Rule).await?;
+                    match self.merge_because(survivor, merge.customer, reason, Actor::Rule).await {
+                        Ok(_) => {}
+                        Err(Error::Merge(MergeRefusal::Members { .. })) => {
+                            apart.push(if leading == Some(merge.customer) { survivor } else { merge.customer });
+                        }
+                        // Nothing leads to them any more, as looking it up again shows.
+                        Err(Error::Merge(MergeRefusal::Erased { .. })) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
                 continue;
             }
+            resolution.aside.extend(kept_apart);
             // Through the strongest identifier that leads to them; the order of priorities is the rules'.
             let strongest = told.iter().filter(|one| one.presented.verified && one.owner.is_some());
             let strongest = strongest
@@ -245,12 +275,24 @@ impl Crm {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let Some((first, others)) = customers.split_first() else { return Ok(false) };
+        let (own, mut first) = (first.id(), first.clone());
         let mut merged = false;
         for other in others {
-            if matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_)) {
-                let reason = MergeReason::Shared { identifier: by, by: Some(event) };
-                merged |= !self.merge_because(first.id(), other.id(), reason, Actor::Rule).await?.known;
+            if first.is_erased()
+                || !matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_))
+            {
+                continue;
             }
+            let reason = MergeReason::Shared { identifier: by, by: Some(event) };
+            match self.merge_because(own, other.id(), reason, Actor::Rule).await {
+                Ok(outcome) => merged |= !outcome.known,
+                // They would be too many, or one of them was erased: they stay who they are.
+                Err(Error::Merge(_)) => continue,
+                Err(error) => return Err(error),
+            }
+            // What the next one has may be against what this one brought along.
+            let Some(base) = self.base(own).await?.0 else { break };
+            first = base.customer;
         }
         Ok(merged)
     }
@@ -395,6 +437,24 @@ fn newcomer_claim(event: EventId) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
 }
 
+/// Every key that a customer may have by an event that says what they stated: a place on the list of those who did,
+/// and that by which the fact they came with leads to them when it comes again.
+pub(super) fn claims_of_stating(event: &Event) -> Vec<ClaimKey> {
+    let EventBody::Decision(decision) = &event.body else { return Vec::new() };
+    let Deed::IdentifierAttached(attached) = &decision.deed else { return Vec::new() };
+    if !attached.assurance.is_stated() {
+        return Vec::new();
+    }
+    stated_claims(&attached.identifier).chain(event.cause.map(newcomer_claim)).collect()
+}
+
+/// Whether a key is a place on a list of those who stated something, and if so all places of that list.
+pub(super) fn places_beside(key: &ClaimKey) -> Option<Vec<ClaimKey>> {
+    let (_, hash) = key.key.split_last().filter(|_| key.kind.starts_with(STATED))?;
+    let place = |place: usize| ClaimKey { kind: key.kind.clone(), key: [hash, &[place as u8]].concat() };
+    Some((0..STATED_BY_MAX).map(place).collect())
+}
+
 /// All places on the list of those who merely stated an identifier.
 pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = ClaimKey> + '_ {
     (0..STATED_BY_MAX).map(|place| stated_claim(identifier, place))
@@ -402,7 +462,7 @@ pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = 
 
 /// A place on the list of those who merely stated an identifier.
 fn stated_claim(identifier: &IdentifierKey, place: usize) -> ClaimKey {
-    let kind = SmolStr::new(format!("stated_{}", identifier.kind.name()));
+    let kind = SmolStr::new(format!("{STATED}{}", identifier.kind.name()));
     ClaimKey { kind, key: [&identifier.hash[..], &[place as u8]].concat() }
 }
 

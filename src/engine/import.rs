@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::export::{
     Body, ChangeOut, ClaimOut, EventOut, FORMAT, OutboxOut, RequestOut, RowOut, ScoreOut, fold, from_hex, is_telling,
 };
+use super::identify::{claims_of_stating, places_beside};
 use super::{Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
@@ -195,19 +196,18 @@ impl Parsed {
     /// Claims, each by an event that makes one.
     fn claims(&self) -> Result<Vec<Claim>, ImportError> {
         use crm_core::event::Fact;
-        let mut by_event: BTreeMap<(CustomerId, EventId), ClaimKey> = BTreeMap::new();
+        let mut all: BTreeSet<ClaimKey> = BTreeSet::new();
         for (_, event) in &self.events {
-            let key = match &event.body {
+            all.extend(match &event.body {
                 EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
                     super::erase::attached(&decision.deed).map(|known| identifier_claim(&known))
                 }
                 EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
-            };
-            by_event.extend(key.map(|key| ((event.customer, event.id), key)));
+            });
+            all.extend(claims_of_stating(event));
         }
-        let all: BTreeSet<&ClaimKey> = by_event.values().collect();
         let known: BTreeSet<(CustomerId, EventId)> =
             self.events.iter().map(|(row, event)| (event.customer, row.id)).collect();
         let claim = |(at, claim): (usize, &ClaimOut)| {
@@ -297,10 +297,11 @@ impl Crm {
         if let Some(row) = loaded.rows.into_iter().flatten().next() {
             return Err(ImportError::CustomerThere { customer: row.customer }.into());
         }
-        let claims = parsed.claims()?;
+        let (numbers, claims): (Vec<usize>, Vec<Claim>) =
+            self.with_free_places(parsed.claims()?).await?.into_iter().unzip();
         let keys: Vec<ClaimKey> = claims.iter().map(|claim| claim.key.clone()).collect();
         let owners = self.store().resolve(&self.tenant, &keys).await?;
-        if let Some((index, owner)) = owners.iter().enumerate().find_map(|(at, owner)| Some((at, (*owner)?))) {
+        if let Some((index, owner)) = numbers.iter().zip(owners).find_map(|(at, owner)| Some((*at, owner?))) {
             return Err(ImportError::ClaimTaken { index, owner: owner.customer }.into());
         }
         let events: Vec<Event> = parsed.events.iter().map(|(_, event)| event.clone()).collect();
@@ -336,7 +337,7 @@ impl Crm {
             Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => Ok(imported),
             Some(Err(CommitError::Conflict { customer, .. })) => Err(ImportError::CustomerThere { customer }.into()),
             Some(Err(CommitError::Claimed { key, owner })) => {
-                let index = keys.iter().position(|own| *own == key).unwrap_or_default();
+                let index = numbers.iter().zip(&keys).find(|(_, own)| **own == key).map_or(0, |(at, _)| *at);
                 Err(ImportError::ClaimTaken { index, owner: owner.customer }.into())
             }
             Some(Err(CommitError::CounterLimit { .. })) => Err(ImportError::CouponUsedUp.into()),
@@ -344,6 +345,25 @@ impl Crm {
             Some(Err(error)) => Err(Error::corrupt(error)),
             None => Err(Error::corrupt("a commit without an answer")),
         }
+    }
+
+    /// Each with its number. Whoever is listed for what they stated has another place where theirs is taken, and none
+    /// where all are.
+    async fn with_free_places(&self, claims: Vec<Claim>) -> Result<Vec<(usize, Claim)>, Error> {
+        let mut placed: Vec<(usize, Claim)> = Vec::with_capacity(claims.len());
+        for (at, claim) in claims.into_iter().enumerate() {
+            let Some(mut places) = places_beside(&claim.key) else {
+                placed.push((at, claim));
+                continue;
+            };
+            // The place that they had, if it is free.
+            places.insert(0, claim.key.clone());
+            let owners = self.store().resolve(&self.tenant, &places).await?;
+            let mut free = places.into_iter().zip(owners).filter(|(_, owner)| owner.is_none()).map(|(place, _)| place);
+            let free = free.find(|place| placed.iter().all(|(_, other)| other.key != *place));
+            placed.extend(free.map(|key| (at, Claim { key, ..claim })));
+        }
+        Ok(placed)
     }
 
     async fn import_member(

@@ -87,11 +87,17 @@ impl<'a> Planner<'a> {
         self.facts.push(incoming);
         self.next = None;
         if from_the_future {
+            let is_new = self.customer.clock().is_none();
             // Somebody new has to have a time for the fact to lie ahead of.
-            if self.customer.clock().is_none() {
+            if is_new {
                 self.customer.elapse(self.context.now, &mut self.moves);
             }
             self.customer.wait_for(id, at);
+            // And there are segments for those to whom nothing happened so far.
+            if is_new {
+                self.settle(self.context.now, Cause::Event(id), OrdersTouched::None);
+                self.react();
+            }
         } else if in_order {
             self.happen(self.through, id, at, fact)?;
         } else {

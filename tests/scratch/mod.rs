@@ -1,27 +1,32 @@
-//! A database file that is gone when the test is.
+//! A place for a database file that is gone when the test is.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// The path of a file that is not there yet, alone in a folder.
 pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
+    /// In a folder that was not there before: a process of the same number may have left some, or work beside this one.
     pub(crate) fn new() -> Self {
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("crm-scratch-{}-{count}.db", std::process::id()));
-        drop(std::fs::remove_file(&path));
-        Scratch(path)
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let folder = std::env::temp_dir().join(format!("crm-scratch-{}-{count}", std::process::id()));
+            match std::fs::create_dir(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => unreachable!("no folder for the test: {error}"),
+                Ok(()) => return Scratch(folder.join("crm.db")),
+            }
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.0.clone().into_os_string();
-            path.push(suffix);
-            drop(std::fs::remove_file(path));
+        if let Some(folder) = self.0.parent() {
+            drop(std::fs::remove_dir_all(folder));
         }
     }
 }

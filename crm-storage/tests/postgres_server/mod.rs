@@ -76,7 +76,7 @@ impl Server {
     }
 
     fn wait(&self, programs: &Path, settings: &[&str]) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let folder = self.folder.as_deref().unwrap_or(Path::new("."));
         while Instant::now() < deadline {
             let mut ready = Command::new(programs.join("pg_isready"));
