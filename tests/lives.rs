@@ -215,14 +215,14 @@ fn shop_on(store: Arc<dyn Store>) -> (Arc<ManualClock>, Crm) {
 /// What there is to choose by.
 fn predicates() -> Vec<Predicate> {
     vec![
-        Predicate::Compare(Attribute::Orders, Comparison::Ge, 1),
-        Predicate::Compare(Attribute::Points, Comparison::Gt, 20),
-        Predicate::Compare(Attribute::Spend, Comparison::Lt, 2_000),
-        Predicate::Compare(Attribute::RecencyDays, Comparison::Le, 3),
-        Predicate::Missing(Attribute::AverageOrder),
+        Predicate::compare(Attribute::Orders, Comparison::Ge, 1),
+        Predicate::compare(Attribute::Points, Comparison::Gt, 20),
+        Predicate::compare(Attribute::Spend, Comparison::Lt, 2_000),
+        Predicate::compare(Attribute::RecencyDays, Comparison::Le, 3),
+        Predicate::missing(Attribute::AverageOrder),
         Predicate::StageIn([Stage::Prospect, Stage::Purchase].into()),
-        Predicate::HasTag(Tag::new("vip").unwrap()),
-        Predicate::OrdersInLast { days: 4, is: Comparison::Ge, count: 2 },
+        Predicate::tag(&Tag::new("vip").unwrap()),
+        Predicate::orders_in_last(4, Comparison::Ge, 2),
     ]
 }
 

@@ -3,6 +3,8 @@
 //! A rule answers yes, no or that something is missing; a store knows whom it means and whom it does not. So each part
 //! is asked for either answer by itself, and whom neither means is where something is missing.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "whatever stores are not asked is finished in memory")]
+
 use crm_core::attribute::Attribute;
 use crm_core::expression::{Comparison, Events, Happenings, Moment, Number, Predicate, Take, TextTest, Texts, Window};
 use crm_core::lifecycle::Stage;

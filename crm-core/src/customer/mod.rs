@@ -388,7 +388,7 @@ impl Customer {
 
     /// The earliest thing that will be due, whether or not it is in the past.
     #[must_use]
-    pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
+    pub fn next_alarm(&self, _definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));

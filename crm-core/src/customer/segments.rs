@@ -61,7 +61,7 @@ impl Customer {
         let none = SegmentSet::default();
         let set = definitions.segment_set(at).unwrap_or(&none);
         let touched = std::mem::replace(&mut self.watch.touched, Inputs::NONE);
-        let mut asked = self.to_ask(set, touched, at, cause, changes);
+        let mut asked = self.asked_now(set, touched, at, cause, changes);
         let currency = definitions.currency(at);
         let mut place = 0;
         while let Some(next) = asked.take_from(place) {
@@ -91,7 +91,7 @@ impl Customer {
     }
 
     /// The places of the segments to be asked. Those that are no longer in force are left at once.
-    fn to_ask(
+    fn asked_now(
         &mut self,
         set: &SegmentSet,
         touched: Inputs,

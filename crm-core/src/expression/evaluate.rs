@@ -299,10 +299,12 @@ impl Texts {
     fn any(&self, subject: &Subject<'_>, test: &TextTest) -> Option<bool> {
         let customer = subject.customer;
         match self {
-            Texts::Tags => match test {
-                TextTest::OneOf(tags) if tags.len() == 1 => Some(tags.iter().any(|tag| customer.has_tag_named(tag))),
-                _ => Some(customer.tags().any(|tag| test.passes(tag.as_str()))),
-            },
+            Texts::Tags => Some(match test {
+                TextTest::OneOf(tags) => tags.iter().any(|tag| customer.has_tag_named(tag)),
+                TextTest::StartsWith(_) | TextTest::EndsWith(_) | TextTest::Contains(_) | TextTest::Matches(_) => {
+                    customer.tags().any(|tag| test.passes(tag.as_str()))
+                }
+            }),
             Texts::Roles => {
                 let mut roles = customer.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
                 Some(roles.any(|role| test.passes(&role)))

@@ -28,17 +28,15 @@ impl Predicate {
     #[must_use]
     pub fn explain(&self, subject: &Subject<'_>) -> Clause {
         let value = |number: &Number| number.value(subject);
-        let (left, right) = match self {
-            Predicate::Compare(left, _, right) => (value(left), value(right)),
-            Predicate::Known(number) => (value(number), None),
-            _ => (None, None),
-        };
-        let parts = match self {
-            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().map(|part| part.explain(subject)).collect(),
-            Predicate::Not(part) => vec![part.explain(subject)],
-            Predicate::InSegment(name) => subject.segment(name).map(|rule| rule.explain(subject)).into_iter().collect(),
-            _ => Vec::new(),
-        };
+        let (mut left, mut right, mut parts) = (None, None, Vec::new());
+        match self {
+            Predicate::Compare(one, _, other) => (left, right) = (value(one), value(other)),
+            Predicate::Known(number) => left = value(number),
+            Predicate::All(of) | Predicate::Any(of) => parts = of.iter().map(|part| part.explain(subject)).collect(),
+            Predicate::Not(part) => parts = vec![part.explain(subject)],
+            Predicate::InSegment(name) => parts.extend(subject.segment(name).map(|rule| rule.explain(subject))),
+            Predicate::StageIn(_) | Predicate::Text(..) | Predicate::Consents(_) => {}
+        }
         Clause {
             text: self.in_currency(subject.currency).to_string(),
             holds: self.truth(subject),

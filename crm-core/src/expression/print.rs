@@ -127,14 +127,12 @@ impl Printed<'_> {
                 },
                 Unit::Count | Unit::Days | Unit::Points => write!(f, "{constant}"),
             },
-            Number::Attribute(attribute) => match attribute {
-                // These names are those of what can be counted.
-                crate::attribute::Attribute::Orders
-                | crate::attribute::Attribute::Visits
-                | crate::attribute::Attribute::Enquiries
-                | crate::attribute::Attribute::Carts => write!(f, "{}.count()", attribute.name()),
-                attribute => f.write_str(attribute.name()),
-            },
+            Number::Attribute(attribute) => {
+                // These names are those of what can be counted, too.
+                use crate::attribute::Attribute::{Carts, Enquiries, Orders, Visits};
+                let counted = matches!(attribute, Orders | Visits | Enquiries | Carts);
+                write!(f, "{}{}", attribute.name(), if counted { ".count()" } else { "" })
+            }
             Number::Over(happenings, super::Take::Products | super::Take::Categories) => {
                 let Number::Over(_, take) = number else { return Ok(()) };
                 write_happenings(f, happenings)?;

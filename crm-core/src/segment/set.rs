@@ -89,8 +89,7 @@ impl SegmentSets {
 
     /// The set in force at an instant; none before there were any segments.
     pub(crate) fn at(&self, at: Timestamp, make: impl FnOnce(Timestamp) -> SegmentSet) -> Option<&Arc<SegmentSet>> {
-        let newest_first = self.0.iter().rev();
-        let (from, set) = newest_first.skip_while(|(from, _)| *from > at).next()?;
+        let (from, set) = self.0.iter().rev().find(|(from, _)| *from <= at)?;
         Some(set.get_or_init(|| Arc::new(make(*from))))
     }
 }
