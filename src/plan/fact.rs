@@ -42,8 +42,8 @@ impl<'a> Planner<'a> {
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
             return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
         }
-        if self.history.is_none() && self.customer.waits_for(id, at) {
-            // It was recorded before, of somebody who was merged perhaps through another one.
+        if self.history.is_none() && (self.customer.waits_for(id, at) || self.customer.may_have_told(id)) {
+            // It was recorded before, of somebody who was merged perhaps through another one, and with another time.
             return Err(NeedHistory);
         }
         let from_the_future = at > self.context.now.max(self.instant());

@@ -148,7 +148,7 @@ impl Customer {
     #[must_use]
     pub fn consent(&self, key: &ConsentKey, at: Timestamp, definitions: &Definitions) -> ConsentStanding {
         let transactional = definitions.consent(at).rule(&key.purpose).is_some_and(|rule| rule.transactional);
-        self.facts().consents().standing(key, self.merged_at(), at, transactional)
+        self.facts().consents().standing(key, self.joins(), at, transactional)
     }
 
     /// Whether the customer may be contacted, as far as their own state tells: what was suppressed or erased
@@ -164,7 +164,7 @@ impl Customer {
     pub fn may_contact(&self, query: &ContactQuery, definitions: &Definitions) -> Result<Allowed, Barred> {
         let ContactQuery { key, at, time_zone, address } = query;
         let (at, policy, book) = (*at, definitions.consent(*at), self.facts().consents());
-        if let Some(since) = book.restricted(self.merged_at()) {
+        if let Some(since) = book.restricted(self.joins()) {
             return Err(Barred::Restricted { since });
         }
         let rule = policy.rule(&key.purpose).ok_or_else(|| Barred::UnknownPurpose { purpose: key.purpose.clone() })?;
@@ -172,11 +172,11 @@ impl Customer {
             return Err(Barred::UnknownScope { scope: scope.clone() });
         }
         for (to, barred) in [(Objection::Marketing, rule.marketing), (Objection::Profiling, rule.profiling)] {
-            if let Some(since) = book.objects(to, self.merged_at()).filter(|_| barred) {
+            if let Some(since) = book.objects(to, self.joins()).filter(|_| barred) {
                 return Err(Barred::Objected { to, since });
             }
         }
-        let standing = book.standing(key, self.merged_at(), at, rule.transactional);
+        let standing = book.standing(key, self.joins(), at, rule.transactional);
         let granted = standing.status == ConsentStatus::Granted;
         let allowed = match rule.choice {
             Choice::OptIn => granted,

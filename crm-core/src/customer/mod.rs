@@ -8,6 +8,7 @@ mod derive;
 mod facts;
 mod family;
 mod snapshot;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +242,7 @@ impl Customer {
         if let Err(place) = self.waiting.binary_search(&(at, id)) {
             self.waiting.insert(place, (at, id));
         }
+        self.note_told(id);
     }
 
     /// Whether a fact from the future is kept for later.
@@ -284,7 +286,7 @@ impl Customer {
         definitions: &Definitions,
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
-        self.note_order(member, id, fact);
+        self.note_fact(member, id, fact);
         let touched = self.facts.fold(member, id, at, fact, definitions, moves);
         self.clock = self.clock.max(Some(at));
         // A fact that happened before the clock may have opened a window that has ended since.
@@ -307,7 +309,7 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.note_orders(facts.clone());
+        self.note_facts(facts.clone());
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
