@@ -36,7 +36,7 @@ impl<'a> Planner<'a> {
             return Ok(Outcome::Refused(refusal));
         }
         if let Fact::Tied(tied) = fact
-            && self.customer.facts().ties().is_full_for(tied)
+            && self.customer.facts().ties().is_full_for(self.through, tied)
         {
             // It may have been recorded before, when there was room.
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
@@ -84,7 +84,7 @@ impl<'a> Planner<'a> {
             body: fact.encode(),
         };
         self.write(self.through, event);
-        self.facts.push(incoming);
+        self.facts.push((self.through, incoming));
         self.next = None;
         if from_the_future {
             // Somebody new has to have a time for the fact to lie ahead of.
@@ -98,6 +98,18 @@ impl<'a> Planner<'a> {
             self.late.push(incoming);
         }
         Ok(Outcome::Recorded)
+    }
+
+    /// The same for a fact that comes through one certain member.
+    pub(crate) fn fact_through(
+        &mut self,
+        member: CustomerId,
+        incoming: &'a Prepared,
+    ) -> Result<Outcome, NeedHistory> {
+        let through = std::mem::replace(&mut self.through, member);
+        let outcome = self.fact(incoming);
+        self.through = through;
+        outcome
     }
 
     /// Folds the facts that came late, all at once, with everything else.
@@ -127,8 +139,8 @@ impl<'a> Planner<'a> {
             EventBody::Fact(fact) => Some((event.customer, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let through = self.through;
-        let planned = || self.facts.iter().find(|planned| planned.id == id).map(|planned| (through, &planned.fact));
+        let planned = self.facts.iter().find(|(_, planned)| planned.id == id);
+        let planned = || planned.map(|(member, planned)| (*member, &planned.fact));
         self.customer.stop_waiting(id, at);
         self.next = None;
         match stored.or_else(planned) {
@@ -161,8 +173,7 @@ impl<'a> Planner<'a> {
             EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let through = self.through;
-        let planned = self.facts.iter().map(|planned| (through, planned.id, planned.at, &planned.fact));
+        let planned = self.facts.iter().map(|(member, planned)| (*member, planned.id, planned.at, &planned.fact));
         self.customer.refold(stored.chain(planned), until, self.context.definitions);
         self.moves.clear();
         self.next = None;
@@ -176,7 +187,7 @@ impl<'a> Planner<'a> {
             true => Outcome::Known,
             false => Outcome::Refused(FactRefusal::OtherContent { event: incoming.id }),
         };
-        if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
+        if let Some((_, planned)) = self.facts.iter().find(|(_, planned)| planned.id == incoming.id) {
             return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
         }
         let equal = |event: &Event| {
@@ -192,8 +203,8 @@ impl<'a> Planner<'a> {
         }
         // A number that an earlier plan took is noticed by the store.
         let name = placed.order.as_ref()?;
-        let has_it = |planned: &&&Prepared| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
-        self.facts.iter().find(has_it).map(|taken| {
+        let has_it = |(_, planned): &&(CustomerId, &Prepared)| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
+        self.facts.iter().find(has_it).map(|(_, taken)| {
             let (customer, event) = (self.customer.id(), taken.id);
             Outcome::Refused(FactRefusal::OrderTaken { order: name.clone(), customer, event })
         })

@@ -77,8 +77,9 @@ pub(crate) struct Planner<'a> {
     armed: Option<Alarm>,
     /// The earliest alarm, while it is known.
     next: Option<Option<Alarm>>,
-    /// The facts of this plan, and what is to be written of them and of the decisions they led to.
-    facts: Vec<&'a Prepared>,
+    /// The facts of this plan with whom each came through, and what is to be written of them and of the decisions
+    /// they led to.
+    facts: Vec<(CustomerId, &'a Prepared)>,
     /// Those of them that came late and are still to be folded.
     late: Vec<&'a Prepared>,
     events: Vec<EventRow>,

@@ -139,7 +139,7 @@ impl Customer {
     }
 
     /// The customer's ties that last, from whichever side they were told: by the other customer's id, by
-    /// kind and by direction. Ties between those of whom somebody was merged are none.
+    /// kind and by direction. Of somebody who was merged each member has their own, and ties between them are none.
     pub fn ties(&self) -> impl Iterator<Item = TieSide<'_>> {
         self.facts.ties().lasting().filter(|tie| !self.is(tie.other))
     }
@@ -166,10 +166,10 @@ impl Customer {
         &self.decided
     }
 
-    /// What somebody was known by who was erased is in no state.
+    /// What somebody was known by who was erased, and whom they were tied to, is in no state.
     fn forget_if_erased(&mut self) {
         if self.decided.erased {
-            self.facts.forget_identifiers();
+            self.facts.forget_person();
         }
     }
 
