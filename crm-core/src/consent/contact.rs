@@ -110,6 +110,13 @@ pub enum Barred {
     /// They allowed it for another address.
     #[error("the consent is for another address")]
     OtherAddress,
+    /// The address that the message goes to was not given, or is none that this channel goes to: it is not known
+    /// whether it is suppressed. Ask again with it.
+    #[error("a message by {} needs the address it goes to", channel.name())]
+    NoAddress {
+        /// By which way.
+        channel: Channel,
+    },
     /// They were contacted often enough. Ask again then.
     #[error("a cap is reached until {until}")]
     Capped {
@@ -137,6 +144,7 @@ impl Barred {
             Barred::Objected { .. } => "objected",
             Barred::NoConsent { .. } => "no_consent",
             Barred::OtherAddress => "other_address",
+            Barred::NoAddress { .. } => "no_address",
             Barred::Capped { .. } => "capped",
             Barred::QuietHours { .. } => "quiet_hours",
         }
