@@ -208,3 +208,71 @@ fn a_yes_that_covered_a_no_goes_on_covering_it_when_somebody_else_is_merged_in()
         assert_eq!(may(&crm, c, "a"), if third_said_no { withdrawn.clone() } else { silent });
     }
 }
+
+#[test]
+fn an_identifier_that_was_told_by_mistake_leads_to_nobody_once_that_is_said() {
+    for batch in [false, true] {
+        for order in [["known", "void"], ["void", "known"]] {
+            let (_, crm) = shop();
+            let ana = came(&crm, &who(1), "1");
+            let address = email("mistake");
+            let told = Incoming::new(ana, hour(0), source(), crm.identified(&address)).with_key("told".parse().unwrap());
+            let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), "told");
+            let void = Incoming::new(ana, hour(0), source(), Voided { event, reason: None });
+            let facts: Vec<Incoming> =
+                order.iter().map(|fact| if *fact == "known" { told.clone() } else { void.clone() }).collect();
+            if batch {
+                assert_eq!(crm.ingest(facts.clone(), Ingestion::live()).unwrap().recorded, 2);
+            } else {
+                facts.iter().for_each(|fact| assert!(!crm.record(fact.clone()).unwrap().known));
+            }
+            assert_eq!(found(&crm, &address), None, "{order:?}, in a batch: {batch}");
+            assert!(facts.into_iter().all(|fact| crm.record(fact).unwrap().known));
+            let ben = crm.record(visit(&address, 0, "2")).unwrap().customer;
+            assert_ne!(ben, ana);
+            assert_eq!(crm.customer(ana).unwrap().unwrap().identifiers().count(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_identifier_that_was_told_twice_goes_on_leading_to_its_customer_when_one_was_a_mistake() {
+    let (_, crm) = shop();
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    crm.merge(ana, ben, why()).unwrap();
+    let told = [ana, ben].map(|id| is_known_by(&crm, id, &email("both")).event);
+    for (event, left) in told.into_iter().zip([true, false]) {
+        let void = Voided { event, reason: None };
+        crm.record(Incoming::new(ben, crm.now(), source(), void)).unwrap();
+        assert_eq!(found(&crm, &email("both")).is_some(), left);
+    }
+    // The first one they came with is no such word.
+    assert_eq!(found(&crm, &who(1)), found(&crm, &who(2)));
+}
+
+#[test]
+fn no_rule_makes_one_person_again_of_those_whom_somebody_parted() {
+    let (clock, crm) = shop();
+    let both = || [email("family").verified(), Identifier::device("tablet").unwrap().into()];
+    let mother = crm.record(visit([email("family").verified()], 0, "1")).unwrap().customer;
+    let daughter = crm.record(visit([Identifier::device("tablet").unwrap().into()], 0, "2")).unwrap().customer;
+    assert_eq!(crm.record(visit(both(), 0, "3")).unwrap().customer, mother);
+    assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(mother));
+    clock.set(hour(1));
+    crm.part(daughter, mother, why()).unwrap();
+    for n in 4..7 {
+        assert_eq!(crm.record(visit(both(), 1, &n.to_string())).unwrap().customer, mother);
+        assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(daughter));
+    }
+    assert!(crm.customer(daughter).unwrap().unwrap().doubt(mother).unwrap().rejected);
+    let aside: Vec<_> = crm.customer(mother).unwrap().unwrap().set_aside().map(|(key, _)| key.kind).collect();
+    assert_eq!(aside, [crm::IdentifierKind::Device]);
+    // An address of the one that is proved by the other makes them one no more either, nor takes it away.
+    let proof = crm.identified(&email("family"));
+    let told = crm.record(Incoming::new(daughter, crm.now(), source(), proof));
+    assert!(matches!(told, Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) if customer == mother), "{told:?}");
+    // Somebody may say that they are one after all.
+    assert!(!crm.merge(daughter, mother, why()).unwrap().known);
+    assert_eq!(crm.record(visit(both(), 1, "9")).unwrap().customer, mother);
+    assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(mother));
+}

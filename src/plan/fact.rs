@@ -70,8 +70,12 @@ impl<'a> Planner<'a> {
             && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
             && !self.customer.is_erased()
+            && !self.customer.facts().is_voided(id)
         {
             self.claim(identifier_claim(&identified.identifier), id);
+        }
+        if let Fact::Voided(voided) = fact {
+            self.disown(voided.event);
         }
         let event = EventRow {
             id,
@@ -210,6 +214,38 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// A fact was wrong: if it said by what the customer is known, that may lead to them no more.
+    fn disown(&mut self, event: EventId) {
+        let told = self.recorded(event).filter_map(|event| match &event.body {
+            EventBody::Fact(fact) => proves(fact),
+            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        });
+        let planned = self.facts.iter().filter(|(_, planned)| planned.id == event);
+        let planned = planned.filter_map(|(_, planned)| proves(&planned.fact));
+        let identifiers: Vec<IdentifierKey> = told.chain(planned).collect();
+        self.disowned.extend(identifiers);
+    }
+
+    /// What the customer is known by no more by this plan, nor will be by what is still to come.
+    pub(super) fn take_disowned(&mut self) -> Vec<IdentifierKey> {
+        let mut disowned = std::mem::take(&mut self.disowned);
+        let waits = |id: EventId| self.customer.waiting().any(|(_, waiting)| waiting == id);
+        let to_come = |fact: &Fact, id: EventId, known: IdentifierKey| {
+            proves(fact) == Some(known) && waits(id) && !self.customer.facts().is_voided(id)
+        };
+        disowned.retain(|known| {
+            let stored = self.history.into_iter().flatten().any(|event| match &event.body {
+                EventBody::Fact(fact) => to_come(fact, event.id, *known),
+                EventBody::Decision(_) | EventBody::Unrecognised { .. } => false,
+            });
+            let planned = self.facts.iter().any(|(_, planned)| to_come(&planned.fact, planned.id, *known));
+            !stored && !planned && !self.customer.identifiers().any(|own| own == known)
+        });
+        let keys: Vec<_> = disowned.iter().map(identifier_claim).collect();
+        self.claims.retain(|claim| !keys.contains(&claim.key));
+        disowned
+    }
+
     /// Whether the customer has an identifier, or is to have it by this plan.
     fn is_known_by(&self, identifier: &IdentifierKey) -> bool {
         let key = identifier_claim(identifier);
@@ -277,4 +313,10 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
+}
+
+/// By what a fact says that somebody is known, if it is more than their word.
+pub(crate) fn proves(fact: &Fact) -> Option<IdentifierKey> {
+    let Fact::Identified(identified) = fact else { return None };
+    (!identified.assurance.is_stated()).then_some(identified.identifier)
 }

@@ -203,7 +203,13 @@ impl Customer {
                 since: known().map(|seen| seen.first).min().unwrap_or(Timestamp::MIN),
             }
         };
-        PersonSummary { id: self.id, identifiers: self.identifiers().map(held).collect() }
+        let not = self.doubts().filter(|(_, doubt)| doubt.rejected).map(|(other, _)| other);
+        PersonSummary {
+            id: self.id,
+            identifiers: self.identifiers().map(held).collect(),
+            members: self.members().collect(),
+            not: not.collect(),
+        }
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
