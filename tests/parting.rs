@@ -8,9 +8,10 @@ use crm::blocking::Crm;
 use crm::{
     Barred, ChangeBody, Channel, ConfirmProof, Confirmation, ConsentStatus, ContactQuery, Currency, CustomerId,
     Definition, Digest, Error, ExternalSystem, FactRefusal, Identifier, Incoming, Ingestion, Locale, ManualClock,
-    Method, Money, OptIn, OrderPlaced, Predicate, Proof, Purpose, SegmentName, Source, Span, Stage, Timestamp, Visited,
+    MergeRefusal, Method, Money, OptIn, OrderPlaced, Predicate, Proof, Purpose, SegmentName, Source, Span, Stage, Timestamp, Visited,
     Voided, Wording,
 };
+use proptest::prelude::*;
 
 fn hour(hour: i64) -> Timestamp {
     Timestamp::from_millis(hour * 3_600_000).unwrap()
@@ -275,4 +276,118 @@ fn no_rule_makes_one_person_again_of_those_whom_somebody_parted() {
     assert!(!crm.merge(daughter, mother, why()).unwrap().known);
     assert_eq!(crm.record(visit(both(), 1, "9")).unwrap().customer, mother);
     assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(mother));
+}
+
+/// What a host may do with a few people and a few addresses.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Somebody is known by an address, or was, or will be.
+    Known(u8, u8, i64),
+    /// One of those was wrong, whether or not it was told yet.
+    Void(u8, u8),
+    /// Somebody comes with addresses.
+    Comes(Vec<u8>, i64),
+    Merge(u8, u8),
+    Part(u8, u8),
+    Erase(u8),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let one = || 0..4_u8;
+    prop_oneof![
+        5 => (one(), one(), 0..20_i64).prop_map(|(who, address, at)| Step::Known(who, address, at)),
+        3 => (one(), 0..20_u8).prop_map(|(who, n)| Step::Void(who, n)),
+        3 => (proptest::collection::vec(one(), 1..3), 0..20_i64).prop_map(|(with, at)| Step::Comes(with, at)),
+        4 => (one(), one()).prop_map(|(one, other)| Step::Merge(one, other)),
+        4 => (one(), one()).prop_map(|(one, other)| Step::Part(one, other)),
+        1 => one().prop_map(Step::Erase),
+        1 => (1..9_i64).prop_map(Step::Wait),
+    ]
+}
+
+fn address(n: u8) -> Identifier {
+    // Of one kind people may have several, of the other a second one speaks against its being one person.
+    let system = || ExternalSystem::new("erp").unwrap();
+    if n < 2 { email(&n.to_string()) } else { Identifier::external(&system(), &n.to_string()).unwrap() }
+}
+
+/// Whoever is known by an address is found by it or shares it with whoever is, whoever is found by it is known by it
+/// or will be, and the stored state is the fold of the stored events.
+fn check(crm: &Crm) {
+    let key = |n: u8| crm.identified(&address(n)).identifier;
+    let definitions = crm.definitions().unwrap();
+    let mut all = Vec::new();
+    crm.for_each_customer(|customer| all.push(customer.clone())).unwrap();
+    for customer in &all {
+        let mut events = crm.story(customer.id()).unwrap().unwrap().events;
+        events.sort_by_key(|event| event.customer);
+        let told = events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+        let again = crm::Customer::replay(customer.id(), told, customer.clock().unwrap(), &definitions);
+        assert_eq!((again.facts(), again.digest()), (customer.facts(), customer.digest()));
+        if customer.is_erased() {
+            assert_eq!((customer.identifiers().count(), customer.ties().count()), (0, 0));
+        }
+    }
+    for n in 0..4 {
+        let known: Vec<_> =
+            all.iter().filter(|one| one.identifiers().any(|own| *own == key(n))).map(|one| one.id()).collect();
+        match crm.customer(address(n)).unwrap() {
+            None => assert_eq!(known, [], "nobody is found by {n}"),
+            Some(found) => {
+                assert!(!found.is_erased());
+                let waits = found.waiting().next().is_some();
+                assert!(known.contains(&found.id()) || (waits && known.is_empty()), "{} by {n}: {known:?}", found.id());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whoever_is_known_by_something_is_found_by_it(steps in proptest::collection::vec(step(), 1..40)) {
+        let (clock, crm) = shop();
+        let ids: Vec<_> = (0..4).map(|n| came(&crm, &who(n), &format!("first-{n}"))).collect();
+        let id = |n: &u8| ids[usize::from(*n)];
+        let mut now = 5;
+        clock.set(hour(now));
+        for (n, step) in steps.iter().enumerate() {
+            match step {
+                Step::Known(who, n_address, at) => {
+                    let told = crm.identified(&address(*n_address));
+                    let told = Incoming::new(id(who), hour(*at), source(), told).with_key(n.to_string().parse().unwrap());
+                    match crm.record(told) {
+                        Ok(_) | Err(Error::Fact(FactRefusal::IdentifierTaken { .. })) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                Step::Void(who, fact) => {
+                    let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), &fact.to_string());
+                    let void = Incoming::new(id(who), crm.now(), source(), Voided { event, reason: None });
+                    crm.record(void.with_key(format!("void-{n}").parse().unwrap())).unwrap();
+                }
+                Step::Comes(with, at) => {
+                    let with: Vec<_> = with.iter().map(|n| address(*n).verified()).collect();
+                    crm.record(visit(with, *at, &format!("comes-{n}"))).unwrap();
+                }
+                Step::Merge(one, other) => match crm.merge(id(one), id(other), why()) {
+                    Ok(_) | Err(Error::Merge(MergeRefusal::Erased { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                Step::Part(one, other) => match crm.part(id(one), id(other), why()) {
+                    Ok(_) | Err(Error::Merge(MergeRefusal::NotMerged { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                Step::Erase(one) => drop(crm.erase(id(one)).unwrap()),
+                Step::Wait(hours) => {
+                    now += hours;
+                    clock.set(hour(now));
+                    crm.advance(hour(now)).unwrap();
+                }
+            }
+            check(&crm);
+        }
+    }
 }

@@ -248,7 +248,8 @@ impl Crm {
     ) -> Result<bool, Error> {
         let Some((first, others)) = customers.split_first() else { return Ok(false) };
         let mut merged = false;
-        for other in others {
+        // Whoever was erased is nobody whom anything makes one with somebody.
+        for other in others.iter().filter(|other| !other.is_erased() && !first.is_erased()) {
             if matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_)) {
                 let reason = MergeReason::Shared { identifier: by, by: Some(event) };
                 merged |= !self.merge_because(first.id(), other.id(), reason, Actor::Rule).await?.known;
