@@ -13,9 +13,9 @@ use crm::sqlite::rusqlite::{Connection, TransactionBehavior};
 use crm::{
     AddressWithdrawn, AwardPoints, Barred, CardLine, CardUpdate, Channel, Command, ConfirmProof, Confirmation,
     ConsentStatus, ConsentWithdrawn, ContactQuery, CrmBuilder, Currency, Definition, Digest, Error, ExternalSystem,
-    FactRefusal, FieldName, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, Method, Money, OptIn, OrderPlaced,
-    OrderRef, PersonalError, Program, ProgramId, Proof, Purpose, RedeemPoints, Source, SqliteOptions, SqliteStore,
-    StorageError, Strength, SuppressionReason, Tag, Tie, TieKind, Timestamp, Untie, Which, Wording,
+    FactRefusal, FieldName, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, Method, Money, OptIn,
+    OrderPlaced, OrderRef, PersonalError, Program, ProgramId, Proof, Purpose, RedeemPoints, Source, SqliteOptions,
+    SqliteStore, StorageError, Strength, SuppressionReason, Tag, Tie, TieKind, Timestamp, Untie, Which, Wording,
 };
 use drawer::Drawer;
 
@@ -424,7 +424,9 @@ fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_th
 
         let tie = |kind| Tie { from: ana, to: ben, kind, strength: Strength::FULL };
         inside.tie(tie(TieKind::Referred), crm.now(), source(), "t-1".parse().unwrap()).unwrap();
-        inside.tie(tie(TieKind::Household), Timestamp::parse("2026-01-05").unwrap(), source(), "t-2".parse().unwrap()).unwrap();
+        inside
+            .tie(tie(TieKind::Household), Timestamp::parse("2026-01-05").unwrap(), source(), "t-2".parse().unwrap())
+            .unwrap();
         let end = Untie { from: ben, to: ana, kind: TieKind::Household };
         inside.untie(end, crm.now(), source(), "t-3".parse().unwrap()).unwrap();
 
@@ -437,7 +439,11 @@ fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_th
         drop(inside);
 
         assert_eq!(both(), before, "nobody else sees any of it");
-        if kept { transaction.commit().unwrap() } else { transaction.rollback().unwrap() }
+        if kept {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
         let suppressed = ["zoe", "eve", "kim", "lee"].map(|who| crm.is_suppressed(&mail(who)).unwrap().is_some());
         assert_eq!(suppressed, [kept, kept, kept, false]);
         let may = crm.may_contact(ana, &by_mail, Some(&mail("ana"))).unwrap();
@@ -470,7 +476,11 @@ fn an_erasure_inside_ends_the_ties_of_all_who_were_merged() {
         let again = inside.tie(tie(ben, ana), shop.crm.now(), source(), "t-3".parse().unwrap());
         assert!(matches!(again, Err(Error::Fact(FactRefusal::Tie(_)))), "{again:?}");
         drop(inside);
-        if kept { transaction.commit().unwrap() } else { transaction.rollback().unwrap() }
+        if kept {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
         assert_eq!(shop.crm.customer(ben).unwrap().unwrap().ties().count(), if kept { 0 } else { 2 });
     }
 }

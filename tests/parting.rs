@@ -8,8 +8,8 @@ use crm::blocking::Crm;
 use crm::{
     Barred, ChangeBody, Channel, ConfirmProof, Confirmation, ConsentStatus, ContactQuery, Currency, CustomerId,
     Definition, Digest, Error, ExternalSystem, FactRefusal, Identifier, Incoming, Ingestion, Locale, ManualClock,
-    MergeRefusal, Method, Money, OptIn, OrderPlaced, Predicate, Proof, Purpose, SegmentName, Source, Span, Stage, Timestamp, Visited,
-    Voided, Wording,
+    MergeRefusal, Method, Money, OptIn, OrderPlaced, Predicate, Proof, Purpose, SegmentName, Source, Span, Stage,
+    Timestamp, Visited, Voided, Wording,
 };
 use proptest::prelude::*;
 
@@ -87,7 +87,7 @@ fn an_identifier_that_one_side_is_known_by_leads_to_that_side_when_they_are_part
         clock.set(hour(2));
         crm.part(ana, ben, why()).unwrap();
         assert_eq!(found(&crm, &email("one")), Some(second));
-        let later = crm.record(visit(&email("one"), 2, "later")).unwrap();
+        let later = crm.record(visit(email("one"), 2, "later")).unwrap();
         assert_eq!(later.customer, second);
         // Merged and parted again it is so still.
         crm.merge(ana, ben, why()).unwrap();
@@ -100,11 +100,11 @@ fn an_identifier_that_one_side_is_known_by_leads_to_that_side_when_they_are_part
 fn a_fact_told_again_with_another_time_through_another_member_contradicts_the_first() {
     let (clock, crm) = shop();
     let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
-    crm.record(visit(&who(1), 0, "before")).unwrap();
+    crm.record(visit(who(1), 0, "before")).unwrap();
     crm.merge(ana, ben, why()).unwrap();
     clock.set(hour(20));
-    crm.record(visit(&who(1), 5, "after")).unwrap();
-    crm.record(visit(&who(2), 30, "ahead")).unwrap();
+    crm.record(visit(who(1), 5, "after")).unwrap();
+    crm.record(visit(who(2), 30, "ahead")).unwrap();
     for (key, at) in [("before", 7), ("after", 8), ("ahead", 9), ("before", 40), ("after", 41)] {
         for member in [who(1), who(2)] {
             let told = crm.record(visit(&member, at, key));
@@ -123,7 +123,7 @@ fn a_fact_told_again_with_another_time_through_another_member_contradicts_the_fi
     assert_eq!(crm.customer(ana).unwrap().unwrap().facts().visits(), 4);
     // Apart they are two again, and each may be told what the other was told.
     crm.part(ana, ben, why()).unwrap();
-    assert!(!crm.record(visit(&who(2), 7, "before")).unwrap().known);
+    assert!(!crm.record(visit(who(2), 7, "before")).unwrap().known);
 }
 
 #[test]
@@ -217,7 +217,8 @@ fn an_identifier_that_was_told_by_mistake_leads_to_nobody_once_that_is_said() {
             let (_, crm) = shop();
             let ana = came(&crm, &who(1), "1");
             let address = email("mistake");
-            let told = Incoming::new(ana, hour(0), source(), crm.identified(&address)).with_key("told".parse().unwrap());
+            let told =
+                Incoming::new(ana, hour(0), source(), crm.identified(&address)).with_key("told".parse().unwrap());
             let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), "told");
             let void = Incoming::new(ana, hour(0), source(), Voided { event, reason: None });
             let facts: Vec<Incoming> =
@@ -271,7 +272,10 @@ fn no_rule_makes_one_person_again_of_those_whom_somebody_parted() {
     // An address of the one that is proved by the other makes them one no more either, nor takes it away.
     let proof = crm.identified(&email("family"));
     let told = crm.record(Incoming::new(daughter, crm.now(), source(), proof));
-    assert!(matches!(told, Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) if customer == mother), "{told:?}");
+    assert!(
+        matches!(told, Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) if customer == mother),
+        "{told:?}"
+    );
     // Somebody may say that they are one after all.
     assert!(!crm.merge(daughter, mother, why()).unwrap().known);
     assert_eq!(crm.record(visit(both(), 1, "9")).unwrap().customer, mother);

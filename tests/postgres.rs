@@ -190,7 +190,11 @@ fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_th
                 assert_eq!(inside.card(ana).await.unwrap().employer(), Some("Acme"));
             }
             assert_eq!(crm.story(ana).await.unwrap(), before, "nobody else sees any of it");
-            if kept { transaction.commit().await.unwrap() } else { transaction.rollback().await.unwrap() }
+            if kept {
+                transaction.commit().await.unwrap()
+            } else {
+                transaction.rollback().await.unwrap()
+            }
             let may = crm.may_contact(ana, &query, Some(&mail("ana"))).await.unwrap().is_ok();
             let suppressed = crm.is_suppressed(&mail("eve")).await.unwrap().is_some();
             let has_card = crm.card(ana).await.unwrap().employer().is_some();

@@ -105,11 +105,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The same for a fact that comes through one certain member.
-    pub(crate) fn fact_through(
-        &mut self,
-        member: CustomerId,
-        incoming: &'a Prepared,
-    ) -> Result<Outcome, NeedHistory> {
+    pub(crate) fn fact_through(&mut self, member: CustomerId, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
         let through = std::mem::replace(&mut self.through, member);
         let outcome = self.fact(incoming);
         self.through = through;

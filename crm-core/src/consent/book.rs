@@ -278,13 +278,7 @@ impl ConsentBook {
     /// counts. `transactional` is whether a no to everything leaves the purpose alone. Costs a few look-ups for each
     /// member, and for each two of them one over the joins.
     #[must_use]
-    pub fn standing(
-        &self,
-        key: &ConsentKey,
-        joins: &[Join],
-        at: Timestamp,
-        transactional: bool,
-    ) -> ConsentStanding {
+    pub fn standing(&self, key: &ConsentKey, joins: &[Join], at: Timestamp, transactional: bool) -> ConsentStanding {
         let exact = self.said.get(&key.target());
         // Whether a yes for a member as well came after a word of theirs.
         let is_covered = |member: CustomerId, word: Stamp| {

@@ -435,8 +435,12 @@ mod tests {
     fn give(book: &mut PointsBook, order: Option<EventId>, points: i64, at: i64, lasts: Option<i64>) {
         let reason = Remark::new("test").unwrap();
         let kind = order.map_or(PostingKind::Awarded { reason }, |order| PostingKind::Earned { order });
-        let lot =
-            LotMove { lot: book.next_lot, points, earned_at: Some(day(at)), expires_at: lasts.map(|days| day(at + days)) };
+        let lot = LotMove {
+            lot: book.next_lot,
+            points,
+            earned_at: Some(day(at)),
+            expires_at: lasts.map(|days| day(at + days)),
+        };
         book.apply(&Posting { program: program(), kind, moves: vec![lot], owed: 0, spent_by: None });
     }
 
