@@ -205,6 +205,8 @@ impl Crm {
             let rows = Rows::of(&[&first, &second]);
             // Not when something last happened to them: what they said before this was of either alone.
             let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
+            let known: Vec<IdentifierKey> =
+                [&first, &second].into_iter().flat_map(|base| base.customer.identifiers().copied()).collect();
             let merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
@@ -214,13 +216,17 @@ impl Crm {
             planner
                 .regroup(at, &by, &deed, Vec::new())
                 .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+            // What one of them voided may be what the other is known by.
+            planner.may_disown(known);
             let plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
-            let (commit, changes) = rows.commit(plan)?;
+            let releases = self.releases_of(&plan).await?;
+            let (mut commit, changes) = rows.commit(plan)?;
+            commit.releases = releases;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(MergeOutcome { customer: head, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

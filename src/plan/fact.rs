@@ -222,6 +222,11 @@ impl<'a> Planner<'a> {
         self.disowned.extend(identifiers);
     }
 
+    /// These lead to the customer no more if they are not known by them after this plan.
+    pub(crate) fn may_disown(&mut self, identifiers: Vec<IdentifierKey>) {
+        self.disowned.extend(identifiers);
+    }
+
     /// What the customer is known by no more by this plan, nor will be by what is still to come.
     pub(super) fn take_disowned(&mut self) -> Vec<IdentifierKey> {
         let mut disowned = std::mem::take(&mut self.disowned);
