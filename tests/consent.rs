@@ -92,8 +92,13 @@ impl Shop {
     }
 
     fn may(&self, customer: CustomerId, channel: Channel) -> Result<(), Barred> {
+        let address = match channel {
+            Channel::Email => Some(email()),
+            Channel::Sms | Channel::Phone => Some(number()),
+            _ => None,
+        };
         let query = ContactQuery::new(marketing(), channel, self.crm.now());
-        self.crm.may_contact(customer, &query, None).unwrap().map(|_| ())
+        self.crm.may_contact(customer, &query, address.as_ref()).unwrap().map(|_| ())
     }
 
     fn may_at(&self, customer: CustomerId, channel: Channel, address: &Identifier) -> Result<(), Barred> {
@@ -574,5 +579,42 @@ fn messages_are_counted_and_nights_are_quiet_where_the_customer_is() {
         assert_eq!(shop.may(ana, Channel::Sms), Err(Barred::QuietHours { until: at("2026-01-07T07:00:00Z") }));
         shop.clock.set(at("2026-01-07T07:00:00Z"));
         assert_eq!(shop.may(ana, Channel::Sms), Ok(()));
+    }
+}
+
+#[test]
+fn nobody_is_allowed_by_a_channel_whose_address_is_not_known() {
+    for shop in shops("no-address") {
+        let ana = shop.visitor(&email());
+        // By what a message goes out, and for what nobody has to allow.
+        let service = Purpose::new("service").unwrap();
+        for channel in Channel::ALL {
+            let may = |address: Option<&Identifier>| {
+                let query = ContactQuery::new(service.clone(), channel, shop.crm.now());
+                shop.crm.may_contact(ana, &query, address).unwrap()
+            };
+            assert_eq!(may(None).is_ok(), !channel.has_address(), "{channel:?}");
+            if channel.has_address() {
+                assert_eq!(may(None), Err(Barred::NoAddress { channel }));
+            }
+            let other = if channel == Channel::Email { number() } else { email() };
+            assert_eq!(may(Some(&other)).is_ok(), !channel.has_address() || channel.goes_to(other.kind()));
+        }
+        // What speaks against it for good comes first, and what passes by itself does not.
+        let may = |channel| {
+            let query = ContactQuery::new(marketing(), channel, shop.crm.now());
+            shop.crm.may_contact(ana, &query, None).unwrap()
+        };
+        assert_eq!(may(Channel::Sms), Err(Barred::NoConsent { status: ConsentStatus::Unknown }));
+        let given = ConsentGiven::new(marketing(), Channel::Sms, proof(Method::Form));
+        shop.crm.record(Incoming::new(ana, shop.crm.now(), source(), given)).unwrap();
+        let no_address = Err(Barred::NoAddress { channel: Channel::Sms });
+        assert_eq!(may(Channel::Sms), no_address);
+        shop.clock.set(at("2026-01-05T23:00:00Z"));
+        assert_eq!(may(Channel::Sms), no_address);
+        let with = |address: &Identifier| shop.may_at(ana, Channel::Sms, address);
+        assert!(matches!(with(&number()), Err(Barred::QuietHours { .. })));
+        shop.crm.suppress(&number(), SuppressionReason::Complaint, &source()).unwrap();
+        assert_eq!(with(&number()), Err(Barred::Suppressed));
     }
 }

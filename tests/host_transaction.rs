@@ -11,9 +11,11 @@ use crm::blocking::Crm;
 use crm::sqlite::install;
 use crm::sqlite::rusqlite::{Connection, TransactionBehavior};
 use crm::{
-    AwardPoints, Command, CrmBuilder, Currency, Definition, Error, ExternalSystem, FieldName, Identifier, Incoming,
-    Ingestion, LookupKey, Money, OrderPlaced, OrderRef, PersonalError, Program, ProgramId, RedeemPoints, Source,
-    SqliteOptions, SqliteStore, StorageError, Tag, Timestamp,
+    AddressWithdrawn, AwardPoints, Barred, CardLine, CardUpdate, Channel, Command, ConfirmProof, Confirmation,
+    ConsentStatus, ConsentWithdrawn, ContactQuery, CrmBuilder, Currency, Definition, Digest, Error, ExternalSystem,
+    FactRefusal, FieldName, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, Method, Money, OptIn,
+    OrderPlaced, OrderRef, PersonalError, Program, ProgramId, Proof, Purpose, RedeemPoints, Source, SqliteOptions,
+    SqliteStore, StorageError, Strength, SuppressionReason, Tag, Tie, TieKind, Timestamp, Untie, Which, Wording,
 };
 use drawer::Drawer;
 
@@ -371,4 +373,114 @@ fn the_shops_views_and_triggers_are_as_they_were_after_an_erasure() {
     assert_eq!((erased.fields, erased.copies), (1, crm::Copies::Gone));
     assert_eq!(schema(&shop.connection), before);
     assert_eq!(shop.crm.personal(customers[2]).unwrap()[&name], "zoe");
+}
+
+fn marketing() -> Purpose {
+    Purpose::new("marketing").unwrap()
+}
+
+fn proof() -> Proof {
+    let wording =
+        Wording { version: "1".parse().unwrap(), sha256: Digest::of(b"yes"), locale: Locale::new("en").unwrap() };
+    Proof::new(Method::Form, wording, "web".parse().unwrap())
+}
+
+#[test]
+fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_them() {
+    let clock = ManualClock::at(Timestamp::parse("2026-01-06T12:00:00Z").unwrap());
+    let mut shop = Shop::open_as("words", crm::Crm::builder().clock(clock));
+    let [ana, ben] = ["ana", "ben"].map(|who| shop.crm.record(order_of(who, who, 50)).unwrap().customer);
+    let source = || Source::new("shop").unwrap();
+    let mail = |who: &str| Identifier::email(&format!("{who}@example.com")).unwrap();
+    let crm = shop.crm.clone();
+    let by_mail = ContactQuery::new(marketing(), Channel::Email, crm.now());
+    let both = || [ana, ben].map(|id| (crm.story(id).unwrap(), crm.card(id).unwrap(), crm.card_history(id).unwrap()));
+    for kept in [false, true] {
+        let before = both();
+        let transaction = begin(&mut shop.connection);
+        transaction.execute("INSERT INTO sale VALUES ('1', 5000)", []).unwrap();
+        let mut inside = crm.within(&transaction).unwrap();
+
+        let asked = OptIn::new(marketing(), Channel::Email, mail("ana"), proof());
+        let token = inside.request_opt_in(ana, asked).unwrap().token;
+        assert!(inside.peek_opt_in(&token).is_ok());
+        let by = || ConfirmProof { collected_by: "page".parse().unwrap(), address: None };
+        assert!(matches!(inside.confirm_opt_in(&token, by()).unwrap(), Confirmation::Confirmed { .. }));
+        assert!(inside.may_contact(ana, &by_mail, Some(&mail("ana"))).unwrap().is_ok());
+        let link = inside.unsubscribe_token(ben, marketing(), Channel::Email);
+        assert_eq!(inside.peek_unsubscribe(link.as_str()).unwrap().customer, ben);
+        assert!(inside.withdraw_by_token(link.as_str()).unwrap().event.is_some());
+        let withdrawn = Err(Barred::NoConsent { status: ConsentStatus::Withdrawn });
+        assert_eq!(inside.may_contact(ben, &by_mail, Some(&mail("ben"))).unwrap(), withdrawn);
+        let stop = ConsentWithdrawn::new(marketing(), Which::All, Method::Reply);
+        let stopped = inside.withdraw_by_address(&mail("zoe"), stop, crm.now(), &source()).unwrap();
+        assert_eq!(stopped, AddressWithdrawn::Suppressed);
+        assert!(inside.suppress(&mail("eve"), SuppressionReason::Complaint, &source()).unwrap());
+        let list = ["eve", "kim", "lee"].map(mail);
+        assert_eq!(inside.suppress_all(list, SuppressionReason::PublicList, &source()).unwrap(), 2);
+        assert!(inside.unsuppress(ana, &mail("lee"), proof()).unwrap());
+        assert!(inside.is_suppressed(&mail("kim")).unwrap().is_some());
+        assert_eq!(inside.may_contact(ana, &by_mail, Some(&mail("eve"))).unwrap(), Err(Barred::Suppressed));
+
+        let tie = |kind| Tie { from: ana, to: ben, kind, strength: Strength::FULL };
+        inside.tie(tie(TieKind::Referred), crm.now(), source(), "t-1".parse().unwrap()).unwrap();
+        inside
+            .tie(tie(TieKind::Household), Timestamp::parse("2026-01-05").unwrap(), source(), "t-2".parse().unwrap())
+            .unwrap();
+        let end = Untie { from: ben, to: ana, kind: TieKind::Household };
+        inside.untie(end, crm.now(), source(), "t-3".parse().unwrap()).unwrap();
+
+        let update = CardUpdate::new().employer(CardLine::new("Acme").unwrap());
+        inside.update_card(ana, update, &source(), crm.now()).unwrap();
+        assert_eq!(inside.card(ana).unwrap().employer(), Some("Acme"));
+        assert_eq!(inside.cards(&[ben, ana]).unwrap().len(), 2);
+        assert_eq!(inside.card_history(ana).unwrap().len(), 1);
+        assert!(inside.completeness(ana).is_ok());
+        drop(inside);
+
+        assert_eq!(both(), before, "nobody else sees any of it");
+        if kept {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
+        let suppressed = ["zoe", "eve", "kim", "lee"].map(|who| crm.is_suppressed(&mail(who)).unwrap().is_some());
+        assert_eq!(suppressed, [kept, kept, kept, false]);
+        let may = crm.may_contact(ana, &by_mail, Some(&mail("ana"))).unwrap();
+        assert_eq!((may.is_ok(), crm.card(ana).unwrap().employer().is_some()), (kept, kept));
+        let ties = [ana, ben].map(|id| crm.customer(id).unwrap().unwrap().ties().count());
+        assert_eq!(ties, [usize::from(kept); 2]);
+        if !kept {
+            assert_eq!(both(), before, "it never was");
+            assert!(crm.peek_opt_in(&token).is_err(), "nor was there ever such a token");
+        }
+    }
+}
+
+#[test]
+fn an_erasure_inside_ends_the_ties_of_all_who_were_merged() {
+    let mut shop = Shop::open("erased-ties");
+    let people = ["ana", "anna", "ben"];
+    let [ana, anna, ben] = people.map(|who| shop.crm.record(order_of(who, who, 50)).unwrap().customer);
+    let source = || Source::new("shop").unwrap();
+    let tie = |from, to| Tie { from, to, kind: TieKind::WorksFor, strength: Strength::FULL };
+    shop.crm.tie(tie(ana, ben), shop.crm.now(), source(), "t-1".parse().unwrap()).unwrap();
+    shop.crm.tie(tie(ben, anna), shop.crm.now(), source(), "t-2".parse().unwrap()).unwrap();
+    shop.crm.merge(ana, anna, "one".parse().unwrap()).unwrap();
+    for kept in [false, true] {
+        let transaction = begin(&mut shop.connection);
+        let mut inside = shop.crm.within(&transaction).unwrap();
+        let erased = inside.run(async |crm| crm.erase(anna).await).unwrap();
+        assert_eq!(erased.ties, 2);
+        assert_eq!(inside.customer(ben).unwrap().unwrap().ties().count(), 0);
+        let again = inside.tie(tie(ben, ana), shop.crm.now(), source(), "t-3".parse().unwrap());
+        assert!(matches!(again, Err(Error::Fact(FactRefusal::Tie(_)))), "{again:?}");
+        drop(inside);
+        if kept {
+            transaction.commit().unwrap()
+        } else {
+            transaction.rollback().unwrap()
+        }
+        assert_eq!(shop.crm.customer(ben).unwrap().unwrap().ties().count(), if kept { 0 } else { 2 });
+    }
 }

@@ -15,8 +15,8 @@ use crm::{
     Ingestion, Locale, LookupKey, ManualClock, MemoryStore, Method, Money, Name, Objected, Objection, OptIn,
     OptInToken, OrderPlaced, OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, Predicate, Presented,
     Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted, RestrictionLifted, Role,
-    SearchQuery, SegmentName, Source, Span, Stage, Store, Strength, SuppressionReason, Tag, TenantId, Tie, TieKind,
-    Timestamp, Untie, Visited, Voided, Which, Who, Wording,
+    SearchQuery, SegmentName, Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId, Tie,
+    TieKind, Timestamp, Untie, Visited, Voided, Which, Who, Wording,
 };
 use proptest::prelude::*;
 
@@ -517,9 +517,11 @@ impl Shop {
         self.wait(0);
         let now = self.crm.now();
         let all = self.all();
+        let definitions = self.crm.definitions().unwrap();
+        let holds = |rule: &Predicate, customer: &Customer| rule.holds(&Subject::new(customer, now, &definitions));
         for predicate in predicates() {
             let held: BTreeSet<CustomerId> =
-                all.iter().filter(|customer| predicate.holds(customer, now, Currency::EUR)).map(Customer::id).collect();
+                all.iter().filter(|customer| holds(&predicate, customer)).map(Customer::id).collect();
             let selected = self.crm.select(&predicate, None, 100).unwrap().customers;
             assert_eq!(selected.into_iter().collect::<BTreeSet<_>>(), held, "{predicate:?}");
         }
@@ -528,7 +530,7 @@ impl Shop {
             for customer in &all {
                 assert_eq!(
                     customer.standing().is_in(&name),
-                    predicate.holds(customer, now, Currency::EUR),
+                    holds(&predicate, customer),
                     "{predicate:?} {}",
                     customer.id()
                 );

@@ -211,7 +211,10 @@ fn a_yes_from_before_the_merge_does_not_take_back_what_the_other_withdrew() {
         clock.set(crm.now().plus(Span::days(1)));
         consents(&crm, b, &email("b"));
         let query = ContactQuery::new(marketing(), Channel::Email, crm.now());
-        assert!(crm.may_contact(a, &query, None).unwrap().is_ok(), "a yes of the one person they are is for both");
+        assert!(
+            crm.may_contact(a, &query, Some(&email("b"))).unwrap().is_ok(),
+            "a yes of the one person they are is for both"
+        );
     }
 }
 

@@ -8,10 +8,11 @@ mod postgres_server;
 use std::sync::Arc;
 
 use crm::{
-    Attribute, ClaimCoupon, Command, Comparison, Crm, Currency, Definition, DerivedIds, Dialect, Error, ExternalSystem,
-    Identifier, Incoming, Ingestion, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PostgresOptions,
-    PostgresStore, Predicate, Program, ProgramId, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore,
-    Store, Timestamp,
+    Attribute, CardLine, CardUpdate, Channel, ClaimCoupon, Command, Comparison, ConfirmProof, ContactQuery, Crm,
+    Currency, Definition, DerivedIds, Dialect, Digest, Error, ExternalSystem, Identifier, Incoming, Ingestion, Locale,
+    ManualClock, MemoryStore, Method, Money, OptIn, OrderPlaced, OrderRef, PostgresOptions, PostgresStore, Predicate,
+    Program, ProgramId, Proof, Purpose, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore, Store,
+    Strength, SuppressionReason, Tie, TieKind, Timestamp, Untie, Wording,
 };
 use postgres_server::{block_on, connect, server};
 
@@ -140,6 +141,70 @@ fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
             let refusal = crm.within_postgres(&store, &transaction).await.unwrap_err().to_string();
             assert!(refusal.contains(reason), "{refusal}");
             transaction.batch_execute("SELECT 1").await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_them() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    block_on(async {
+        let store = Arc::new(PostgresStore::connect(&url, &PostgresOptions::default().lanes(16)).await.unwrap());
+        let noon = Timestamp::parse("2026-01-02T12:00:00Z").unwrap();
+        let clock = Arc::new(ManualClock::at(noon));
+        let crm = open(Arc::clone(&store) as Arc<dyn Store>, &clock).await;
+        let ana = crm.record(order(1, 1, day(1), 5_000)).await.unwrap().customer;
+        let ben = crm.record(order(2, 2, day(1), 5_000)).await.unwrap().customer;
+        let source = || Source::new("shop").unwrap();
+        let mail = |who: &str| Identifier::email(&format!("{who}@example.com")).unwrap();
+        let marketing = || Purpose::new("marketing").unwrap();
+        let query = ContactQuery::new(marketing(), Channel::Email, noon);
+        let proof = || {
+            let (version, locale) = ("1".parse().unwrap(), Locale::new("en").unwrap());
+            Proof::new(Method::Form, Wording { version, sha256: Digest::of(b"yes"), locale }, "web".parse().unwrap())
+        };
+        let mut shop = connect(&url).await;
+        for kept in [false, true] {
+            let before = crm.story(ana).await.unwrap();
+            let transaction = shop.transaction().await.unwrap();
+            {
+                let inside = crm.within_postgres(&store, &transaction).await.unwrap();
+                let asked = OptIn::new(marketing(), Channel::Email, mail("ana"), proof());
+                let token = inside.request_opt_in(ana, asked).await.unwrap().token;
+                let by = ConfirmProof { collected_by: "page".parse().unwrap(), address: None };
+                inside.confirm_opt_in(&token, by).await.unwrap();
+                assert!(inside.may_contact(ana, &query, Some(&mail("ana"))).await.unwrap().is_ok());
+                let link = inside.unsubscribe_token(ben, marketing(), Channel::Email);
+                assert!(inside.withdraw_by_token(link.as_str()).await.unwrap().event.is_some());
+                let list = ["eve", "kim"].map(mail);
+                assert_eq!(inside.suppress_all(list, SuppressionReason::PublicList, &source()).await.unwrap(), 2);
+                assert!(inside.unsuppress(ana, &mail("kim"), proof()).await.unwrap());
+                let tie = |kind| Tie { from: ana, to: ben, kind, strength: Strength::FULL };
+                inside.tie(tie(TieKind::Referred), noon, source(), "t-1".parse().unwrap()).await.unwrap();
+                inside.tie(tie(TieKind::Household), day(1), source(), "t-2".parse().unwrap()).await.unwrap();
+                let end = Untie { from: ben, to: ana, kind: TieKind::Household };
+                inside.untie(end, noon, source(), "t-3".parse().unwrap()).await.unwrap();
+                let update = CardUpdate::new().employer(CardLine::new("Acme").unwrap());
+                inside.update_card(ana, update, &source(), noon).await.unwrap();
+                assert_eq!(inside.card(ana).await.unwrap().employer(), Some("Acme"));
+            }
+            assert_eq!(crm.story(ana).await.unwrap(), before, "nobody else sees any of it");
+            if kept {
+                transaction.commit().await.unwrap()
+            } else {
+                transaction.rollback().await.unwrap()
+            }
+            let may = crm.may_contact(ana, &query, Some(&mail("ana"))).await.unwrap().is_ok();
+            let suppressed = crm.is_suppressed(&mail("eve")).await.unwrap().is_some();
+            let has_card = crm.card(ana).await.unwrap().employer().is_some();
+            assert_eq!((may, suppressed, has_card), (kept, kept, kept));
+            for id in [ana, ben] {
+                assert_eq!(crm.customer(id).await.unwrap().unwrap().ties().count(), usize::from(kept));
+            }
+            if !kept {
+                assert_eq!(crm.story(ana).await.unwrap(), before, "it never was");
+            }
         }
     });
 }

@@ -11,7 +11,7 @@ use crm_core::consent::{
 };
 use crm_core::customer::{Customer, FactState};
 use crm_core::event::{EventBody, Fact, Voided};
-use crm_core::identity::{Identifier, IdentifierKey, LookupKey};
+use crm_core::identity::{Identifier, IdentifierKey, Join, LookupKey};
 use crm_core::interaction::Channel;
 use crm_core::{
     AlarmKind, CustomerId, Definition, DefinitionVersion, Definitions, Digest, EventId, Source, Span, TenantId,
@@ -166,10 +166,25 @@ fn numbered(facts: Vec<(i64, Fact)>) -> Vec<(EventId, Timestamp, Fact)> {
     facts.into_iter().enumerate().map(|(n, (at, fact))| (id(n), hour(at), fact)).collect()
 }
 
+fn member(n: u8) -> CustomerId {
+    CustomerId::new(hour(0), [n; 10])
+}
+
+fn join(at: i64, one: &[u8], other: &[u8]) -> Join {
+    let [one, other] = [one, other].map(|side| side.iter().map(|n| member(*n)).collect());
+    Join { at: hour(at), one, other }
+}
+
 /// The book of facts that came through one of two members each.
 fn book(facts: &[(bool, EventId, Timestamp, Fact)], swapped: bool, definitions: &Definitions) -> ConsentBook {
-    let member = |first: bool| CustomerId::new(hour(0), [u8::from(first != swapped); 10]);
-    let facts = facts.iter().map(|(first, id, at, fact)| (member(*first), *id, *at, fact));
+    let facts: Vec<_> =
+        facts.iter().map(|(first, id, at, fact)| (u8::from(*first != swapped), *id, *at, fact.clone())).collect();
+    book_of(&facts, definitions)
+}
+
+/// The book of facts that came through several members.
+fn book_of(facts: &[(u8, EventId, Timestamp, Fact)], definitions: &Definitions) -> ConsentBook {
+    let facts = facts.iter().map(|(by, id, at, fact)| (member(*by), *id, *at, fact));
     FactState::refold(facts, Timestamp::MAX, definitions).consents().clone()
 }
 
@@ -224,16 +239,16 @@ proptest! {
         // A message uses the consent of the whole customer, through whomever it went: apart they cannot be told.
         let facts: Vec<_> = facts.into_iter().filter(|fact| !matches!(fact.3, Fact::Contacted(_))).collect();
         let (both, swapped) = (book(&facts, false, &definitions), book(&facts, true, &definitions));
-        let merged = merged.map(hour);
+        let merged = &merged.map(|at| join(at, &[0], &[1])).into_iter().collect::<Vec<_>>();
         for transactional in [false, true] {
             let standing = both.standing(&key, merged, hour(at), transactional);
             prop_assert_eq!(&standing, &swapped.standing(&key, merged, hour(at), transactional));
             let alone = |first: bool| {
                 let own: Vec<_> = facts.iter().filter(|fact| fact.0 == first).cloned().collect();
-                book(&own, false, &definitions).standing(&key, None, hour(at), transactional)
+                book(&own, false, &definitions).standing(&key, &[], hour(at), transactional)
             };
             let (one, other) = (alone(true), alone(false));
-            let apart = both.standing(&key, None, hour(at), transactional);
+            let apart = both.standing(&key, &[], hour(at), transactional);
             prop_assert_eq!(apart.refused, one.refused || other.refused);
             if apart.status == ConsentStatus::Granted {
                 for member in [&one, &other] {
@@ -267,9 +282,70 @@ proptest! {
             let no = ConsentWithdrawn::new(key.purpose.clone(), Which::All, Method::Call);
             facts.push((member, id(101), hour(710), no.into()));
         }
-        let status = book(&facts, false, &definitions).standing(&key, Some(hour(650)), hour(720), false).status;
+        let status = book(&facts, false, &definitions).standing(&key, &[join(650, &[0], &[1])], hour(720), false).status;
         let expected = if no.is_some() { ConsentStatus::Withdrawn } else { ConsentStatus::Granted };
         prop_assert_eq!(status, expected);
+    }
+
+    /// Merging comes to the stricter of the two as they stood, whatever covered what before; in which order those
+    /// come together who come together at one time does not matter, nor does their coming together twice.
+    #[test]
+    fn merging_comes_to_the_stricter_of_the_two_as_they_stood(
+        facts in proptest::collection::vec((0..3_u8, any_fact()), 0..24),
+        key in any_key(),
+        first in 0..600_i64,
+        at in 600..900_i64,
+    ) {
+        let definitions = definitions();
+        // A message uses the consent of the whole customer, through whomever it went: apart they cannot be told.
+        let facts: Vec<_> = facts
+            .into_iter()
+            .enumerate()
+            .map(|(n, (by, (at, fact)))| (by, id(n), hour(at), fact))
+            .filter(|fact| !matches!(fact.3, Fact::Contacted(_)))
+            .collect();
+        let of = |members: &[u8]| -> Vec<_> {
+            facts.iter().filter(|(by, ..)| members.contains(by)).cloned().collect()
+        };
+        let two = [join(first, &[0], &[1])];
+        let all = [two[0].clone(), join(600, &[0, 1], &[2])];
+        let (pair, third) = (book_of(&of(&[0, 1]), &definitions), book_of(&of(&[2]), &definitions));
+        let whole = book_of(&facts, &definitions);
+        for transactional in [false, true] {
+            let pair = pair.standing(&key, &two, hour(at), transactional);
+            let third = third.standing(&key, &[], hour(at), transactional);
+            let whole_now = whole.standing(&key, &all, hour(at), transactional);
+            prop_assert_eq!(whole_now.refused, pair.refused || third.refused);
+            for (one, silent) in [(&pair, &third), (&third, &pair)] {
+                if silent.status == ConsentStatus::Unknown {
+                    prop_assert_eq!(one, &whole_now);
+                }
+            }
+            if whole_now.status == ConsentStatus::Granted {
+                for side in [&pair, &third] {
+                    use ConsentStatus::{Granted, Pending, Unknown};
+                    prop_assert!(matches!(side.status, Granted | Pending | Unknown) && !side.refused, "{side:?}");
+                }
+            }
+            let orders = [
+                [join(first, &[0], &[1]), join(first, &[0, 1], &[2])],
+                [join(first, &[1], &[2]), join(first, &[1, 2], &[0])],
+                [join(first, &[2], &[0]), join(first, &[1], &[0, 2])],
+            ];
+            for order in &orders {
+                let twice = [order.as_slice(), order.as_slice()].concat();
+                for joins in [order.as_slice(), twice.as_slice()] {
+                    prop_assert_eq!(
+                        whole.standing(&key, joins, hour(at), transactional),
+                        whole.standing(&key, &orders[0], hour(at), transactional)
+                    );
+                    prop_assert_eq!(whole.restricted(joins), whole.restricted(&orders[0]));
+                }
+            }
+        }
+        let objects = |book: &ConsentBook, joins: &[Join]| book.objects(Objection::Marketing, joins);
+        let sides = [objects(&pair, &two), objects(&third, &[])];
+        prop_assert_eq!(objects(&whole, &all), sides.into_iter().flatten().min());
     }
 
     /// A no is heard whatever came before it, and time alone never makes a yes.

@@ -92,7 +92,7 @@ impl World {
             Whom::New => {
                 self.created += 1;
                 let id = CustomerId::new(day(self.created), [0; 10]);
-                self.people.insert(id, PersonSummary { id, identifiers: Vec::new() });
+                self.people.insert(id, PersonSummary::new(id, Vec::new()));
                 id
             }
         };

@@ -5,7 +5,7 @@
 //! kept of them, so that whoever is just keeping something finds out. Then the rows go, and the audit log says how
 //! many. When it is cut off in between, erasing again does what is left.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crm_core::audit::{ActorName, AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
@@ -14,7 +14,8 @@ use crm_core::identity::{Identifier, IdentifierKey, MEMBERS_MAX};
 use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
 };
-use crm_core::{CustomerId, Remark, Timestamp};
+use crm_core::relationship::{Direction, TieKind, Untie};
+use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::{ClaimKey, Commit, CommitError, Copies, Parts, Release};
 
 use super::identify::stated_claims;
@@ -22,7 +23,7 @@ use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::ledger::ErasureLedger;
 use crate::personal::PersonalError;
-use crate::plan::{Planner, identifier_claim};
+use crate::plan::{FactRefusal, Planner, identifier_claim};
 
 /// Who wants somebody erased, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,8 @@ pub struct Erasure {
     pub outbox: u64,
     /// How many identifiers nobody has any more.
     pub identifiers: u64,
+    /// How many ties to others ended.
+    pub ties: u64,
     /// What is left in copies that can still be read. With keys outside of the store no value can be, wherever
     /// copies of it lie.
     pub copies: Copies,
@@ -89,6 +92,7 @@ impl Erasure {
             tokens: 0,
             outbox: 0,
             identifiers: 0,
+            ties: 0,
             copies: Copies::Gone,
             audit: Vec::new(),
         }
@@ -96,13 +100,14 @@ impl Erasure {
 
     /// Every place that was touched, and how many rows of it.
     pub fn places(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, copies: _, audit: _ } = self;
+        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, ties, copies: _, audit: _ } = self;
         [
             ("personal fields", *fields),
             ("keys", *keys),
             ("search tokens", *tokens),
             ("outbox entries", *outbox),
             ("identifiers", *identifiers),
+            ("ties", *ties),
         ]
         .into_iter()
     }
@@ -186,7 +191,7 @@ impl Crm {
     /// Nobody is found by their identifiers any more, no state holds them, and anybody may have them then. What
     /// happened stays; it names the identifiers as hashes under the look-up key, and nothing else that says who
     /// they were, unless the shop put it into a free text. New facts about the customer's id are taken in still,
-    /// such as a refund; nothing personal is.
+    /// such as a refund; nothing personal is, and no tie. Ties to others end, for both sides.
     ///
     /// First it is decided, in one commit with an entry of the audit log and after the host's
     /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many.
@@ -230,6 +235,9 @@ impl Crm {
         let mut erasure = Erasure::nothing(decided.members.clone());
         erasure.identifiers = decided.released;
         erasure.audit.extend(decided.audit);
+        if decided.is_there {
+            erasure.ties = self.end_ties(customer).await?;
+        }
         for member in decided.members {
             self.erase_rows(member, &mut erasure).await?;
         }
@@ -302,6 +310,31 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// Ends the ties of somebody who was erased, those that are still to begin as well. It is told as the shop would
+    /// tell it, to both sides in one commit.
+    async fn end_ties(&self, customer: CustomerId) -> Result<u64, Error> {
+        let Some(base) = self.base(customer).await?.0 else { return Ok(0) };
+        let history = self.whole_history(&base.customer).await?;
+        let source = Source::new("erasure").map_err(Error::corrupt)?;
+        let now = self.now();
+        let mut ended = 0;
+        for (Untie { from, to, kind }, (at, last)) in open_ties(&history, &base.customer, now) {
+            // Words of one instant fold by their ids: this one has to be the last.
+            let id = |n: u32| EventId::of_fact(&self.tenant, &source, &format!("{last} {n}"));
+            let at = at.max(now);
+            let Some(id) = (0..ATTEMPTS_MAX).map(id).find(|id| *id > last) else { continue };
+            let end = Untie { from, to, kind };
+            let facts = end.sides().map_err(FactRefusal::from)?.map(Fact::from);
+            match self.record_both([from, to], facts, at, source.clone(), id, None).await {
+                Ok(told) => ended += u64::from(!told.known),
+                // Whoever is not there has no side.
+                Err(Error::Fact(FactRefusal::NoCustomer { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ended)
     }
 
     /// The claims on identifiers that some customers have.
@@ -395,7 +428,10 @@ impl Crm {
                 let customer = self.decode(&row, &definitions).await?.customer;
                 for member in customer.members().filter(|member| self.is_tagged(&erased, *member)) {
                     let Some(base) = self.base(member).await?.0 else { continue };
-                    if base.customer.is_erased() && !self.has_personal_rows(member).await? {
+                    if base.customer.is_erased()
+                        && !self.has_personal_rows(member).await?
+                        && open_ties(&self.whole_history(&base.customer).await?, &base.customer, self.now()).is_empty()
+                    {
                         continue;
                     }
                     self.part_from_others(member, &erased).await?;
@@ -520,6 +556,38 @@ impl Crm {
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
+}
+
+/// The ties of somebody to others that last or are still to begin, each with when and by which event that was said.
+fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Untie, (Timestamp, EventId))> {
+    type Words = Vec<(Timestamp, EventId, bool)>;
+    let mut ties: BTreeMap<(CustomerId, CustomerId, &TieKind, Direction), Words> = BTreeMap::new();
+    for event in history {
+        let (other, kind, direction, ties_them) = match &event.body {
+            EventBody::Fact(Fact::Tied(tied)) => (tied.other, &tied.kind, tied.direction, true),
+            EventBody::Fact(Fact::Untied(untied)) => (untied.other, &untied.kind, untied.direction, false),
+            EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => continue,
+        };
+        let words = ties.entry((event.customer, other, kind, direction)).or_default();
+        words.push((event.at, event.id, ties_them));
+    }
+    let mut open = Vec::new();
+    for ((own, other, kind, direction), mut words) in ties {
+        if customer.is(other) {
+            continue;
+        }
+        let (from, to) = if direction == Direction::Incoming { (other, own) } else { (own, other) };
+        words.sort_unstable();
+        for (n, (at, id, ties_them)) in words.iter().enumerate() {
+            // What was said until now counts by its last word, and what is to come word by word.
+            let next = words.get(n + 1).map(|(next, ..)| *next);
+            let is_last = next.is_none_or(|next| next > *at && next > now);
+            if *ties_them && is_last {
+                open.push((Untie { from, to, kind: kind.clone() }, (*at, *id)));
+            }
+        }
+    }
+    open
 }
 
 fn again_because() -> Result<Remark, Error> {

@@ -76,6 +76,10 @@ impl Crm {
 }
 
 impl InTransaction<'_> {
+    pub(super) const fn crm(&self) -> &Crm {
+        &self.crm
+    }
+
     /// Has any work done with the CRM as it is inside the transaction. The work may await nothing but that
     /// CRM and what needs no other thread's help from this one.
     pub fn run<T, F>(&mut self, work: impl FnOnce(Crm) -> F) -> T

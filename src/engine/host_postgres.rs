@@ -66,6 +66,10 @@ impl Crm {
 }
 
 impl InPostgresTransaction<'_> {
+    pub(super) const fn crm(&self) -> &Crm {
+        &self.crm
+    }
+
     /// Has any work done with the CRM as it is inside the transaction. What reads or writes more than single
     /// customers and definitions answers that it is not supported there.
     pub async fn run<T, F>(&self, work: impl FnOnce(Crm) -> F) -> T

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crm_core::customer::{Customer, MergeRefusal};
-use crm_core::event::{Deed, Event, EventBody, Fact};
+use crm_core::event::{Deed, Event, EventBody};
 use crm_core::identity::{
     Aside, Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey,
     IdentifierKind, IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, SetAside,
@@ -175,12 +175,14 @@ impl Crm {
                 Outcome::Recorded => {}
             }
             let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-            let (commit, changes) = plan.into_commit(base.expected, &base.others);
+            let releases = self.releases_of(&plan).await?;
+            let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
+            commit.releases = releases;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
                 Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
                     if let Some(refusal) = self.taken(Found::Known(customer), prepared, &key, owner) {
@@ -278,9 +280,9 @@ impl Crm {
         let (own, mut first) = (first.id(), first.clone());
         let mut merged = false;
         for other in others {
-            if first.is_erased()
-                || !matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_))
-            {
+            // Whoever was erased is nobody whom anything makes one with somebody.
+            let one = || matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_));
+            if first.is_erased() || other.is_erased() || !one() {
                 continue;
             }
             let reason = MergeReason::Shared { identifier: by, by: Some(event) };
@@ -521,10 +523,4 @@ fn plan_noted<'a>(
         planner.elapse(now)?;
     }
     Ok((outcome, planner.finish()))
-}
-
-/// Whether a fact says by what somebody is known, and it is more than their word.
-pub(super) fn proves(fact: &Fact) -> Option<IdentifierKey> {
-    let Fact::Identified(identified) = fact else { return None };
-    (!identified.assurance.is_stated()).then_some(identified.identifier)
 }

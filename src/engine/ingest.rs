@@ -236,6 +236,11 @@ impl Crm {
                 planned = self.plan_facts(context, base, found, &facts, with_history, &mut outcomes).await?;
             }
             match planned {
+                // Which of its keys it has to give up, the store is asked one by one.
+                Planned::Ready(Some(plan)) if !plan.disowned.is_empty() => {
+                    outcomes.truncate(begin);
+                    again.extend(members.iter().map(|(_, item)| *item));
+                }
                 Planned::Ready(Some(plan)) => {
                     commits.push(plan.into_commit(expected, &[]).0);
                     ready.push(Ready { members, outcomes: begin });

@@ -1,16 +1,19 @@
 //! Merging customers who are one person, and parting them again.
 
+use std::collections::BTreeSet;
+
 use crm_core::change::Change;
 use crm_core::customer::{Customer, MergeRefusal, Side};
 use crm_core::event::{Deed, Event, EventBody, Fact};
-use crm_core::identity::{MEMBERS_MAX, MergeReason, Merged, Parted};
+use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{AlarmMove, Commit, CommitError, CustomerWrite, Expected, Version};
+use crm_storage::{AlarmMove, Claim, ClaimKey, Commit, CommitError, CustomerWrite, Expected, Release, Version};
 
+use super::erase::attached;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Plan, Planner};
+use crate::plan::{Plan, Planner, identifier_claim};
 
 /// What became of a merging.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,17 +47,46 @@ fn facts(history: &[Event]) -> impl Iterator<Item = Told<'_>> + Clone {
     })
 }
 
+/// A member by their own history. What somebody is known by does not depend on whom they are merged with: merging
+/// is left out.
+fn alone(history: &[Event], member: CustomerId, definitions: &Definitions) -> Customer {
+    let own = history.iter().filter(|event| event.customer == member);
+    let own = own.map(|event| (event.customer, event.id, event.at, &event.body));
+    let until = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
+    Customer::replay(member, own, until, definitions)
+}
+
 /// Under which id some customers go on, by what each of them is known by.
 fn head_of(history: &[Event], members: &[CustomerId], definitions: &Definitions) -> Option<CustomerId> {
-    let precedence = |member: CustomerId| {
-        let own = history.iter().filter(|event| event.customer == member);
-        let own = own.map(|event| (event.customer, event.id, event.at, &event.body));
-        // What somebody is known by does not depend on what they are merged with: merging is left out.
-        let until = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
-        let alone = Customer::replay(member, own, until, definitions);
-        (alone.summary().precedence(), member)
-    };
+    let precedence = |member: CustomerId| (alone(history, member, definitions).summary().precedence(), member);
     members.iter().map(|member| precedence(*member)).min().map(|(_, first)| first)
+}
+
+/// What one side is known by when somebody is parted.
+struct Known {
+    members: Vec<CustomerId>,
+    identifiers: BTreeSet<IdentifierKey>,
+}
+
+impl Known {
+    /// Which member is known by an identifier, and the event that says so.
+    fn holder(
+        &self,
+        history: &[Event],
+        identifier: IdentifierKey,
+        definitions: &Definitions,
+    ) -> Option<(CustomerId, EventId)> {
+        let says_so = |event: &&Event| match &event.body {
+            EventBody::Fact(Fact::Identified(identified)) => identified.identifier == identifier,
+            EventBody::Decision(decision) => attached(&decision.deed) == Some(identifier),
+            EventBody::Fact(_) | EventBody::Unrecognised { .. } => false,
+        };
+        self.members.iter().find_map(|member| {
+            let event = history.iter().filter(|event| event.customer == *member).find(says_so)?;
+            let holds = alone(history, *member, definitions).identifiers().any(|own| *own == identifier);
+            holds.then_some((*member, event.id))
+        })
+    }
 }
 
 /// The alarms and versions of everybody who is merged or parted, as they are in the store.
@@ -173,6 +205,8 @@ impl Crm {
             let rows = Rows::of(&[&first, &second]);
             // Not when something last happened to them: what they said before this was of either alone.
             let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
+            let known: Vec<IdentifierKey> =
+                [&first, &second].into_iter().flat_map(|base| base.customer.identifiers().copied()).collect();
             let merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
@@ -182,13 +216,17 @@ impl Crm {
             planner
                 .regroup(at, &by, &deed, Vec::new())
                 .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+            // What one of them voided may be what the other is known by.
+            planner.may_disown(known);
             let plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
-            let (commit, changes) = rows.commit(plan)?;
+            let releases = self.releases_of(&plan).await?;
+            let (mut commit, changes) = rows.commit(plan)?;
+            commit.releases = releases;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(MergeOutcome { customer: head, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -202,6 +240,9 @@ impl Crm {
     /// Points are settled by one rule: each pays for what they spent themselves. Whose points the other spent
     /// gets them back as they were, to expire when they would have; the other is charged as if they
     /// were spent now, and owes what is not there.
+    ///
+    /// An identifier that only one side is known by leads to that side from then on. One that was told of both leads
+    /// to whoever had it first.
     ///
     /// # Errors
     ///
@@ -223,6 +264,7 @@ impl Crm {
             let lists = sides.each_ref().map(|side| side.members().collect::<Vec<_>>());
             let mut commit = Commit::default();
             let mut changes = Vec::new();
+            let mut known = Vec::with_capacity(2);
             let mut heads = [customer, from];
             for ((side, others), head) in sides.into_iter().zip([&lists[1], &lists[0]]).zip(&mut heads) {
                 let members: Vec<CustomerId> = side.members().collect();
@@ -238,6 +280,8 @@ impl Crm {
                 });
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
                 let parted = left_over(side, *head, &before, at, &own, &definitions);
+                let identifiers = parted.identifiers().copied().collect();
+                known.push(Known { members, identifiers });
                 let context = self.context(&definitions, now, false);
                 let mut planner = Planner::new(context, parted, Some(&own));
                 planner
@@ -251,21 +295,53 @@ impl Crm {
                 commit.outbox.extend(half.outbox);
                 changes.extend(moved);
             }
+            self.lead_to_sides(&mut commit, &known, &history, &definitions).await?;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     let [left, stayed] = heads;
                     return Ok(PartOutcome { left, stayed, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(
+                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
+                ) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
+
+    /// Has every identifier lead to a side that is known by it: it may have been told through one member while
+    /// another one had it, who is not known by it any more.
+    async fn lead_to_sides(
+        &self,
+        commit: &mut Commit,
+        sides: &[Known],
+        history: &[Event],
+        definitions: &Definitions,
+    ) -> Result<(), Error> {
+        let all: BTreeSet<IdentifierKey> = sides.iter().flat_map(|side| side.identifiers.iter().copied()).collect();
+        let keys: Vec<ClaimKey> = all.iter().map(identifier_claim).collect();
+        let owners = self.store().resolve(&self.tenant, &keys).await?;
+        for ((identifier, key), owner) in all.into_iter().zip(keys).zip(owners) {
+            let owner = owner.map(|owner| owner.customer);
+            let of_owner = |side: &&Known| owner.is_some_and(|owner| side.members.contains(&owner));
+            let leads = sides.iter().find(of_owner);
+            if leads.is_some_and(|side| side.identifiers.contains(&identifier)) || (owner.is_some() && leads.is_none())
+            {
+                continue;
+            }
+            let knows = sides.iter().filter(|side| side.identifiers.contains(&identifier));
+            let holder = knows.filter_map(|side| side.holder(history, identifier, definitions)).next();
+            let Some((customer, event)) = holder else { continue };
+            commit.releases.extend(owner.map(|owner| Release { key: key.clone(), customer: owner }));
+            commit.claims.push(Claim { key, customer, event });
+        }
+        Ok(())
+    }
 }
 
-/// What is left of a merged customer on one side. Under the id that they had in common somebody goes on from
-/// where they stood; under another one somebody begins.
+/// What is left of a merged customer on one side. Either side goes on from where they stood as one, so that what
+/// moves for it is told as a move from there. The alarm is kept under the id that they had in common.
 fn left_over(
     side: Side,
     head: CustomerId,
@@ -275,7 +351,7 @@ fn left_over(
     definitions: &Definitions,
 ) -> Customer {
     let goes_on = before.id() == head;
-    let standing = if goes_on { before.standing().clone() } else { Default::default() };
+    let standing = before.standing().clone();
     let alarm = before.alarm().filter(|_| goes_on);
     let here = |(_, fact): &(Timestamp, EventId)| own.iter().any(|event| event.id == *fact);
     let waiting = before.waiting().filter(here).collect();

@@ -14,6 +14,8 @@ mod export;
 mod host;
 #[cfg(feature = "postgres")]
 mod host_postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod host_words;
 mod identify;
 mod import;
 mod ingest;

@@ -8,11 +8,10 @@ use crm_core::order::OrderRef;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
-use super::identify::proves;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim};
+use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim, proves};
 
 /// What became of a recorded fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -166,7 +165,9 @@ impl Crm {
             let Some(plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
+            let releases = self.releases_of(&plan).await?;
             let (mut commit, changes) = plan.into_commit(expected, &others);
+            commit.releases = releases;
             if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
                 && owner != through
                 && let Some(key) = placed.order.as_ref().map(order_claim)
@@ -179,7 +180,7 @@ impl Crm {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
                 // The same id with another time: only the history can tell what it was.
                 Settled::Refused(CommitError::EventExists { .. }) if !how.with_history => how.with_history = true,
                 Settled::Refused(CommitError::Claimed { owner, .. }) if !met && owner.event == prepared.id => {
@@ -203,6 +204,18 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// The claims that a plan gives up, of whichever member has them.
+    pub(super) async fn releases_of(&self, plan: &Plan) -> Result<Vec<Release>, Error> {
+        if plan.disowned.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<ClaimKey> = plan.disowned.iter().map(identifier_claim).collect();
+        let owners = self.store().resolve(&self.tenant, &keys).await?;
+        let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?.customer)));
+        let ours = owned.filter(|(_, customer)| plan.customer.is(*customer));
+        Ok(ours.map(|(key, customer)| Release { key, customer }).collect())
     }
 
     /// Whom a fact is about. The outer error is the store's.

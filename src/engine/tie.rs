@@ -1,8 +1,9 @@
 //! Ties between customers: one word, two histories, one commit.
 
 use crm_core::change::Change;
+use crm_core::customer::Customer;
 use crm_core::event::Fact;
-use crm_core::relationship::{Tie, TieError, Untie};
+use crm_core::relationship::{Direction, Tie, TieError, Untie};
 use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
 use crm_storage::{Commit, CommitError};
 
@@ -54,33 +55,37 @@ impl Crm {
     /// # Errors
     ///
     /// `Fact` if somebody would be tied to themself, has [`TIES_MAX`](crm_core::relationship::TIES_MAX) ties
-    /// already or is not there, or if another fact has that key; `Storage` if the store failed; `Busy` if other
+    /// already, was erased or is not there, or if another fact has that key; `Storage` if the store failed; `Busy` if other
     /// writers were first each time. Then neither side is written.
     pub async fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
         let facts = tie.sides().map_err(FactRefusal::from)?.map(Fact::from);
-        self.record_both([tie.from, tie.to], facts, at, source, &key).await
+        let id = EventId::of_fact(&self.tenant, &source, key.as_str());
+        self.record_both([tie.from, tie.to], facts, at, source, id, None).await
     }
 
-    /// Ends a tie at an instant, on both sides. That there was none is no error: it may become known later.
+    /// Ends a tie at an instant, on both sides. That there was none is no error: it may become known later. Of
+    /// people who were merged it ends those of all members that it finds, through whichever they were told.
     ///
     /// # Errors
     ///
     /// As for [`tie`](Self::tie).
     pub async fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
         let facts = untie.sides().map_err(FactRefusal::from)?.map(Fact::from);
-        self.record_both([untie.from, untie.to], facts, at, source, &key).await
+        let id = EventId::of_fact(&self.tenant, &source, key.as_str());
+        self.record_both([untie.from, untie.to], facts, at, source, id, Some(&untie)).await
     }
 
-    /// Records a fact of each of two customers, under one id and in one commit.
-    async fn record_both(
+    /// Records a fact of each of two customers, under one id and in one commit; and with the end of a tie, that of
+    /// all others of that kind between the two whom they go on as.
+    pub(super) async fn record_both(
         &self,
         customers: [CustomerId; 2],
         facts: [Fact; 2],
         at: Timestamp,
         source: Source,
-        key: &FactKey,
+        id: EventId,
+        end: Option<&Untie>,
     ) -> Result<TieRecorded, Error> {
-        let id = EventId::of_fact(&self.tenant, &source, key.as_str());
         let facts = facts.map(|fact| Prepared { id, at, source: source.clone(), fact });
         let now = self.now();
         let mut with_history = false;
@@ -98,13 +103,27 @@ impl Crm {
             let mut commit = Commit::default();
             // Two who were merged are one, and nobody is tied to themself; what was told before is known still.
             let one = bases.windows(2).any(|pair| pair[0].customer.id() == pair[1].customer.id());
-            for ((base, fact), changes) in bases.into_iter().zip(&facts).zip(&mut recorded.changes) {
-                let (outcome, plan) = self.plan_side(context, &base, fact, with_history || one).await?;
+            let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
+            if let (Some(end), [from, to], false) = (end, &bases[..], one) {
+                for pair in others_between(&from.customer, &to.customer, end) {
+                    let id = EventId::of_fact(&self.tenant, &source, &format!("{id} {} {}", pair.from, pair.to));
+                    let [own, others] = pair.sides().map_err(FactRefusal::from)?.map(Fact::from);
+                    let prepared = |fact| Prepared { id, at, source: source.clone(), fact };
+                    ours.push((pair.from, prepared(own)));
+                    theirs.push((pair.to, prepared(others)));
+                }
+            }
+            let sides = facts.iter().zip([&ours, &theirs]);
+            for ((base, (fact, more)), changes) in bases.into_iter().zip(sides).zip(&mut recorded.changes) {
+                let (outcome, plan) = self.plan_side(context, &base, fact, more, with_history || one).await?;
                 match outcome {
                     Outcome::Refused(refusal) => return Err(refusal.into()),
                     Outcome::Known => {}
                     Outcome::Recorded if one => {
                         return Err(FactRefusal::from(TieError::WithThemself { customer: customers[0] }).into());
+                    }
+                    Outcome::Recorded if matches!(fact.fact, Fact::Tied(_)) && base.customer.is_erased() => {
+                        return Err(FactRefusal::from(TieError::Erased { customer: base.through }).into());
                     }
                     Outcome::Recorded => {
                         recorded.known = false;
@@ -133,24 +152,42 @@ impl Crm {
         context: Context<'_>,
         base: &Base,
         fact: &Prepared,
+        more: &[(CustomerId, Prepared)],
         with_history: bool,
     ) -> Result<(Outcome, Option<Plan>), Error> {
         let customer = &base.customer;
         let without = || Planner::new(context, customer.clone(), None).through(base.through);
-        if !with_history && let Ok(planned) = side(without(), fact, context.now) {
+        if !with_history && let Ok(planned) = side(without(), fact, more, context.now) {
             return Ok(planned);
         }
         let history = self.whole_history(customer).await?;
-        side(Planner::new(context, customer.clone(), Some(&history)).through(base.through), fact, context.now)
+        side(Planner::new(context, customer.clone(), Some(&history)).through(base.through), fact, more, context.now)
             .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))
     }
 }
 
-fn side<'a>(planner: Planner<'a>, fact: &'a Prepared, now: Timestamp) -> Result<(Outcome, Option<Plan>), NeedHistory> {
+/// The ties that the end of one ends besides: all of its kind between the two, but the one that it names itself.
+fn others_between(from: &Customer, to: &Customer, end: &Untie) -> Vec<Untie> {
+    let direction = if end.kind.is_mutual() { Direction::Mutual } else { Direction::Outgoing };
+    let ties = from.facts().ties().lasting().filter(|tie| *tie.kind == end.kind && tie.direction == direction);
+    let ties = ties.filter(|tie| to.is(tie.other) && (tie.own, tie.other) != (end.from, end.to));
+    ties.map(|tie| Untie { from: tie.own, to: tie.other, kind: end.kind.clone() }).collect()
+}
+
+/// Plans one side: its fact, and what comes with it through certain members.
+fn side<'a>(
+    planner: Planner<'a>,
+    fact: &'a Prepared,
+    more: &'a [(CustomerId, Prepared)],
+    now: Timestamp,
+) -> Result<(Outcome, Option<Plan>), NeedHistory> {
     let mut planner = planner.writing_both_sides();
     let outcome = planner.fact(fact)?;
     if outcome != Outcome::Recorded {
         return Ok((outcome, None));
+    }
+    for (member, fact) in more {
+        planner.fact_through(*member, fact)?;
     }
     planner.catch_up()?;
     planner.elapse(now)?;

@@ -36,14 +36,14 @@ impl<'a> Planner<'a> {
             return Ok(Outcome::Refused(refusal));
         }
         if let Fact::Tied(tied) = fact
-            && self.customer.facts().ties().is_full_for(tied)
+            && self.customer.facts().ties().is_full_for(self.through, tied)
         {
             // It may have been recorded before, when there was room.
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
             return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
         }
-        if self.history.is_none() && self.customer.waits_for(id, at) {
-            // It was recorded before, of somebody who was merged perhaps through another one.
+        if self.history.is_none() && (self.customer.waits_for(id, at) || self.customer.may_have_told(id)) {
+            // It was recorded before, of somebody who was merged perhaps through another one, and with another time.
             return Err(NeedHistory);
         }
         let from_the_future = at > self.context.now.max(self.instant());
@@ -70,8 +70,12 @@ impl<'a> Planner<'a> {
             && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
             && !self.customer.is_erased()
+            && !self.customer.facts().is_voided(id)
         {
             self.claim(identifier_claim(&identified.identifier), id);
+        }
+        if let Fact::Voided(voided) = fact {
+            self.disown(voided.event);
         }
         let event = EventRow {
             id,
@@ -84,7 +88,7 @@ impl<'a> Planner<'a> {
             body: fact.encode(),
         };
         self.write(self.through, event);
-        self.facts.push(incoming);
+        self.facts.push((self.through, incoming));
         self.next = None;
         if from_the_future {
             let is_new = self.customer.clock().is_none();
@@ -104,6 +108,14 @@ impl<'a> Planner<'a> {
             self.late.push(incoming);
         }
         Ok(Outcome::Recorded)
+    }
+
+    /// The same for a fact that comes through one certain member.
+    pub(crate) fn fact_through(&mut self, member: CustomerId, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
+        let through = std::mem::replace(&mut self.through, member);
+        let outcome = self.fact(incoming);
+        self.through = through;
+        outcome
     }
 
     /// Folds the facts that came late, all at once, with everything else.
@@ -133,8 +145,8 @@ impl<'a> Planner<'a> {
             EventBody::Fact(fact) => Some((event.customer, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let through = self.through;
-        let planned = || self.facts.iter().find(|planned| planned.id == id).map(|planned| (through, &planned.fact));
+        let planned = self.facts.iter().find(|(_, planned)| planned.id == id);
+        let planned = || planned.map(|(member, planned)| (*member, &planned.fact));
         self.customer.stop_waiting(id, at);
         self.next = None;
         match stored.or_else(planned) {
@@ -167,8 +179,7 @@ impl<'a> Planner<'a> {
             EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
-        let through = self.through;
-        let planned = self.facts.iter().map(|planned| (through, planned.id, planned.at, &planned.fact));
+        let planned = self.facts.iter().map(|(member, planned)| (*member, planned.id, planned.at, &planned.fact));
         self.customer.refold(stored.chain(planned), until, self.context.definitions);
         self.moves.clear();
         self.next = None;
@@ -182,7 +193,7 @@ impl<'a> Planner<'a> {
             true => Outcome::Known,
             false => Outcome::Refused(FactRefusal::OtherContent { event: incoming.id }),
         };
-        if let Some(planned) = self.facts.iter().find(|planned| planned.id == incoming.id) {
+        if let Some((_, planned)) = self.facts.iter().find(|(_, planned)| planned.id == incoming.id) {
             return Some(same(planned.at == incoming.at && planned.fact == incoming.fact));
         }
         let equal = |event: &Event| {
@@ -198,11 +209,48 @@ impl<'a> Planner<'a> {
         }
         // A number that an earlier plan took is noticed by the store.
         let name = placed.order.as_ref()?;
-        let has_it = |planned: &&&Prepared| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
-        self.facts.iter().find(has_it).map(|taken| {
+        let has_it = |(_, planned): &&(CustomerId, &Prepared)| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
+        self.facts.iter().find(has_it).map(|(_, taken)| {
             let (customer, event) = (self.customer.id(), taken.id);
             Outcome::Refused(FactRefusal::OrderTaken { order: name.clone(), customer, event })
         })
+    }
+
+    /// A fact was wrong: if it said by what the customer is known, that may lead to them no more.
+    fn disown(&mut self, event: EventId) {
+        let told = self.recorded(event).filter_map(|event| match &event.body {
+            EventBody::Fact(fact) => proves(fact),
+            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        });
+        let planned = self.facts.iter().filter(|(_, planned)| planned.id == event);
+        let planned = planned.filter_map(|(_, planned)| proves(&planned.fact));
+        let identifiers: Vec<IdentifierKey> = told.chain(planned).collect();
+        self.disowned.extend(identifiers);
+    }
+
+    /// These lead to the customer no more if they are not known by them after this plan.
+    pub(crate) fn may_disown(&mut self, identifiers: Vec<IdentifierKey>) {
+        self.disowned.extend(identifiers);
+    }
+
+    /// What the customer is known by no more by this plan, nor will be by what is still to come.
+    pub(super) fn take_disowned(&mut self) -> Vec<IdentifierKey> {
+        let mut disowned = std::mem::take(&mut self.disowned);
+        let waits = |id: EventId| self.customer.waiting().any(|(_, waiting)| waiting == id);
+        let to_come = |fact: &Fact, id: EventId, known: IdentifierKey| {
+            proves(fact) == Some(known) && waits(id) && !self.customer.facts().is_voided(id)
+        };
+        disowned.retain(|known| {
+            let stored = self.history.into_iter().flatten().any(|event| match &event.body {
+                EventBody::Fact(fact) => to_come(fact, event.id, *known),
+                EventBody::Decision(_) | EventBody::Unrecognised { .. } => false,
+            });
+            let planned = self.facts.iter().any(|(_, planned)| to_come(&planned.fact, planned.id, *known));
+            !stored && !planned && !self.customer.identifiers().any(|own| own == known)
+        });
+        let keys: Vec<_> = disowned.iter().map(identifier_claim).collect();
+        self.claims.retain(|claim| !keys.contains(&claim.key));
+        disowned
     }
 
     /// Whether the customer has an identifier, or is to have it by this plan.
@@ -272,4 +320,10 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
+}
+
+/// By what a fact says that somebody is known, if it is more than their word.
+pub(crate) fn proves(fact: &Fact) -> Option<IdentifierKey> {
+    let Fact::Identified(identified) = fact else { return None };
+    (!identified.assurance.is_stated()).then_some(identified.identifier)
 }

@@ -24,7 +24,7 @@ use crm_storage::{
     StateRow, Traits, Version,
 };
 
-pub(crate) use fact::Prepared;
+pub(crate) use fact::{Prepared, proves};
 pub use outcome::{FactRefusal, Outcome};
 
 use crate::workflow::{Trigger, Workflow};
@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     /// Events in the histories of others whom the customer was merged of.
     others: Vec<(CustomerId, EventRow)>,
     claims: Vec<Claim>,
+    /// What the customer is known by no more: whoever of them has a claim to it gives it up.
+    pub(crate) disowned: Vec<IdentifierKey>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
@@ -77,14 +79,17 @@ pub(crate) struct Planner<'a> {
     armed: Option<Alarm>,
     /// The earliest alarm, while it is known.
     next: Option<Option<Alarm>>,
-    /// The facts of this plan, and what is to be written of them and of the decisions they led to.
-    facts: Vec<&'a Prepared>,
+    /// The facts of this plan with whom each came through, and what is to be written of them and of the decisions
+    /// they led to.
+    facts: Vec<(CustomerId, &'a Prepared)>,
     /// Those of them that came late and are still to be folded.
     late: Vec<&'a Prepared>,
     events: Vec<EventRow>,
     others: Vec<(CustomerId, EventRow)>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
+    /// What voided facts said that the customer is known by.
+    disowned: Vec<IdentifierKey>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     moves: Vec<StageMove>,
@@ -129,6 +134,7 @@ impl<'a> Planner<'a> {
             others: Vec::new(),
             changes: Vec::new(),
             claims: Vec::new(),
+            disowned: Vec::new(),
             counters: Vec::new(),
             outbox: Vec::new(),
             moves: Vec::new(),
@@ -372,6 +378,7 @@ impl<'a> Planner<'a> {
         }
         self.customer.arm(next);
         let traits = traits(&self.customer, self.context.definitions);
+        let disowned = if self.disowned.is_empty() { Vec::new() } else { self.take_disowned() };
         Some(Plan {
             customer: self.customer,
             traits,
@@ -379,6 +386,7 @@ impl<'a> Planner<'a> {
             events: self.events,
             others: self.others,
             claims: self.claims,
+            disowned,
             counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
             alarm,

@@ -4,6 +4,14 @@
 //! counts. What is kept of a member for one target (a purpose, a channel, a scope) is the newest yes, the
 //! newest no, and the newest request: a yes counts if it is newer than every no that covers its target.
 //!
+//! Members who are merged are one person from then on, and a yes is said for the whole person: it takes back what
+//! any of those said before with whom its member was one by then, and nothing of those who joined later. So the
+//! strictest counts between those who are merged, as each of them stands at that moment, and whoever is merged in
+//! with nothing said changes nothing. Since when two are one is looked up for the two, not for the whole: in which
+//! order several are merged at one time does not matter, nor does merging again. When they are parted, each keeps
+//! what was said through them, and a yes of the other covers them no more. A switch that is turned off, such as an
+//! objection that is taken back, covers as a yes does.
+//!
 //! From strict to lenient: **withdrawn, denied, expired, granted, pending, unknown**. Silence says nothing,
 //! so a member who was never asked takes nothing away from one who said yes; nor does one who was asked and
 //! has not answered yet. A request takes nothing back either way: until it is confirmed, what was said before
@@ -19,7 +27,7 @@ use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
-use crate::identity::IdentifierKey;
+use crate::identity::{IdentifierKey, Join};
 use crate::interaction::Channel;
 use crate::time::{Span, Timestamp};
 
@@ -265,35 +273,30 @@ impl ConsentBook {
         })
     }
 
-    /// What the words of all members come to at an instant: the strictest of them. A yes that any of them
-    /// gave after the merge covers all, unless a stricter word came later still. `transactional` is
-    /// whether a no to everything leaves the purpose alone. Costs a few look-ups for each member.
+    /// What the words of all members come to at an instant: the strictest of them. A yes covers what those said
+    /// before it with whom its member was one by then, which `joins` tell; a stricter word that came later still
+    /// counts. `transactional` is whether a no to everything leaves the purpose alone. Costs a few look-ups for each
+    /// member, and for each two of them one over the joins.
     #[must_use]
-    pub fn standing(
-        &self,
-        key: &ConsentKey,
-        merged_at: Option<Timestamp>,
-        at: Timestamp,
-        transactional: bool,
-    ) -> ConsentStanding {
+    pub fn standing(&self, key: &ConsentKey, joins: &[Join], at: Timestamp, transactional: bool) -> ConsentStanding {
         let exact = self.said.get(&key.target());
-        let cover = merged_at.and_then(|merged_at| {
-            let given = exact?.iter().filter_map(|(_, said)| said.given.as_ref());
-            given.map(|given| given.stamp).filter(|(given_at, _)| *given_at > merged_at).max()
-        });
+        // Whether a yes for a member as well came after a word of theirs.
+        let is_covered = |member: CustomerId, word: Stamp| {
+            let given = exact.into_iter().flat_map(FlatMap::iter);
+            let mut given = given.filter_map(|(by, said)| Some((*by, said.given.as_ref()?.stamp)));
+            given.any(|(by, yes)| yes > word && speaks_for(joins, by, yes.0, member))
+        };
         let covering = key.covering(transactional);
         let covering: Vec<_> = covering.iter().filter_map(|target| self.said.get(target)).collect();
         let mut strictest: Option<Word<'_>> = None;
         for member in covering.iter().flat_map(|members| members.iter().map(|(member, _)| member)) {
-            let after = |stamp: Stamp| cover.is_none_or(|cover| stamp > cover);
             let denied = covering.iter().filter_map(|members| members.get(member)?.denied);
-            let denied = denied.filter(|denied| after(denied.stamp)).max_by_key(|denied| denied.stamp);
+            let denied = denied.max_by_key(|denied| denied.stamp).filter(|no| !is_covered(*member, no.stamp));
             let said = exact.and_then(|members| members.get(member));
-            let newer = |stamp: Stamp| denied.is_none_or(|denied| stamp > denied.stamp);
-            let given = said.and_then(|said| said.given.as_ref());
-            let given = given.filter(|given| cover.is_none_or(|cover| given.stamp >= cover) && newer(given.stamp));
+            let stands = |stamp: Stamp| denied.is_none_or(|no| stamp > no.stamp) && !is_covered(*member, stamp);
+            let given = said.and_then(|said| said.given.as_ref()).filter(|given| stands(given.stamp));
             let pending = said.and_then(|said| said.pending);
-            let pending = pending.filter(|pending| after(pending.stamp) && newer(pending.stamp) && pending.until > at);
+            let pending = pending.filter(|pending| pending.until > at && stands(pending.stamp));
             let Some(word) = word(at, given, denied, pending) else { continue };
             let stricter = |than: &Word<'_>| (word.rank, word.stamp) > (than.rank, than.stamp);
             if strictest.as_ref().is_none_or(stricter) {
@@ -316,26 +319,27 @@ impl ConsentBook {
 
     /// Since when the customer's data may not be used, if so: the strictest of the members, as for consent.
     #[must_use]
-    pub fn restricted(&self, merged_at: Option<Timestamp>) -> Option<Timestamp> {
-        self.switched(merged_at, |bars| bars.restricted)
+    pub fn restricted(&self, joins: &[Join]) -> Option<Timestamp> {
+        self.switched(joins, |bars| bars.restricted)
     }
 
     /// Since when the customer objects, if they do: the strictest of the members, as for consent.
     #[must_use]
-    pub fn objects(&self, to: Objection, merged_at: Option<Timestamp>) -> Option<Timestamp> {
-        self.switched(merged_at, |bars| match to {
+    pub fn objects(&self, to: Objection, joins: &[Join]) -> Option<Timestamp> {
+        self.switched(joins, |bars| match to {
             Objection::Marketing => bars.marketing,
             Objection::Profiling => bars.profiling,
         })
     }
 
-    fn switched(&self, merged_at: Option<Timestamp>, of: impl Fn(&Bars) -> Option<Switch>) -> Option<Timestamp> {
-        let switches = || self.bars.iter().filter_map(|(_, bars)| of(bars));
-        let off = merged_at.and_then(|merged_at| {
-            switches().filter(|switch| !switch.on && switch.stamp.0 > merged_at).map(|switch| switch.stamp).max()
-        });
-        let on = switches().filter(|switch| switch.on && off.is_none_or(|off| switch.stamp > off));
-        on.map(|switch| switch.stamp.0).min()
+    fn switched(&self, joins: &[Join], of: impl Fn(&Bars) -> Option<Switch>) -> Option<Timestamp> {
+        let switches = || self.bars.iter().filter_map(|(member, bars)| Some((*member, of(bars)?)));
+        let is_off = |member: CustomerId, on: Stamp| {
+            let mut off = switches().filter(|(_, switch)| !switch.on && switch.stamp > on);
+            off.any(|(by, switch)| speaks_for(joins, by, switch.stamp.0, member))
+        };
+        let on = switches().filter(|(member, switch)| switch.on && !is_off(*member, switch.stamp));
+        on.map(|(_, switch)| switch.stamp.0).min()
     }
 
     /// Whether a no to a target is the last word about everything it covers, so that another would say
@@ -396,6 +400,19 @@ impl ConsentBook {
     pub fn contacts(&self) -> usize {
         self.contacts.iter().map(|(_, contacts)| contacts.len()).sum()
     }
+}
+
+/// Whether what one member said at an instant was said for another one too: the two were one person by then.
+fn speaks_for(joins: &[Join], by: CustomerId, at: Timestamp, other: CustomerId) -> bool {
+    if by == other {
+        return true;
+    }
+    // Of two who were parted and merged again the last time counts.
+    let apart = |join: &&Join| {
+        let [one, rest] = [&join.one, &join.other];
+        (one.contains(&by) && rest.contains(&other)) || (rest.contains(&by) && one.contains(&other))
+    };
+    joins.iter().rev().find(apart).is_some_and(|join| at > join.at)
 }
 
 /// What one member's words come to; none if they said nothing that counts.

@@ -110,6 +110,13 @@ pub enum Barred {
     /// They allowed it for another address.
     #[error("the consent is for another address")]
     OtherAddress,
+    /// The address that the message goes to was not given, or is none that this channel goes to: it is not known
+    /// whether it is suppressed. Ask again with it.
+    #[error("a message by {} needs the address it goes to", channel.name())]
+    NoAddress {
+        /// By which way.
+        channel: Channel,
+    },
     /// They were contacted often enough. Ask again then.
     #[error("a cap is reached until {until}")]
     Capped {
@@ -137,6 +144,7 @@ impl Barred {
             Barred::Objected { .. } => "objected",
             Barred::NoConsent { .. } => "no_consent",
             Barred::OtherAddress => "other_address",
+            Barred::NoAddress { .. } => "no_address",
             Barred::Capped { .. } => "capped",
             Barred::QuietHours { .. } => "quiet_hours",
         }
@@ -148,7 +156,7 @@ impl Customer {
     #[must_use]
     pub fn consent(&self, key: &ConsentKey, at: Timestamp, definitions: &Definitions) -> ConsentStanding {
         let transactional = definitions.consent(at).rule(&key.purpose).is_some_and(|rule| rule.transactional);
-        self.facts().consents().standing(key, self.merged_at(), at, transactional)
+        self.facts().consents().standing(key, self.joins(), at, transactional)
     }
 
     /// Whether the customer may be contacted, as far as their own state tells: what was suppressed or erased
@@ -164,7 +172,7 @@ impl Customer {
     pub fn may_contact(&self, query: &ContactQuery, definitions: &Definitions) -> Result<Allowed, Barred> {
         let ContactQuery { key, at, time_zone, address } = query;
         let (at, policy, book) = (*at, definitions.consent(*at), self.facts().consents());
-        if let Some(since) = book.restricted(self.merged_at()) {
+        if let Some(since) = book.restricted(self.joins()) {
             return Err(Barred::Restricted { since });
         }
         let rule = policy.rule(&key.purpose).ok_or_else(|| Barred::UnknownPurpose { purpose: key.purpose.clone() })?;
@@ -172,11 +180,11 @@ impl Customer {
             return Err(Barred::UnknownScope { scope: scope.clone() });
         }
         for (to, barred) in [(Objection::Marketing, rule.marketing), (Objection::Profiling, rule.profiling)] {
-            if let Some(since) = book.objects(to, self.merged_at()).filter(|_| barred) {
+            if let Some(since) = book.objects(to, self.joins()).filter(|_| barred) {
                 return Err(Barred::Objected { to, since });
             }
         }
-        let standing = book.standing(key, self.merged_at(), at, rule.transactional);
+        let standing = book.standing(key, self.joins(), at, rule.transactional);
         let granted = standing.status == ConsentStatus::Granted;
         let allowed = match rule.choice {
             Choice::OptIn => granted,

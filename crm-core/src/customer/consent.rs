@@ -12,11 +12,6 @@ use crate::time::Timestamp;
 pub(super) type Statuses = FlatMap<ConsentKey, ConsentStatus>;
 
 impl Customer {
-    /// When the customer became one of several; none for one who always was one.
-    pub(crate) fn merged_at(&self) -> Option<Timestamp> {
-        self.joins().last().map(|join| join.at)
-    }
-
     /// The statuses at an instant of everything that was spoken of by name.
     pub(super) fn statuses(&self, at: Timestamp, definitions: &Definitions) -> Statuses {
         let status = |key: ConsentKey| {

@@ -59,8 +59,10 @@ impl DecidedState {
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
+            // Who was parted is not the same, and no rule may say otherwise.
+            Deed::Parted(parted) => parted.from.iter().for_each(|other| self.doubts.reject(*other)),
             // Who is merged with whom is kept beside what was decided about each.
-            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Parted(_) => {}
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) => {}
         }
         // Nobody is found by what somebody was known by who was erased, and nothing says what it was.
         if self.erased {

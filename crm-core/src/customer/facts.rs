@@ -123,8 +123,9 @@ impl FactState {
         &self.identifiers
     }
 
-    pub(super) fn forget_identifiers(&mut self) {
+    pub(super) fn forget_person(&mut self) {
         self.identifiers = Held::default();
+        self.ties = Ties::default();
         self.consents.forget_addresses();
     }
 
@@ -268,11 +269,11 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Tied(tied) => {
-                self.ties.tie(at, tied);
+                self.ties.tie(member, at, tied);
                 OrdersTouched::None
             }
             Fact::Untied(untied) => {
-                self.ties.untie(at, untied);
+                self.ties.untie(member, at, untied);
                 OrdersTouched::None
             }
             Fact::ConsentGiven(_)

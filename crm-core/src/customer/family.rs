@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::told::Told;
 use super::{Customer, DecidedState, Standing};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
@@ -35,6 +36,8 @@ pub(super) struct Family {
     orders: FlatMap<EventId, CustomerId>,
     /// How they came together, oldest first.
     joins: Vec<Join>,
+    /// The facts of all of them.
+    told: Told,
 }
 
 /// Why customers were not merged, or not parted.
@@ -259,21 +262,39 @@ impl Customer {
         }
     }
 
-    /// Which order came through whom: those of others than the head.
-    pub(super) fn note_order(&mut self, member: CustomerId, order: EventId, fact: &Fact) {
+    /// Whether a fact may have been recorded of somebody who was merged, through whichever member and with whichever
+    /// time. If not, it was not; if so, the histories tell.
+    #[must_use]
+    pub fn may_have_told(&self, fact: EventId) -> bool {
+        match &self.kinship {
+            Kinship::Head(family) => family.told.may_have(fact),
+            Kinship::Alone | Kinship::Alias(_) => false,
+        }
+    }
+
+    pub(super) fn note_told(&mut self, fact: EventId) {
+        if let Kinship::Head(family) = &mut self.kinship {
+            family.told.note(fact);
+        }
+    }
+
+    /// That there is a fact, and which order came through whom: those of others than the head.
+    pub(super) fn note_fact(&mut self, member: CustomerId, id: EventId, fact: &Fact) {
+        self.note_told(id);
         if let (Kinship::Head(family), Fact::OrderPlaced(_)) = (&mut self.kinship, fact)
             && member != self.id
         {
-            family.orders.insert(order, member);
+            family.orders.insert(id, member);
         }
     }
 
     /// The same for all facts. One that several were told is that of the first of them, as it is folded.
-    pub(super) fn note_orders<'a>(
+    pub(super) fn note_facts<'a>(
         &mut self,
         facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)> + Clone,
     ) {
         let Kinship::Head(family) = &mut self.kinship else { return };
+        family.told = facts.clone().map(|(_, id, ..)| id).collect();
         let placed = facts.filter(|(_, _, _, fact)| matches!(fact, Fact::OrderPlaced(_)));
         let heads = placed.clone().filter(|(member, ..)| *member == self.id).map(|(_, order, ..)| order);
         let heads: FlatSet<EventId> = heads.collect();
@@ -404,7 +425,7 @@ impl Customer {
 
     pub(super) fn settle_kinship(&mut self, Side { decided, joins }: Side) {
         let alone = decided.iter().all(|(id, _)| *id == self.id);
-        let family = Family { members: decided, orders: FlatMap::default(), joins };
+        let family = Family { members: decided, orders: FlatMap::default(), joins, told: Told::default() };
         self.decided = family.together(self.id);
         self.kinship = if alone { Kinship::Alone } else { Kinship::Head(Box::new(family)) };
     }

@@ -9,6 +9,7 @@ mod facts;
 mod family;
 mod segments;
 mod snapshot;
+mod told;
 
 use serde::{Deserialize, Serialize};
 
@@ -147,7 +148,7 @@ impl Customer {
     }
 
     /// The customer's ties that last, from whichever side they were told: by the other customer's id, by
-    /// kind and by direction. Ties between those of whom somebody was merged are none.
+    /// kind and by direction. Of somebody who was merged each member has their own, and ties between them are none.
     pub fn ties(&self) -> impl Iterator<Item = TieSide<'_>> {
         self.facts.ties().lasting().filter(|tie| !self.is(tie.other))
     }
@@ -174,10 +175,10 @@ impl Customer {
         &self.decided
     }
 
-    /// What somebody was known by who was erased is in no state.
+    /// What somebody was known by who was erased, and whom they were tied to, is in no state.
     fn forget_if_erased(&mut self) {
         if self.decided.erased {
-            self.facts.forget_identifiers();
+            self.facts.forget_person();
         }
     }
 
@@ -211,7 +212,13 @@ impl Customer {
                 since: known().map(|seen| seen.first).min().unwrap_or(Timestamp::MIN),
             }
         };
-        PersonSummary { id: self.id, identifiers: self.identifiers().map(held).collect() }
+        let not = self.doubts().filter(|(_, doubt)| doubt.rejected).map(|(other, _)| other);
+        PersonSummary {
+            id: self.id,
+            identifiers: self.identifiers().map(held).collect(),
+            members: self.members().collect(),
+            not: not.collect(),
+        }
     }
 
     /// How many actions of each kind plugins had carried out for this customer.
@@ -250,6 +257,7 @@ impl Customer {
         if let Err(place) = self.waiting.binary_search(&(at, id)) {
             self.waiting.insert(place, (at, id));
         }
+        self.note_told(id);
     }
 
     /// Whether a fact from the future is kept for later.
@@ -293,7 +301,7 @@ impl Customer {
         definitions: &Definitions,
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
-        self.note_order(member, id, fact);
+        self.note_fact(member, id, fact);
         self.watch.touch(if self.facts.first_at().is_none() { Inputs::ALL } else { fact.touches() });
         let touched = self.facts.fold(member, id, at, fact, definitions, moves);
         self.clock = self.clock.max(Some(at));
@@ -317,7 +325,7 @@ impl Customer {
         // What waits goes on waiting until it is its turn, even if it is due at this very instant.
         let waiting = std::mem::take(&mut self.waiting);
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
-        self.note_orders(facts.clone());
+        self.note_facts(facts.clone());
         self.watch.touch(Inputs::ALL);
         self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();

@@ -22,6 +22,10 @@ pub struct PersonSummary {
     pub id: CustomerId,
     /// What they are known by; what they merely stated is not among it.
     pub identifiers: Vec<HeldIdentifier>,
+    /// The ids of all whom they were merged of, the own one included.
+    pub members: Vec<CustomerId>,
+    /// Of whom somebody decided that they are somebody else: no rule makes one person of the two.
+    pub not: Vec<CustomerId>,
 }
 
 /// Which of two customers survives a merge: the lesser. Known before anonymous, then the one whose id is
@@ -33,6 +37,12 @@ pub struct Precedence {
 }
 
 impl PersonSummary {
+    /// Somebody who was not merged with anybody, nor told apart from anybody.
+    #[must_use]
+    pub fn new(id: CustomerId, identifiers: Vec<HeldIdentifier>) -> Self {
+        PersonSummary { id, identifiers, members: vec![id], not: Vec::new() }
+    }
+
     /// Whether they are known by nothing that names a person.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -64,7 +74,7 @@ mod tests {
             scope: None,
             since: at,
         };
-        PersonSummary { id: CustomerId::new(at, [0; 10]), identifiers: kinds.iter().map(held).collect() }
+        PersonSummary::new(CustomerId::new(at, [0; 10]), kinds.iter().map(held).collect())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whose event it is. The identifiers that came with it are taken from the strongest to the weakest. The
 //! first that has an owner leads to them; each further one joins its owner, if the rules say that sharing it
-//! makes one person and nothing speaks against it. One that would fuse two people is set aside, with the
+//! makes one person and nothing speaks against it, such as that somebody parted the two. One that would fuse two people is set aside, with the
 //! reason. What nobody answers for leads nowhere.
 //!
 //! The identifiers that nobody has yet count as a person of their own meanwhile: a new address together with
@@ -204,8 +204,7 @@ pub fn shared(
     now: Timestamp,
 ) -> Shared {
     let mut growing = Growing::new(rules, now);
-    growing.members.insert(person.id, (person.precedence(), None));
-    growing.held.extend_from_slice(&person.identifiers);
+    growing.join(person, None);
     growing.meet(by, other);
     match growing.kept_apart.pop() {
         Some((_, aside, suggest)) => Shared::Apart { reason: aside.reason, suggest },
@@ -231,6 +230,9 @@ struct Growing<'a> {
     now: Timestamp,
     /// Those who are one person, and the link that made each join; none for the first.
     members: BTreeMap<CustomerId, (Precedence, Option<(IdentifierKey, Agreement)>)>,
+    /// All their ids, and those of whom somebody decided that they are somebody else.
+    ids: BTreeSet<CustomerId>,
+    not: BTreeSet<CustomerId>,
     /// What they hold together, and what is to be attached.
     held: Vec<HeldIdentifier>,
     attach: Vec<IdentifierKey>,
@@ -245,6 +247,8 @@ impl<'a> Growing<'a> {
             rules,
             now,
             members: BTreeMap::new(),
+            ids: BTreeSet::new(),
+            not: BTreeSet::new(),
             held: Vec::new(),
             attach: Vec::new(),
             aside: Vec::new(),
@@ -254,6 +258,18 @@ impl<'a> Growing<'a> {
 
     fn is(&self, customer: CustomerId) -> bool {
         self.members.contains_key(&customer)
+    }
+
+    fn join(&mut self, person: &PersonSummary, link: Option<(IdentifierKey, Agreement)>) {
+        self.members.insert(person.id, (person.precedence(), link));
+        self.ids.extend(person.members.iter().copied());
+        self.not.extend(person.not.iter().copied());
+        self.held.extend_from_slice(&person.identifiers);
+    }
+
+    /// Whether somebody decided that one is somebody else.
+    fn is_not(&self, person: &PersonSummary) -> bool {
+        person.not.iter().any(|id| self.ids.contains(id)) || person.members.iter().any(|id| self.not.contains(id))
     }
 
     fn set_aside(&mut self, key: IdentifierKey, reason: Aside) {
@@ -285,18 +301,18 @@ impl<'a> Growing<'a> {
             Agreement::Suggests => (false, true),
             Agreement::Supports => (false, false),
         };
+        let somebody_else = self.is_not(owner);
         let against = match self.against(&owner.identifiers, Some(owner.id)) {
             Some(against) if !nobody_yet => Some(against),
-            Some(_) | None if makes_one || nobody_yet => None,
+            Some(_) | None if (makes_one || nobody_yet) && !somebody_else => None,
             Some(_) | None => Some(Aside::BelongsTo { customer: owner.id }),
         };
         match against {
             None => {
                 let link = (!self.members.is_empty()).then_some((by, agreement));
-                self.members.insert(owner.id, (owner.precedence(), link));
-                self.held.extend_from_slice(&owner.identifiers);
+                self.join(owner, link);
             }
-            Some(reason) => self.kept_apart.push((owner.id, SetAside { key: by, reason }, suggests)),
+            Some(reason) => self.kept_apart.push((owner.id, SetAside { key: by, reason }, suggests && !somebody_else)),
         }
     }
 
@@ -430,7 +446,7 @@ mod tests {
                 let found = Self::found(presented);
                 HeldIdentifier { key: found.key, scope: found.scope, since: at(0) }
             };
-            self.people.push(PersonSummary { id, identifiers: holds.iter().map(held).collect() });
+            self.people.push(PersonSummary::new(id, holds.iter().map(held).collect()));
             id
         }
 

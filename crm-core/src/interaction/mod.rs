@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub use event::{Enquired, Visited};
 pub use instants::{INSTANTS_MAX, Instants};
 
+use crate::identity::IdentifierKind;
+
 /// By which way customer and shop met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,6 +62,28 @@ impl Channel {
             Channel::Chat => "chat",
             Channel::Letter => "letter",
             Channel::Social => "social",
+        }
+    }
+
+    /// Whether a message by this way goes to an address that may be suppressed. A page, an app and a store show it to
+    /// whoever is there, and where a letter goes to is no identifier.
+    #[must_use]
+    pub const fn has_address(self) -> bool {
+        match self {
+            Channel::Web | Channel::App | Channel::Store | Channel::Letter => false,
+            Channel::Phone | Channel::Email | Channel::Sms | Channel::Chat | Channel::Social => true,
+        }
+    }
+
+    /// Whether a message by this way can go to an identifier of a kind.
+    #[must_use]
+    pub const fn goes_to(self, kind: IdentifierKind) -> bool {
+        match self {
+            Channel::Web | Channel::App | Channel::Store | Channel::Letter => false,
+            Channel::Email => matches!(kind, IdentifierKind::Email),
+            Channel::Phone | Channel::Sms => matches!(kind, IdentifierKind::Phone),
+            // Services have accounts of their own, numbers or addresses.
+            Channel::Chat | Channel::Social => true,
         }
     }
 }

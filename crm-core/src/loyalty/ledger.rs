@@ -78,7 +78,9 @@ pub struct PointsBook {
     totals: PointsTotals,
     next_lot: u32,
     by_order: FlatMap<EventId, ForOrder>,
-    /// What others spent of these lots while they were merged with this customer.
+    /// What others spent of these lots while they were merged with this customer. However often they spend, it is
+    /// one entry for each borrower and order (which are kept anyhow), one for each and each instant at which awards
+    /// expire that is still to come, and one for all those that are past.
     lent: Vec<Lent>,
 }
 
@@ -285,7 +287,7 @@ impl PointsBook {
                 if let (PostingKind::Spent { .. }, Some(to)) = (&posting.kind, posting.spent_by) {
                     let Lot { earned_at, expires_at, order, .. } = self.lots[place];
                     let points = change.points.saturating_neg();
-                    self.lent.push(Lent { to, points, earned_at, expires_at, order });
+                    self.lend(Lent { to, points, earned_at, expires_at, order });
                 }
                 if self.lots[place].left <= 0 {
                     self.lots.remove(place);
@@ -310,6 +312,46 @@ impl PointsBook {
             let posted = &mut self.by_order.get_or_default(&order).posted;
             *posted = posted.saturating_add(i64::try_from(points).unwrap_or(0));
         }
+    }
+
+    /// Notes what somebody else spent. What is alike when it comes back is one entry: of one order, or of awards that
+    /// expire together, or that have expired by now, which is at least when the newest points here were earned.
+    fn lend(&mut self, lent: Lent) {
+        let Some(order) = lent.order else {
+            self.lend_award(lent);
+            return;
+        };
+        let same = |other: &&mut Lent| {
+            (other.to, other.order, other.expires_at) == (lent.to, Some(order), lent.expires_at)
+                && other.earned_at == lent.earned_at
+        };
+        match self.lent.iter_mut().find(same) {
+            Some(there) => there.points = there.points.saturating_add(lent.points),
+            None => self.lent.push(lent),
+        }
+    }
+
+    fn lend_award(&mut self, lent: Lent) {
+        let earned = self.lots.iter().map(|lot| lot.earned_at).chain(self.lent.iter().map(|lent| lent.earned_at));
+        let newest = earned.max().unwrap_or(Timestamp::MIN).max(lent.earned_at);
+        let is_past = |lent: &Lent| lent.expires_at.is_some_and(|expires| expires <= newest);
+        self.lent.push(lent);
+        let mut compact: Vec<Lent> = Vec::with_capacity(self.lent.len());
+        for lent in std::mem::take(&mut self.lent) {
+            let same = |other: &&mut Lent| {
+                let alike = other.expires_at == lent.expires_at || (is_past(other) && is_past(&lent));
+                lent.order.is_none() && other.order.is_none() && other.to == lent.to && alike
+            };
+            match compact.iter_mut().find(same) {
+                Some(there) => {
+                    there.points = there.points.saturating_add(lent.points);
+                    there.earned_at = there.earned_at.max(lent.earned_at);
+                    there.expires_at = there.expires_at.max(lent.expires_at);
+                }
+                None => compact.push(lent),
+            }
+        }
+        self.lent = compact;
     }
 
     /// The difference between what an order is entitled to and what was posted for it. What expired is
@@ -370,4 +412,75 @@ pub(crate) fn reconcile<'p>(
         }
     }
     postings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Source, TenantId};
+    use crate::text::Remark;
+
+    fn program() -> ProgramId {
+        ProgramId::new("points").unwrap()
+    }
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * 86_400_000).unwrap()
+    }
+
+    fn member(n: u8) -> CustomerId {
+        CustomerId::new(day(0), [n; 10])
+    }
+
+    fn give(book: &mut PointsBook, order: Option<EventId>, points: i64, at: i64, lasts: Option<i64>) {
+        let reason = Remark::new("test").unwrap();
+        let kind = order.map_or(PostingKind::Awarded { reason }, |order| PostingKind::Earned { order });
+        let lot = LotMove {
+            lot: book.next_lot,
+            points,
+            earned_at: Some(day(at)),
+            expires_at: lasts.map(|days| day(at + days)),
+        };
+        book.apply(&Posting { program: program(), kind, moves: vec![lot], owed: 0, spent_by: None });
+    }
+
+    fn spend(book: &mut PointsBook, by: CustomerId, points: i64) {
+        let reason = Remark::new("test").unwrap();
+        let posting = book.take(program(), PostingKind::Spent { reason }, points, None);
+        book.apply(&Posting { spent_by: Some(by), ..posting });
+    }
+
+    /// However often and however long others spend, what is kept of it follows orders and what is still to expire.
+    #[test]
+    fn what_was_lent_is_kept_once_for_each_borrower_and_what_it_was() {
+        let order = |n: i64| EventId::of_fact(&TenantId::default(), &Source::new("test").unwrap(), &n.to_string());
+        for (lasts, most) in [(None, 2), (Some(30), 2 * 32)] {
+            let mut book = PointsBook::default();
+            for at in 0..1_000 {
+                give(&mut book, None, 100, at, lasts);
+                for _ in 0..5 {
+                    spend(&mut book, member(1), 7);
+                    spend(&mut book, member(2), 13);
+                }
+                assert!(book.lent.len() <= most, "{} on day {at}", book.lent.len());
+            }
+            assert_eq!((book.lent_to(member(1)), book.lent_to(member(2))), (35_000, 65_000));
+            let back = book.get_back(&program(), member(1));
+            assert_eq!(back.points(), 35_000);
+            // What would have expired by then expires at once, and what lasts is as it was.
+            let later = back.moves.iter().filter(|lot| lot.expires_at.is_none_or(|at| at > day(999)));
+            assert_eq!(later.map(|lot| lot.points).sum::<i64>(), lasts.map_or(35_000, |days| days * 35));
+            book.apply(&back);
+            assert_eq!((book.lent_to(member(1)), book.balance()), (0, 35_000));
+        }
+        let mut book = PointsBook::default();
+        for n in 0..20 {
+            give(&mut book, Some(order(n)), 100, n, Some(5));
+            (0..10).for_each(|_| spend(&mut book, member(1), 10));
+        }
+        assert_eq!(book.lent.len(), 20);
+        let mut orders: Vec<_> = book.lent.iter().map(|lent| lent.order).collect();
+        orders.dedup();
+        assert_eq!(orders.len(), 20);
+    }
 }

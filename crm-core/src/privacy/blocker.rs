@@ -110,7 +110,7 @@ impl Customer {
     /// Since when processing is restricted (GDPR, Art. 18); none if it is not.
     #[must_use]
     pub fn restricted_since(&self) -> Option<Timestamp> {
-        self.facts().consents().restricted(self.merged_at())
+        self.facts().consents().restricted(self.joins())
     }
 
     /// The legal holds there are, those that are over included, by name.

@@ -6,6 +6,10 @@
 //! and under one id, so there is never one without the other. For that reason a tie cannot be voided, which
 //! would take out one side: it is ended, by a fact that has two sides as well.
 //!
+//! Of somebody who was merged each member has their own ties, by the ids that were told: so a tie has the same two ids
+//! on either side, whoever goes on as whom. An end that is told of one of them ends those of all, as package `crm`
+//! takes care of. Whoever is erased is tied to nobody any more, and the other sides end.
+//!
 //! Facts about ties fold by `(at, id)` like all others, whenever they come: the last word about a customer, a kind
 //! and a direction holds. Of two at one instant the one with the higher id is last.
 
@@ -186,6 +190,12 @@ pub enum TieError {
         /// The limit.
         max: usize,
     },
+    /// Nobody is tied to somebody who was erased.
+    #[error("{customer} was erased")]
+    Erased {
+        /// Which of the two.
+        customer: CustomerId,
+    },
     /// A tie was told of as a fact of one customer. It has two sides, which are written together.
     #[error("a tie has two sides, and was told of for one")]
     OneSided,
@@ -194,6 +204,9 @@ pub enum TieError {
 /// A tie as one of its sides has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TieSide<'a> {
+    /// The customer on this side, by the id that was given when the tie was told of: of somebody who was merged,
+    /// one of their members.
+    pub own: CustomerId,
     /// The customer on the other side, by the id that was given when the tie was told of.
     pub other: CustomerId,
     /// In which way they are tied.
@@ -224,6 +237,7 @@ struct Lasting {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Ended {
+    own: CustomerId,
     key: Key,
     was: Lasting,
     until: Timestamp,
@@ -235,44 +249,50 @@ pub struct Ties(Option<Box<Book>>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Book {
-    lasting: FlatMap<Key, Lasting>,
+    /// By member: one for somebody who was not merged.
+    lasting: FlatMap<CustomerId, FlatMap<Key, Lasting>>,
     /// In the order in which they ended.
     past: Vec<Ended>,
 }
 
 impl Ties {
-    /// Those that last, by the other's id, kind and direction.
+    /// Those that last, member by member, by the other's id, kind and direction.
     pub fn lasting(&self) -> impl Iterator<Item = TieSide<'_>> {
-        let sides = self.0.iter().flat_map(|book| book.lasting.iter());
-        sides.map(|(key, tie)| side(key, *tie, None))
+        let members = self.0.iter().flat_map(|book| book.lasting.iter());
+        members.flat_map(|(own, ties)| ties.iter().map(|(key, tie)| side(*own, key, *tie, None)))
     }
 
     /// The last [`PAST_TIES_MAX`] that ended, the oldest end first.
     pub fn past(&self) -> impl Iterator<Item = TieSide<'_>> {
         let ended = self.0.iter().flat_map(|book| book.past.iter());
-        ended.map(|ended| side(&ended.key, ended.was, Some(ended.until)))
+        ended.map(|ended| side(ended.own, &ended.key, ended.was, Some(ended.until)))
     }
 
-    /// Whether one more tie would be one too many.
+    /// Whether one more tie, told through a member, would be one too many.
     #[must_use]
-    pub fn is_full_for(&self, tied: &Tied) -> bool {
+    pub fn is_full_for(&self, own: CustomerId, tied: &Tied) -> bool {
         let Some(book) = &self.0 else { return false };
-        book.lasting.len() >= TIES_MAX && book.lasting.get(&tied.key()).is_none()
+        let lasting: usize = book.lasting.iter().map(|(_, ties)| ties.len()).sum();
+        lasting >= TIES_MAX && book.lasting.get(&own).is_none_or(|ties| ties.get(&tied.key()).is_none())
     }
 
     /// Told again while it lasts, a tie is as strong as it is told last, and as old as it was.
-    pub(crate) fn tie(&mut self, at: Timestamp, tied: &Tied) {
-        let book = self.0.get_or_insert_default();
+    pub(crate) fn tie(&mut self, own: CustomerId, at: Timestamp, tied: &Tied) {
+        let ties = self.0.get_or_insert_default().lasting.get_or_default(&own);
         let key = tied.key();
-        let since = book.lasting.get(&key).map_or(at, |lasting| lasting.since);
-        book.lasting.insert(key, Lasting { since, strength: tied.strength });
+        let since = ties.get(&key).map_or(at, |lasting| lasting.since);
+        ties.insert(key, Lasting { since, strength: tied.strength });
     }
 
-    pub(crate) fn untie(&mut self, at: Timestamp, untied: &Untied) {
+    pub(crate) fn untie(&mut self, own: CustomerId, at: Timestamp, untied: &Untied) {
         let Some(book) = &mut self.0 else { return };
+        let Some(ties) = book.lasting.get_mut(&own) else { return };
         let key = untied.key();
-        let Some(was) = book.lasting.remove(&key) else { return };
-        book.past.push(Ended { key, was, until: at });
+        let Some(was) = ties.remove(&key) else { return };
+        if ties.len() == 0 {
+            book.lasting.remove(&own);
+        }
+        book.past.push(Ended { own, key, was, until: at });
         if book.past.len() > PAST_TIES_MAX {
             book.past.remove(0);
         }
@@ -291,8 +311,9 @@ impl Untied {
     }
 }
 
-fn side(key: &Key, tie: Lasting, until: Option<Timestamp>) -> TieSide<'_> {
+fn side(own: CustomerId, key: &Key, tie: Lasting, until: Option<Timestamp>) -> TieSide<'_> {
     TieSide {
+        own,
         other: key.other,
         kind: &key.kind,
         direction: key.direction,
@@ -339,15 +360,15 @@ mod tests {
     #[test]
     fn a_tie_told_again_changes_its_strength_and_keeps_its_age() {
         let mut ties = Ties::default();
-        ties.tie(at(1), &tied(7, 300));
-        ties.tie(at(5), &tied(7, 900));
+        ties.tie(somebody(9_999), at(1), &tied(7, 300));
+        ties.tie(somebody(9_999), at(5), &tied(7, 900));
         let seen: Vec<_> = ties.lasting().map(|tie| (tie.other, tie.strength.per_mille(), tie.since)).collect();
         assert_eq!(seen, [(somebody(7), 900, at(1))]);
-        ties.untie(at(6), &untied(7));
-        ties.untie(at(7), &untied(7));
+        ties.untie(somebody(9_999), at(6), &untied(7));
+        ties.untie(somebody(9_999), at(7), &untied(7));
         assert_eq!(ties.lasting().count(), 0);
         assert_eq!(ties.past().map(|tie| (tie.since, tie.until)).collect::<Vec<_>>(), [(at(1), Some(at(6)))]);
-        ties.tie(at(8), &tied(7, 1));
+        ties.tie(somebody(9_999), at(8), &tied(7, 1));
         assert_eq!(ties.lasting().next().unwrap().since, at(8));
     }
 
@@ -355,13 +376,13 @@ mod tests {
     fn a_state_keeps_the_newest_ends_and_knows_when_it_is_full() {
         let mut ties = Ties::default();
         for n in 0..TIES_MAX as u16 {
-            assert!(!ties.is_full_for(&tied(n, 1)));
-            ties.tie(at(0), &tied(n, 1));
+            assert!(!ties.is_full_for(somebody(9_999), &tied(n, 1)));
+            ties.tie(somebody(9_999), at(0), &tied(n, 1));
         }
-        assert!(ties.is_full_for(&tied(TIES_MAX as u16, 1)));
-        assert!(!ties.is_full_for(&tied(3, 2)), "one that is there can be told again");
+        assert!(ties.is_full_for(somebody(9_999), &tied(TIES_MAX as u16, 1)));
+        assert!(!ties.is_full_for(somebody(9_999), &tied(3, 2)), "one that is there can be told again");
         for n in 0..150 {
-            ties.untie(at(i64::from(n)), &untied(n));
+            ties.untie(somebody(9_999), at(i64::from(n)), &untied(n));
         }
         assert_eq!(ties.past().count(), PAST_TIES_MAX);
         assert_eq!(ties.past().next().unwrap().until, Some(at(50)));

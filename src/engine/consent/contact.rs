@@ -13,7 +13,9 @@ impl Crm {
     /// Whether a customer may be contacted for a purpose by a channel at an instant, and on what basis, or why
     /// not. Everything that sends asks this first, and right before it sends: an hour later the answer may be
     /// another. The address that is to be written to is looked up among those that are suppressed; a channel
-    /// that has no address of its own is asked without one. It changes nothing; record a
+    /// that has [no address of its own](crm_core::interaction::Channel::has_address) is asked without one. Any other
+    /// that is asked without, or with one that it does not go to, is never allowed: the answer is `NoAddress` if
+    /// nothing else speaks against it for good. It changes nothing; record a
     /// [`Contacted`](crm_core::consent::Contacted) once the message is on its way, which caps count.
     ///
     /// Costs two reads by key, one of them for the suppressed address, and the whole history only when a fact that was recorded for the future has come due since.
@@ -65,7 +67,16 @@ impl Crm {
             Some(_) => self.as_of(base.customer, query.at, &definitions).await?,
             None => base.customer,
         };
-        Ok(customer.may_contact(&query, &definitions))
+        let answer = customer.may_contact(&query, &definitions);
+        let channel = query.key.channel;
+        if !channel.has_address() || address.is_some_and(|address| channel.goes_to(address.kind())) {
+            return Ok(answer);
+        }
+        // Whether the address is suppressed is not known. What passes by itself is no answer then.
+        Ok(match answer {
+            Ok(_) | Err(Barred::Capped { .. } | Barred::QuietHours { .. }) => Err(Barred::NoAddress { channel }),
+            barred @ Err(_) => barred,
+        })
     }
 
     /// A customer with what was recorded for the future and has come since.

@@ -1,0 +1,414 @@
+//! What each side has when somebody is parted: who is found by what, which facts were told already, what moved,
+//! and whose word about consent counts.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::{
+    Barred, ChangeBody, Channel, ConfirmProof, Confirmation, ConsentStatus, ContactQuery, Currency, CustomerId,
+    Definition, Digest, Error, ExternalSystem, FactRefusal, Identifier, Incoming, Ingestion, Locale, ManualClock,
+    MergeRefusal, Method, Money, OptIn, OrderPlaced, Predicate, Proof, Purpose, SegmentName, Source, Span, Stage,
+    Timestamp, Visited, Voided, Wording,
+};
+use proptest::prelude::*;
+
+fn hour(hour: i64) -> Timestamp {
+    Timestamp::from_millis(hour * 3_600_000).unwrap()
+}
+
+fn who(n: u8) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), &n.to_string()).unwrap()
+}
+
+fn email(name: &str) -> Identifier {
+    Identifier::email(&format!("{name}@example.com")).unwrap()
+}
+
+fn source() -> Source {
+    Source::new("test").unwrap()
+}
+
+fn why() -> crm::Remark {
+    "test".parse().unwrap()
+}
+
+fn shop() -> (Arc<ManualClock>, Crm) {
+    let clock = Arc::new(ManualClock::at(hour(0)));
+    let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(crm::DerivedIds).build();
+    (clock, Crm::from(crm))
+}
+
+fn visit(who: impl Into<crm::Who>, at: i64, key: &str) -> Incoming {
+    let visit = Visited { channel: Channel::Web, place: None };
+    Incoming::new(who, hour(at), source(), visit).with_key(key.parse().unwrap())
+}
+
+fn came(crm: &Crm, who: &Identifier, key: &str) -> CustomerId {
+    crm.record(visit(who, 0, key)).unwrap().customer
+}
+
+fn found(crm: &Crm, who: &Identifier) -> Option<CustomerId> {
+    crm.customer(who).unwrap().map(|customer| customer.id())
+}
+
+fn is_known_by(crm: &Crm, customer: CustomerId, address: &Identifier) -> crm::Recorded {
+    let told = Incoming::new(customer, crm.now(), source(), crm.identified(address));
+    crm.record(told.with_key(format!("{customer} known").parse().unwrap())).unwrap()
+}
+
+#[test]
+fn an_identifier_told_through_two_members_leads_to_whoever_had_it_first() {
+    for ana_first in [true, false] {
+        let (clock, crm) = shop();
+        let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+        let (first, second) = if ana_first { (ana, ben) } else { (ben, ana) };
+        is_known_by(&crm, first, &email("both"));
+        crm.merge(ana, ben, why()).unwrap();
+        clock.set(hour(1));
+        is_known_by(&crm, second, &email("both"));
+        crm.part(ana, ben, why()).unwrap();
+        assert_eq!(found(&crm, &email("both")), Some(first));
+    }
+}
+
+#[test]
+fn an_identifier_that_one_side_is_known_by_leads_to_that_side_when_they_are_parted() {
+    for ana_first in [true, false] {
+        let (clock, crm) = shop();
+        let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+        let (first, second) = if ana_first { (ana, ben) } else { (ben, ana) };
+        let told = is_known_by(&crm, first, &email("one"));
+        crm.merge(ana, ben, why()).unwrap();
+        clock.set(hour(1));
+        is_known_by(&crm, second, &email("one"));
+        // It was a mistake: only the other one has that address.
+        crm.record(Incoming::new(first, crm.now(), source(), Voided { event: told.event, reason: None })).unwrap();
+        clock.set(hour(2));
+        crm.part(ana, ben, why()).unwrap();
+        assert_eq!(found(&crm, &email("one")), Some(second));
+        let later = crm.record(visit(email("one"), 2, "later")).unwrap();
+        assert_eq!(later.customer, second);
+        // Merged and parted again it is so still.
+        crm.merge(ana, ben, why()).unwrap();
+        crm.part(ben, ana, why()).unwrap();
+        assert_eq!(found(&crm, &email("one")), Some(second));
+    }
+}
+
+#[test]
+fn a_fact_told_again_with_another_time_through_another_member_contradicts_the_first() {
+    let (clock, crm) = shop();
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    crm.record(visit(who(1), 0, "before")).unwrap();
+    crm.merge(ana, ben, why()).unwrap();
+    clock.set(hour(20));
+    crm.record(visit(who(1), 5, "after")).unwrap();
+    crm.record(visit(who(2), 30, "ahead")).unwrap();
+    for (key, at) in [("before", 7), ("after", 8), ("ahead", 9), ("before", 40), ("after", 41)] {
+        for member in [who(1), who(2)] {
+            let told = crm.record(visit(&member, at, key));
+            assert!(matches!(told, Err(Error::Fact(FactRefusal::OtherContent { .. }))), "{key} at {at}: {told:?}");
+            let told = crm.record(visit([member.clone().into()], at, key));
+            assert!(matches!(told, Err(Error::Fact(FactRefusal::OtherContent { .. }))), "{key} at {at}: {told:?}");
+            let report = crm.ingest([visit(&member, at, key)], Ingestion::live()).unwrap();
+            assert_eq!(report.refused["other_content"], 1);
+        }
+    }
+    for (key, at) in [("before", 0), ("after", 5), ("ahead", 30)] {
+        for member in [who(1), who(2)] {
+            assert!(crm.record(visit(&member, at, key)).unwrap().known, "{key}");
+        }
+    }
+    assert_eq!(crm.customer(ana).unwrap().unwrap().facts().visits(), 4);
+    // Apart they are two again, and each may be told what the other was told.
+    crm.part(ana, ben, why()).unwrap();
+    assert!(!crm.record(visit(who(2), 7, "before")).unwrap().known);
+}
+
+#[test]
+fn whoever_goes_on_under_another_id_moves_on_from_what_both_were() {
+    let (clock, crm) = shop();
+    let name = |name: &str| SegmentName::new(name).unwrap();
+    for (segment, is_in) in [
+        ("visitors", Predicate::compare(crm::Attribute::Visits, crm::Comparison::Ge, 1)),
+        ("buyers", Predicate::compare(crm::Attribute::Orders, crm::Comparison::Ge, 1)),
+    ] {
+        crm.define(hour(0), Definition::Segment(name(segment), Some(is_in))).unwrap();
+    }
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    let order = OrderPlaced::new(Money::new(5_000, Currency::EUR));
+    crm.record(Incoming::new(ana, crm.now(), source(), order)).unwrap();
+    crm.merge(ana, ben, why()).unwrap();
+    clock.set(hour(1));
+    let parted = crm.part(ben, ana, why()).unwrap();
+    let [head, alias] = if crm.customer(ana).unwrap().unwrap().id() == parted.stayed { [ana, ben] } else { [ben, ana] };
+    assert_ne!(head, alias);
+    let told: Vec<ChangeBody> = parted.changes.into_iter().map(|change| change.body).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.iter().any(|body| matches!(
+        body,
+        ChangeBody::StageChanged { from: Some(Stage::Purchase), to: Some(Stage::Prospect), .. }
+    )));
+    let buyers = name("buyers");
+    assert!(told.iter().any(|body| matches!(body, ChangeBody::SegmentLeft { segment, .. } if *segment == buyers)));
+}
+
+fn marketing() -> Purpose {
+    Purpose::new("marketing").unwrap()
+}
+
+/// Says yes to marketing by mail.
+fn consents(crm: &Crm, customer: CustomerId, address: &Identifier) {
+    let wording =
+        Wording { version: "1".parse().unwrap(), sha256: Digest::of(b"yes"), locale: Locale::new("en").unwrap() };
+    let proof = Proof::new(Method::Form, wording, "web".parse().unwrap());
+    let asked = OptIn::new(marketing(), Channel::Email, address.clone(), proof);
+    let token = crm.request_opt_in(customer, asked).unwrap().token;
+    let by = ConfirmProof { collected_by: "page".parse().unwrap(), address: None };
+    assert!(matches!(crm.confirm_opt_in(&token, by).unwrap(), Confirmation::Confirmed { .. }));
+}
+
+fn unsubscribes(crm: &Crm, customer: CustomerId) {
+    let link = crm.unsubscribe_token(customer, marketing(), Channel::Email);
+    crm.withdraw_by_token(link.as_str()).unwrap();
+}
+
+fn may(crm: &Crm, customer: CustomerId, address: &str) -> Result<(), Barred> {
+    let query = ContactQuery::new(marketing(), Channel::Email, crm.now());
+    crm.may_contact(customer, &query, Some(&email(address))).unwrap().map(|_| ())
+}
+
+#[test]
+fn a_yes_that_covered_a_no_goes_on_covering_it_when_somebody_else_is_merged_in() {
+    let withdrawn = Err(Barred::NoConsent { status: ConsentStatus::Withdrawn });
+    for third_said_no in [false, true] {
+        let (clock, crm) = shop();
+        let later = || clock.set(crm.now().plus(Span::days(1)));
+        let [a, b, c] = [1, 2, 3].map(|n| came(&crm, &who(n), &n.to_string()));
+        unsubscribes(&crm, a);
+        if third_said_no {
+            unsubscribes(&crm, c);
+        }
+        later();
+        crm.merge(a, b, why()).unwrap();
+        later();
+        assert_eq!(may(&crm, a, "b"), withdrawn);
+        consents(&crm, b, &email("b"));
+        assert_eq!(may(&crm, a, "b"), Ok(()));
+        later();
+        crm.merge(c, b, why()).unwrap();
+        assert_eq!(may(&crm, a, "b"), if third_said_no { withdrawn.clone() } else { Ok(()) });
+        later();
+        consents(&crm, a, &email("a"));
+        assert_eq!(may(&crm, c, "a"), Ok(()), "said of the one person they all are");
+        // Each side has its own words back; the yes of one who was parted covers the other no more.
+        later();
+        crm.part(c, a, why()).unwrap();
+        assert_eq!(may(&crm, a, "a"), Ok(()));
+        let silent = Err(Barred::NoConsent { status: ConsentStatus::Unknown });
+        assert_eq!(may(&crm, c, "a"), if third_said_no { withdrawn.clone() } else { silent });
+    }
+}
+
+#[test]
+fn an_identifier_that_was_told_by_mistake_leads_to_nobody_once_that_is_said() {
+    for batch in [false, true] {
+        for order in [["known", "void"], ["void", "known"]] {
+            let (_, crm) = shop();
+            let ana = came(&crm, &who(1), "1");
+            let address = email("mistake");
+            let told =
+                Incoming::new(ana, hour(0), source(), crm.identified(&address)).with_key("told".parse().unwrap());
+            let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), "told");
+            let void = Incoming::new(ana, hour(0), source(), Voided { event, reason: None });
+            let facts: Vec<Incoming> =
+                order.iter().map(|fact| if *fact == "known" { told.clone() } else { void.clone() }).collect();
+            if batch {
+                assert_eq!(crm.ingest(facts.clone(), Ingestion::live()).unwrap().recorded, 2);
+            } else {
+                facts.iter().for_each(|fact| assert!(!crm.record(fact.clone()).unwrap().known));
+            }
+            assert_eq!(found(&crm, &address), None, "{order:?}, in a batch: {batch}");
+            assert!(facts.into_iter().all(|fact| crm.record(fact).unwrap().known));
+            let ben = crm.record(visit(&address, 0, "2")).unwrap().customer;
+            assert_ne!(ben, ana);
+            assert_eq!(crm.customer(ana).unwrap().unwrap().identifiers().count(), 1);
+        }
+    }
+}
+
+#[test]
+fn an_identifier_that_was_told_twice_goes_on_leading_to_its_customer_when_one_was_a_mistake() {
+    let (_, crm) = shop();
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    crm.merge(ana, ben, why()).unwrap();
+    let told = [ana, ben].map(|id| is_known_by(&crm, id, &email("both")).event);
+    for (event, left) in told.into_iter().zip([true, false]) {
+        let void = Voided { event, reason: None };
+        crm.record(Incoming::new(ben, crm.now(), source(), void)).unwrap();
+        assert_eq!(found(&crm, &email("both")).is_some(), left);
+    }
+    // The first one they came with is no such word.
+    assert_eq!(found(&crm, &who(1)), found(&crm, &who(2)));
+}
+
+#[test]
+fn no_rule_makes_one_person_again_of_those_whom_somebody_parted() {
+    let (clock, crm) = shop();
+    let both = || [email("family").verified(), Identifier::device("tablet").unwrap().into()];
+    let mother = crm.record(visit([email("family").verified()], 0, "1")).unwrap().customer;
+    let daughter = crm.record(visit([Identifier::device("tablet").unwrap().into()], 0, "2")).unwrap().customer;
+    assert_eq!(crm.record(visit(both(), 0, "3")).unwrap().customer, mother);
+    assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(mother));
+    clock.set(hour(1));
+    crm.part(daughter, mother, why()).unwrap();
+    for n in 4..7 {
+        assert_eq!(crm.record(visit(both(), 1, &n.to_string())).unwrap().customer, mother);
+        assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(daughter));
+    }
+    assert!(crm.customer(daughter).unwrap().unwrap().doubt(mother).unwrap().rejected);
+    let aside: Vec<_> = crm.customer(mother).unwrap().unwrap().set_aside().map(|(key, _)| key.kind).collect();
+    assert_eq!(aside, [crm::IdentifierKind::Device]);
+    // An address of the one that is proved by the other makes them one no more either, nor takes it away.
+    let proof = crm.identified(&email("family"));
+    let told = crm.record(Incoming::new(daughter, crm.now(), source(), proof));
+    assert!(
+        matches!(told, Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) if customer == mother),
+        "{told:?}"
+    );
+    // Somebody may say that they are one after all.
+    assert!(!crm.merge(daughter, mother, why()).unwrap().known);
+    assert_eq!(crm.record(visit(both(), 1, "9")).unwrap().customer, mother);
+    assert_eq!(found(&crm, &Identifier::device("tablet").unwrap()), Some(mother));
+}
+
+#[test]
+fn what_one_voided_leads_to_nobody_while_they_are_merged_with_whom_it_was_told_of() {
+    let (clock, crm) = shop();
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    let told = is_known_by(&crm, ana, &email("one"));
+    // Told of somebody else: it is about nothing of theirs.
+    crm.record(Incoming::new(ben, crm.now(), source(), Voided { event: told.event, reason: None })).unwrap();
+    assert_eq!(found(&crm, &email("one")), Some(ana));
+    crm.merge(ana, ben, why()).unwrap();
+    assert_eq!(found(&crm, &email("one")), None);
+    clock.set(hour(1));
+    crm.part(ana, ben, why()).unwrap();
+    assert_eq!(found(&crm, &email("one")), Some(ana));
+}
+
+/// What a host may do with a few people and a few addresses.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Somebody is known by an address, or was, or will be.
+    Known(u8, u8, i64),
+    /// One of those was wrong, whether or not it was told yet.
+    Void(u8, u8),
+    /// Somebody comes with addresses.
+    Comes(Vec<u8>, i64),
+    Merge(u8, u8),
+    Part(u8, u8),
+    Erase(u8),
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let one = || 0..4_u8;
+    prop_oneof![
+        5 => (one(), one(), 0..20_i64).prop_map(|(who, address, at)| Step::Known(who, address, at)),
+        3 => (one(), 0..20_u8).prop_map(|(who, n)| Step::Void(who, n)),
+        3 => (proptest::collection::vec(one(), 1..3), 0..20_i64).prop_map(|(with, at)| Step::Comes(with, at)),
+        4 => (one(), one()).prop_map(|(one, other)| Step::Merge(one, other)),
+        4 => (one(), one()).prop_map(|(one, other)| Step::Part(one, other)),
+        1 => one().prop_map(Step::Erase),
+        1 => (1..9_i64).prop_map(Step::Wait),
+    ]
+}
+
+fn address(n: u8) -> Identifier {
+    // Of one kind people may have several, of the other a second one speaks against its being one person.
+    let system = || ExternalSystem::new("erp").unwrap();
+    if n < 2 { email(&n.to_string()) } else { Identifier::external(&system(), &n.to_string()).unwrap() }
+}
+
+/// Whoever is known by an address is found by it or shares it with whoever is, whoever is found by it is known by it
+/// or will be, and the stored state is the fold of the stored events.
+fn check(crm: &Crm) {
+    let key = |n: u8| crm.identified(&address(n)).identifier;
+    let definitions = crm.definitions().unwrap();
+    let mut all = Vec::new();
+    crm.for_each_customer(|customer| all.push(customer.clone())).unwrap();
+    for customer in &all {
+        let mut events = crm.story(customer.id()).unwrap().unwrap().events;
+        events.sort_by_key(|event| event.customer);
+        let told = events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+        let again = crm::Customer::replay(customer.id(), told, customer.clock().unwrap(), &definitions);
+        assert_eq!((again.facts(), again.digest()), (customer.facts(), customer.digest()));
+        if customer.is_erased() {
+            assert_eq!((customer.identifiers().count(), customer.ties().count()), (0, 0));
+        }
+    }
+    for n in 0..4 {
+        let known: Vec<_> =
+            all.iter().filter(|one| one.identifiers().any(|own| *own == key(n))).map(|one| one.id()).collect();
+        match crm.customer(address(n)).unwrap() {
+            // Of two who were parted and are both known by it, the one whom it led to may have been erased.
+            None => assert!(known.is_empty() || all.iter().any(crm::Customer::is_erased), "{n}: {known:?}"),
+            Some(found) => {
+                assert!(!found.is_erased());
+                let waits = found.waiting().next().is_some();
+                assert!(known.contains(&found.id()) || (waits && known.is_empty()), "{} by {n}: {known:?}", found.id());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whoever_is_known_by_something_is_found_by_it(steps in proptest::collection::vec(step(), 1..40)) {
+        let (clock, crm) = shop();
+        let ids: Vec<_> = (0..4).map(|n| came(&crm, &who(n), &format!("first-{n}"))).collect();
+        let id = |n: &u8| ids[usize::from(*n)];
+        let mut now = 5;
+        clock.set(hour(now));
+        for (n, step) in steps.iter().enumerate() {
+            match step {
+                Step::Known(who, n_address, at) => {
+                    let told = crm.identified(&address(*n_address));
+                    let told = Incoming::new(id(who), hour(*at), source(), told).with_key(n.to_string().parse().unwrap());
+                    match crm.record(told) {
+                        Ok(_) | Err(Error::Fact(FactRefusal::IdentifierTaken { .. })) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                Step::Void(who, fact) => {
+                    let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), &fact.to_string());
+                    let void = Incoming::new(id(who), crm.now(), source(), Voided { event, reason: None });
+                    crm.record(void.with_key(format!("void-{n}").parse().unwrap())).unwrap();
+                }
+                Step::Comes(with, at) => {
+                    let with: Vec<_> = with.iter().map(|n| address(*n).verified()).collect();
+                    crm.record(visit(with, *at, &format!("comes-{n}"))).unwrap();
+                }
+                Step::Merge(one, other) => match crm.merge(id(one), id(other), why()) {
+                    Ok(_) | Err(Error::Merge(MergeRefusal::Erased { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                Step::Part(one, other) => match crm.part(id(one), id(other), why()) {
+                    Ok(_) | Err(Error::Merge(MergeRefusal::NotMerged { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                },
+                Step::Erase(one) => drop(crm.erase(id(one)).unwrap()),
+                Step::Wait(hours) => {
+                    now += hours;
+                    clock.set(hour(now));
+                    crm.advance(hour(now)).unwrap();
+                }
+            }
+            check(&crm);
+        }
+    }
+}
