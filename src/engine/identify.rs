@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crm_core::audit::AuditActor;
 use crm_core::customer::Customer;
 use crm_core::event::{Deed, Fact};
 use crm_core::identity::{
@@ -14,6 +15,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, SmolStr, Timestamp};
 use crm_storage::{ClaimKey, ClaimOwner, Commit, CommitError};
 
+use super::audit::{Bars, bars, entries_of};
 use super::record::{Found, Recorded};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
@@ -79,7 +81,7 @@ impl Crm {
             {
                 for merge in &resolution.merge {
                     let reason = MergeReason::Shared { identifier: merge.by, by: Some(prepared.id) };
-                    self.merge_because(survivor, merge.customer, reason, Actor::Rule).await?;
+                    self.merge_because(survivor, merge.customer, reason, Actor::Rule, AuditActor::Rule).await?;
                 }
                 continue;
             }
@@ -145,7 +147,17 @@ impl Crm {
                 Outcome::Recorded => {}
             }
             let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-            let (commit, changes) = plan.into_commit(base.expected, &base.others);
+            let entries = if bars(&prepared.fact) {
+                entries_of(prepared, Bars::of(&base.customer), &plan.customer)?
+            } else {
+                vec![]
+            };
+            let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
+            let mut _turn = None;
+            if !entries.is_empty() {
+                _turn = Some(self.audit_turn().lock().await);
+                commit.writes.push(self.audit_write_all(entries).await?);
+            }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
@@ -249,7 +261,8 @@ impl Crm {
         for other in others {
             if matches!(shared(&first.summary(), &other.summary(), by, rules, now), Shared::One(_)) {
                 let reason = MergeReason::Shared { identifier: by, by: Some(event) };
-                merged |= !self.merge_because(first.id(), other.id(), reason, Actor::Rule).await?.known;
+                merged |=
+                    !self.merge_because(first.id(), other.id(), reason, Actor::Rule, AuditActor::Rule).await?.known;
             }
         }
         Ok(merged)
@@ -274,14 +287,23 @@ impl Crm {
     async fn lists_for(&self, customer: &Customer, stated: &[Told]) -> Result<Vec<ClaimKey>, Error> {
         let mut lists = Vec::new();
         for one in stated {
-            let places: Vec<ClaimKey> = stated_claims(&one.key).collect();
-            let owners = self.store().resolve(&self.tenant, &places).await?;
-            if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
-                continue;
-            }
-            lists.extend(owners.iter().zip(places).find(|(owner, _)| owner.is_none()).map(|(_, place)| place));
+            lists.extend(self.list_place(customer, &one.key).await?);
         }
         Ok(lists)
+    }
+
+    /// The first free place on the list of those who stated an identifier, for one who is not on it.
+    pub(super) async fn list_place(
+        &self,
+        customer: &Customer,
+        identifier: &IdentifierKey,
+    ) -> Result<Option<ClaimKey>, Error> {
+        let places: Vec<ClaimKey> = stated_claims(identifier).collect();
+        let owners = self.store().resolve(&self.tenant, &places).await?;
+        if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
+            return Ok(None);
+        }
+        Ok(owners.iter().zip(places).find(|(owner, _)| owner.is_none()).map(|(_, place)| place))
     }
 
     /// A customer turned out to be known by an identifier that others have or stated: whoever is one person with

@@ -70,6 +70,7 @@ impl<'a> Planner<'a> {
             && !identified.assurance.is_stated()
             && !self.is_known_by(&identified.identifier)
             && !self.customer.is_erased()
+            && self.customer.counts(self.through, &identified.identifier, at)
         {
             self.claim(identifier_claim(&identified.identifier), id);
         }
