@@ -510,6 +510,8 @@ fn nothing_of_what_went_is_left_in_any_file() {
     let stays = rows(ben).personal.into_iter().find(|(name, _)| name == "city").unwrap().1;
     gone.extend(rows(ben).personal.into_iter().filter(|(name, _)| name == "shoe").map(|(_, value)| value));
     assert_eq!(gone.len(), 5);
+    // Where a value begins: a long one goes over several pages.
+    gone.iter_mut().for_each(|bytes| bytes.truncate(20));
     let files = || -> Vec<u8> {
         let files = ["", "-wal"].map(|end| std::fs::read(format!("{}{end}", path.display())).unwrap_or_default());
         files.concat()
@@ -611,10 +613,14 @@ proptest! {
         for (_, _, events, _) in &whole {
             let active = events.iter().filter(|(_, _, body)| matches!(body, EventBody::Fact(fact) if fact.is_activity()));
             let active: Vec<Timestamp> = active.map(|(_, at, _)| *at).collect();
+            // Who never did anything is counted from the first fact.
+            let facts = events.iter().filter(|(_, _, body)| matches!(body, EventBody::Fact(_)));
+            let mut all: Vec<Timestamp> = facts.map(|(_, at, _)| *at).collect();
+            all.sort_unstable();
             for (_, at, body) in events {
                 let EventBody::Decision(decision) = body else { continue };
                 let Deed::Erased(erased) = &decision.deed else { continue };
-                let last = active.iter().filter(|activity| *activity <= at).max().unwrap();
+                let last = active.iter().filter(|activity| *activity <= at).max().or(all.first()).unwrap();
                 prop_assert!(*at >= last.plus(Span::days(40)));
                 let held = events.iter().filter_map(|(_, _, body)| match body {
                     EventBody::Decision(decision) => if let Deed::HoldPlaced(hold) = &decision.deed { hold.until } else { None },

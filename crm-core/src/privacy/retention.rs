@@ -323,6 +323,10 @@ impl Retained {
     /// What was decided about several who are one person. What is told of an identifier counts or not for each by
     /// themself; a policy has forgotten what all have forgotten by it.
     pub(crate) fn joined<'a>(all: impl Iterator<Item = &'a Retained> + Clone) -> Self {
+        // Of one it is their own, with what does not count any more.
+        if let (Some(one), None) = (all.clone().next(), all.clone().nth(1)) {
+            return one.clone();
+        }
         let mut joined = Retained::default();
         for Retained { forgotten: _, done, kept_at, removal } in all.clone() {
             for (policy, _) in done.iter() {
