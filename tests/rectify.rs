@@ -283,7 +283,7 @@ fn a_merge_inside_a_transaction_of_the_shops_is_noted_with_it_or_not_at_all() {
         let mut inside = crm.within(&transaction).unwrap();
         let facts = [
             Incoming::new(&card, day(0), source(), visit()).with_key("card".parse().unwrap()),
-            Incoming::new(&email("ana"), day(0), source(), visit()).with_key("mail".parse().unwrap()),
+            Incoming::new(email("ana"), day(0), source(), visit()).with_key("mail".parse().unwrap()),
         ];
         for fact in facts {
             inside.record(fact).unwrap();

@@ -622,12 +622,12 @@ proptest! {
                 let Deed::Erased(erased) = &decision.deed else { continue };
                 let last = active.iter().filter(|activity| *activity <= at).max().or(all.first()).unwrap();
                 prop_assert!(*at >= last.plus(Span::days(40)));
-                let held = events.iter().filter_map(|(_, _, body)| match body {
+                let mut held = events.iter().filter_map(|(_, _, body)| match body {
                     EventBody::Decision(decision) => if let Deed::HoldPlaced(hold) = &decision.deed { hold.until } else { None },
                     EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
                 });
                 // One of the same name takes the place of the one before.
-                prop_assert!(held.last().is_none_or(|until| until <= *at), "{erased:?}");
+                prop_assert!(held.next_back().is_none_or(|until| until <= *at), "{erased:?}");
             }
         }
         prop_assert_eq!(run(&stops), whole);
