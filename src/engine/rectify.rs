@@ -121,7 +121,7 @@ impl Crm {
     ///
     /// let by = AuditActor::Host(ActorName::new("support:17")?);
     /// let why = Rectification::new(by).because("mistyped".parse()?);
-    /// crm.rectify_identifier(ana, &wrong, &right.verified(), why).await?;
+    /// crm.rectify_identifier(ana, &wrong, &right.clone().verified(), why).await?;
     /// assert!(crm.customer(&wrong).await?.is_none());
     /// assert_eq!(crm.customer(&right).await?.map(|customer| customer.id()), Some(ana));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
