@@ -7,9 +7,9 @@ use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified,
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
 use crm_core::expression::Predicate;
-use crm_core::identity::{Identified, Identifier, Suggestion};
+use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
-use crm_core::privacy::{HoldName, HoldPlaced, ViewName};
+use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::workflow::FieldName;
@@ -19,8 +19,9 @@ use crm_storage::DeadLetter;
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Delivered,
     Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
-    OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, ScoreReport, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification, RetentionOverview,
+    ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken,
+    Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -326,6 +327,36 @@ impl Crm {
         wait(self.0.merge(one, other, reason))
     }
 
+    /// See [`crate::Crm::merge_by`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn merge_by(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        reason: Remark,
+        by: AuditActor,
+    ) -> Result<MergeOutcome, Error> {
+        wait(self.0.merge_by(one, other, reason, by))
+    }
+
+    /// See [`crate::Crm::part_by`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn part_by(
+        &self,
+        customer: CustomerId,
+        from: CustomerId,
+        reason: Remark,
+        by: AuditActor,
+    ) -> Result<PartOutcome, Error> {
+        wait(self.0.part_by(customer, from, reason, by))
+    }
+
     /// See [`crate::Crm::suggest_duplicates`].
     ///
     /// # Errors
@@ -545,9 +576,57 @@ impl Crm {
         update: CardUpdate,
         source: &Source,
         at: Timestamp,
-        by: AuditActor,
+        how: impl Into<Rectification> + Send,
     ) -> Result<CardUpdated, Error> {
-        wait(self.0.rectify(customer, update, source, at, by))
+        wait(self.0.rectify(customer, update, source, at, how))
+    }
+
+    /// See [`crate::Crm::rectify_identifier`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rectify_identifier(
+        &self,
+        customer: CustomerId,
+        wrong: &Identifier,
+        right: &Presented,
+        how: impl Into<Rectification> + Send,
+    ) -> Result<(), Error> {
+        wait(self.0.rectify_identifier(customer, wrong, right, how))
+    }
+
+    /// See [`crate::Crm::retention_of`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn retention_of(&self, customer: CustomerId) -> Result<Vec<RetentionDue>, Error> {
+        wait(self.0.retention_of(customer))
+    }
+
+    /// See [`crate::Crm::retention_overview`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn retention_overview(&self, until: Timestamp) -> Result<RetentionOverview, Error> {
+        wait(self.0.retention_overview(until))
+    }
+
+    /// See [`crate::Crm::retention_preview`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn retention_preview(
+        &self,
+        from: Timestamp,
+        name: RetentionName,
+        policy: RetentionPolicy,
+        until: Timestamp,
+    ) -> Result<RetentionOverview, Error> {
+        wait(self.0.retention_preview(from, name, policy, until))
     }
 
     /// See [`crate::Crm::card_for`].

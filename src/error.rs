@@ -9,7 +9,7 @@ use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
 use crate::audit::SignError;
-use crate::engine::{ConsentRefusal, ImportError};
+use crate::engine::{ConsentRefusal, ImportError, RectifyRefusal};
 use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
@@ -81,6 +81,9 @@ pub enum Error {
     /// A legal hold was refused.
     #[error(transparent)]
     Hold(#[from] HoldRefusal),
+    /// An identifier was not put right.
+    #[error(transparent)]
+    Rectify(#[from] RectifyRefusal),
     /// The ledger of erasures failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

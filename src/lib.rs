@@ -56,8 +56,10 @@ pub use crm_core::order::{
     Turnover,
 };
 pub use crm_core::privacy::{
-    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HOLDS_MAX, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
-    PrivacyError, PrivacyPolicy, Record, RecordError, View, ViewName,
+    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,
+    HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record, RecordError,
+    Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf, RetentionPolicy,
+    RetentionSince, View, ViewName,
 };
 pub use crm_core::profile::{
     Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,
@@ -93,8 +95,9 @@ pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CardChange, CardTold, CardUpdated,
     ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery, Erasure, ErasureRequest,
     Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested,
-    OptInState, OptInToken, Overview, PartOutcome, Recorded, ScoreReport, ScoreSummary, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount,
+    RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
+    Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

@@ -13,7 +13,7 @@ use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::LifecyclePolicy;
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
-use crate::privacy::{PrivacyError, PrivacyPolicy, View, ViewName};
+use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
@@ -45,6 +45,8 @@ pub enum Definition {
     Privacy(PrivacyPolicy),
     /// What may be seen of a card for a purpose; none ends it.
     View(ViewName, Option<View>),
+    /// For how long something is kept, and what goes then; none ends it.
+    Retention(RetentionName, Option<RetentionPolicy>),
 }
 
 /// A definition and the instant from which it holds.
@@ -128,12 +130,14 @@ impl Definition {
             Definition::Identity(rules) => Ok(rules.check()?),
             Definition::Privacy(policy) => Ok(policy.check()?),
             Definition::View(_, Some(view)) => Ok(view.check()?),
+            Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Lifecycle(_)
             | Definition::Program(..)
             | Definition::Kind(..)
-            | Definition::View(_, None) => Ok(()),
+            | Definition::View(_, None)
+            | Definition::Retention(_, None) => Ok(()),
         }
     }
 
@@ -152,6 +156,7 @@ impl Definition {
             Definition::Identity(_) => ("identity", ""),
             Definition::Privacy(_) => ("privacy", ""),
             Definition::View(name, _) => ("view", name.as_str()),
+            Definition::Retention(name, _) => ("retention", name.as_str()),
         }
     }
 }
@@ -192,6 +197,7 @@ pub struct Definitions {
     identity: Versions<IdentityRules>,
     privacy: Versions<PrivacyPolicy>,
     views: BTreeMap<ViewName, Versions<Option<View>>>,
+    retentions: BTreeMap<RetentionName, Versions<Option<RetentionPolicy>>>,
 }
 
 impl Definitions {
@@ -241,6 +247,7 @@ impl Definitions {
             Definition::Identity(rules) => self.identity.add(*from, rules),
             Definition::Privacy(policy) => self.privacy.add(*from, policy),
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
+            Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
         }
         self.all.push(version);
         Ok(true)
@@ -296,6 +303,18 @@ impl Definitions {
     #[must_use]
     pub fn view(&self, name: &ViewName, at: Timestamp) -> Option<&View> {
         self.views.get(name)?.at(at)?.as_ref()
+    }
+
+    /// Every version of every retention policy: by name, and of each the oldest first, with from when until when it
+    /// holds. What ends a policy is none.
+    pub fn retention_versions(
+        &self,
+    ) -> impl Iterator<Item = (&RetentionName, &RetentionPolicy, Timestamp, Option<Timestamp>)> {
+        self.retentions.iter().flat_map(|(name, Versions(versions))| {
+            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+            let held = versions.iter().zip(ends);
+            held.filter_map(move |((from, policy), until)| Some((name, policy.as_ref()?, *from, until)))
+        })
     }
 
     /// A programme in force.

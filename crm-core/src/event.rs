@@ -18,7 +18,7 @@ use crate::identity::{
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
-use crate::privacy::{Erased, HoldPlaced, HoldReleased};
+use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
 use crate::text::Remark;
@@ -177,6 +177,14 @@ pub enum Deed {
     HoldPlaced(HoldPlaced),
     /// It need not be kept any more.
     HoldReleased(HoldReleased),
+    /// Something was forgotten of the customer.
+    Forgotten(Forgotten),
+    /// What a policy decided to remove is gone.
+    Removed(Removed),
+    /// Something that a policy forgets was told anew.
+    PersonalKept(PersonalKept),
+    /// An identifier was wrong, and another one is right.
+    IdentifierCorrected(IdentifierCorrected),
 }
 
 impl Deed {
@@ -200,6 +208,10 @@ impl Deed {
             Deed::Erased(_) => "erased",
             Deed::HoldPlaced(_) => "hold_placed",
             Deed::HoldReleased(_) => "hold_released",
+            Deed::Forgotten(_) => "forgotten",
+            Deed::Removed(_) => "personal_removed",
+            Deed::PersonalKept(_) => "personal_kept",
+            Deed::IdentifierCorrected(_) => "identifier_corrected",
         }
     }
 
@@ -222,7 +234,11 @@ impl Deed {
             | Deed::Parted(_)
             | Deed::Erased(_)
             | Deed::HoldPlaced(_)
-            | Deed::HoldReleased(_) => None,
+            | Deed::HoldReleased(_)
+            | Deed::Forgotten(_)
+            | Deed::Removed(_)
+            | Deed::PersonalKept(_)
+            | Deed::IdentifierCorrected(_) => None,
         }
     }
 }
@@ -478,7 +494,11 @@ impl EventBody {
             | "parted"
             | "erased"
             | "hold_placed"
-            | "hold_released" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "hold_released"
+            | "forgotten"
+            | "personal_removed"
+            | "personal_kept"
+            | "identifier_corrected" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -520,6 +540,10 @@ impl Decision {
             Deed::Erased(deed) => json(&Stored { by, deed }),
             Deed::HoldPlaced(deed) => json(&Stored { by, deed }),
             Deed::HoldReleased(deed) => json(&Stored { by, deed }),
+            Deed::Forgotten(deed) => json(&Stored { by, deed }),
+            Deed::Removed(deed) => json(&Stored { by, deed }),
+            Deed::PersonalKept(deed) => json(&Stored { by, deed }),
+            Deed::IdentifierCorrected(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -545,6 +569,10 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "erased" => read(body, Deed::Erased),
         "hold_placed" => read(body, Deed::HoldPlaced),
         "hold_released" => read(body, Deed::HoldReleased),
+        "forgotten" => read(body, Deed::Forgotten),
+        "personal_removed" => read(body, Deed::Removed),
+        "personal_kept" => read(body, Deed::PersonalKept),
+        "identifier_corrected" => read(body, Deed::IdentifierCorrected),
         _ => read(body, Deed::PointsPosted),
     }
 }

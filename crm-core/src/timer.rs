@@ -19,11 +19,20 @@ pub enum AlarmKind {
     FactDue,
     /// A consent or a request for one ends. It comes after facts: what they say at that instant is heard first.
     Consent,
+    /// What is personal about the customer is due to go, or was decided to go and is not known to be gone. It comes
+    /// after everything else of its instant.
+    Retention,
 }
 
 impl AlarmKind {
-    const ALL: [AlarmKind; 5] =
-        [AlarmKind::Lifecycle, AlarmKind::PointsExpiry, AlarmKind::Segment, AlarmKind::FactDue, AlarmKind::Consent];
+    const ALL: [AlarmKind; 6] = [
+        AlarmKind::Lifecycle,
+        AlarmKind::PointsExpiry,
+        AlarmKind::Segment,
+        AlarmKind::FactDue,
+        AlarmKind::Consent,
+        AlarmKind::Retention,
+    ];
 
     /// A number that is stored for it; it never changes.
     #[must_use]
@@ -34,6 +43,7 @@ impl AlarmKind {
             AlarmKind::Segment => 3,
             AlarmKind::FactDue => 4,
             AlarmKind::Consent => 5,
+            AlarmKind::Retention => 6,
         }
     }
 
@@ -52,6 +62,7 @@ impl AlarmKind {
             AlarmKind::PointsExpiry => "points_expiry",
             AlarmKind::Segment => "segment",
             AlarmKind::Consent => "consent",
+            AlarmKind::Retention => "retention",
         }
     }
 }

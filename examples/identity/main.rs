@@ -110,9 +110,12 @@ impl Shop {
         Ok(())
     }
 
+    fn support() -> Result<AuditActor, Box<dyn Error>> {
+        Ok(AuditActor::Host(ActorName::new("support:17")?))
+    }
+
     fn note(&self, action: AuditAction, customer: CustomerId) -> Done {
-        let by = AuditActor::Host(ActorName::new("support:17")?);
-        self.crm.audit(AuditEntry::new(by, action).about(customer))?;
+        self.crm.audit(AuditEntry::new(Self::support()?, action).about(customer))?;
         Ok(())
     }
 
@@ -229,13 +232,12 @@ impl Shop {
     fn wrong_merge_and_its_undoing(&mut self, ana: CustomerId, anna: CustomerId) -> Done {
         self.act("A wrong merge");
         self.suggestions(anna)?;
-        let merged = self.crm.merge(ana, anna, "same household, looks like a typing error".parse()?)?;
-        self.note(AuditAction::Merged { into: merged.customer }, anna)?;
+        let why = "same household, looks like a typing error".parse()?;
+        self.crm.merge_by(ana, anna, why, Self::support()?)?;
         say(&format!("  merged: {} points together", self.balance(ana)?));
 
         self.act("Its undoing");
-        self.crm.part(anna, ana, "two sisters, both were at the till".parse()?)?;
-        self.note(AuditAction::Unmerged { from: ana }, anna)?;
+        self.crm.part_by(anna, ana, "two sisters, both were at the till".parse()?, Self::support()?)?;
         self.crm.reject_duplicate(ana, anna, "two sisters".parse()?)?;
         let sisters = Tie { from: ana, to: anna, kind: TieKind::Household, strength: Strength::FULL };
         self.crm.tie(sisters, self.crm.now(), Source::new("till")?, "tie 1".parse()?)?;

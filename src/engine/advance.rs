@@ -3,9 +3,10 @@
 use crm_core::{CustomerId, Timestamp};
 use crm_storage::Due;
 
+use super::retain::Going;
 use super::{Base, Crm, PAGE};
 use crate::error::Error;
-use crate::plan::{Plan, Planner};
+use crate::plan::{Plan, Planner, RetentionStep};
 
 impl Crm {
     /// Works off everything that is due at or before an instant, each at its own time, and answers for
@@ -15,9 +16,15 @@ impl Crm {
     /// Alarms of one customer are worked off in the order in which they are due; so are those of different
     /// customers, page by page of a thousand.
     ///
+    /// What retention policies say is due goes by this, and by nothing else: it is decided in a commit of its own, with
+    /// an entry of the audit log, then the rows are removed, and another entry says how many. When that was cut off,
+    /// the next call does what is left.
+    ///
     /// # Errors
     ///
-    /// `Storage` if the store failed; what was worked off before stays so, and the rest is due still.
+    /// `Storage` if the store failed; what was worked off before stays so, and the rest is due still. `Ledger` or
+    /// `Personal` if the host's ledger or keys did when somebody was to be erased, or if they are outside of the store
+    /// and this is inside a transaction of the shop's.
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant, now = %now))]
     pub async fn advance(&self, now: Timestamp) -> Result<u64, Error> {
         let mut worked = 0;
@@ -29,8 +36,8 @@ impl Crm {
             // alarms of all customers stay in order from page to page.
             let until = if due.len() < PAGE { now } else { last.alarm.due_at };
             tracing::debug!(from = %first.alarm.due_at, %until, customers = due.len(), "working off alarms");
-            let (done, conflicts) = self.work_off(&due, until, now).await?;
-            if done == 0 && !conflicts && due == before {
+            let (done, again) = self.work_off(&due, until, now).await?;
+            if done == 0 && !again && due == before {
                 return Err(Error::corrupt(format!("the alarm of {} is not in their state", first.customer)));
             }
             worked += done;
@@ -46,10 +53,11 @@ impl Crm {
         let definitions = self.definitions_at(loaded.definitions).await?;
         let context = self.context(&definitions, now, false);
         let mut commits = Vec::with_capacity(due.len());
+        let (mut goes, mut removals) = (Vec::new(), Vec::new());
         for row in loaded.rows.into_iter().flatten() {
             let base = self.decode(&row, &definitions).await?;
             let Base { customer, mut expected, through: _, mut others } = self.whole(base, &definitions).await?;
-            let plan = match elapsed(Planner::new(context, customer, None), until) {
+            let (plan, step) = match elapsed(Planner::new(context, customer, None), until) {
                 Some(plan) => plan,
                 None => {
                     let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
@@ -60,19 +68,38 @@ impl Crm {
                         .ok_or_else(|| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };
-            // Somebody else may have worked it off between the two reads.
-            commits.extend(plan.map(|plan| plan.into_commit(expected, &others).0));
+            match (step, plan) {
+                // It is committed by itself, with what leads to the customer and an entry of the audit log.
+                (Some(RetentionStep::Decided(due)), Some(plan)) => goes.push(Going { plan, expected, others, due }),
+                // Somebody else may have worked it off between the two reads.
+                (step, plan) => {
+                    commits.extend(plan.map(|plan| plan.into_commit(expected, &others).0));
+                    removals.extend(step.map(|_| row.customer));
+                }
+            }
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
         if answers.iter().any(Result::is_err) {
             self.lost()?;
         }
-        let done = answers.iter().filter(|answer| answer.is_ok()).count();
-        Ok((done as u64, done < answers.len()))
+        let mut done = answers.iter().filter(|answer| answer.is_ok()).count();
+        let mut again = done < answers.len() || !removals.is_empty();
+        for going in goes {
+            let decided = self.decide_going(going).await?;
+            done += usize::from(decided);
+            again = true;
+        }
+        for customer in removals {
+            self.finish_removal(customer).await?;
+        }
+        Ok((done as u64, again))
     }
 }
 
-/// The plan after time has passed; none if it takes the whole history.
-fn elapsed(mut planner: Planner<'_>, until: Timestamp) -> Option<Option<Plan>> {
-    planner.work_off(until).ok().map(|()| planner.finish())
+/// The plan after time has passed, and what retention has to do besides; none if it takes the whole history.
+fn elapsed(planner: Planner<'_>, until: Timestamp) -> Option<(Option<Plan>, Option<RetentionStep>)> {
+    let mut planner = planner.retaining();
+    planner.work_off(until).ok()?;
+    let step = planner.step();
+    Some((planner.finish(), step))
 }

@@ -1,16 +1,20 @@
 //! The audit log: one chain for each tenant, kept as the events of a stream that is no customer.
 
 use crm_core::audit::{
-    AUDIT_KIND, AUDIT_SHAPE, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, Checkpoint, Head, Verified,
-    Verifier, VerifyingKey,
+    AUDIT_KIND, AUDIT_SHAPE, ActorName, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, Checkpoint, Head,
+    Verified, Verifier, VerifyingKey,
 };
-use crm_core::{SmolStr, Timestamp};
+use crm_core::consent::Objection;
+use crm_core::customer::Customer;
+use crm_core::event::Fact;
+use crm_core::{Remark, SmolStr, Timestamp};
 use crm_storage::{Commit, CommitError, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
 
 use futures_util::lock::Mutex;
 
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
+use crate::plan::Prepared;
 
 /// Those who append to one log take turns: each entry holds the hash of the one before it, so of several that
 /// are written at one time all but one would be refused. Several logs share a turn.
@@ -98,7 +102,7 @@ impl Crm {
             let checkpoint = Checkpoint { signature, ..unsigned };
             let entry = AuditEntry::new(AuditActor::Rule, AuditAction::Checkpoint { signature });
             let record = AuditRecord::next(&self.tenant, &head, checkpoint.at, entry);
-            if self.append_audit(self.audit_row(&record, expected)).await? {
+            if self.append_audit(self.audit_row(&[record], expected)).await? {
                 return Ok(checkpoint);
             }
         }
@@ -145,14 +149,27 @@ impl Crm {
     pub(super) async fn audit_write(&self, entry: AuditEntry) -> Result<(AuditRecord, CustomerWrite), Error> {
         let (head, expected) = self.audit_head().await?;
         let record = AuditRecord::next(&self.tenant, &head, self.now(), entry);
-        let write = self.audit_row(&record, expected);
+        let write = self.audit_row(std::slice::from_ref(&record), expected);
         Ok((record, write))
     }
 
-    fn audit_row(&self, record: &AuditRecord, expected: Expected) -> CustomerWrite {
-        let state = StateRow { shape: Head::STATE_SHAPE, bytes: record.head().encode() };
+    /// The same for several entries, at least one, in their order.
+    pub(super) async fn audit_write_all(&self, entries: Vec<AuditEntry>) -> Result<CustomerWrite, Error> {
+        let (mut head, expected) = self.audit_head().await?;
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let record = AuditRecord::next(&self.tenant, &head, self.now(), entry);
+            head = record.head();
+            records.push(record);
+        }
+        Ok(self.audit_row(&records, expected))
+    }
+
+    fn audit_row(&self, records: &[AuditRecord], expected: Expected) -> CustomerWrite {
+        let head = records.last().map_or(Head::EMPTY, AuditRecord::head);
+        let state = StateRow { shape: Head::STATE_SHAPE, bytes: head.encode() };
         let mut write = CustomerWrite::new(self.audit_stream, expected, state);
-        write.events = vec![EventRow {
+        let row = |record: &AuditRecord| EventRow {
             id: record.id(&self.tenant),
             at: record.at,
             recorded_at: record.at,
@@ -161,7 +178,8 @@ impl Crm {
             source: None,
             cause: None,
             body: record.encode(),
-        }];
+        };
+        write.events = records.iter().map(row).collect();
         write
     }
 
@@ -210,4 +228,95 @@ impl Crm {
         let expected = (record.id(&self.tenant), [record.at; 2], AUDIT_KIND, AUDIT_SHAPE);
         (told == expected && row.source.is_none() && row.cause.is_none()).then_some(record)
     }
+}
+
+/// What the CRM itself asks to be done, in the name of the shop.
+pub(super) fn by_shop() -> Result<AuditActor, Error> {
+    Ok(AuditActor::Host(ActorName::new("shop").map_err(Error::corrupt)?))
+}
+
+/// An entry with a reason. A long one is cut off: all of it is in the history.
+pub(super) fn because(entry: AuditEntry, reason: Option<&Remark>) -> Result<AuditEntry, Error> {
+    let Some(reason) = reason.map(Remark::as_str) else { return Ok(entry) };
+    let fits = |end: &usize| *end <= REASON_BYTES_MAX && reason.is_char_boundary(*end);
+    let end = (0..=reason.len()).rev().find(fits).unwrap_or(0);
+    Ok(entry.with_text("reason", &reason[..end])?)
+}
+
+/// The longest text of a detail.
+const REASON_BYTES_MAX: usize = 256;
+
+/// Whether it may move what is allowed to be done with somebody's data, so that the audit log has it.
+pub(super) const fn bars(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::Restricted(_)
+            | Fact::RestrictionLifted(_)
+            | Fact::Objected(_)
+            | Fact::ObjectionWithdrawn(_)
+            | Fact::Voided(_)
+    )
+}
+
+/// What bars the use of somebody's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bars {
+    restricted: bool,
+    marketing: bool,
+    profiling: bool,
+}
+
+impl Bars {
+    pub(super) fn of(customer: &Customer) -> Self {
+        Bars {
+            restricted: customer.restricted_since().is_some(),
+            marketing: customer.objects_since(Objection::Marketing).is_some(),
+            profiling: customer.objects_since(Objection::Profiling).is_some(),
+        }
+    }
+}
+
+/// What the audit log has of a fact that may bar the use of data: that it was told, by its source; and of one that
+/// takes another out of the fold, what it moves. Facts say who told them, which is who did it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other fact bars nothing")]
+pub(super) fn entries_of(prepared: &Prepared, before: Bars, after: &Customer) -> Result<Vec<AuditEntry>, Error> {
+    let told = |objection: Objection| match objection {
+        Objection::Marketing => "marketing",
+        Objection::Profiling => "profiling",
+    };
+    let mut actions: Vec<(AuditAction, Option<&'static str>)> = Vec::new();
+    match &prepared.fact {
+        Fact::Restricted(_) => actions.push((AuditAction::Restricted, None)),
+        Fact::RestrictionLifted(_) => actions.push((AuditAction::RestrictionLifted, None)),
+        Fact::Objected(objected) => actions.push((AuditAction::Objected, Some(told(objected.to)))),
+        Fact::ObjectionWithdrawn(back) => actions.push((AuditAction::ObjectionWithdrawn, Some(told(back.to)))),
+        fact if bars(fact) => {
+            let now = Bars::of(after);
+            if before.restricted != now.restricted {
+                let action = if now.restricted { AuditAction::Restricted } else { AuditAction::RestrictionLifted };
+                actions.push((action, None));
+            }
+            let objections = [
+                (Objection::Marketing, before.marketing, now.marketing),
+                (Objection::Profiling, before.profiling, now.profiling),
+            ];
+            for (objection, _, on) in objections.into_iter().filter(|(_, was, on)| was != on) {
+                let action = if on { AuditAction::Objected } else { AuditAction::ObjectionWithdrawn };
+                actions.push((action, Some(told(objection))));
+            }
+        }
+        _ => {}
+    }
+    let by = AuditActor::Host(ActorName::new(prepared.source.as_str()).map_err(Error::corrupt)?);
+    let entry = |(action, to): (AuditAction, Option<&'static str>)| -> Result<AuditEntry, Error> {
+        let mut entry = AuditEntry::new(by.clone(), action).about(after.id());
+        if let Some(to) = to {
+            entry = entry.with_text("to", to)?;
+        }
+        if matches!(prepared.fact, Fact::Voided(_)) {
+            entry = entry.with_text("why", "a fact was voided")?;
+        }
+        Ok(entry.with_text("event", &prepared.id.to_string())?.with_text("at", &prepared.at.to_string())?)
+    };
+    actions.into_iter().map(entry).collect()
 }

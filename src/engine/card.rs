@@ -12,6 +12,7 @@ use crm_core::profile::{
     Card, CardChanged, CardError, CardUpdate, CardValue, Completeness, Field, Party, Role, Searchable, Telling,
     Tellings,
 };
+use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definitions, EventId, SetKey, SetKind, SmolStr, Source, Span, Timestamp};
 use crm_storage::{Commit, CommitError, Committed, Details, Parts, PersonalMove, Selection, Token};
 use futures_util::StreamExt as _;
@@ -233,6 +234,8 @@ impl Crm {
             return Err(PersonalError::Erased { customer: *customer }.into());
         }
         let tellings = update.clone().check(*at, source, definitions.card_schema(now))?;
+        let kept = definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_card(tellings.keys()));
+        let how = Attempt { kept, ..how };
         let (key, new_key) = self.key_or_new(*customer, details).await?;
         let file = File { crm: self, customer: *customer, key: &key, rows: &details.personal };
         let mut moved = PersonalMove { key: new_key, ..PersonalMove::default() };
@@ -285,6 +288,38 @@ impl Crm {
             write.personal = Some(Box::new(std::mem::take(&mut moved)));
         }
         Ok(PlannedUpdate::Commit(commit, CardUpdated { customer: *customer, event: Some(id), fields, changes }))
+    }
+
+    /// What moves when fields of the card and other personal ones are taken out, with all that they held before.
+    pub(super) async fn without_fields(
+        &self,
+        customer: CustomerId,
+        details: &Details,
+        card: &BTreeSet<Field>,
+        personal: &BTreeSet<FieldName>,
+    ) -> Result<PersonalMove, Error> {
+        let goes = |name: &SmolStr| {
+            let was = || name.strip_prefix(WAS)?.rsplit_once('.').map(|(field, _)| field);
+            match name.strip_prefix(CARD).or_else(was) {
+                Some(field) => Field::parse(field).is_ok_and(|field| card.contains(&field)),
+                None => personal.iter().any(|own| own.as_str() == name.as_str()),
+            }
+        };
+        let gone = details.personal.iter().map(|(name, _)| name).filter(|name| goes(name));
+        let mut moved = PersonalMove { fields: gone.map(|name| (name.clone(), None)).collect(), ..Default::default() };
+        if card.iter().any(Field::is_searched) && details.tokens > 0 {
+            let left = |field: &Field| field.is_searched() && !card.contains(field);
+            let searched = match self.known_key(customer, details).await? {
+                Some(key) => File { crm: self, customer, key: &key, rows: &details.personal }.current(left),
+                None => Ok(BTreeMap::new()),
+            };
+            // What cannot be opened is found by nothing: that is not to keep what is due from going.
+            moved.tokens = Some(self.tokens_of(searched.unwrap_or_else(|problem| {
+                tracing::warn!(%customer, %problem, "what is left of a card cannot be opened, nor searched any more");
+                BTreeMap::new()
+            })));
+        }
+        Ok(moved)
     }
 
     /// What a store finds somebody by.

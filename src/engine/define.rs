@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crm_core::audit::{AuditAction, AuditEntry};
 use crm_core::expression::{Predicate, Vocabulary};
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::DefineError;
 use serde::{Deserialize, Serialize};
 
+use super::audit::by_shop;
 use super::{ATTEMPTS_MAX, Crm, PAGE};
 use crate::error::Error;
 
@@ -22,7 +24,8 @@ enum Stored {
 impl Crm {
     /// Adds a definition that holds from an instant on. The same one again changes nothing and answers
     /// `false`. Customers follow at their next event or alarm; [`refresh`](Self::refresh) makes them
-    /// follow at once.
+    /// follow at once: call it for a retention policy, because whom it is about may never be heard of again. Such a
+    /// policy is noted in the audit log too, right after it was added.
     ///
     /// # Errors
     ///
@@ -43,6 +46,7 @@ impl Crm {
             }
             if let Some(revision) = self.append(revision, &Stored::Version(version.clone())).await? {
                 self.cache_definitions(revision, Arc::new(definitions));
+                self.note_policy(&version).await?;
                 return Ok(true);
             }
         }
@@ -76,6 +80,16 @@ impl Crm {
     pub async fn rule(&self, text: &str) -> Result<Predicate, Error> {
         let definitions = self.definitions().await?;
         Ok(Predicate::parse(text, &Vocabulary::of(&definitions, self.now()))?)
+    }
+
+    /// How long personal data is kept is in the audit log, by the definition it was changed by.
+    async fn note_policy(&self, version: &DefinitionVersion) -> Result<(), Error> {
+        let Definition::Retention(name, policy) = &version.definition else { return Ok(()) };
+        let entry = AuditEntry::new(by_shop()?, AuditAction::PolicyChanged)
+            .with_text("retention", name.as_str())?
+            .with_text("from", &version.from.to_string())?
+            .with_text("is", if policy.is_some() { "in force" } else { "ended" })?;
+        self.audit(entry).await.map(|_| ())
     }
 
     /// All definitions with all their versions.

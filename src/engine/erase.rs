@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crm_core::audit::{ActorName, AuditAction, AuditActor, AuditEntry};
+use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
 use crm_core::event::{Deed, Event, EventBody, Fact};
 use crm_core::identity::{Identifier, IdentifierKey, MEMBERS_MAX};
@@ -18,6 +18,7 @@ use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::{ClaimKey, Commit, CommitError, Copies, Parts, Release};
 
+use super::audit::{because, by_shop};
 use super::identify::stated_claims;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
@@ -84,7 +85,7 @@ pub struct Erasure {
 }
 
 impl Erasure {
-    const fn nothing(customers: Vec<CustomerId>) -> Self {
+    pub(super) const fn nothing(customers: Vec<CustomerId>) -> Self {
         Erasure {
             customers,
             fields: 0,
@@ -143,7 +144,7 @@ impl Over {
 
 const COPIES_PENDING: i64 = 2;
 
-const fn rank(copies: Copies) -> i64 {
+pub(super) const fn rank(copies: Copies) -> i64 {
     match copies {
         Copies::Gone => 0,
         Copies::UntilLogsExpire => 1,
@@ -171,7 +172,13 @@ pub(super) fn identifiers_in(history: &[Event]) -> BTreeSet<IdentifierKey> {
 
 /// The identifier that a deed attached.
 pub(super) fn attached(deed: &Deed) -> Option<IdentifierKey> {
-    if let Deed::IdentifierAttached(attached) = deed { Some(attached.identifier) } else { None }
+    if let Deed::IdentifierAttached(attached) = deed {
+        Some(attached.identifier)
+    } else if let Deed::IdentifierCorrected(corrected) = deed {
+        Some(corrected.to)
+    } else {
+        None
+    }
 }
 
 impl Crm {
@@ -182,8 +189,7 @@ impl Crm {
     ///
     /// As for [`erase_with`](Self::erase_with).
     pub async fn erase(&self, customer: CustomerId) -> Result<Erasure, Error> {
-        let by = AuditActor::Host(ActorName::new("shop").map_err(Error::corrupt)?);
-        self.erase_with(customer, ErasureRequest::new(by)).await
+        self.erase_with(customer, ErasureRequest::new(by_shop()?)).await
     }
 
     /// Erases for good what is personal about a customer (GDPR, Art. 17): their values and the key to them, what
@@ -232,8 +238,10 @@ impl Crm {
             return Err(PersonalError::Inside.into());
         }
         let decided = self.decide_erasure(customer, &request, over).await?;
-        let mut erasure = Erasure::nothing(decided.members.clone());
-        erasure.identifiers = decided.released;
+        // A policy may have decided it before, and been cut off.
+        let finished = if decided.is_there { self.finish_removal(customer).await? } else { None };
+        let mut erasure = finished.unwrap_or_else(|| Erasure::nothing(decided.members.clone()));
+        erasure.identifiers += decided.released;
         erasure.audit.extend(decided.audit);
         if decided.is_there {
             erasure.ties = self.end_ties(customer).await?;
@@ -287,7 +295,7 @@ impl Crm {
             }
             let context = self.context(&definitions, now, true);
             let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
-            let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced });
+            let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
             planner
                 .decide_of_all(&deed)
                 .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
@@ -297,7 +305,9 @@ impl Crm {
             commit.releases = releases.into_iter().map(|(_, release)| release).collect();
             commit.releases.extend(self.lists_of(&members, &identifiers_in(&history)).await?);
             let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
-            let entry = entry.with_text("step", "decided")?.with_number("forced", forced.into())?;
+            let entry = because(entry, request.reason.as_ref())?
+                .with_text("step", "decided")?
+                .with_number("forced", forced.into())?;
             let entry = entry.with_number("customers", members.len() as i64)?;
             let (record, write) = self.audit_write(entry).await?;
             commit.writes.push(write);
@@ -338,7 +348,7 @@ impl Crm {
     }
 
     /// The claims on identifiers that some customers have.
-    async fn claims_of(
+    pub(super) async fn claims_of(
         &self,
         members: &[CustomerId],
         identifiers: &BTreeSet<IdentifierKey>,
@@ -354,7 +364,7 @@ impl Crm {
     }
 
     /// The places of some customers on the lists of those who stated an identifier.
-    async fn lists_of(
+    pub(super) async fn lists_of(
         &self,
         members: &[CustomerId],
         identifiers: &BTreeSet<IdentifierKey>,
@@ -367,7 +377,7 @@ impl Crm {
     }
 
     /// Erases what is personal among the rows of one id.
-    async fn erase_rows(&self, customer: CustomerId, erasure: &mut Erasure) -> Result<(), Error> {
+    pub(super) async fn erase_rows(&self, customer: CustomerId, erasure: &mut Erasure) -> Result<(), Error> {
         let mut erased = self.store().erase(&self.tenant, customer, &[]).await?;
         if let Some(outside) = &self.inner.person_keys {
             // Somebody who was just keeping something may have made a new key meanwhile.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crm_core::audit::AuditActor;
 use crm_core::customer::{Customer, MergeRefusal};
 use crm_core::event::{Deed, Event, EventBody};
 use crm_core::identity::{
@@ -14,6 +15,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, SmolStr, Timestamp};
 use crm_storage::{ClaimKey, ClaimOwner, Commit, CommitError};
 
+use super::audit::{Bars, bars, entries_of};
 use super::record::{Found, Recorded};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
@@ -100,7 +102,7 @@ impl Crm {
                 let leading = leading.min_by_key(strength).and_then(|one| one.owner);
                 for merge in &resolution.merge {
                     let reason = MergeReason::Shared { identifier: merge.by, by: Some(prepared.id) };
-                    match self.merge_because(survivor, merge.customer, reason, Actor::Rule).await {
+                    match self.merge_because(survivor, merge.customer, reason, Actor::Rule, AuditActor::Rule).await {
                         Ok(_) => {}
                         Err(Error::Merge(MergeRefusal::Members { .. })) => {
                             apart.push(if leading == Some(merge.customer) { survivor } else { merge.customer });
@@ -176,8 +178,18 @@ impl Crm {
             }
             let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
             let releases = self.releases_of(&plan).await?;
+            let entries = if bars(&prepared.fact) {
+                entries_of(prepared, Bars::of(&base.customer), &plan.customer)?
+            } else {
+                vec![]
+            };
             let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
             commit.releases = releases;
+            let mut _turn = None;
+            if !entries.is_empty() {
+                _turn = Some(self.audit_turn().lock().await);
+                commit.writes.push(self.audit_write_all(entries).await?);
+            }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
@@ -286,7 +298,7 @@ impl Crm {
                 continue;
             }
             let reason = MergeReason::Shared { identifier: by, by: Some(event) };
-            match self.merge_because(own, other.id(), reason, Actor::Rule).await {
+            match self.merge_because(own, other.id(), reason, Actor::Rule, AuditActor::Rule).await {
                 Ok(outcome) => merged |= !outcome.known,
                 // They would be too many, or one of them was erased: they stay who they are.
                 Err(Error::Merge(_)) => continue,
@@ -318,14 +330,23 @@ impl Crm {
     async fn lists_for(&self, customer: &Customer, stated: &[Told]) -> Result<Vec<ClaimKey>, Error> {
         let mut lists = Vec::new();
         for one in stated {
-            let places: Vec<ClaimKey> = stated_claims(&one.key).collect();
-            let owners = self.store().resolve(&self.tenant, &places).await?;
-            if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
-                continue;
-            }
-            lists.extend(owners.iter().zip(places).find(|(owner, _)| owner.is_none()).map(|(_, place)| place));
+            lists.extend(self.list_place(customer, &one.key).await?);
         }
         Ok(lists)
+    }
+
+    /// The first free place on the list of those who stated an identifier, for one who is not on it.
+    pub(super) async fn list_place(
+        &self,
+        customer: &Customer,
+        identifier: &IdentifierKey,
+    ) -> Result<Option<ClaimKey>, Error> {
+        let places: Vec<ClaimKey> = stated_claims(identifier).collect();
+        let owners = self.store().resolve(&self.tenant, &places).await?;
+        if owners.iter().flatten().any(|owner| customer.is(owner.customer)) {
+            return Ok(None);
+        }
+        Ok(owners.iter().zip(places).find(|(owner, _)| owner.is_none()).map(|(_, place)| place))
     }
 
     /// A customer turned out to be known by an identifier that others have or stated: whoever is one person with

@@ -8,6 +8,7 @@ use crm_storage::{ClaimKey, Commit, CommitError, Committed, CustomerRow};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
+use super::audit::bars;
 use super::record::{Attempt, Found, Planned, Sought, prepare};
 use super::{Base, Crm};
 use crate::error::Error;
@@ -184,9 +185,11 @@ impl Crm {
         self.check_lookup_key().await?;
         // Who came with several identifiers may turn out to be somebody else of the batch: these go one by one.
         let presented: Vec<Item> = items.extract_if(.., |item| matches!(item.who, Who::Presented(_))).collect();
+        // What bars the use of data has an entry of the audit log in its commit: these go last, and one by one.
+        let barring: Vec<Item> = items.extract_if(.., |item| bars(&item.prepared.fact)).collect();
         self.ingest_one_by_one(presented.iter(), now, how, report).await?;
         if items.is_empty() {
-            return Ok(());
+            return self.ingest_one_by_one(barring.iter(), now, how, report).await;
         }
         let groups = self.group(&items, how, report).await?;
         let known = |(found, _)| match found {
@@ -267,7 +270,8 @@ impl Crm {
                 Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }
         }
-        self.ingest_one_by_one(again.into_iter().map(|item| &items[item]), now, how, report).await
+        self.ingest_one_by_one(again.into_iter().map(|item| &items[item]), now, how, report).await?;
+        self.ingest_one_by_one(barring.iter(), now, how, report).await
     }
 
     async fn ingest_one_by_one(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::change::Change;
 use crm_core::customer::{Customer, MergeRefusal, Side};
 use crm_core::event::{Deed, Event, EventBody, Fact};
@@ -10,6 +11,7 @@ use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
 use crm_storage::{AlarmMove, Claim, ClaimKey, Commit, CommitError, CustomerWrite, Expected, Release, Version};
 
+use super::audit::{because, by_shop};
 use super::erase::attached;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
@@ -164,7 +166,22 @@ impl Crm {
     /// `NoCustomer`, `Merge` if too many would be one, `Storage` if the store failed, `Busy` if other writers
     /// were first each time.
     pub async fn merge(&self, one: CustomerId, other: CustomerId, reason: Remark) -> Result<MergeOutcome, Error> {
-        self.merge_because(one, other, MergeReason::Asked { reason }, Actor::Shop).await
+        self.merge_by(one, other, reason, by_shop()?).await
+    }
+
+    /// The same in the name of somebody, whom the audit log then has in the same commit.
+    ///
+    /// # Errors
+    ///
+    /// As for [`merge`](Self::merge).
+    pub async fn merge_by(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        reason: Remark,
+        by: AuditActor,
+    ) -> Result<MergeOutcome, Error> {
+        self.merge_because(one, other, MergeReason::Asked { reason }, Actor::Shop, by).await
     }
 
     pub(super) async fn merge_because(
@@ -173,6 +190,7 @@ impl Crm {
         other: CustomerId,
         reason: MergeReason,
         by: Actor,
+        noted: AuditActor,
     ) -> Result<MergeOutcome, Error> {
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
@@ -194,6 +212,7 @@ impl Crm {
             if let Some(erased) = [&first, &second].into_iter().find(|base| base.customer.is_erased()) {
                 return Err(MergeRefusal::Erased { customer: erased.customer.id() }.into());
             }
+            let heads = [&first, &second].map(|base| base.customer.id());
             let sides = [&first, &second].map(|base| base.customer.members().collect::<Vec<_>>());
             let members = sides.concat();
             if members.len() > MEMBERS_MAX {
@@ -222,6 +241,10 @@ impl Crm {
             let releases = self.releases_of(&plan).await?;
             let (mut commit, changes) = rows.commit(plan)?;
             commit.releases = releases;
+            let entries = merged_entries(&noted, heads, head, members.len(), &reason)?;
+            // The turn is taken here and not before: what leads here may itself take it.
+            let _turn = self.audit_turn().lock().await;
+            commit.writes.push(self.audit_write_all(entries).await?);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(MergeOutcome { customer: head, known: false, changes });
@@ -249,6 +272,21 @@ impl Crm {
     /// `NoCustomer`, `Merge` if the two are not merged, `Storage` if the store failed, `Busy` if other writers
     /// were first each time.
     pub async fn part(&self, customer: CustomerId, from: CustomerId, reason: Remark) -> Result<PartOutcome, Error> {
+        self.part_by(customer, from, reason, by_shop()?).await
+    }
+
+    /// The same in the name of somebody, whom the audit log then has in the same commit.
+    ///
+    /// # Errors
+    ///
+    /// As for [`part`](Self::part).
+    pub async fn part_by(
+        &self,
+        customer: CustomerId,
+        from: CustomerId,
+        reason: Remark,
+        by: AuditActor,
+    ) -> Result<PartOutcome, Error> {
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
             self.plan_and_commit(customer, now, |planner| planner.elapse(now)).await?;
@@ -296,9 +334,13 @@ impl Crm {
                 changes.extend(moved);
             }
             self.lead_to_sides(&mut commit, &known, &history, &definitions).await?;
+            let [left, stayed] = heads;
+            let entry = AuditEntry::new(by.clone(), AuditAction::Unmerged { from: stayed }).about(left);
+            let entry = entry.with_number("customers", lists[0].len() as i64)?;
+            let _turn = self.audit_turn().lock().await;
+            commit.writes.push(self.audit_write(because(entry, Some(&reason))?).await?.1);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
-                    let [left, stayed] = heads;
                     return Ok(PartOutcome { left, stayed, changes });
                 }
                 Settled::Refused(
@@ -338,6 +380,28 @@ impl Crm {
         }
         Ok(())
     }
+}
+
+/// What the audit log has of a merging: who goes on as somebody else.
+fn merged_entries(
+    by: &AuditActor,
+    sides: [CustomerId; 2],
+    into: CustomerId,
+    members: usize,
+    reason: &MergeReason,
+) -> Result<Vec<AuditEntry>, Error> {
+    let entry = |from: CustomerId| -> Result<AuditEntry, Error> {
+        let entry = AuditEntry::new(by.clone(), AuditAction::Merged { into }).about(from);
+        let entry = entry.with_number("customers", members as i64)?;
+        if let MergeReason::Asked { reason } = reason {
+            return because(entry, Some(reason));
+        }
+        if let MergeReason::Shared { identifier, .. } = reason {
+            return Ok(entry.with_text("shared", identifier.kind.name())?);
+        }
+        Ok(entry)
+    };
+    sides.into_iter().filter(|side| *side != into).map(entry).collect()
 }
 
 /// What is left of a merged customer on one side. Either side goes on from where they stood as one, so that what

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crm_core::workflow::FieldName;
+use crm_core::event::Deed;
+use crm_core::privacy::PersonalKept;
+use crm_core::workflow::{Actor, FieldName};
 use crm_core::{CustomerId, SmolStr};
 use crm_storage::{Commit, CommitError, Details, Parts, PersonalMove};
 
@@ -39,9 +41,24 @@ impl Crm {
                 let sealed = value.map(|value| key.seal(&place, value.as_bytes())).transpose()?;
                 moved.fields.push((SmolStr::new(field), sealed));
             }
-            let mut write = base.touch(&definitions).ok_or(Error::NoCustomer { customer })?;
-            write.personal = Some(Box::new(moved));
-            match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
+            let told = || fields.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name);
+            // What a policy forgets is kept from here on, as if it were the first time.
+            let mut commit = if definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_personal(told()))
+            {
+                let deed = Deed::PersonalKept(PersonalKept { at: self.now() });
+                self.plan_notes(&base, &definitions, &Actor::Shop, vec![(customer, deed)])
+                    .await?
+                    .into_commit(base.expected, &base.others)
+                    .0
+            } else {
+                let write = base.touch(&definitions).ok_or(Error::NoCustomer { customer })?;
+                Commit { writes: vec![write], ..Commit::default() }
+            };
+            let mut moved = Some(Box::new(moved));
+            for write in commit.writes.iter_mut().filter(|write| write.customer == customer) {
+                write.personal = moved.take();
+            }
+            match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
                 Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

@@ -2,12 +2,14 @@
 
 use crm_core::change::Change;
 use crm_core::customer::Customer;
-use crm_core::event::Fact;
+use crm_core::event::{Deed, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
+use crm_core::privacy::PersonalKept;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
+use super::audit::{Bars, bars, entries_of};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -77,6 +79,8 @@ pub(super) struct Attempt {
     pub(super) with_history: bool,
     /// Without claiming order numbers, which the customer has already.
     pub(super) owns_order_number: bool,
+    /// With a note that something is kept anew which a policy forgets.
+    pub(super) kept: bool,
 }
 
 /// Facts of one customer, planned.
@@ -145,6 +149,7 @@ impl Crm {
             }
             let (base, definitions) = self.base_of(found, prepared.at).await?;
             let customer = base.customer.id();
+            let before = bars(&prepared.fact).then(|| Bars::of(&base.customer));
             let Base { expected, others, through, .. } = &base;
             let (expected, others, through) = (*expected, others.clone(), *through);
             let context = self.context(&definitions, now, quiet);
@@ -166,8 +171,15 @@ impl Crm {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
             let releases = self.releases_of(&plan).await?;
+            let entries = before.map(|before| entries_of(prepared, before, &plan.customer));
+            let entries = entries.transpose()?.unwrap_or_default();
             let (mut commit, changes) = plan.into_commit(expected, &others);
             commit.releases = releases;
+            let mut _turn = None;
+            if !entries.is_empty() {
+                _turn = Some(self.audit_turn().lock().await);
+                commit.writes.push(self.audit_write_all(entries).await?);
+            }
             if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
                 && owner != through
                 && let Some(key) = placed.order.as_ref().map(order_claim)
@@ -313,6 +325,9 @@ impl Crm {
                 planner.introduce(identifier, fact.id);
             }
             outcomes.push(outcome);
+        }
+        if how.kept && outcomes.contains(&Outcome::Recorded) {
+            planner.decide_now(Deed::PersonalKept(PersonalKept { at: context.now }), None);
         }
         if planner.catch_up().is_err() {
             return Ok(Planned::NeedHistory);

@@ -71,6 +71,7 @@ impl<'a> Planner<'a> {
             && !self.is_known_by(&identified.identifier)
             && !self.customer.is_erased()
             && !self.customer.facts().is_voided(id)
+            && self.customer.counts(self.through, &identified.identifier, at)
         {
             self.claim(identifier_claim(&identified.identifier), id);
         }

@@ -5,6 +5,7 @@
 mod fact;
 mod outcome;
 mod react;
+mod retain;
 mod time;
 
 use std::collections::{HashMap, VecDeque};
@@ -26,6 +27,7 @@ use crm_storage::{
 
 pub(crate) use fact::{Prepared, proves};
 pub use outcome::{FactRefusal, Outcome};
+pub(crate) use retain::RetentionStep;
 
 use crate::workflow::{Trigger, Workflow};
 
@@ -102,6 +104,10 @@ pub(crate) struct Planner<'a> {
     owns_order_number: bool,
     /// What it says of ties is written for the other side too.
     both_sides: bool,
+    /// Whether retention is heeded: only when time is let pass.
+    retaining: bool,
+    /// What retention has to do next; nothing else is worked off before that is committed.
+    step: Option<RetentionStep>,
 }
 
 /// A trigger that waits for its turn, and the kinds of those that led to it.
@@ -142,6 +148,8 @@ impl<'a> Planner<'a> {
             calls_left: CALLS_MAX,
             owns_order_number: false,
             both_sides: false,
+            retaining: false,
+            step: None,
         }
     }
 

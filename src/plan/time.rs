@@ -25,10 +25,23 @@ impl Planner<'_> {
         if self.customer.clock().is_none() {
             return Ok(());
         }
-        while let Some(alarm) = self.next_alarm().filter(|alarm| alarm.due_at <= until) {
-            self.ring(alarm)?;
+        while let Some(alarm) = self.next_heeded().filter(|alarm| alarm.due_at <= until) {
+            if alarm.kind == AlarmKind::Retention && self.retain(alarm)? {
+                return Ok(());
+            }
+            if alarm.kind != AlarmKind::Retention {
+                self.ring(alarm)?;
+            }
         }
         Ok(())
+    }
+
+    /// The next alarm that is worked off now. What is recorded may put off what retention would do, so that is done
+    /// only when time is let pass.
+    fn next_heeded(&mut self) -> Option<Alarm> {
+        let next = self.next_alarm();
+        let heeded = next.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
+        heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention()))
     }
 
     pub(super) fn next_alarm(&mut self) -> Option<Alarm> {
@@ -36,7 +49,7 @@ impl Planner<'_> {
         *self.next.get_or_insert_with(|| customer.next_alarm(definitions))
     }
 
-    fn ring(&mut self, alarm: Alarm) -> Result<(), NeedHistory> {
+    pub(super) fn ring(&mut self, alarm: Alarm) -> Result<(), NeedHistory> {
         // What came late can be due before the time that has passed already.
         let at = self.instant().max(alarm.due_at);
         if let Some((happens_at, event)) = self.customer.fact_due(at) {

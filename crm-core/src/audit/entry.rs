@@ -9,6 +9,7 @@ use super::checkpoint::Signature;
 use super::hash::entry_hash;
 use crate::exact::json;
 use crate::id::{CustomerId, Digest, EventId, TenantId};
+use crate::privacy::RetentionName;
 use crate::text::{TextError, text_type};
 use crate::time::Timestamp;
 use crate::workflow::PluginName;
@@ -72,6 +73,8 @@ pub enum AuditAction {
     RestrictionLifted,
     /// The customer objected to processing (article 21).
     Objected,
+    /// They took that back.
+    ObjectionWithdrawn,
     /// It was shown how consent was given (article 7).
     ConsentProofRead,
     /// The customer was merged into another one.
@@ -93,6 +96,11 @@ pub enum AuditAction {
         /// The signature.
         signature: Signature,
     },
+    /// What was kept long enough went (article 5(1)(e)).
+    RetentionApplied {
+        /// By which policy.
+        policy: RetentionName,
+    },
     /// Something of the host's own.
     Other(ActionName),
 }
@@ -109,12 +117,14 @@ impl AuditAction {
             AuditAction::Restricted => "restricted",
             AuditAction::RestrictionLifted => "restriction_lifted",
             AuditAction::Objected => "objected",
+            AuditAction::ObjectionWithdrawn => "objection_withdrawn",
             AuditAction::ConsentProofRead => "consent_proof_read",
             AuditAction::Merged { .. } => "merged",
             AuditAction::Unmerged { .. } => "unmerged",
             AuditAction::KeysRotated => "keys_rotated",
             AuditAction::PolicyChanged => "policy_changed",
             AuditAction::Checkpoint { .. } => "checkpoint",
+            AuditAction::RetentionApplied { .. } => "retention_applied",
             AuditAction::Other(_) => "other",
         }
     }
@@ -127,6 +137,7 @@ impl AuditAction {
                 customer.as_uuid().as_bytes()
             }
             AuditAction::Checkpoint { signature } => signature.as_bytes(),
+            AuditAction::RetentionApplied { policy } => policy.as_str().as_bytes(),
             AuditAction::Other(name) => name.as_str().as_bytes(),
             AuditAction::Exported
             | AuditAction::Erased
@@ -134,6 +145,7 @@ impl AuditAction {
             | AuditAction::Restricted
             | AuditAction::RestrictionLifted
             | AuditAction::Objected
+            | AuditAction::ObjectionWithdrawn
             | AuditAction::ConsentProofRead
             | AuditAction::KeysRotated
             | AuditAction::PolicyChanged => &[],

@@ -7,7 +7,7 @@ use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
-use crate::privacy::{HoldName, HoldPlaced};
+use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, PluginName};
@@ -25,6 +25,7 @@ pub struct DecidedState {
     pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
     pub(crate) erased: bool,
     pub(super) doubts: Doubts,
+    pub(crate) retained: Retained,
 }
 
 impl DecidedState {
@@ -55,7 +56,21 @@ impl DecidedState {
             Deed::HoldReleased(released) => {
                 self.holds.remove(&released.name);
             }
-            Deed::Erased(_) => self.erased = true,
+            Deed::Erased(erased) => {
+                self.erased = true;
+                self.retained.erase(erased.retention.as_ref());
+            }
+            Deed::Forgotten(forgotten) => {
+                forgotten.identifiers.iter().for_each(|key| self.identifiers.forget(key));
+                self.retained.forget(forgotten);
+            }
+            Deed::Removed(removed) => self.retained.removed(&removed.policy),
+            Deed::PersonalKept(kept) => self.retained.keep(kept.at),
+            Deed::IdentifierCorrected(corrected) => {
+                self.identifiers.forget(&corrected.from);
+                self.retained.forget_identifier(corrected.from, corrected.at);
+                self.identifiers.note(corrected.to, corrected.scope, corrected.at, &corrected.assurance);
+            }
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),

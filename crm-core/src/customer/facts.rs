@@ -24,6 +24,7 @@ use crate::time::Timestamp;
 pub struct FactState {
     first_at: Option<Timestamp>,
     last: Option<(Timestamp, EventId)>,
+    last_active: Option<Timestamp>,
     visits: Instants,
     enquiries: Instants,
     carts: Instants,
@@ -64,6 +65,12 @@ impl FactState {
     #[must_use]
     pub fn last_at(&self) -> Option<Timestamp> {
         self.last.map(|(at, _)| at)
+    }
+
+    /// When the customer last did something: see [`Fact::is_activity`].
+    #[must_use]
+    pub const fn last_active(&self) -> Option<Timestamp> {
+        self.last_active
     }
 
     /// How many visits there were.
@@ -121,6 +128,10 @@ impl FactState {
 
     pub(super) const fn held(&self) -> &Held {
         &self.identifiers
+    }
+
+    pub(super) fn forget_identifier(&mut self, key: &IdentifierKey) {
+        self.identifiers.forget(key);
     }
 
     pub(super) fn forget_person(&mut self) {
@@ -200,6 +211,22 @@ impl FactState {
         definitions: &Definitions,
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
+        self.fold_told(member, id, at, fact, definitions, moves, |_, _, _| true)
+    }
+
+    /// The same, where `counts` answers whether it counts that a member was told to be known by an identifier at an
+    /// instant: it may have been forgotten since.
+    #[allow(clippy::too_many_arguments, reason = "each is needed, and none belongs to another")]
+    pub(super) fn fold_told(
+        &mut self,
+        member: CustomerId,
+        id: EventId,
+        at: Timestamp,
+        fact: &Fact,
+        definitions: &Definitions,
+        moves: &mut Vec<StageMove>,
+        counts: impl Fn(CustomerId, &IdentifierKey, Timestamp) -> bool,
+    ) -> OrdersTouched {
         if let Fact::Voided(voided) = fact {
             self.voided.insert(voided.event);
             return OrdersTouched::Gone;
@@ -210,6 +237,9 @@ impl FactState {
         self.elapse(at, moves);
         self.first_at.get_or_insert(at);
         self.last = Some((at, id));
+        if fact.is_activity() {
+            self.last_active = Some(at);
+        }
         let touched = match fact {
             Fact::Visited(_) => {
                 self.visits.note(at);
@@ -265,7 +295,9 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::Identified(identified) => {
-                self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
+                if counts(member, &identified.identifier, at) {
+                    self.identifiers.note(identified.identifier, identified.scope, at, &identified.assurance);
+                }
                 OrdersTouched::None
             }
             Fact::Tied(tied) => {
@@ -304,6 +336,16 @@ impl FactState {
         until: Timestamp,
         definitions: &Definitions,
     ) -> Self {
+        Self::refold_told(facts, until, definitions, |_, _, _| true)
+    }
+
+    /// The same, where `counts` is as for [`fold_told`](Self::fold_told).
+    pub(super) fn refold_told<'a>(
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
+        until: Timestamp,
+        definitions: &Definitions,
+        counts: impl Fn(CustomerId, &IdentifierKey, Timestamp) -> bool + Copy,
+    ) -> Self {
         let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
         facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
         facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
@@ -315,7 +357,7 @@ impl FactState {
         }
         let mut moves = Vec::new();
         for (member, id, at, fact) in facts {
-            state.fold(member, id, at, fact, definitions, &mut moves);
+            state.fold_told(member, id, at, fact, definitions, &mut moves, counts);
         }
         state.elapse(until, &mut moves);
         state

@@ -13,6 +13,7 @@ use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
 use crate::loyalty::{PointsBook, Posting, ProgramId};
 use crate::order::Order;
+use crate::privacy::Retained;
 use crate::time::Timestamp;
 
 /// Whether somebody is one customer, several, or another one.
@@ -25,6 +26,16 @@ pub(super) enum Kinship {
     Head(Box<Family>),
     /// Merged into another one.
     Alias(CustomerId),
+}
+
+impl Kinship {
+    /// What was decided about a member of several; none for somebody who is one.
+    pub(super) fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
+        match self {
+            Kinship::Head(family) => family.members.get(&member),
+            Kinship::Alone | Kinship::Alias(_) => None,
+        }
+    }
 }
 
 /// Whom somebody was merged of.
@@ -222,6 +233,11 @@ impl Customer {
             }
             Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
         }
+        if let Deed::Forgotten(forgotten) = &decision.deed {
+            forgotten.identifiers.iter().for_each(|key| self.facts.forget_identifier(key));
+        } else if let Deed::IdentifierCorrected(corrected) = &decision.deed {
+            self.facts.forget_identifier(&corrected.from);
+        }
         self.forget_if_erased();
     }
 
@@ -253,7 +269,11 @@ impl Customer {
             | Deed::Merged(_)
             | Deed::Parted(_)
             | Deed::Erased(_)
-            | Deed::HoldPlaced(_) => vec![(through, deed)],
+            | Deed::HoldPlaced(_)
+            | Deed::Forgotten(_)
+            | Deed::Removed(_)
+            | Deed::PersonalKept(_)
+            | Deed::IdentifierCorrected(_) => vec![(through, deed)],
             Deed::HoldReleased(released) => {
                 let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.holds.get(&released.name).is_some();
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
@@ -467,6 +487,7 @@ impl Family {
     fn together(&self, head: CustomerId) -> DecidedState {
         let mut all = DecidedState::default();
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
+        all.retained = Retained::joined(self.members.iter().map(|(_, decided)| &decided.retained));
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
             let DecidedState {
@@ -480,6 +501,7 @@ impl Family {
                 doubts,
                 holds,
                 erased,
+                retained: _,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {

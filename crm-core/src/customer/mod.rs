@@ -175,6 +175,13 @@ impl Customer {
         &self.decided
     }
 
+    /// Whether it counts that a member was told to be known by an identifier at an instant: it may have been
+    /// forgotten, or corrected, since.
+    #[must_use]
+    pub fn counts(&self, member: CustomerId, key: &IdentifierKey, at: Timestamp) -> bool {
+        counts(&self.kinship, &self.decided, member, key, at)
+    }
+
     /// What somebody was known by who was erased, and whom they were tied to, is in no state.
     fn forget_if_erased(&mut self) {
         if self.decided.erased {
@@ -303,7 +310,10 @@ impl Customer {
     ) -> OrdersTouched {
         self.note_fact(member, id, fact);
         self.watch.touch(if self.facts.first_at().is_none() { Inputs::ALL } else { fact.touches() });
-        let touched = self.facts.fold(member, id, at, fact, definitions, moves);
+        let told = |member: CustomerId, key: &IdentifierKey, at: Timestamp| {
+            counts(&self.kinship, &self.decided, member, key, at)
+        };
+        let touched = self.facts.fold_told(member, id, at, fact, definitions, moves, told);
         self.clock = self.clock.max(Some(at));
         // A fact that happened before the clock may have opened a window that has ended since.
         if let Some(clock) = self.clock {
@@ -327,7 +337,11 @@ impl Customer {
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
         self.note_facts(facts.clone());
         self.watch.touch(Inputs::ALL);
-        self.facts = FactState::refold(facts.clone().filter(|(_, id, at, _)| !waits(*id, *at)), clock, definitions);
+        let told = |member: CustomerId, key: &IdentifierKey, at: Timestamp| {
+            counts(&self.kinship, &self.decided, member, key, at)
+        };
+        let happened = facts.clone().filter(|(_, id, at, _)| !waits(*id, *at));
+        self.facts = FactState::refold_told(happened, clock, definitions, told);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();
@@ -396,7 +410,16 @@ impl Customer {
 
     /// The earliest thing that will be due, whether or not it is in the past.
     #[must_use]
-    pub fn next_alarm(&self, _definitions: &Definitions) -> Option<Alarm> {
+    pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
+        let retention = self.next_retention(self.clock?, definitions);
+        let retention = retention.filter(|next| next.due_at < Timestamp::MAX);
+        self.next_but_retention().into_iter().chain(retention).min()
+    }
+
+    /// The same without what retention has to do, which is done when time is let pass on purpose, and not when
+    /// something is recorded.
+    #[must_use]
+    pub fn next_but_retention(&self) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
@@ -422,4 +445,10 @@ impl Customer {
     pub const fn rule_decision(posting: Posting) -> Decision {
         Decision { by: crate::workflow::Actor::Rule, deed: Deed::PointsPosted(posting) }
     }
+}
+
+/// Whether it counts that a member was told to be known by an identifier at an instant.
+fn counts(kinship: &Kinship, alone: &DecidedState, member: CustomerId, key: &IdentifierKey, at: Timestamp) -> bool {
+    let decided = kinship.decided_of(member).unwrap_or(alone);
+    decided.retained.forgotten_until(key).is_none_or(|until| at > until)
 }

@@ -93,7 +93,11 @@ impl Deed {
             | Deed::DuplicateSuggested(_)
             | Deed::DuplicateRejected(_)
             | Deed::HoldPlaced(_)
-            | Deed::HoldReleased(_) => Inputs::NONE,
+            | Deed::HoldReleased(_)
+            | Deed::Forgotten(_)
+            | Deed::Removed(_)
+            | Deed::PersonalKept(_)
+            | Deed::IdentifierCorrected(_) => Inputs::NONE,
         }
     }
 }

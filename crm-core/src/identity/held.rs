@@ -49,6 +49,11 @@ impl Held {
         self.0.insert(key, Seen { first: at, last: at, assurance: assurance.clone(), assured_at: at, scope });
     }
 
+    /// Forgets an identifier.
+    pub(crate) fn forget(&mut self, key: &IdentifierKey) {
+        self.0.remove(key);
+    }
+
     /// Adds what is known of another's, as if all had been told of one customer.
     pub(crate) fn join(&mut self, other: &Held) {
         for (key, theirs) in other.iter() {

@@ -1,6 +1,7 @@
 //! What stands against an erasure.
 
 use super::{HoldName, HoldPlaced, Record};
+use crate::consent::Objection;
 use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::id::{CustomerId, EventId};
@@ -111,6 +112,12 @@ impl Customer {
     #[must_use]
     pub fn restricted_since(&self) -> Option<Timestamp> {
         self.facts().consents().restricted(self.joins())
+    }
+
+    /// Since when they object to something (GDPR, Art. 21); none if they do not.
+    #[must_use]
+    pub fn objects_since(&self, to: Objection) -> Option<Timestamp> {
+        self.facts().consents().objects(to, self.joins())
     }
 
     /// The legal holds there are, those that are over included, by name.

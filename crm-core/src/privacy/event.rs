@@ -7,6 +7,8 @@ use crate::order::OrderRef;
 use crate::text::{Remark, text_type};
 use crate::time::Timestamp;
 
+use super::RetentionMark;
+
 text_type!(
     /// What a legal hold is called, such as `tax audit 2026`. Nothing that is personal about a customer.
     HoldName, "name of a legal hold", 64
@@ -22,6 +24,9 @@ pub struct Erased {
     /// Whether it was done in spite of what stood against it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
+    /// By which retention policy, if by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<RetentionMark>,
 }
 
 /// What a legal hold is about.

@@ -88,4 +88,10 @@ pub enum PrivacyError {
         /// How many.
         fields: usize,
     },
+    /// A rule about how long data is kept is none.
+    #[error("a retention policy that {what}")]
+    Retention {
+        /// What is wrong with it.
+        what: &'static str,
+    },
 }
