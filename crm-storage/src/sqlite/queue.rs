@@ -126,7 +126,9 @@ impl Queue {
 
     /// Takes nothing more. What is waiting is still to be done.
     pub(super) fn close(&self) {
-        self.waiting().closed = true;
+        let mut waiting = self.waiting();
+        waiting.closed = true;
+        waiting.called = !waiting.jobs.is_empty();
     }
 
     /// Takes nothing more, and nothing of what is waiting will be done.

@@ -239,13 +239,17 @@ impl Desk {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn kept_if_free(&self) -> Option<MutexGuard<'_, Kept>> {
+        match self.kept.try_lock() {
+            Ok(kept) => Some(kept),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Does one group of jobs if nobody has the connection. Tells when there is something in the log again.
     fn come_round(&self, queue: &Queue, there_is_a_log: impl FnOnce()) {
-        let mut kept = match self.kept.try_lock() {
-            Ok(kept) => kept,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
+        let Some(mut kept) = self.kept_if_free() else { return };
         let before = kept.log;
         self.work(&mut kept, queue);
         let first = before != Log::Written && kept.log == Log::Written;
@@ -258,8 +262,14 @@ impl Desk {
     /// What the thread does: what others leave to it, and to put the log in order when it was quiet for a while.
     fn attend(&self, queue: &Queue) {
         while !queue.has_ended() {
-            let mut kept = self.kept();
-            while self.work(&mut kept, queue) {}
+            let called = queue.is_called();
+            // A thread that waits for the connection has to be woken whenever somebody lets go of it, so it does
+            // only when it has something to do.
+            let Some(mut kept) = (if called { Some(self.kept()) } else { self.kept_if_free() }) else {
+                std::thread::park_timeout(IDLE);
+                continue;
+            };
+            while queue.is_called() && self.work(&mut kept, queue) {}
             let pause = kept.rest(self.patience);
             drop(kept);
             if linger(queue) {
