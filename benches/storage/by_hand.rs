@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crm_core::Column;
 use crm_storage::{Commit, CustomerWrite, Expected};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 const TABLES: &str = include_str!("../../crm-storage/src/sqlite/migrations/0001_rows.sql");
 
@@ -41,13 +41,16 @@ impl ByHand {
         ByHand { file, add, set }
     }
 
-    /// Writes a batch in one transaction, each write checked against the version that is there.
-    pub(crate) fn commit(&mut self, commits: &[Commit]) {
-        let transaction = self.file.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+    /// Writes a batch in one transaction, each write checked against the version that is there. The batch is
+    /// done with afterwards, as in the store: to free what was made long before is not nothing.
+    pub(crate) fn commit(&mut self, commits: Vec<Commit>) {
+        let run = |sql| self.file.prepare_cached(sql).unwrap().execute([]).unwrap();
+        run("BEGIN IMMEDIATE");
         for write in commits.iter().flat_map(|commit| &commit.writes) {
-            put(&transaction, write, &self.add, &self.set);
+            put(&self.file, write, &self.add, &self.set);
         }
-        transaction.commit().unwrap();
+        run("COMMIT");
+        drop(commits);
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the stores cost beside the same work by hand, as ratios in one run: `cargo bench -p crm-storage`.
 //!
 //! Each line is printed beside its limit. Words after `--` choose parts: `sqlite`, `memory`, `selection`,
-//! `open`, `postgres`; `quick` makes everything small, to see that it runs.
+//! `open`; `single`, of `sqlite` only the batches of 1; `quick` makes everything small, to see that it runs.
+//! Files lie in the folder for temporary ones: with `TMPDIR=/dev/shm` a sync costs nothing, and what is left
+//! is what the store itself costs.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 #![allow(clippy::print_stdout, reason = "it is what a bench does")]
 
@@ -32,7 +34,9 @@ fn main() {
         memory::run(&mut report, quick);
     }
     if chosen("sqlite") {
-        sqlite::run(&mut report, quick);
+        sqlite::run(&mut report, sqlite::Extent::All, quick);
+    } else if chosen("single") {
+        sqlite::run(&mut report, sqlite::Extent::Single, quick);
     }
     if chosen("selection") {
         selection::run(&mut report, quick);

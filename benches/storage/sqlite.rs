@@ -13,7 +13,14 @@ use crate::by_hand::ByHand;
 use crate::report::{Report, in_turn, median, rate, shown, time};
 use crate::workload::{Base, Folder, customer};
 
-pub(crate) fn run(report: &mut Report, quick: bool) {
+/// All of it, or the batches of 1 alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    All,
+    Single,
+}
+
+pub(crate) fn run(report: &mut Report, extent: Extent, quick: bool) {
     let customers = if quick { 2_000 } else { 200_000 };
     let folder = Folder::new("sqlite");
     let tenant = TenantId::default();
@@ -23,7 +30,7 @@ pub(crate) fn run(report: &mut Report, quick: bool) {
     for batch in ours.make() {
         commit(&store, &tenant, batch);
     }
-    theirs.make().iter().for_each(|batch| by_hand.commit(batch));
+    theirs.make().into_iter().for_each(|batch| by_hand.commit(batch));
 
     let mut batch_of_32 = Duration::ZERO;
     for (size, limit) in [(1, 0.85), (32, 0.92), (1000, 0.95)] {
@@ -34,7 +41,7 @@ pub(crate) fn run(report: &mut Report, quick: bool) {
             (0..rounds).map(|_| (0..calls).map(|_| base.batch(size)).collect()).collect()
         };
         let (our_rounds, their_rounds) = (make(&mut ours), make(&mut theirs));
-        let (mut our_rounds, mut their_rounds) = (our_rounds.into_iter(), their_rounds.iter());
+        let (mut our_rounds, mut their_rounds) = (our_rounds.into_iter(), their_rounds.into_iter());
         let (trait_time, hand_time) = in_turn(
             rounds,
             || our_rounds.next().into_iter().flatten().for_each(|batch| commit(&store, &tenant, batch)),
@@ -46,6 +53,9 @@ pub(crate) fn run(report: &mut Report, quick: bool) {
         let (a, b) = (rate(size * calls, trait_time), rate(size * calls, hand_time));
         let detail = format!("{} through the store, {} by hand", shown(a), shown(b));
         report.at_least(&format!("SQLite, batches of {size}, of the same SQL by hand"), a / b, limit, &detail);
+        if extent == Extent::Single {
+            return;
+        }
     }
 
     concurrent(report, &store, &tenant, &mut ours, rate(32, batch_of_32), quick);

@@ -1,5 +1,6 @@
 //! The smallest executor: it runs one future on the thread that asks.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +12,38 @@ use std::time::{Duration, Instant};
 /// To wake a thread that sleeps costs a good part of that.
 const LINGER: Duration = Duration::from_micros(200);
 
-/// Runs a future to its end on this thread. While there is nothing to do it first gives way to other threads,
-/// and sleeps after a fifth of a millisecond. Not to be called from within an async runtime's own threads.
+thread_local! {
+    static WAITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread does nothing but wait for a future: then work that takes long may be done on it.
+#[cfg(feature = "sqlite-unbundled")]
+pub(crate) fn only_waits() -> bool {
+    WAITING.get()
+}
+
+/// Says that this thread only waits, until it is dropped.
+struct OnlyWaits {
+    before: bool,
+}
+
+impl OnlyWaits {
+    fn begin() -> Self {
+        OnlyWaits { before: WAITING.replace(true) }
+    }
+}
+
+impl Drop for OnlyWaits {
+    fn drop(&mut self) {
+        WAITING.set(self.before);
+    }
+}
+
+/// Runs a future to its end on this thread. What the future asks of a store on SQLite is done on this thread too,
+/// if it can be. While there is nothing to do it first gives way to other threads, and sleeps after a fifth
+/// of a millisecond. Not to be called from within an async runtime's own threads.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let _waits = OnlyWaits::begin();
     let waking = Arc::new(Waking { thread: std::thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&waking));
     let mut context = Context::from_waker(&waker);

@@ -5,7 +5,6 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -16,13 +15,14 @@ use super::SqliteStore;
 use super::fault::Fault;
 use super::migrations::{self, Owner};
 use super::open;
+use super::queue::{Job, Jobs, Outcome};
 use super::readers::Readers;
 use super::session::Session;
-use super::writer::{Job, Outcome, Writer};
+use super::writer::Writer;
 use crate::error::StorageError;
 
 /// Room for all statements of the store in a connection's cache, and some of the shop's.
-const STATEMENTS: usize = 128;
+pub(super) const STATEMENTS: usize = 128;
 
 /// Makes a connection of the shop's ready to carry the store's work inside its transactions: makes the
 /// store's tables beside the shop's where they are missing, and sets what the store's promises rest on:
@@ -45,7 +45,7 @@ pub fn install(connection: &mut Connection) -> Result<(), StorageError> {
 #[derive(Debug)]
 pub struct HostTransaction<'t> {
     session: Session<'t>,
-    jobs: Receiver<Box<dyn Job>>,
+    jobs: Jobs,
     store: Arc<SqliteStore>,
 }
 
@@ -98,7 +98,7 @@ impl<'t> HostTransaction<'t> {
                 return done;
             }
             let mut idle = true;
-            while let Ok(job) = self.jobs.try_recv() {
+            while let Some(job) = self.jobs.next() {
                 self.answer(job);
                 idle = false;
             }

@@ -1,7 +1,7 @@
 //! A store in one SQLite file.
 //!
-//! One thread writes and commits for everybody at once; readers answer in the thread
-//! that asks. The file is in write-ahead mode and each commit is synced, so what was acknowledged
+//! One connection writes and commits for everybody at once, in a thread of its own or in that of a caller
+//! who only waits; readers answer in the thread that asks. The file is in write-ahead mode and each commit is synced, so what was acknowledged
 //! survives the loss of power. Several processes may open one file: each write takes SQLite's own lock
 //! first and sees what the others wrote.
 
@@ -16,6 +16,7 @@ mod migrations;
 mod open;
 mod options;
 mod outbox;
+mod queue;
 mod read;
 mod readers;
 mod select;

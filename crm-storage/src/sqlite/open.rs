@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::host::STATEMENTS;
 use super::indexes::Indexes;
 use super::migrations::{self, Owner};
 use super::options::SqliteOptions;
@@ -57,7 +58,7 @@ pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Opened, Stora
         Ok(reader)
     };
     let readers = (0..readers).map(reader).collect::<Result<_, StorageError>>()?;
-    writer.set_prepared_statement_cache_capacity(32);
+    writer.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(Opened { writer, readers })
 }
 

@@ -104,7 +104,17 @@ statements! {
 
 impl<'c> Session<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Session { connection, statements: Statements::new(connection), tenants: HashMap::new() }
+        Self::resume(connection, HashMap::new())
+    }
+
+    /// With the numbers that a former session of the connection has left.
+    pub(super) const fn resume(connection: &'c Connection, tenants: HashMap<TenantId, i64>) -> Self {
+        Session { connection, statements: Statements::new(connection), tenants }
+    }
+
+    /// The numbers that the next session may go by.
+    pub(super) fn into_tenants(self) -> HashMap<TenantId, i64> {
+        self.tenants
     }
 
     /// Begins a transaction that only reads.
@@ -164,6 +174,18 @@ impl<'c> Session<'c> {
         Ok(number)
     }
 
+    /// Copies the log back into the file, as far as nobody reads an older state of it. Says whether all of it
+    /// was; then what comes next is written over it.
+    pub(super) fn copy_log_back(&mut self) -> bool {
+        let counts =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        let copied = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], counts);
+        copied.map(|(busy, pages, copied)| busy == 0 && pages == copied).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log could not be copied back");
+            false
+        })
+    }
+
     /// Copies the log back into the file and cuts it to nothing. Says whether that was done; it is not while
     /// somebody else reads or writes, and is not waited for, since the lock for writing is held meanwhile.
     pub(super) fn cut_log(&mut self, patience: Duration) -> bool {
@@ -172,7 +194,7 @@ impl<'c> Session<'c> {
         });
         let restored = self.connection.busy_timeout(patience);
         restored.and(cut).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the log could not be copied back");
+            tracing::warn!(%error, "the log could not be cut");
             false
         })
     }
