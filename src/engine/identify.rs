@@ -20,7 +20,10 @@ use crate::error::Error;
 use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, identifier_claim};
 
 /// How many customers who merely stated one identifier are found when it is proved.
-const STATED_BY_MAX: usize = 32;
+pub(super) const STATED_BY_MAX: usize = 32;
+
+/// The kinds of the keys under which they are listed begin so.
+pub(super) const STATED: &str = "stated_";
 
 /// What is to be noted with a fact: who came with which identifier.
 #[derive(Debug, Default)]
@@ -382,16 +385,17 @@ impl Crm {
 /// Adds what is planned for one more customer to a commit.
 fn add(commit: &mut Commit, plan: Plan, base: &Base) {
     let (more, _) = plan.into_commit(base.expected, &base.others);
-    let Commit { request: _, writes, releases, claims, counters, outbox } = more;
+    let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
     commit.writes.extend(writes);
     commit.releases.extend(releases);
     commit.claims.extend(claims);
     commit.counters.extend(counters);
     commit.outbox.extend(outbox);
+    commit.dead_letters.extend(dead_letters);
 }
 
 /// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
-fn newcomer_claim(event: EventId) -> ClaimKey {
+pub(super) fn newcomer_claim(event: EventId) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
 }
 
@@ -402,7 +406,7 @@ pub(super) fn stated_claims(identifier: &IdentifierKey) -> impl Iterator<Item = 
 
 /// A place on the list of those who merely stated an identifier.
 fn stated_claim(identifier: &IdentifierKey, place: usize) -> ClaimKey {
-    let kind = SmolStr::new(format!("stated_{}", identifier.kind.name()));
+    let kind = SmolStr::new(format!("{STATED}{}", identifier.kind.name()));
     ClaimKey { kind, key: [&identifier.hash[..], &[place as u8]].concat() }
 }
 
