@@ -16,7 +16,8 @@ use crm::{
 /// What a query may take at a million customers.
 const LIMIT: Duration = Duration::from_millis(20);
 const ROUNDS: usize = 15;
-const BATCH: usize = 1_000;
+/// Cards that are written together.
+const BATCH: usize = 8_192;
 
 const GIVEN: [&str; 24] = [
     "Maria", "Ana", "João", "José", "Pedro", "Sofia", "Miguel", "Marta", "Luís", "Clara", "Tiago", "Inês", "Rui",
@@ -99,6 +100,13 @@ fn card(n: usize) -> CardUpdate {
     CardUpdate::new().name(name.unwrap()).contact_points(points).member_numbers(vec![member])
 }
 
+/// How long this thread has run, where Linux tells: what a search takes on a machine that does nothing else. Searches
+/// run in the thread that asks.
+fn on_processor() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+}
+
 fn open(path: &Path) -> Crm {
     let store = SqliteStore::open_with(path, &SqliteOptions::default().cache_kib(1 << 20)).unwrap();
     Crm::from(crm::Crm::builder().store(store).lookup_key(LookupKey::new(&[7; 32])).build())
@@ -118,14 +126,16 @@ fn fill(crm: &Crm, customers: usize) {
     let mut ids: Vec<CustomerId> = Vec::with_capacity(customers);
     crm.for_each_customer(|customer| ids.push(customer.id())).unwrap();
     println!("{} customers after {:.0?}", ids.len(), began.elapsed());
-    let told: Vec<(usize, CustomerId)> = ids.into_iter().enumerate().collect();
-    for batch in told.chunks(BATCH) {
-        let batch: Vec<CardTold> = batch
-            .iter()
-            .map(|(n, customer)| CardTold { customer: *customer, update: card(*n), source: source.clone(), at })
-            .collect();
-        assert!(crm.update_cards(&batch).unwrap().into_iter().all(|answer| answer.is_ok()));
-    }
+    let told = ids.into_iter().enumerate().map(|(n, customer)| {
+        let source = source.clone();
+        CardTold { customer, update: card(n), source, at }
+    });
+    let report = crm.import_cards_with_progress(told, Ingestion::history().with_batch(BATCH), |report| {
+        if report.read.is_multiple_of(8 * BATCH as u64) {
+            println!("{} cards after {:.0?}", report.read, began.elapsed());
+        }
+    });
+    assert!(report.unwrap().refused.is_empty());
     println!("their cards after {:.0?}", began.elapsed());
 }
 
@@ -171,22 +181,26 @@ fn main() {
         ("e-mail", &email),
         ("a typing error", "Maria Oliviera"),
     ];
-    println!("| query | found | median ms | worst ms | at most {LIMIT:?} |\n|---|---|---|---|---|");
+    println!("| query | found | median ms | worst ms | on the processor, median ms | median at most {LIMIT:?} |");
+    println!("|---|---|---|---|---|---|");
     for (what, text) in queries {
         let query = SearchQuery::new(text).unwrap();
         let found = crm.search(&query, 20).unwrap().len();
-        let mut times: Vec<Duration> = (0..ROUNDS)
-            .map(|_| {
-                let began = Instant::now();
-                crm.search(&query, 20).unwrap();
-                began.elapsed()
-            })
-            .collect();
+        let mut times: Vec<Duration> = Vec::with_capacity(ROUNDS);
+        let mut ran: Vec<Duration> = Vec::with_capacity(ROUNDS);
+        for _ in 0..ROUNDS {
+            let (began, before) = (Instant::now(), on_processor());
+            crm.search(&query, 20).unwrap();
+            times.push(began.elapsed());
+            ran.extend(before.zip(on_processor()).map(|(before, after)| after.saturating_sub(before)));
+        }
         times.sort_unstable();
+        ran.sort_unstable();
         let (median, worst) = (times[ROUNDS / 2], times[ROUNDS - 1]);
         let verdict = if median <= LIMIT { "yes" } else { "NO" };
         let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
-        println!("| {what} | {found} | {:.2} | {:.2} | {verdict} |", millis(median), millis(worst));
+        let ran = ran.get(ROUNDS / 2).map_or("-".to_owned(), |ran| format!("{:.2}", millis(*ran)));
+        println!("| {what} | {found} | {:.2} | {:.2} | {ran} | {verdict} |", millis(median), millis(worst));
     }
     if kept.is_none() {
         drop(crm);

@@ -17,11 +17,11 @@ use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, Ten
 use crm_storage::DeadLetter;
 
 use crate::engine::{
-    AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Delivered,
-    Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
-    OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification, RetentionOverview,
-    ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken,
-    Withdrawal,
+    AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
+    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion,
+    MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification,
+    RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe,
+    UnsubscribeToken, Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -424,6 +424,33 @@ impl Crm {
     /// The same.
     pub fn update_cards(&self, told: &[CardTold]) -> Result<Vec<Result<CardUpdated, Error>>, Error> {
         wait(self.0.update_cards(told))
+    }
+
+    /// See [`crate::Crm::import_cards`]; the updates come from an iterator.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn import_cards<I>(&self, told: I, how: Ingestion) -> Result<CardsImported, Error>
+    where
+        I: IntoIterator<Item = CardTold>,
+        I::IntoIter: Send,
+    {
+        wait(self.0.import_cards(futures_util::stream::iter(told), how))
+    }
+
+    /// See [`crate::Crm::import_cards_with_progress`]; the updates come from an iterator.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn import_cards_with_progress<I, P>(&self, told: I, how: Ingestion, progress: P) -> Result<CardsImported, Error>
+    where
+        I: IntoIterator<Item = CardTold>,
+        I::IntoIter: Send,
+        P: FnMut(&CardsImported) + Send,
+    {
+        wait(self.0.import_cards_with_progress(futures_util::stream::iter(told), how, progress))
     }
 
     /// See [`crate::Crm::card`].

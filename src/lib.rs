@@ -92,12 +92,12 @@ pub use engine::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 pub use engine::InTransaction;
 pub use engine::{
-    ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CardChange, CardTold, CardUpdated,
-    ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery, Erasure, ErasureRequest,
-    Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested,
-    OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount,
-    RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
-    Unsubscribe, UnsubscribeToken, Withdrawal,
+    ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
+    CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
+    Erasure, ErasureRequest, Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
+    OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal,
+    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
+    TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

@@ -9,8 +9,8 @@ use crm_core::workflow::{FieldValue, PluginStamp};
 use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, Timestamp};
 use crm_storage::ScoreRow;
 
-/// A value in a trigger.
-#[derive(Debug, Clone, PartialEq)]
+/// A value in a trigger. Numbers and texts print masked.
+#[derive(Clone, PartialEq)]
 pub enum TriggerValue {
     /// Yes or no.
     Bool(bool),
@@ -20,6 +20,17 @@ pub enum TriggerValue {
     Float(f64),
     /// A text.
     Text(SmolStr),
+}
+
+impl std::fmt::Debug for TriggerValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TriggerValue::Bool(value) => write!(f, "Bool({value})"),
+            TriggerValue::Int(_) => f.write_str("Int(***)"),
+            TriggerValue::Float(_) => f.write_str("Float(***)"),
+            TriggerValue::Text(_) => f.write_str("Text(***)"),
+        }
+    }
 }
 
 /// What a workflow is called for.
@@ -35,8 +46,7 @@ pub struct Trigger {
     pub fields: Vec<(SmolStr, TriggerValue)>,
 }
 
-/// A call of a workflow.
-#[derive(Debug)]
+/// A call of a workflow. Its memory prints masked.
 pub struct WorkflowCall<'a> {
     /// What it is called for.
     pub trigger: &'a Trigger,
@@ -48,6 +58,18 @@ pub struct WorkflowCall<'a> {
     pub definitions: &'a Definitions,
     /// What the workflow returned for this customer the last time; empty at first.
     pub memory: &'a [u8],
+}
+
+impl std::fmt::Debug for WorkflowCall<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let WorkflowCall { trigger, customer, at, definitions: _, memory } = self;
+        f.debug_struct("WorkflowCall")
+            .field("trigger", trigger)
+            .field("customer", customer)
+            .field("at", at)
+            .field("bytes of memory", &memory.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl WorkflowCall<'_> {
@@ -65,14 +87,22 @@ impl WorkflowCall<'_> {
     }
 }
 
-/// What a workflow answers.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What a workflow answers. Its memory prints masked.
+#[derive(Clone, Default, PartialEq)]
 pub struct WorkflowReply {
     /// What it asks for, in this order. Each is judged like a command of the shop.
     pub commands: Vec<Command>,
     /// What it wants to be given the next time it is called for this customer, at most 64 KiB; none
     /// leaves what is there.
     pub memory: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for WorkflowReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let WorkflowReply { commands, memory } = self;
+        let bytes = memory.as_ref().map(Vec::len);
+        f.debug_struct("WorkflowReply").field("commands", commands).field("bytes of memory", &bytes).finish()
+    }
 }
 
 /// Why a plugin's answer could not be used. It never holds anything the plugin said itself.

@@ -9,8 +9,9 @@ use crm::blocking::Crm;
 use crm::{
     ActorName, Address, AuditActor, CardTold, CardUpdate, Channel, Command, ConfirmProof, ContactPoint, ContactQuery,
     CustomerId, Definition, Delivered, Digest, ErasureRequest, Field, FieldName, FieldValue, Identifier, Incoming,
-    Ingestion, Locale, Method, Name, OptIn, OptInToken, Proof, Purpose, SearchQuery, Source, SuppressionReason, View,
-    ViewName, Visited, Wording,
+    Ingestion, Locale, Method, Name, OptIn, OptInToken, PluginFault, PluginName, PluginStamp, Proof, Purpose, Remark,
+    ScoreBatch, Scorer, SearchQuery, Source, SuppressionReason, TriggerValue, View, ViewName, Visited, Wording,
+    Workflow, WorkflowCall, WorkflowReply,
 };
 use tracing::field::{Field as LogField, Visit};
 
@@ -291,7 +292,7 @@ fn walk(crm: &Crm, field: &mut Patch) {
     writeln!(field.seen, "{crm:?}").unwrap();
 }
 
-fn leaks(crm: &Crm) -> Vec<String> {
+fn leaks(crm: &Crm, walk: impl Fn(&Crm, &mut Patch)) -> Vec<String> {
     let log = Captured::default();
     let mut field = Patch::default();
     tracing::subscriber::with_default(log.clone(), || walk(crm, &mut field));
@@ -315,14 +316,239 @@ fn out_line(text: &str, word: &str) {
     eprintln!("{word}: {}", text.chars().take(400).collect::<String>());
 }
 
-#[test]
-fn no_canary_gets_out_of_any_call() {
-    assert_eq!(leaks(&Crm::in_memory()), Vec::<String>::new());
+/// Takes a walk over memory and over SQLite.
+fn over_each_store(name: &str, build: impl Fn() -> crm::CrmBuilder, walk: impl Fn(&Crm, &mut Patch)) {
+    assert_eq!(leaks(&Crm::from(build().build()), &walk), Vec::<String>::new());
     #[cfg(feature = "sqlite")]
     {
-        let path = std::env::temp_dir().join(format!("crm-canaries-{}.db", std::process::id()));
+        let path = std::env::temp_dir().join(format!("crm-canaries-{name}-{}.db", std::process::id()));
         drop(std::fs::remove_file(&path));
         let store = crm::SqliteStore::open(&path).unwrap();
-        assert_eq!(leaks(&Crm::from(crm::Crm::builder().store(store).build())), Vec::<String>::new());
+        assert_eq!(leaks(&Crm::from(build().store(store).build()), &walk), Vec::<String>::new());
     }
+    let _ = name;
+}
+
+#[test]
+fn no_canary_gets_out_of_any_call() {
+    over_each_store("calls", crm::Crm::builder, walk);
+}
+
+/// Prints whatever it is called with and whatever it answers, and repeats what it hears.
+#[derive(Debug)]
+struct Nosy {
+    stamp: PluginStamp,
+    printed: Mutex<String>,
+}
+
+impl Workflow for Nosy {
+    fn stamp(&self) -> &PluginStamp {
+        &self.stamp
+    }
+
+    fn listens(&self, kind: &str) -> bool {
+        kind.starts_with("shop.")
+    }
+
+    fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> {
+        let mut printed = self.printed.lock().unwrap();
+        writeln!(printed, "{call:?} {call:#?}").unwrap();
+        let texts = call.trigger.fields.iter().filter_map(|(name, value)| match value {
+            TriggerValue::Text(text) => Some((FieldName::new(name).unwrap(), FieldValue::Text(text.clone()))),
+            TriggerValue::Bool(_) | TriggerValue::Int(_) | TriggerValue::Float(_) => None,
+        });
+        let notify = Command::Notify { topic: "heard".parse().unwrap(), fields: texts.collect() };
+        let reply = WorkflowReply { commands: vec![notify], memory: Some(b"Canarymemory".to_vec()) };
+        writeln!(printed, "{reply:?}").unwrap();
+        Ok(reply)
+    }
+}
+
+/// Prints whatever it scores.
+#[derive(Debug)]
+struct Counting(PluginStamp, String);
+
+impl Scorer for Counting {
+    fn stamp(&self) -> &PluginStamp {
+        &self.0
+    }
+
+    fn attributes(&self) -> &[crm::Attribute] {
+        crm::Attribute::ALL
+    }
+
+    fn outputs(&self) -> &[crm::SmolStr] {
+        const OUTPUTS: &[crm::SmolStr] = &[crm::SmolStr::new_static("visits")];
+        OUTPUTS
+    }
+
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
+        writeln!(self.1, "{batch:?}").unwrap();
+        Ok(vec![batch.columns[0].iter().map(|_| Some(0.5)).collect()])
+    }
+}
+
+fn stamp(name: &str) -> PluginStamp {
+    PluginStamp { name: PluginName::new(name).unwrap(), version: "1".into(), digest: Digest::of(b"") }
+}
+
+fn remark(field: &mut Patch, word: &str) -> Remark {
+    Remark::new(format!("{} said so", field.plant(word))).unwrap()
+}
+
+/// What people write into remarks, what kinds of the shop's own have, what plugins are given, and what comes from
+/// whoever follows a link.
+fn walk_further(crm: &Crm, field: &mut Patch) {
+    let visit = |place| Visited { channel: Channel::Web, place };
+    let [ana, ben] = ["canaryana", "canarybert"].map(|name| {
+        let email = Identifier::email(&format!("{}@example.com", field.plant(name))).unwrap();
+        field.saw(crm.record(Incoming::new(&email, crm.now(), source(), visit(None)))).unwrap().customer
+    });
+    let email = Identifier::email("canaryana@example.com").unwrap();
+    // Remarks.
+    let place = remark(field, "Canaryplace");
+    let subject = remark(field, "Canarysubject");
+    let incoming = Incoming::new(ana, crm.now(), source(), visit(Some(place))).with_key("place".parse().unwrap());
+    writeln!(field.seen, "{incoming:?}").unwrap();
+    let visited = field.saw(crm.record(incoming)).unwrap();
+    let enquired = crm::Enquired { channel: Channel::Store, subject: Some(subject) };
+    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), enquired)));
+    let reason = Some(remark(field, "Canaryvoided"));
+    let voided = crm::Voided { event: visited.event, reason };
+    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), voided)));
+    let restricted = crm::Restricted { reason: Some(remark(field, "Canaryrestricted")) };
+    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), restricted)));
+    let lifted = crm::RestrictionLifted { reason: Some(remark(field, "Canarylifted")) };
+    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), lifted)));
+    let program = crm::ProgramId::new("points").unwrap();
+    let award = crm::AwardPoints { program, points: 5, reason: remark(field, "Canaryaward") };
+    field.saw(crm.execute(ana, Command::AwardPoints(award.clone()), "no such programme"));
+    writeln!(field.seen, "{award:?}").unwrap();
+    let because = remark(field, "Canaryduplicate");
+    field.saw(crm.reject_duplicate(ana, ben, because));
+    let because = remark(field, "Canarymerged");
+    field.saw(crm.merge(ana, ben, because));
+    let because = remark(field, "Canaryparted");
+    field.saw(crm.part(ana, ben, because));
+    field.saw(crm.suggest_duplicates(ana));
+
+    // Kinds of the shop's own, and who listens to them.
+    let kind = crm::KindName::new("poll").unwrap();
+    let answer = FieldName::new("answer").unwrap();
+    let rule = crm::FieldRule { field_type: crm::FieldType::Text, required: true };
+    let schema = crm::KindSchema { fields: [(answer.clone(), rule)].into(), shows_interest: false };
+    field.saw(crm.define(crm.now(), Definition::Kind(kind.clone(), Some(schema))));
+    let poll = |name: &FieldName, value: FieldValue| crm::CustomFact::new(kind.clone()).with(name.clone(), value);
+    let text = FieldValue::Text(field.plant("Canaryanswer").into());
+    field.plant("Canarymemory");
+    field.plant("4479111222333");
+    let other = FieldName::new("other").unwrap();
+    for fact in [
+        poll(&answer, text.clone()),
+        poll(&other, text.clone()),
+        poll(&answer, FieldValue::Int(4_479_111_222_333)),
+        poll(&answer, FieldValue::Text("Canaryanswer".repeat(9_000).into())),
+    ] {
+        let incoming = Incoming::new(ana, crm.now(), source(), fact);
+        writeln!(field.seen, "{incoming:?} {incoming:#?}").unwrap();
+        field.saw(crm.record(incoming));
+    }
+    let long = FieldValue::Text("Canaryanswer".repeat(9_000).into());
+    let notify = Command::Notify { topic: "mail".parse().unwrap(), fields: [(answer, long)].into() };
+    field.saw(crm.execute(ana, notify, "too long"));
+    let later = crm.now().plus(crm::Span::days(1));
+    field.plant("Canaryreason");
+    let mut handed = Vec::new();
+    field.saw(crm.deliver(later, |delivery| {
+        let answer = Delivered::Dead("550 no box Canaryreason@example.com".into());
+        handed.push(format!("{delivery:?} {answer:?}"));
+        answer
+    }));
+    writeln!(field.seen, "{handed:?}").unwrap();
+    let letters = field.saw(crm.dead_letters(None, 10)).unwrap();
+    assert!(!letters.is_empty(), "the workflow told of what it heard");
+    field.saw(crm.revive(&letters[0], None));
+    let mut scorer = Counting(stamp("counting"), String::new());
+    field.saw(crm.score(&mut scorer, crm.now()));
+    field.seen.push_str(&scorer.1);
+
+    // Ties and choosing.
+    let tie = |from, to| crm::Tie { from, to, kind: crm::TieKind::Referred, strength: crm::Strength::FULL };
+    field.saw(crm.tie(tie(ana, ben), crm.now(), source(), "tie".parse().unwrap()));
+    field.saw(crm.tie(tie(ana, ana), crm.now(), source(), "self".parse().unwrap()));
+    let untie = crm::Untie { from: ana, to: ben, kind: crm::TieKind::Referred };
+    field.saw(crm.untie(untie, crm.now(), source(), "end".parse().unwrap()));
+    let many = crm::Predicate::compare(crm::Attribute::Visits, crm::Comparison::Ge, 1);
+    field.saw(crm.select(&many, None, 10));
+    field.saw(crm.count(&many));
+    let segment = crm::SegmentName::new("visitors").unwrap();
+    field.saw(crm.define(crm.now(), Definition::Segment(segment, Some(many))));
+
+    // Links, right and wrong ones.
+    let token = crm.unsubscribe_token(ana, Purpose::new("marketing").unwrap(), Channel::Email);
+    field.plant(token.as_str());
+    let tag = token.as_str().rsplit('~').next().unwrap().to_owned();
+    field.plant(&tag);
+    writeln!(field.seen, "{token:?}").unwrap();
+    for link in [
+        token.as_str().to_owned(),
+        format!("{}0", token.as_str()),
+        format!("canarylink~{}", token.as_str()),
+        "canarylink".to_owned(),
+        "1~canarylink~~~~00".to_owned(),
+    ] {
+        field.saw(crm.peek_unsubscribe(&link));
+        field.saw(crm.withdraw_by_token(&link));
+        field.saw(OptInToken::parse(&link));
+    }
+    field.plant("canarylink");
+    let stop = crm::ConsentWithdrawn::new(Purpose::new("marketing").unwrap(), Channel::Email, Method::Reply);
+    let stranger = Identifier::email(&format!("{}@example.com", field.plant("canarystranger"))).unwrap();
+    for address in [&email, &stranger] {
+        field.saw(crm.withdraw_by_address(address, stop.clone(), crm.now(), &source()));
+    }
+    field.saw(crm.suppress_all([email.clone(), stranger.clone()], SuppressionReason::Bounced, &source()));
+    field.saw(crm.is_suppressed(&stranger));
+
+    // Columns that were mixed up.
+    field.plant("canarycolumn");
+    field.saw(crm::Timestamp::parse("canarycolumn"));
+    field.saw(crm::Currency::new("canarycolumn"));
+    field.saw(crm::Money::parse("canarycolumn", crm::Currency::EUR));
+    field.saw("canarycolumn\u{7}".parse::<crm::Tag>());
+    field.saw(Source::new("canarycolumn".repeat(90)));
+    field.saw(crm::Identifier::device(&"canarycolumn".repeat(900)));
+    field.saw(crm.import_definitions(&serde_json::json!({
+        "format": "crm-definitions/1", "definitions": [{ "from": "canarycolumn", "definition": "canarycolumn" }],
+    })));
+    let told = |customer| {
+        let name = Name::new("Canaryimported", "Silva").unwrap();
+        CardTold { customer, update: CardUpdate::new().name(name), source: source(), at: crm.now() }
+    };
+    field.plant("Canaryimported");
+    let nobody = CustomerId::new(crm.now(), [9; 10]);
+    field.saw(crm.import_cards([told(ana), told(nobody), told(ana)], Ingestion::history()));
+    field.saw(crm.story(ana));
+    field.saw(crm.customer(ana));
+    let mut export = crm.export(ana).unwrap().unwrap();
+    let text = export.to_string();
+    for word in ["Canaryplace", "Canaryanswer", "Canaryimported"] {
+        assert!(text.contains(word), "what is given out on purpose has {word}");
+    }
+    for wrong in ["/listed", "/changes/0/after", "/outbox/0/dead", "/events/0/at"] {
+        if let Some(place) = export.pointer_mut(wrong) {
+            *place = serde_json::json!([{ "canarycolumn": "Canaryanswer" }]);
+            field.saw(crm.import(&export));
+        }
+    }
+    // The workflow printed what it was given.
+    let printed = format!("{crm:?}");
+    assert!(printed.contains("WorkflowCall"), "it was called");
+    field.seen.push_str(&printed);
+}
+
+#[test]
+fn no_canary_gets_out_of_remarks_plugins_ties_and_links() {
+    let nosy = || Nosy { stamp: stamp("nosy"), printed: Mutex::default() };
+    over_each_store("further", || crm::Crm::builder().workflow(nosy()), walk_further);
 }

@@ -394,3 +394,153 @@ fn nothing_of_a_card_can_be_read_in_the_file() {
     }
     std::fs::remove_file(&path).unwrap();
 }
+
+/// On each store there is without a server, at one time, twice: each id is the same in both.
+fn on_two_of_each_store(test: impl Fn(&Crm, &Crm)) {
+    let build = || crm::Crm::builder().clock(Arc::new(ManualClock::at(day(28)))).ids(crm::DerivedIds);
+    let two = |one: crm::CrmBuilder, other: crm::CrmBuilder| test(&Crm::from(one.build()), &Crm::from(other.build()));
+    two(build(), build());
+    two(build().person_keys(Drawer::default()), build().person_keys(Drawer::default()));
+    #[cfg(feature = "sqlite")]
+    {
+        let files = [scratch::Scratch::new(), scratch::Scratch::new()];
+        let on = |file: &scratch::Scratch| build().store(crm::SqliteStore::open(&file.0).unwrap());
+        two(on(&files[0]), on(&files[1]));
+    }
+}
+
+/// Customers as they are before a shop's cards come in: two who were merged, one who was erased.
+fn met_before(crm: &Crm) -> Vec<CustomerId> {
+    let ids: Vec<CustomerId> = (0..6).map(|n| visit(crm, &format!("c{n}@example.com"))).collect();
+    crm.merge(ids[3], ids[4], "one person".parse().unwrap()).unwrap();
+    crm.erase(ids[5]).unwrap();
+    ids
+}
+
+/// Updates of nearly every fate: new, again, twice for one customer, late, older, with a key, for one who was merged by
+/// either id, for one who was erased, for nobody, and of a time that is yet to come.
+fn cards_of_a_shop(ids: &[CustomerId]) -> Vec<CardTold> {
+    let told = |n: usize, update, at| CardTold { customer: ids[n], update, source: source("old system"), at: day(at) };
+    let named = |given: &str| CardUpdate::new().name(Name::new(given, "Silva").unwrap());
+    let mut all = vec![
+        told(0, everything(), 5),
+        told(1, named("Berta"), 5),
+        told(0, employer("Second"), 9),
+        told(2, employer("Ahead"), 31),
+        told(0, employer("Older"), 7),
+        told(1, named("Berta"), 5),
+        told(2, named("Carla").with_key("card 2".parse().unwrap()), 6),
+        told(2, named("Clara").with_key("card 2".parse().unwrap()), 6),
+        told(3, employer("Merged"), 6),
+        told(4, named("Marta"), 6),
+        told(5, named("Erased"), 6),
+        told(1, employer("At one time"), 5),
+        told(1, employer("At one time, too"), 5),
+        told(4, employer("Merged, by the other"), 8),
+    ];
+    all.push(CardTold { customer: CustomerId::new(Timestamp::MIN, [9; 10]), ..all[0].clone() });
+    // Before the visit, so that it comes late.
+    all.push(CardTold { at: Timestamp::parse("2025-12-01").unwrap(), ..told(2, named("Carlotta"), 1) });
+    all
+}
+
+#[test]
+fn cards_that_are_imported_are_what_they_are_one_by_one() {
+    for batch in [1, 3, 5, 1_000] {
+        on_two_of_each_store(|bulk, single| {
+            let ids = met_before(bulk);
+            assert_eq!(met_before(single), ids);
+            let told = cards_of_a_shop(&ids);
+            let one_by_one: Vec<_> = told
+                .iter()
+                .map(|told| single.update_card(told.customer, told.update.clone(), &told.source, told.at))
+                .collect();
+            let mut seen = 0;
+            let how = crm::Ingestion::live().with_batch(batch);
+            let report = bulk.import_cards_with_progress(told.clone(), how, |report| seen = report.read).unwrap();
+            let count = |is: &dyn Fn(&Result<crm::CardUpdated, Error>) -> bool| {
+                one_by_one.iter().filter(|answer| is(answer)).count() as u64
+            };
+            assert_eq!((report.read, seen), (told.len() as u64, told.len() as u64));
+            assert_eq!(report.updated, count(&|answer| answer.as_ref().is_ok_and(|answer| answer.event.is_some())));
+            assert_eq!(report.known, count(&|answer| answer.as_ref().is_ok_and(|answer| answer.event.is_none())));
+            let refused = |answers: &mut dyn Iterator<Item = (u64, &Error)>| -> Vec<(u64, String)> {
+                answers.map(|(number, error)| (number, error.to_string())).collect()
+            };
+            let wrong =
+                one_by_one.iter().enumerate().filter_map(|(n, answer)| Some((n as u64, answer.as_ref().err()?)));
+            let told_of = report.refusals.iter().map(|(number, error)| (*number, error));
+            assert_eq!(refused(&mut { told_of }), refused(&mut { wrong }));
+            assert_eq!(report.refused.values().sum::<u64>(), report.refusals.len() as u64);
+            for reason in ["card", "no_customer", "erased"] {
+                assert_eq!(report.refused.get(reason), Some(&1), "{reason}");
+            }
+            for id in &ids {
+                let [one, other] = [bulk, single].map(|crm| crm.customer(*id).unwrap().unwrap());
+                assert_eq!(one.digest(), other.digest());
+                assert_eq!(bulk.card(*id).unwrap(), single.card(*id).unwrap());
+                assert_eq!(bulk.card_history(*id).unwrap(), single.card_history(*id).unwrap());
+            }
+            for text in
+                ["小明", "Berta", "Silva", "Marta", "Carl", "canary@example.com", "345678", "CANARY-77", "Bertha"]
+            {
+                let query = SearchQuery::new(text).unwrap();
+                let [one, other] = [bulk, single].map(|crm| crm.search(&query, 10).unwrap());
+                assert_eq!(one, other, "{text}");
+                assert!(!one.is_empty(), "{text}");
+            }
+            let again = bulk.import_cards(told.clone(), how).unwrap();
+            assert_eq!((again.updated, again.known + report.refusals.len() as u64), (0, told.len() as u64));
+        });
+    }
+}
+
+#[test]
+fn an_import_of_cards_tells_only_the_first_refusals_in_full() {
+    let build = || crm::Crm::builder().clock(Arc::new(ManualClock::at(day(28)))).ids(crm::DerivedIds);
+    let crm = Crm::from(build().lookup_key(crm::LookupKey::new(&[1; 32])).build());
+    assert_eq!(crm.import_cards([], crm::Ingestion::history()).unwrap().read, 0, "nothing is nothing");
+    let ids = met_before(&crm);
+    let few = crm::Ingestion::history().telling_refusals(1);
+    let report = crm.import_cards(cards_of_a_shop(&ids), few).unwrap();
+    assert_eq!((report.refusals.len(), report.refused.values().sum::<u64>()), (1, 3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// However many are taken in together, it is what one after the other comes to.
+    #[test]
+    fn the_size_of_a_batch_does_not_matter(
+        told in proptest::collection::vec((0_usize..3, 1_u8..20, "[abc]", proptest::bool::ANY), 1..30),
+        batch in 1_usize..12,
+    ) {
+        let shop = || Crm::from(crm::Crm::builder().clock(Arc::new(ManualClock::at(day(28)))).ids(crm::DerivedIds).build());
+        let (bulk, single) = (shop(), shop());
+        let ids: Vec<CustomerId> = (0..3).map(|n| visit(&bulk, &format!("c{n}@example.com"))).collect();
+        for n in 0..3 {
+            visit(&single, &format!("c{n}@example.com"));
+        }
+        let told: Vec<CardTold> = told
+            .iter()
+            .map(|(n, at, text, named)| {
+                let update = if *named {
+                    CardUpdate::new().name(Name::full(text).unwrap())
+                } else {
+                    employer(text)
+                };
+                CardTold { customer: ids[*n], update, source: source("old system"), at: day(*at) }
+            })
+            .collect();
+        for told in &told {
+            single.update_card(told.customer, told.update.clone(), &told.source, told.at).unwrap();
+        }
+        bulk.import_cards(told, crm::Ingestion::live().with_batch(batch)).unwrap();
+        for id in ids {
+            let [one, other] = [&bulk, &single].map(|crm| crm.customer(id).unwrap().unwrap().digest());
+            prop_assert_eq!(one, other);
+            prop_assert_eq!(bulk.card(id).unwrap(), single.card(id).unwrap());
+            prop_assert_eq!(bulk.card_history(id).unwrap(), single.card_history(id).unwrap());
+        }
+    }
+}

@@ -383,3 +383,129 @@ impl Ids for Crm {
         wanted.iter().map(own).collect()
     }
 }
+
+#[test]
+fn what_was_given_up_comes_back_given_up_with_its_reason() {
+    let (clock, crm, ana) = everything();
+    let mut tries = 0;
+    let mut give_up = |_: &crm::Delivery| {
+        tries += 1;
+        if tries < 3 { crm::Delivered::Retry(Span::millis(1)) } else { crm::Delivered::Dead("550 no such box".into()) }
+    };
+    for later in 0..3 {
+        crm.deliver(hour(3 + later), &mut give_up).unwrap();
+    }
+    let letters = crm.dead_letters(None, 10).unwrap();
+    assert_eq!((letters.len(), letters[0].attempts, letters[0].reason.as_str()), (1, 3, "550 no such box"));
+    let export = crm.export(ana).unwrap().unwrap();
+    for again in empty(&crm, clock.now()) {
+        let imported = again.import(&export).unwrap();
+        assert_eq!((imported.outbox, imported.dead_letters), (0, 1));
+        let there = again.dead_letters(None, 10).unwrap().remove(0);
+        assert_eq!((&there.entry, there.attempts, &there.reason), (&letters[0].entry, 3, &letters[0].reason));
+        assert_eq!(again.deliver(hour(9_000), |_| crm::Delivered::Done).unwrap(), 0, "nobody is told");
+        assert_eq!(again.export(ana).unwrap().unwrap()["outbox"], export["outbox"]);
+        assert!(again.revive(&there, Some(hour(3))).unwrap());
+        let mut told = 0;
+        let tell = |delivery: &crm::Delivery| {
+            told = delivery.attempt;
+            crm::Delivered::Done
+        };
+        assert_eq!(again.deliver(hour(9_000), tell).unwrap(), 1);
+        assert_eq!(told, 4, "its attempts go on");
+    }
+}
+
+/// A visit by somebody who merely says that an address is theirs.
+fn guest(crm: &Crm, email: &Identifier, key: &str) -> crm::Recorded {
+    let visit = Visited { channel: Channel::Web, place: None };
+    let came = Incoming::new([email.clone().unverified()], hour(0), source(), visit);
+    crm.record(came.with_key(key.parse().unwrap())).unwrap()
+}
+
+#[test]
+fn who_merely_stated_an_address_is_found_when_it_is_proved_after_an_import() {
+    let (clock, crm) = shop();
+    let email = Identifier::email("ana@example.com").unwrap();
+    let guests = ["g0", "g1"].map(|key| guest(&crm, &email, key).customer);
+    let exports = guests.map(|guest| crm.export(guest).unwrap().unwrap());
+    assert_eq!(exports[1]["listed"].as_array().unwrap().len(), 2);
+    for again in empty(&crm, clock.now()) {
+        let other = guest(&again, &email, "g9").customer;
+        for (export, id) in exports.iter().zip(guests) {
+            let imported = again.import(export).unwrap();
+            assert_eq!((imported.customer, imported.listed), (id, 2), "on the list and under the fact");
+            let mut spoiled = export.clone();
+            spoiled["listed"][0]["key"] = json!("00");
+            assert!(matches!(again.import(&spoiled), Err(Error::Import(_))));
+        }
+        let same = guest(&again, &email, "g1");
+        assert!(same.known && same.customer == guests[1], "the same fact is the same guest");
+        let by = crm::VerificationMethod::new("link").unwrap();
+        let proof = again.identified(&email).assured(crm::Assurance::Verified { by });
+        record(&again, guests[1], hour(0), proof);
+        let ana = again.customer(&email).unwrap().unwrap();
+        assert_eq!(ana.facts().visits(), 3);
+        for id in [guests[0], guests[1], other] {
+            assert_eq!(again.customer(id).unwrap().unwrap().id(), ana.id());
+        }
+    }
+    // A list has an end.
+    for again in empty(&crm, clock.now()) {
+        (0..32).for_each(|n| drop(guest(&again, &email, &format!("there before {n}"))));
+        assert_eq!(again.import(&exports[0]).unwrap().listed, 1, "under the fact alone");
+    }
+}
+
+#[test]
+fn a_history_comes_back_in_the_order_between_its_events_and_changes() {
+    let entries = |store: &Arc<dyn Store>, id| {
+        let all = crm_storage::Entries::All;
+        let page = crm::blocking::wait(store.history(&TenantId::default(), id, all, None, 1_000));
+        page.unwrap().rows
+    };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let (clock, crm) = shop_on(Arc::clone(&store));
+    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
+    crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
+    let bought = Predicate::Compare(Attribute::Orders, Comparison::Ge, 1);
+    crm.define(hour(0), Definition::Segment(SegmentName::new("buyers").unwrap(), Some(bought))).unwrap();
+    let mut ana = None;
+    for at in [0, 30, 60, 24 * 500] {
+        clock.set(hour(at));
+        crm.advance(hour(at)).unwrap();
+        let order = OrderPlaced::new(Money::new(5_000, Currency::EUR));
+        ana = Some(record(&crm, who(1), hour(at), order));
+    }
+    let ana = ana.unwrap();
+    let before = entries(&store, ana);
+    let is_event = |entry: &crm_storage::Entry| matches!(entry, crm_storage::Entry::Event(_));
+    let turns = before.windows(2).filter(|two| is_event(&two[0]) != is_event(&two[1])).count();
+    assert!(turns > 3, "events and changes by turns: {turns}");
+    let export = crm.export(ana).unwrap().unwrap();
+    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
+    #[cfg(feature = "sqlite")]
+    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
+    for store in stores {
+        let (clock, again) = shop_on(Arc::clone(&store));
+        clock.set(crm.now());
+        again.import_definitions(&crm.export_definitions().unwrap()).unwrap();
+        for wrong in [json!(100_000), json!(-1), json!(null)] {
+            let mut spoiled = export.clone();
+            spoiled["changes"].as_array_mut().unwrap().last_mut().unwrap()["after"] = wrong;
+            assert!(matches!(again.import(&spoiled), Err(Error::Import(ImportError::Malformed { .. }))));
+        }
+        again.import(&export).unwrap();
+        assert_eq!(entries(&store, ana), before);
+    }
+    // An export that does not say so is taken in all the same.
+    let mut old = export;
+    old.as_object_mut().unwrap().remove("listed");
+    for change in old["changes"].as_array_mut().unwrap() {
+        change.as_object_mut().unwrap().remove("after");
+    }
+    for again in empty(&crm, crm.now()) {
+        again.import(&old).unwrap();
+        assert_eq!(again.customer(ana).unwrap().unwrap().digest(), crm.customer(ana).unwrap().unwrap().digest());
+    }
+}

@@ -47,8 +47,8 @@ pub struct Event {
     pub body: EventBody,
 }
 
-/// The two kinds of event, and what a newer version may have written.
-#[derive(Debug, Clone, PartialEq)]
+/// The two kinds of event, and what a newer version may have written, which prints masked.
+#[derive(Clone, PartialEq)]
 pub enum EventBody {
     /// From outside.
     Fact(Fact),
@@ -63,6 +63,21 @@ pub enum EventBody {
         /// Its JSON, as it was.
         body: Vec<u8>,
     },
+}
+
+impl std::fmt::Debug for EventBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EventBody::Fact(fact) => f.debug_tuple("Fact").field(fact).finish(),
+            EventBody::Decision(decision) => f.debug_tuple("Decision").field(decision).finish(),
+            EventBody::Unrecognised { kind, shape, body } => f
+                .debug_struct("Unrecognised")
+                .field("kind", kind)
+                .field("shape", shape)
+                .field("bytes", &body.len())
+                .finish(),
+        }
+    }
 }
 
 /// A wrong fact is taken out of the fold. It stays in the history.
@@ -406,7 +421,31 @@ pub struct EventDecodeError {
     /// Its shape.
     pub shape: u16,
     /// What is wrong with it.
-    pub source: serde_json::Error,
+    pub source: JsonProblem,
+}
+
+/// What is wrong with a JSON text, and where, without a word of it: the parser's own message quotes values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at line {line}, column {column}")]
+pub struct JsonProblem {
+    /// What is wrong.
+    pub what: &'static str,
+    /// In which line, from 1.
+    pub line: usize,
+    /// In which column, in bytes from 1; 0 for the line as a whole.
+    pub column: usize,
+}
+
+impl From<&serde_json::Error> for JsonProblem {
+    fn from(error: &serde_json::Error) -> Self {
+        let what = match error.classify() {
+            serde_json::error::Category::Io => "not readable",
+            serde_json::error::Category::Syntax => "not JSON",
+            serde_json::error::Category::Data => "not of the form that is expected",
+            serde_json::error::Category::Eof => "cut off",
+        };
+        JsonProblem { what, line: error.line(), column: error.column() }
+    }
 }
 
 impl EventBody {
@@ -445,7 +484,10 @@ impl EventBody {
     ///
     /// `EventDecodeError` if the body is not what its kind and shape say.
     pub fn decode(kind: &str, shape: u16, body: &[u8]) -> Result<Self, EventDecodeError> {
-        let fail = |source| EventDecodeError { kind: SmolStr::new(kind), shape, source };
+        let fail = |problem: serde_json::Error| {
+            let source = JsonProblem::from(&problem);
+            EventDecodeError { kind: SmolStr::new(kind), shape, source }
+        };
         macro_rules! read {
             ($variant:ident) => {
                 serde_json::from_slice(body).map(|body| EventBody::Fact(Fact::$variant(body))).map_err(fail)

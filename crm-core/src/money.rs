@@ -20,7 +20,7 @@ pub enum MoneyError {
     /// Not an ISO 4217 code in capitals, or one without minor units, such as gold (`XAU`).
     #[error("{code:?} is not the ISO 4217 code of a currency")]
     UnknownCurrency {
-        /// The code given, cut to 8 characters.
+        /// The code given if it is three letters, as codes are; else `***`: it may be another column's, and personal.
         code: String,
     },
     /// Two amounts of different currencies were to be added.
@@ -65,7 +65,10 @@ impl Currency {
             "GBP" => return Ok(Self::GBP),
             _ => {}
         }
-        let unknown = || MoneyError::UnknownCurrency { code: code.chars().take(8).collect() };
+        let unknown = || {
+            let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+            MoneyError::UnknownCurrency { code: if is_code { code.to_owned() } else { "***".to_owned() } }
+        };
         let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| unknown())?;
         let listed = iso_currency::Currency::from_code(code).ok_or_else(unknown)?;
         let exponent = listed.exponent().and_then(|e| u8::try_from(e).ok()).ok_or_else(unknown)?;

@@ -50,9 +50,28 @@ pub(crate) fn checked(what: &'static str, text: &str, max: usize) -> Result<Smol
     Ok(SmolStr::new(text))
 }
 
-/// Declares a checked text type: name, what it is called in errors, and its limit in bytes.
+/// Declares a checked text type: name, what it is called in errors, and its limit in bytes. With `masked` before them
+/// it prints nothing of the text in `Debug`: people write it, and they write about people.
 macro_rules! text_type {
+    ($(#[$doc:meta])* masked $name:ident, $what:literal, $max:literal) => {
+        $crate::text::text_type!(@all $(#[$doc])* $name, $what, $max);
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(***)"))
+            }
+        }
+    };
     ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal) => {
+        $crate::text::text_type!(@all $(#[$doc])* $name, $what, $max);
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
+            }
+        }
+    };
+    (@all $(#[$doc:meta])* $name:ident, $what:literal, $max:literal) => {
         $(#[$doc])*
         #[doc = concat!("\n\nAt most ", $max, " bytes of UTF-8 without control characters, not empty; surrounding white space is dropped. Cloning is cheap.")]
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -120,12 +139,6 @@ macro_rules! text_type {
                 f.write_str(self.as_str())
             }
         }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
-            }
-        }
     };
 }
 pub(crate) use text_type;
@@ -135,8 +148,8 @@ text_type!(
     Tag, "tag", 64
 );
 text_type!(
-    /// A short remark: why something was done.
-    Remark, "remark", 512
+    /// A short remark: why something was done. It prints masked.
+    masked Remark, "remark", 512
 );
 
 #[cfg(test)]
@@ -151,6 +164,14 @@ mod tests {
         assert_eq!(Tag::new("a\u{0}b"), Err(TextError::Control { what: "tag", at: 1 }));
         assert_eq!(Tag::new("é\u{85}b"), Err(TextError::Control { what: "tag", at: 2 }));
         assert_eq!(Tag::new("王小明").unwrap().as_str(), "王小明");
+    }
+
+    #[test]
+    fn a_remark_prints_nothing_of_itself() {
+        let remark = Remark::new("Canary asked for it").unwrap();
+        assert_eq!((format!("{remark:?}").as_str(), remark.as_str()), ("Remark(***)", "Canary asked for it"));
+        assert_eq!(format!("{:?}", Tag::new("vip").unwrap()), "Tag(\"vip\")");
+        assert!(!format!("{:?}", Remark::new("Canary\n")).contains("Canary"));
     }
 
     #[test]

@@ -28,10 +28,10 @@ pub enum TimeError {
         millis: i64,
     },
     /// Neither an RFC 3339 instant nor a date.
-    #[error("not an RFC 3339 time or a date: {text:?}")]
+    #[error("not an RFC 3339 time or a date, in {bytes} bytes")]
     Unreadable {
-        /// The text, cut to 40 characters.
-        text: String,
+        /// How long the text is. It is not repeated: it may be another column's, and personal.
+        bytes: usize,
     },
 }
 
@@ -63,7 +63,7 @@ impl Timestamp {
             return Self::from_millis(instant.timestamp_millis());
         }
         NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .map_err(|_| TimeError::Unreadable { text: text.chars().take(40).collect() })
+            .map_err(|_| TimeError::Unreadable { bytes: text.len() })
             .and_then(|date| Self::from_millis(NaiveDateTime::from(date).and_utc().timestamp_millis()))
     }
 

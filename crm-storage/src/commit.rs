@@ -3,7 +3,7 @@
 use crm_core::{Alarm, Columns, CustomerId, Digest, EventId, SetKey, SmolStr, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{ChangeRow, EventRow, ScoreRow, StateRow};
+use crate::row::{ChangeRow, EventRow, ScoreRow, StateRow, masked};
 
 /// How many commits have written a customer's state: 1 after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Commit {
     pub counters: Vec<CounterStep>,
     /// What the host is to be told.
     pub outbox: Vec<OutboxEntry>,
+    /// What the host was to be told and was given up, for a history that is written anew.
+    pub dead_letters: Vec<GivenUp>,
 }
 
 impl Commit {
@@ -65,7 +67,7 @@ impl IdempotencyKey {
 }
 
 /// A request that is carried out once for a customer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     /// Whose request; keys of different customers have nothing to do with each other.
     pub customer: CustomerId,
@@ -95,6 +97,10 @@ pub struct CustomerWrite {
     pub events: Vec<EventRow>,
     /// What moved, in this order.
     pub changes: Vec<ChangeRow>,
+    /// How many of the events stand before each change, if some stand behind one: a number for each change, none less
+    /// than the one before it. Otherwise empty, and all events stand before the changes. For a history that is written
+    /// anew.
+    pub changes_after: Vec<u32>,
     /// How the customer's alarm moves.
     pub alarm: Option<AlarmMove>,
     /// Scores; one for the same plugin, output and instant is replaced.
@@ -159,6 +165,7 @@ impl CustomerWrite {
             traits: Traits::NONE,
             events: Vec::new(),
             changes: Vec::new(),
+            changes_after: Vec::new(),
             alarm: None,
             scores: Vec::new(),
             personal: None,
@@ -175,11 +182,40 @@ impl CustomerWrite {
             traits: Traits::NONE,
             events: Vec::new(),
             changes: Vec::new(),
+            changes_after: Vec::new(),
             alarm: None,
             scores,
             personal: None,
         }
     }
+
+    /// The events and changes in the order in which they are appended.
+    pub fn appended(&self) -> impl Iterator<Item = Appended<'_>> {
+        let (mut events, mut changes) = (self.events.iter(), self.changes.iter());
+        let mut after = self.changes_after.iter();
+        let mut room = after.next().map_or(usize::MAX, |after| *after as usize);
+        std::iter::from_fn(move || {
+            if room > 0
+                && let Some(event) = events.next()
+            {
+                room -= 1;
+                return Some(Appended::Event(event));
+            }
+            let change = changes.next()?;
+            let before = self.events.len() - events.len();
+            room = after.next().map_or(usize::MAX, |after| (*after as usize).saturating_sub(before));
+            Some(Appended::Change(change))
+        })
+    }
+}
+
+/// An entry that is appended to a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended<'a> {
+    /// Something that happened.
+    Event(&'a EventRow),
+    /// Something that moved.
+    Change(&'a ChangeRow),
 }
 
 /// A customer has one alarm or none. Both sides are given, so that a store need not search.
@@ -265,8 +301,20 @@ impl std::fmt::Debug for OutboxEntry {
     }
 }
 
+/// An outbox entry that was given up elsewhere. It is a dead letter from the start, with the token 0, which no
+/// lease has; and left out if one with its id is there, waiting or dead.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The entry.
+    pub entry: OutboxEntry,
+    /// How often it was leased.
+    pub attempts: u32,
+    /// Why it was given up.
+    pub reason: SmolStr,
+}
+
 /// What became of a commit that was not refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Committed {
     /// It was applied.
     Done {
@@ -278,4 +326,17 @@ pub enum Committed {
         /// The answer given then.
         answer: Vec<u8>,
     },
+}
+
+masked!(Request: customer, key, digest; answer);
+masked!(GivenUp: entry, attempts; reason);
+
+/// Shows how long an answer is, and nothing of it.
+impl std::fmt::Debug for Committed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Committed::Done { versions } => f.debug_struct("Done").field("versions", versions).finish(),
+            Committed::Replayed { answer } => write!(f, "Replayed({} bytes)", answer.len()),
+        }
+    }
 }

@@ -28,8 +28,8 @@ pub mod conformance;
 
 pub use block_on::block_on;
 pub use commit::{
-    AlarmMove, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry,
-    PersonalMove, Release, Request, Token, Traits, Version,
+    AlarmMove, Appended, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, GivenUp,
+    IdempotencyKey, OutboxEntry, PersonalMove, Release, Request, Token, Traits, Version,
 };
 pub use error::{CommitError, CursorError, DefineError, StorageError};
 pub use feed::check_consumer;

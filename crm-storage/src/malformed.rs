@@ -18,7 +18,8 @@ impl Commit {
     ///
     /// `Malformed` if a customer comes twice, an event id comes twice in one write, a write without a
     /// state has events, an alarm or something personal or is for a new customer, sets are not in order and
-    /// each once, a personal field comes twice, a score is not finite, a key has more than
+    /// each once, the places of changes are not one for each in rising order and within the events, a personal field
+    /// comes twice, a score is not finite, a key has more than
     /// [`ClaimKey::MAX_BYTES`] bytes, the name of something has more than [`Commit::NAME_MAX_BYTES`], one key is
     /// claimed for two owners, or one is released twice.
     pub fn check(&self) -> Result<(), CommitError> {
@@ -40,7 +41,8 @@ impl Commit {
     fn check_names(&self) -> Result<(), CommitError> {
         require(self.claims.iter().all(|claim| is_name(&claim.key.kind)), "the kind of a key is too long")?;
         require(self.counters.iter().all(|step| is_name(&step.name)), "a counter's name is too long")?;
-        require(self.outbox.iter().all(|entry| is_name(&entry.topic)), "a topic is too long")
+        let given_up = self.dead_letters.iter().map(|letter| &letter.entry);
+        require(self.outbox.iter().chain(given_up).all(|entry| is_name(&entry.topic)), "a topic is too long")
     }
 
     fn claims_agree(&self) -> bool {
@@ -62,6 +64,9 @@ fn check_write(write: &CustomerWrite) -> Result<(), CommitError> {
         require(write.personal.is_none(), "personal rows without a state")?;
         require(write.expected != Expected::New, "a new customer without a state")?;
     }
+    let after = &write.changes_after;
+    let in_place = after.is_sorted() && after.last().is_none_or(|last| *last as usize <= write.events.len());
+    require(after.is_empty() || (after.len() == write.changes.len() && in_place), "changes that stand nowhere")?;
     require(write.traits.sets.is_sorted_by(|a, b| a < b), "sets that are not in order and each once")?;
     let fields = write.personal.as_ref().map_or(&[][..], |personal| &personal.fields);
     let twice = |at: usize| fields[..at].iter().any(|(name, _)| *name == fields[at].0);

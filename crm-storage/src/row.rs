@@ -5,7 +5,7 @@ use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Source, TenantId, Ti
 use crate::commit::{IdempotencyKey, OutboxEntry, Traits, Version};
 
 /// A customer's state, encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StateRow {
     /// In which shape.
     pub shape: u16,
@@ -34,7 +34,7 @@ pub struct Loaded {
 }
 
 /// An event as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EventRow {
     /// Its id, unique within its customer.
     pub id: EventId,
@@ -55,7 +55,7 @@ pub struct EventRow {
 }
 
 /// A change as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ChangeRow {
     /// When it happened.
     pub at: Timestamp,
@@ -174,7 +174,7 @@ pub struct Details {
 }
 
 /// A request that was carried out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RequestRow {
     /// Its key.
     pub key: IdempotencyKey,
@@ -289,7 +289,7 @@ pub struct Settlement {
 }
 
 /// What is done with an outbox entry after a delivery was tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Delivered: it goes.
     Done,
@@ -310,7 +310,7 @@ pub enum Verdict {
 }
 
 /// An outbox entry that was given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The entry.
     pub entry: OutboxEntry,
@@ -329,4 +329,78 @@ pub struct DefinitionRows {
     pub revision: u64,
     /// JSON, in the order in which they were added.
     pub rows: Vec<Vec<u8>>,
+}
+
+/// Prints every field but one, and of that one how many bytes it has: it may tell of a person.
+macro_rules! masked {
+    ($name:ident: $($shown:ident),*; $hidden:ident) => {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let $name { $($shown,)* $hidden } = self;
+                let mut shown = f.debug_struct(stringify!($name));
+                $(shown.field(stringify!($shown), $shown);)*
+                shown.field(concat!("bytes of ", stringify!($hidden)), &$hidden.len()).finish()
+            }
+        }
+    };
+}
+pub(crate) use masked;
+
+masked!(StateRow: shape; bytes);
+masked!(EventRow: id, at, recorded_at, kind, shape, source, cause; body);
+masked!(ChangeRow: at, kind; body);
+masked!(RequestRow: key, digest; answer);
+masked!(DeadLetter: entry, attempts, token; reason);
+
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Verdict::Done => f.write_str("Done"),
+            Verdict::Retry { at } => write!(f, "Retry({at})"),
+            Verdict::GiveBack => f.write_str("GiveBack"),
+            // A mail server's answer quotes the address.
+            Verdict::Dead { reason } => write!(f, "Dead({} bytes)", reason.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::{Committed, GivenUp, Request};
+
+    #[test]
+    fn rows_print_nothing_of_what_they_hold() {
+        let (id, customer) = (EventId::from_uuid(uuid::Uuid::nil()), CustomerId::from_uuid(uuid::Uuid::nil()));
+        let at = Timestamp::MIN;
+        let text = || b"Canary".to_vec();
+        let event = EventRow {
+            id,
+            at,
+            recorded_at: at,
+            kind: "visited".into(),
+            shape: 1,
+            source: None,
+            cause: None,
+            body: text(),
+        };
+        let change = ChangeRow { at, kind: "stage_changed".into(), body: text() };
+        let entry = OutboxEntry { id, customer, topic: "mail".into(), due_at: at, body: text() };
+        let key = IdempotencyKey::new("key").unwrap();
+        let digest = Digest::of(b"");
+        let reason = SmolStr::new("550 Canary");
+        let token = LeaseToken(1);
+        let printed = [
+            format!("{event:?} {change:?} {:?}", StateRow { shape: 1, bytes: text() }),
+            format!("{:?}", RequestRow { key: key.clone(), digest, answer: text() }),
+            format!("{:?}", Request { customer, key, digest, answer: text() }),
+            format!("{:?}", DeadLetter { entry: entry.clone(), attempts: 1, reason: reason.clone(), token }),
+            format!("{:?}", GivenUp { entry, attempts: 1, reason: reason.clone() }),
+            format!("{:?} {:?}", Verdict::Dead { reason }, Committed::Replayed { answer: text() }),
+        ];
+        let bytes = format!("{:?}", b"Canary").replace(['[', ']'], "");
+        for printed in printed {
+            assert!(!printed.contains("Canary") && !printed.contains(&bytes), "{printed}");
+        }
+    }
 }

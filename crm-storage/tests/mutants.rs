@@ -85,6 +85,12 @@ mutants! {
         "erasing::outbox_entries_are_erased_in_every_state",
         "outbox::a_lease_counts_the_attempts",
     ];
+    a_store_that_buries_nothing_is_caught: BuriesNothing by [
+        "dead_letters::what_was_given_up_elsewhere_is_a_dead_letter",
+    ];
+    a_store_that_puts_changes_last_is_caught: PutsChangesLast by [
+        "paging::changes_stand_where_they_are_put_among_the_events",
+    ];
     a_store_that_applies_half_a_refused_commit_is_caught: AppliesHalfARefusedCommit by [
         "atomicity::a_taken_key_leaves_no_trace",
         "atomicity::a_counter_past_its_limit_leaves_no_trace",

@@ -3,6 +3,7 @@
 //! Of each field one personal row, `card.` and the field's name, has what holds now, and up to twenty, `was.` with
 //! the name and a number, have what was told before. Both are the JSON of a [`Telling`] before they are sealed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::audit::AuditEntry;
@@ -15,9 +16,11 @@ use crm_core::profile::{
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definitions, EventId, SetKey, SetKind, SmolStr, Source, Span, Timestamp};
 use crm_storage::{Commit, CommitError, Committed, Details, Parts, PersonalMove, Selection, Token};
+use futures_core::Stream;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use super::ingest::Ingestion;
 use super::record::{Attempt, Found, Planned};
 use super::{ATTEMPTS_MAX, Base, Crm};
 use crate::error::Error;
@@ -31,6 +34,8 @@ const WAS: &str = "was.";
 /// How far ahead of the clock something may be told: as much as time zones are apart. It could not be told
 /// anew before that time comes.
 const AHEAD_MAX: Span = Span::days(1);
+/// How many updates [`Crm::import_cards`] takes in together unless another number is said.
+pub const CARDS_AT_A_TIME: usize = 8_192;
 /// How many keys are asked of the host at one time.
 const KEYS_AT_ONCE: usize = 16;
 
@@ -58,6 +63,63 @@ pub struct CardUpdated {
     pub fields: BTreeSet<Field>,
     /// What moved because of it.
     pub changes: Vec<Change>,
+}
+
+/// What became of the updates of one import.
+#[derive(Debug, Default)]
+pub struct CardsImported {
+    /// How many came in.
+    pub read: u64,
+    /// How many of them told something that was not known.
+    pub updated: u64,
+    /// How many told nothing new.
+    pub known: u64,
+    /// How many were refused, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// The first refusals, usually at most a hundred: the number of the update, counted from 0, and why.
+    pub refusals: Vec<(u64, Error)>,
+}
+
+impl CardsImported {
+    /// Counts an answer. What is not the update's own fault ends the import.
+    fn count(&mut self, number: u64, answer: Result<CardUpdated, Error>, how: Ingestion) -> Result<(), Error> {
+        let refusal = match answer {
+            Ok(CardUpdated { event: Some(_), .. }) => {
+                self.updated += 1;
+                return Ok(());
+            }
+            Ok(CardUpdated { event: None, .. }) => {
+                self.known += 1;
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        let Some(reason) = reason_of(&refusal) else { return Err(refusal) };
+        *self.refused.entry(reason).or_default() += 1;
+        if self.refusals.len() < how.refusals_told() {
+            self.refusals.push((number, refusal));
+        }
+        Ok(())
+    }
+}
+
+/// Why an update was refused for what it is itself; none if it is no fault of its own.
+fn reason_of(refusal: &Error) -> Option<&'static str> {
+    if let Error::Fact(refusal) = refusal {
+        return Some(refusal.reason());
+    }
+    if let Error::Personal(problem) = refusal {
+        return match problem {
+            PersonalError::Erased { .. } => Some("erased"),
+            PersonalError::Damaged { .. } => Some("damaged"),
+            PersonalError::NoKey => Some("no_key"),
+            PersonalError::Random | PersonalError::Reserved { .. } | PersonalError::Inside | PersonalError::Keys(_) => {
+                None
+            }
+        };
+    }
+    let is_card = matches!(refusal, Error::Card(_)).then_some("card");
+    is_card.or_else(|| matches!(refusal, Error::NoCustomer { .. }).then_some("no_customer"))
 }
 
 /// How a field of a card changed.
@@ -127,41 +189,111 @@ impl Crm {
     /// `Storage` if the store failed. Those of single updates are in the answers, as in
     /// [`update_card`](Self::update_card).
     pub async fn update_cards(&self, told: &[CardTold]) -> Result<Vec<Result<CardUpdated, Error>>, Error> {
-        let mut answers: Vec<Option<Result<CardUpdated, Error>>> = told.iter().map(|_| None).collect();
-        let mut first: BTreeMap<CustomerId, usize> = BTreeMap::new();
-        for (place, told) in told.iter().enumerate() {
-            first.entry(told.customer).or_insert(place);
+        self.update_in_rounds(told, false).await
+    }
+
+    /// Takes in a stream of updates, and reports what became of them. See
+    /// [`import_cards_with_progress`](Self::import_cards_with_progress).
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub async fn import_cards<S>(&self, told: S, how: Ingestion) -> Result<CardsImported, Error>
+    where
+        S: Stream<Item = CardTold> + Send,
+    {
+        self.import_cards_with_progress(told, how, |_| {}).await
+    }
+
+    /// Takes in a stream of updates, as when a shop moves in with the cards of all its customers, and reports after
+    /// each batch. What comes of it is what [`update_card`](Self::update_card) of each in turn would have left, except
+    /// that with [`Ingestion::history`] no workflow is called. What is refused is counted by reason and the rest goes on;
+    /// what was taken in before is counted as known, so that an import that was cut off can be run again from
+    /// the start.
+    ///
+    /// A batch has [`CARDS_AT_A_TIME`] updates unless another number is said, and is written in one transaction for each
+    /// update that any of its customers has in it. The larger it is the less is written: what customers are searched by
+    /// are hashes that lie all over their table, and a page that several customers are on is written once for all of
+    /// them. About 4 KiB of memory go on each. Customers in the order of their ids, or nearly, are cheapest.
+    ///
+    /// # Errors
+    ///
+    /// `LookupKey` if the store was made with another one, `Storage` if the store failed, `Personal` if the host's keys
+    /// failed, `Busy` if other writers were first each time. The batches before are kept.
+    pub async fn import_cards_with_progress<S, P>(
+        &self,
+        told: S,
+        how: Ingestion,
+        mut progress: P,
+    ) -> Result<CardsImported, Error>
+    where
+        S: Stream<Item = CardTold> + Send,
+        P: FnMut(&CardsImported) + Send,
+    {
+        self.check_lookup_key().await?;
+        let mut report = CardsImported::default();
+        let mut batches = std::pin::pin!(told.chunks(how.batch_of(CARDS_AT_A_TIME)));
+        while let Some(batch) = batches.next().await {
+            let answers = self.update_in_rounds(&batch, how.is_quiet()).await?;
+            for (answer, number) in answers.into_iter().zip(report.read..) {
+                report.count(number, answer, how)?;
+            }
+            report.read += batch.len() as u64;
+            progress(&report);
         }
-        // Customers in order, each once; a second update of one is taken in by itself.
-        let ids: Vec<CustomerId> = first.keys().copied().collect();
+        Ok(report)
+    }
+
+    /// Takes in many updates, those of different customers together, and those of one in turn. Answers in order.
+    async fn update_in_rounds(&self, told: &[CardTold], quiet: bool) -> Result<Vec<Result<CardUpdated, Error>>, Error> {
+        let mut answers: Vec<Option<Result<CardUpdated, Error>>> = told.iter().map(|_| None).collect();
+        let mut waiting: Vec<usize> = (0..told.len()).collect();
+        while !waiting.is_empty() {
+            let mut round: BTreeMap<CustomerId, usize> = BTreeMap::new();
+            waiting.retain(|&place| match round.entry(told[place].customer) {
+                Entry::Vacant(first) => {
+                    first.insert(place);
+                    false
+                }
+                Entry::Occupied(_) => true,
+            });
+            let places: Vec<usize> = round.into_values().collect();
+            let of_round: Vec<&CardTold> = places.iter().map(|&place| &told[place]).collect();
+            for (place, answer) in places.into_iter().zip(self.update_round(&of_round, quiet).await?) {
+                answers[place] = Some(answer);
+            }
+        }
+        let answered = |answer: Option<_>| answer.ok_or_else(|| Error::corrupt("an update without an answer"));
+        answers.into_iter().map(answered).collect()
+    }
+
+    /// Takes in updates of different customers, in the order of their ids, in one call of the store.
+    async fn update_round(&self, told: &[&CardTold], quiet: bool) -> Result<Vec<Result<CardUpdated, Error>>, Error> {
+        let ids: Vec<CustomerId> = told.iter().map(|told| told.customer).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let mut bases = Vec::with_capacity(ids.len());
-        for row in loaded.rows {
-            bases.push(match row {
-                Some(row) => Some(self.whole(self.decode(&row, &definitions).await?, &definitions).await?),
-                None => None,
-            });
-        }
         // Versions are read before what they are to vouch for.
         let details = self.store().details(&self.tenant, &ids, Parts::PERSONAL).await?;
-        let (mut commits, mut places, mut moves) = (Vec::new(), Vec::new(), Vec::new());
-        for ((&place, base), details) in first.values().zip(bases).zip(details) {
-            let Some((base, details)) = base.zip(details) else { continue };
-            match self.plan_update(&told[place], base, &definitions, &details, Attempt::default(), 0).await {
+        let mut answers: Vec<Option<Result<CardUpdated, Error>>> = told.iter().map(|_| None).collect();
+        let (mut commits, mut moves) = (Vec::with_capacity(told.len()), Vec::with_capacity(told.len()));
+        for (place, (row, details)) in loaded.rows.into_iter().zip(details).enumerate() {
+            let told = told[place];
+            let there = row.filter(|_| told.customer != self.audit_stream).zip(details);
+            let Some((row, details)) = there else { continue };
+            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+            let how = Told { how: Attempt::default(), ordinal: 0, quiet };
+            match self.plan_whole_update(told, &base, &definitions, &details, how).await {
                 Ok(PlannedUpdate::Commit(commit, updated)) => {
                     commits.push(commit);
-                    places.push(place);
-                    moves.push(updated);
+                    moves.push((place, updated));
                 }
-                Ok(PlannedUpdate::Known) => answers[place] = Some(Ok(known(told[place].customer))),
-                // What needs the history is done by itself.
+                Ok(PlannedUpdate::Known) => answers[place] = Some(Ok(known(told.customer))),
                 Ok(PlannedUpdate::NeedHistory | PlannedUpdate::Other) => {}
                 Err(error) => answers[place] = Some(Err(error)),
             }
         }
         let committed = self.store().commit(&self.tenant, commits).await?;
-        for ((place, updated), committed) in places.into_iter().zip(moves).zip(committed) {
+        for ((place, updated), committed) in moves.into_iter().zip(committed) {
             if matches!(committed, Ok(Committed::Done { .. })) {
                 answers[place] = Some(Ok(updated));
             }
@@ -170,30 +302,60 @@ impl Crm {
         for (told, answer) in told.iter().zip(answers) {
             all.push(match answer {
                 Some(answer) => answer,
-                None => self.update_one(told, None).await,
+                // Who is not there, or whom somebody else wrote meanwhile: by itself it will show.
+                None => self.update_alone(told, None, quiet).await,
             });
         }
         Ok(all)
     }
 
+    /// Plans an update with whatever it turns out to take: the customer's history, or another number.
+    async fn plan_whole_update(
+        &self,
+        told: &CardTold,
+        base: &Base,
+        definitions: &Definitions,
+        details: &Details,
+        mut how: Told,
+    ) -> Result<PlannedUpdate, Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            match self.plan_update(told, base.clone(), definitions, details, how).await? {
+                PlannedUpdate::NeedHistory if !how.how.with_history => how.how.with_history = true,
+                PlannedUpdate::Other => how.ordinal += 1,
+                planned @ (PlannedUpdate::Commit(..) | PlannedUpdate::Known | PlannedUpdate::NeedHistory) => {
+                    return Ok(planned);
+                }
+            }
+        }
+        Ok(PlannedUpdate::Other)
+    }
+
     /// Takes in an update, with an entry of the audit log in the same commit if there is one.
     pub(super) async fn update_one(&self, told: &CardTold, noted: Option<&AuditEntry>) -> Result<CardUpdated, Error> {
-        let mut how = Attempt::default();
-        let mut ordinal = 0;
+        self.update_alone(told, noted, false).await
+    }
+
+    async fn update_alone(
+        &self,
+        told: &CardTold,
+        noted: Option<&AuditEntry>,
+        quiet: bool,
+    ) -> Result<CardUpdated, Error> {
+        let mut how = Told { how: Attempt::default(), ordinal: 0, quiet };
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(told.customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer: told.customer })?;
             let details = self.store().details(&self.tenant, &[told.customer], Parts::PERSONAL).await?;
             let details = details.into_iter().next().flatten().unwrap_or_default();
-            let planned = self.plan_update(told, base, &definitions, &details, how, ordinal).await?;
+            let planned = self.plan_update(told, base, &definitions, &details, how).await?;
             let (mut commit, updated) = match planned {
                 PlannedUpdate::Known => return Ok(known(told.customer)),
                 PlannedUpdate::NeedHistory => {
-                    how.with_history = true;
+                    how.how.with_history = true;
                     continue;
                 }
                 PlannedUpdate::Other => {
-                    ordinal += 1;
+                    how.ordinal += 1;
                     continue;
                 }
                 PlannedUpdate::Commit(commit, updated) => (commit, updated),
@@ -205,8 +367,8 @@ impl Crm {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(updated),
                 super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
                 // Only the history can tell whether it is the same.
-                super::Settled::Refused(CommitError::EventExists { .. }) if !how.with_history => {
-                    how.with_history = true;
+                super::Settled::Refused(CommitError::EventExists { .. }) if !how.how.with_history => {
+                    how.how.with_history = true;
                 }
                 super::Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
@@ -214,16 +376,14 @@ impl Crm {
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
 
-    /// What an update comes to for a customer as loaded. `ordinal` tells events apart that name the same fields
-    /// at the same time, for updates without a key.
+    /// What an update comes to for a customer as loaded.
     async fn plan_update(
         &self,
         told: &CardTold,
         base: Base,
         definitions: &Definitions,
         details: &Details,
-        how: Attempt,
-        ordinal: u64,
+        Told { how, ordinal, quiet }: Told,
     ) -> Result<PlannedUpdate, Error> {
         let CardTold { customer, update, source, at } = told;
         let now = self.now();
@@ -269,7 +429,7 @@ impl Crm {
         let fact = Fact::CardChanged(CardChanged::new(fields.clone())?);
         let prepared = Prepared { id, at: *at, source: source.clone(), fact };
         let (expected, through, others) = (base.expected, base.through, base.others.clone());
-        let context = self.context(definitions, now, false);
+        let context = self.context(definitions, now, quiet);
         let mut outcomes = Vec::with_capacity(1);
         let facts = [&prepared];
         let found = Found::Known(*customer);
@@ -487,6 +647,16 @@ impl Crm {
         let set = SetKey::new(SetKind::Role, &name).map_err(Error::corrupt)?;
         Ok(self.store().select(&self.tenant, &Selection::In(set), after, limit.max(1)).await?)
     }
+}
+
+/// How an update is planned.
+#[derive(Clone, Copy)]
+struct Told {
+    how: Attempt,
+    /// Tells events apart that name the same fields at the same time, for updates without a key.
+    ordinal: u64,
+    /// Whether it is history, of which no workflow hears.
+    quiet: bool,
 }
 
 /// What an update comes to.

@@ -2,6 +2,7 @@
 
 use crm_core::change::Change;
 use crm_core::customer::Command;
+use crm_core::event::JsonProblem;
 use crm_core::loyalty::{ClaimCoupon, LoyaltyError};
 use crm_core::{CustomerId, Digest, EventId};
 use crm_storage::{Commit, CommitError, CustomerWrite, Expected, IdempotencyKey, Request, Version};
@@ -99,7 +100,8 @@ impl Crm {
             };
             match (self.settle(commit).await?, answer) {
                 (Settled::Replayed(answer), _) => {
-                    let answer: Answer = serde_json::from_slice(&answer).map_err(Error::corrupt)?;
+                    let answer: Answer = serde_json::from_slice(&answer)
+                        .map_err(|e| Error::corrupt(format!("an answer: {}", JsonProblem::from(&e))))?;
                     return Ok(Executed { events: answer.events, replayed: true, changes: Vec::new() });
                 }
                 (Settled::Done, Ok(executed)) => return Ok(executed),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crm_core::audit::{AuditAction, AuditEntry};
+use crm_core::event::JsonProblem;
 use crm_core::expression::{Predicate, Vocabulary};
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::DefineError;
@@ -152,7 +153,8 @@ impl Crm {
         }
         let mut definitions = Definitions::default();
         for row in &stored.rows {
-            let row = serde_json::from_slice(row).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
+            let row = serde_json::from_slice(row)
+                .map_err(|e| Error::corrupt(format!("a definition: {}", JsonProblem::from(&e))))?;
             match row {
                 Stored::LookupKey(check) if check == self.inner.lookup_key.check_value() => {}
                 Stored::LookupKey(_) => return Err(Error::LookupKey),

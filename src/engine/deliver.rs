@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crm_core::event::JsonProblem;
 use crm_core::workflow::Fields;
 use crm_core::{CustomerId, EventId, SmolStr, Span, Timestamp};
 use crm_storage::{DeadLetter, Leased, OutboxEntry, Settlement, Verdict};
@@ -39,7 +40,7 @@ impl std::fmt::Debug for Delivery {
 }
 
 /// What a host did with a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Delivered {
     /// It is done.
     Done,
@@ -50,6 +51,18 @@ pub enum Delivered {
     GiveBack,
     /// It will never succeed: it becomes a dead letter, with the reason.
     Dead(SmolStr),
+}
+
+/// Shows nothing of a reason: a mail server's answer quotes the address.
+impl std::fmt::Debug for Delivered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Delivered::Done => f.write_str("Done"),
+            Delivered::Retry(after) => f.debug_tuple("Retry").field(after).finish(),
+            Delivered::GiveBack => f.write_str("GiveBack"),
+            Delivered::Dead(reason) => write!(f, "Dead({} bytes)", reason.len()),
+        }
+    }
 }
 
 /// After so many attempts a delivery that failed becomes a dead letter.
@@ -64,7 +77,7 @@ fn deliverable(lease: Leased) -> Result<Delivery, SmolStr> {
     let OutboxEntry { id, customer, topic, body, .. } = lease.entry;
     match serde_json::from_slice(&body) {
         Ok(fields) => Ok(Delivery { id, customer, topic, fields, attempt: lease.attempt }),
-        Err(error) => Err(SmolStr::new(format!("its body cannot be read: {error}"))),
+        Err(error) => Err(SmolStr::new(format!("its body cannot be read: {}", JsonProblem::from(&error)))),
     }
 }
 

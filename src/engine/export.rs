@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::card::is_of_card;
-use super::erase::identifiers_in;
-use super::identify::claims_of_stating;
+use super::erase::{attached, identifiers_in};
+use super::identify::{newcomer_claim, stated_claims};
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
@@ -27,13 +27,19 @@ use crate::plan::{identifier_claim, order_claim};
 /// The format that is written.
 pub(super) const FORMAT: &str = "crm-export/1";
 
-/// Bytes that are kept, as JSON if they are that.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Bytes that are kept, as JSON if they are that. They print masked.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Body {
     Json(Value),
     Text(String),
     Hex(String),
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Body(***)")
+    }
 }
 
 impl Body {
@@ -83,6 +89,9 @@ pub(super) struct ChangeOut {
     pub(super) at: Timestamp,
     pub(super) kind: SmolStr,
     pub(super) body: Body,
+    /// How many events of the same customer stand before it. Exports of before have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) after: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,11 +129,17 @@ pub(super) struct OutboxOut {
     pub(super) dead: Option<Dead>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Dead {
     pub(super) attempts: u32,
     pub(super) reason: SmolStr,
+}
+
+impl std::fmt::Debug for Dead {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Dead(after {} attempts)", self.attempts)
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -234,7 +249,8 @@ impl Crm {
                     Entry::Change(row) => {
                         let again = |bytes: &[u8]| Some(serde_json::from_slice::<Change>(bytes).ok()?.encode());
                         let body = Body::of(&row.body, again);
-                        member.changes.push(ChangeOut { customer: id, at: row.at, kind: row.kind, body });
+                        let after = u32::try_from(member.events.len()).ok();
+                        member.changes.push(ChangeOut { customer: id, at: row.at, kind: row.kind, body, after });
                     }
                 }
             }
@@ -297,7 +313,8 @@ impl Crm {
             rows.extend(self.open_rows(member.id, key.as_ref(), personal)?);
             tokens += found_by;
         }
-        let claims = self.claims_out(&ids, &all).await?;
+        let claims = self.claims_out(&ids, claims_in(&all)).await?;
+        let listed = self.claims_out(&ids, places_in(&all)).await?;
         let identifiers: Vec<_> = customer.identifiers().collect();
         let stated: Vec<_> = customer.stated_identifiers().collect();
         let ties: Vec<Value> = customer.ties().map(|tie| json!({ "other": tie.other, "kind": tie.kind })).collect();
@@ -349,6 +366,7 @@ impl Crm {
             "scores": scores,
             "requests": requests,
             "claims": claims,
+            "listed": listed,
             "outbox": outbox,
         }))
     }
@@ -369,15 +387,8 @@ impl Crm {
         sealed.into_iter().map(open).collect()
     }
 
-    /// Everything that somebody is found by: identifiers and order numbers, and where they are listed for what they
-    /// merely stated.
-    async fn claims_out(&self, ids: &[CustomerId], events: &[Event]) -> Result<Vec<ClaimOut>, Error> {
-        let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
-        keys.extend(events.iter().flat_map(claims_of_stating));
-        keys.extend(events.iter().filter_map(|event| match &event.body {
-            EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
-            EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
-        }));
+    /// Those of some keys that customers have.
+    async fn claims_out(&self, ids: &[CustomerId], mut keys: Vec<ClaimKey>) -> Result<Vec<ClaimOut>, Error> {
         keys.sort_unstable();
         keys.dedup();
         let owners = self.store().resolve(&self.tenant, &keys).await?;
@@ -434,6 +445,28 @@ impl Crm {
         let definitions = self.definitions().await?;
         Ok(json!({ "format": super::import::DEFINITIONS_FORMAT, "definitions": definitions.all() }))
     }
+}
+
+/// Everything that somebody may be found by: identifiers and order numbers.
+fn claims_in(events: &[Event]) -> Vec<ClaimKey> {
+    let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
+    keys.extend(events.iter().filter_map(|event| match &event.body {
+        EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
+        EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+    }));
+    keys
+}
+
+/// Where else somebody may stand: on the lists of those who stated an identifier, and under the fact by which
+/// they were met when nothing else leads to them.
+pub(super) fn places_in(events: &[Event]) -> Vec<ClaimKey> {
+    let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().flat_map(stated_claims).collect();
+    // Such a fact is followed by what was stated with it.
+    keys.extend(events.iter().filter_map(|event| match &event.body {
+        EventBody::Decision(decision) => attached(&decision.deed).and(event.cause).map(newcomer_claim),
+        EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
+    }));
+    keys
 }
 
 /// The fold of a whole history, up to a customer's clock.

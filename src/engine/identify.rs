@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crm_core::audit::AuditActor;
 use crm_core::customer::{Customer, MergeRefusal};
-use crm_core::event::{Deed, Event, EventBody};
+use crm_core::event::Deed;
 use crm_core::identity::{
     Aside, Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey,
     IdentifierKind, IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, SetAside,
@@ -22,10 +22,10 @@ use crate::error::Error;
 use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, identifier_claim};
 
 /// How many customers who merely stated one identifier are found when it is proved.
-const STATED_BY_MAX: usize = 32;
+pub(super) const STATED_BY_MAX: usize = 32;
 
-/// What the kind of a key begins with that is a place on such a list.
-const STATED: &str = "stated_";
+/// The kinds of the keys under which they are listed begin so.
+pub(super) const STATED: &str = "stated_";
 
 /// What is to be noted with a fact: who came with which identifier.
 #[derive(Debug, Default)]
@@ -447,35 +447,18 @@ impl Crm {
 /// Adds what is planned for one more customer to a commit.
 fn add(commit: &mut Commit, plan: Plan, base: &Base) {
     let (more, _) = plan.into_commit(base.expected, &base.others);
-    let Commit { request: _, writes, releases, claims, counters, outbox } = more;
+    let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
     commit.writes.extend(writes);
     commit.releases.extend(releases);
     commit.claims.extend(claims);
     commit.counters.extend(counters);
     commit.outbox.extend(outbox);
+    commit.dead_letters.extend(dead_letters);
 }
 
 /// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
-fn newcomer_claim(event: EventId) -> ClaimKey {
+pub(super) fn newcomer_claim(event: EventId) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("newcomer"), key: event.as_uuid().as_bytes().to_vec() }
-}
-
-/// Every key that a customer may have by an event that says what they stated: a place on the list of those who did,
-/// and that by which the fact they came with leads to them when it comes again.
-pub(super) fn claims_of_stating(event: &Event) -> Vec<ClaimKey> {
-    let EventBody::Decision(decision) = &event.body else { return Vec::new() };
-    let Deed::IdentifierAttached(attached) = &decision.deed else { return Vec::new() };
-    if !attached.assurance.is_stated() {
-        return Vec::new();
-    }
-    stated_claims(&attached.identifier).chain(event.cause.map(newcomer_claim)).collect()
-}
-
-/// Whether a key is a place on a list of those who stated something, and if so all places of that list.
-pub(super) fn places_beside(key: &ClaimKey) -> Option<Vec<ClaimKey>> {
-    let (_, hash) = key.key.split_last().filter(|_| key.kind.starts_with(STATED))?;
-    let place = |place: usize| ClaimKey { kind: key.kind.clone(), key: [hash, &[place as u8]].concat() };
-    Some((0..STATED_BY_MAX).map(place).collect())
 }
 
 /// All places on the list of those who merely stated an identifier.

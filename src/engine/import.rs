@@ -11,16 +11,17 @@ use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, DefinitionVersion, Digest, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CounterStep, CustomerWrite, Details,
-    EventRow, Expected, IdempotencyKey, OutboxEntry, PersonalMove, Request, ScoreRow, StateRow, Version,
+    EventRow, Expected, GivenUp, IdempotencyKey, OutboxEntry, PersonalMove, Request, ScoreRow, StateRow, Version,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::export::{
-    Body, ChangeOut, ClaimOut, EventOut, FORMAT, OutboxOut, RequestOut, RowOut, ScoreOut, fold, from_hex, is_telling,
+    Body, ChangeOut, ClaimOut, Dead, EventOut, FORMAT, OutboxOut, RequestOut, RowOut, ScoreOut, fold, from_hex,
+    is_telling, places_in,
 };
-use super::identify::{claims_of_stating, places_beside};
-use super::{Crm, decode_event};
+use super::identify::{STATED, STATED_BY_MAX};
+use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
 use crate::plan::{identifier_claim, order_claim, traits};
@@ -49,8 +50,10 @@ pub struct Imported {
     pub requests: u64,
     /// How many entries that wait in the outbox.
     pub outbox: u64,
-    /// How many dead letters, which were left out: nobody is told by them.
+    /// How many entries that were given up, and are again.
     pub dead_letters: u64,
+    /// On how many lists of those who stated an identifier, or were met by a fact, they are again.
+    pub listed: u64,
 }
 
 /// Why an export was not taken in. Nothing changed. Values are never named, only where they are.
@@ -113,6 +116,7 @@ struct Parsed {
     scores: Vec<ScoreOut>,
     requests: Vec<RequestOut>,
     claims: Vec<ClaimOut>,
+    listed: Vec<ClaimOut>,
     outbox: Vec<OutboxOut>,
     rows: Vec<RowOut>,
 }
@@ -163,6 +167,8 @@ impl Parsed {
             scores: list(export, "scores", ROWS_MAX)?,
             requests: list(export, "requests", ROWS_MAX)?,
             claims: list(export, "claims", ROWS_MAX)?,
+            // Exports of before have none.
+            listed: if export.get("listed").is_some() { list(export, "listed", ROWS_MAX)? } else { Vec::new() },
             outbox: list(export, "outbox", ROWS_MAX)?,
             rows: list(export, "personal_rows", ROWS_MAX)?,
             members,
@@ -181,6 +187,7 @@ impl Parsed {
         ours("scores", &mut self.scores.iter().map(|row| row.customer))?;
         ours("requests", &mut self.requests.iter().map(|row| row.customer))?;
         ours("claims", &mut self.claims.iter().map(|row| row.customer))?;
+        ours("listed", &mut self.listed.iter().map(|row| row.customer))?;
         ours("outbox", &mut self.outbox.iter().map(|row| row.customer))?;
         ours("personal_rows", &mut self.rows.iter().map(|row| row.customer))?;
         for member in &self.members {
@@ -196,18 +203,19 @@ impl Parsed {
     /// Claims, each by an event that makes one.
     fn claims(&self) -> Result<Vec<Claim>, ImportError> {
         use crm_core::event::Fact;
-        let mut all: BTreeSet<ClaimKey> = BTreeSet::new();
+        let mut by_event: BTreeMap<(CustomerId, EventId), ClaimKey> = BTreeMap::new();
         for (_, event) in &self.events {
-            all.extend(match &event.body {
+            let key = match &event.body {
                 EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
                     super::erase::attached(&decision.deed).map(|known| identifier_claim(&known))
                 }
                 EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
-            });
-            all.extend(claims_of_stating(event));
+            };
+            by_event.extend(key.map(|key| ((event.customer, event.id), key)));
         }
+        let all: BTreeSet<&ClaimKey> = by_event.values().collect();
         let known: BTreeSet<(CustomerId, EventId)> =
             self.events.iter().map(|(row, event)| (event.customer, row.id)).collect();
         let claim = |(at, claim): (usize, &ClaimOut)| {
@@ -220,6 +228,23 @@ impl Parsed {
             Ok(Claim { key, customer: claim.customer, event: claim.event })
         };
         self.claims.iter().enumerate().map(claim).collect()
+    }
+
+    /// Places on lists, each of which the events are a reason for.
+    fn listed(&self) -> Result<Vec<Claim>, ImportError> {
+        let events: Vec<Event> = self.events.iter().map(|(_, event)| event.clone()).collect();
+        let all: BTreeSet<ClaimKey> = places_in(&events).into_iter().collect();
+        let known: BTreeSet<(CustomerId, EventId)> =
+            self.events.iter().map(|(row, event)| (event.customer, row.id)).collect();
+        let place = |(at, place): (usize, &ClaimOut)| {
+            let wrong = || malformed(format!("listed[{at}]"));
+            let key = ClaimKey { kind: place.kind.clone(), key: from_hex(&place.key).ok_or_else(wrong)? };
+            if !all.contains(&key) || !known.contains(&(place.customer, place.event)) {
+                return Err(wrong());
+            }
+            Ok(Claim { key, customer: place.customer, event: place.event })
+        };
+        self.listed.iter().enumerate().map(place).collect()
     }
 
     /// The coupons that were used, each as often.
@@ -241,6 +266,19 @@ impl Parsed {
         };
         used.map(step).collect()
     }
+}
+
+/// All places of the list that a place is of, itself first.
+fn places_of_list(place: &ClaimKey) -> Vec<ClaimKey> {
+    let mut all = vec![place.clone()];
+    if place.kind.starts_with(STATED)
+        && let Some((_, list)) = place.key.split_last()
+    {
+        let at = |place: usize| [list, &[place as u8]].concat();
+        let others = (0..STATED_BY_MAX).map(|other| ClaimKey { kind: place.kind.clone(), key: at(other) });
+        all.extend(others.filter(|other| other != place));
+    }
+    all
 }
 
 /// An event as it is kept and as it is read; none if it cannot have been recorded.
@@ -274,8 +312,10 @@ impl Crm {
     /// about them, and what is personal, sealed anew. Their [digest](Customer::digest) is the same then. Take the
     /// definitions in first. The tenant and the look-up key have to be the same too, because hashes are.
     ///
-    /// Dead letters are left out, and events and changes are each in their order, but not in that between the two.
-    /// Searching finds them again; what was suppressed is on a list of its own and not taken in.
+    /// Dead letters are dead letters again, each history has its events and changes in the order in which they were
+    /// recorded, and who merely stated an identifier is found when it is proved; if others are on its list here, at
+    /// another place of it, and not at all if it is full. Searching finds them again; what was suppressed is on a list
+    /// of its own and not taken in.
     ///
     /// # Errors
     ///
@@ -297,11 +337,10 @@ impl Crm {
         if let Some(row) = loaded.rows.into_iter().flatten().next() {
             return Err(ImportError::CustomerThere { customer: row.customer }.into());
         }
-        let (numbers, claims): (Vec<usize>, Vec<Claim>) =
-            self.with_free_places(parsed.claims()?).await?.into_iter().unzip();
+        let claims = parsed.claims()?;
         let keys: Vec<ClaimKey> = claims.iter().map(|claim| claim.key.clone()).collect();
         let owners = self.store().resolve(&self.tenant, &keys).await?;
-        if let Some((index, owner)) = numbers.iter().zip(owners).find_map(|(at, owner)| Some((*at, owner?))) {
+        if let Some((index, owner)) = owners.iter().enumerate().find_map(|(at, owner)| Some((at, (*owner)?))) {
             return Err(ImportError::ClaimTaken { index, owner: owner.customer }.into());
         }
         let events: Vec<Event> = parsed.events.iter().map(|(_, event)| event.clone()).collect();
@@ -315,55 +354,73 @@ impl Crm {
         for member in &parsed.members {
             writes.push(self.import_member(*member, &customer, &parsed, &definitions).await?);
         }
-        let waiting = parsed.outbox.iter().enumerate().filter(|(_, entry)| entry.dead.is_none());
-        let outbox = waiting.map(|(at, entry)| outbox_entry(entry).ok_or_else(|| malformed(format!("outbox[{at}]"))));
-        let outbox: Vec<OutboxEntry> = outbox.collect::<Result<_, _>>()?;
-        let imported = Imported {
+        let (mut outbox, mut dead_letters) = (Vec::new(), Vec::new());
+        for (at, told) in parsed.outbox.iter().enumerate() {
+            let entry = outbox_entry(told).ok_or_else(|| malformed(format!("outbox[{at}]")))?;
+            match &told.dead {
+                None => outbox.push(entry),
+                Some(Dead { attempts, reason }) => {
+                    dead_letters.push(GivenUp { entry, attempts: *attempts, reason: reason.clone() });
+                }
+            }
+        }
+        let listed = parsed.listed()?;
+        let mut imported = Imported {
             customer: parsed.head,
             members: parsed.members.clone(),
             events: parsed.events.len() as u64,
             personal: parsed.rows.len() as u64,
             requests: parsed.requests.len() as u64,
             outbox: outbox.len() as u64,
-            dead_letters: (parsed.outbox.len() - outbox.len()) as u64,
+            dead_letters: dead_letters.len() as u64,
+            listed: 0,
         };
         let counters = parsed.counters();
-        let mut commits = vec![Commit { writes, claims, counters, outbox, ..Commit::default() }];
+        let whole = Commit { writes, claims, counters, outbox, dead_letters, ..Commit::default() };
+        let mut requests = Vec::with_capacity(parsed.requests.len());
         for (at, request) in parsed.requests.iter().enumerate() {
-            commits.push(request_commit(request).ok_or_else(|| malformed(format!("requests[{at}]")))?);
+            requests.push(request_commit(request).ok_or_else(|| malformed(format!("requests[{at}]")))?);
         }
-        let answers = self.store().commit(&self.tenant, commits).await?;
-        match answers.into_iter().next() {
-            Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => Ok(imported),
-            Some(Err(CommitError::Conflict { customer, .. })) => Err(ImportError::CustomerThere { customer }.into()),
-            Some(Err(CommitError::Claimed { key, owner })) => {
-                let index = numbers.iter().zip(&keys).find(|(_, own)| **own == key).map_or(0, |(at, _)| *at);
-                Err(ImportError::ClaimTaken { index, owner: owner.customer }.into())
-            }
-            Some(Err(CommitError::CounterLimit { .. })) => Err(ImportError::CouponUsedUp.into()),
-            Some(Err(CommitError::Malformed { .. })) => Err(malformed("a name or a list").into()),
-            Some(Err(error)) => Err(Error::corrupt(error)),
-            None => Err(Error::corrupt("a commit without an answer")),
+        for _ in 0..ATTEMPTS_MAX {
+            let mut commit = whole.clone();
+            let places = self.free_places(&listed).await?;
+            imported.listed = places.len() as u64;
+            commit.claims.extend(places);
+            let commits = [commit].into_iter().chain(requests.iter().cloned()).collect();
+            let answers = self.store().commit(&self.tenant, commits).await?;
+            return match answers.into_iter().next() {
+                Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => Ok(imported),
+                Some(Err(CommitError::Conflict { customer, .. })) => {
+                    Err(ImportError::CustomerThere { customer }.into())
+                }
+                Some(Err(CommitError::Claimed { key, owner })) => match keys.iter().position(|own| *own == key) {
+                    Some(index) => Err(ImportError::ClaimTaken { index, owner: owner.customer }.into()),
+                    // Somebody else has just taken a place on a list.
+                    None => continue,
+                },
+                Some(Err(CommitError::CounterLimit { .. })) => Err(ImportError::CouponUsedUp.into()),
+                Some(Err(CommitError::Malformed { .. })) => Err(malformed("a name or a list").into()),
+                Some(Err(error)) => Err(Error::corrupt(error)),
+                None => Err(Error::corrupt("a commit without an answer")),
+            };
         }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
 
-    /// Each with its number. Whoever is listed for what they stated has another place where theirs is taken, and none
-    /// where all are.
-    async fn with_free_places(&self, claims: Vec<Claim>) -> Result<Vec<(usize, Claim)>, Error> {
-        let mut placed: Vec<(usize, Claim)> = Vec::with_capacity(claims.len());
-        for (at, claim) in claims.into_iter().enumerate() {
-            let Some(mut places) = places_beside(&claim.key) else {
-                placed.push((at, claim));
-                continue;
-            };
-            // The place that they had, if it is free.
-            places.insert(0, claim.key.clone());
-            let owners = self.store().resolve(&self.tenant, &places).await?;
-            let mut free = places.into_iter().zip(owners).filter(|(_, owner)| owner.is_none()).map(|(place, _)| place);
-            let free = free.find(|place| placed.iter().all(|(_, other)| other.key != *place));
-            placed.extend(free.map(|key| (at, Claim { key, ..claim })));
+    /// For each place on a list the same, or else the first of the list that nobody has here. Those for whom there
+    /// is none are left out.
+    async fn free_places(&self, listed: &[Claim]) -> Result<Vec<Claim>, Error> {
+        let mut places: Vec<Claim> = Vec::with_capacity(listed.len());
+        for wanted in listed {
+            let same_list = places_of_list(&wanted.key);
+            let owners = self.store().resolve(&self.tenant, &same_list).await?;
+            let free = same_list.into_iter().zip(owners).find_map(|(key, owner)| {
+                let is_free = owner.is_none() && places.iter().all(|place| place.key != key);
+                is_free.then_some(key)
+            });
+            places.extend(free.map(|key| Claim { key, ..wanted.clone() }));
         }
-        Ok(placed)
+        Ok(places)
     }
 
     async fn import_member(
@@ -384,7 +441,21 @@ impl Crm {
         let own = parsed.events.iter().filter(|(_, event)| event.customer == member);
         write.events = own.map(|(row, _)| row.clone()).collect();
         for (at, change) in parsed.changes.iter().enumerate().filter(|(_, change)| change.customer == member) {
-            write.changes.push(change_row(change).ok_or_else(|| malformed(format!("changes[{at}]")))?);
+            let wrong = || malformed(format!("changes[{at}]"));
+            // All are in their places, or none is, as in exports of before.
+            let in_place = match change.after {
+                Some(after) => {
+                    let before = write.changes_after.last().copied().unwrap_or(0);
+                    let all_so_far = write.changes_after.len() == write.changes.len();
+                    all_so_far && after >= before && after as usize <= write.events.len()
+                }
+                None => write.changes_after.is_empty(),
+            };
+            if !in_place {
+                return Err(wrong().into());
+            }
+            write.changes.push(change_row(change).ok_or_else(wrong)?);
+            write.changes_after.extend(change.after);
         }
         write.scores = parsed.scores.iter().filter(|row| row.customer == member).map(score_row).collect();
         let rows: Vec<(usize, &RowOut)> =

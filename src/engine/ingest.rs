@@ -15,11 +15,14 @@ use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::plan::{FactRefusal, Outcome, Prepared};
 
+/// How many facts are taken in together unless another number is said.
+const FACTS_AT_A_TIME: usize = 1_024;
+
 /// How facts are taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ingestion {
     quiet: bool,
-    batch: usize,
+    batch: Option<usize>,
     refusals_max: usize,
 }
 
@@ -27,14 +30,14 @@ impl Ingestion {
     /// As they happen: workflows react, and the outbox is filled.
     #[must_use]
     pub const fn live() -> Self {
-        Ingestion { quiet: false, batch: 1_024, refusals_max: 100 }
+        Ingestion { quiet: false, batch: None, refusals_max: 100 }
     }
 
     /// As history: no workflows, no outbox. Stages, segments and points follow all the same, up to the
     /// time of each customer's last fact; [`Crm::advance`] then brings everybody up to now.
     #[must_use]
     pub const fn history() -> Self {
-        Ingestion { quiet: true, batch: 1_024, refusals_max: 100 }
+        Ingestion { quiet: true, batch: None, refusals_max: 100 }
     }
 
     /// With at most so many refusals told in full; usually a hundred. All are counted.
@@ -44,12 +47,25 @@ impl Ingestion {
         self
     }
 
-    /// With so many facts in a batch, at least one. The facts of a batch are committed together, one
-    /// commit for each customer.
+    /// With so many facts in a batch, at least one; otherwise 1,024, and of cards
+    /// [`CARDS_AT_A_TIME`](super::CARDS_AT_A_TIME). The facts of a batch are committed together, one commit for each
+    /// customer.
     #[must_use]
     pub const fn with_batch(mut self, facts: usize) -> Self {
-        self.batch = if facts == 0 { 1 } else { facts };
+        self.batch = Some(if facts == 0 { 1 } else { facts });
         self
+    }
+
+    pub(super) fn batch_of(self, usual: usize) -> usize {
+        self.batch.unwrap_or(usual)
+    }
+
+    pub(super) const fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
+    pub(super) const fn refusals_told(self) -> usize {
+        self.refusals_max
     }
 }
 
@@ -163,7 +179,7 @@ impl Crm {
     {
         let mut report = IngestReport::default();
         let mut ordinals = Ordinals::default();
-        let mut batches = std::pin::pin!(facts.chunks(how.batch));
+        let mut batches = std::pin::pin!(facts.chunks(how.batch_of(FACTS_AT_A_TIME)));
         while let Some(batch) = batches.next().await {
             let items: Vec<Item> = batch
                 .into_iter()

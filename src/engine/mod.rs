@@ -44,7 +44,7 @@ use crm_storage::{
 };
 
 pub use audit::{AuditCursor, AuditPage};
-pub use card::{CardChange, CardTold, CardUpdated};
+pub use card::{CARDS_AT_A_TIME, CardChange, CardTold, CardUpdated, CardsImported};
 pub use command::Executed;
 pub use consent::{
     AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, OptIn, OptInPeek, OptInRequested,

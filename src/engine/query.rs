@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crm_core::change::Change;
 use crm_core::customer::Customer;
-use crm_core::event::Event;
+use crm_core::event::{Event, JsonProblem};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
@@ -87,7 +87,9 @@ impl Crm {
                         Entry::Event(row) => events.push(decode_event(*member, row)?),
                         Entry::Change(row) => {
                             let change: Result<Change, _> = serde_json::from_slice(&row.body);
-                            changes.push(change.map_err(|e| Error::corrupt(format!("a change: {e}")))?);
+                            changes.push(
+                                change.map_err(|e| Error::corrupt(format!("a change: {}", JsonProblem::from(&e))))?,
+                            );
                         }
                     }
                 }

@@ -12,6 +12,23 @@ use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, PluginName};
 
+/// What a plugin keeps for a customer. It prints masked.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Memory(Vec<u8>);
+
+impl Memory {
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Memory({} bytes)", self.0.len())
+    }
+}
+
 /// What the CRM decided about a customer so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedState {
@@ -21,7 +38,7 @@ pub struct DecidedState {
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
-    pub(super) memories: FlatMap<PluginName, Vec<u8>>,
+    pub(super) memories: FlatMap<PluginName, Memory>,
     pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
     pub(crate) erased: bool,
     pub(super) doubts: Doubts,
@@ -45,7 +62,7 @@ impl DecidedState {
             }
             Deed::Remembered(remembered) => {
                 if let Actor::Plugin(plugin) = &decision.by {
-                    self.memories.insert(plugin.name.clone(), remembered.memory.clone());
+                    self.memories.insert(plugin.name.clone(), Memory(remembered.memory.clone()));
                 }
             }
             Deed::IdentifierAttached(attached) => {

@@ -236,7 +236,7 @@ impl Customer {
     /// What a plugin asked to be given again; empty at first.
     #[must_use]
     pub fn memory(&self, plugin: &PluginName) -> &[u8] {
-        self.decided.memories.get(plugin).map_or(&[], Vec::as_slice)
+        self.decided.memories.get(plugin).map_or(&[], |memory| memory.as_slice())
     }
 
     /// How many decisions were made about this customer.

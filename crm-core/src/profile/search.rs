@@ -32,7 +32,7 @@ pub enum GramKind {
     Phone,
     /// A whole member number.
     Member,
-    /// How a word of a name begins.
+    /// How a word of a name begins: its first two letters, its first three, and so on up to six.
     Start,
     /// A piece of a word of a name.
     Piece,
@@ -80,6 +80,8 @@ fn gram(kind: GramKind, text: &str) -> Gram {
 
 /// How many characters of a word count.
 const WORD_CHARS_MAX: usize = 32;
+/// How many characters the longest beginning of a word has.
+const START_CHARS_MAX: usize = 6;
 /// How many words of a text count.
 const WORDS_MAX: usize = 16;
 
@@ -95,16 +97,43 @@ impl Word {
         self.chars.iter().copied().collect()
     }
 
-    /// How it begins: two letters, or one character of those scripts where one is a syllable or a word.
-    fn start(&self) -> Option<Gram> {
-        let chars = if self.cjk { 1 } else { 2 };
+    /// Of how many characters its beginnings are: two to six letters, or one character of those scripts where one
+    /// is a syllable or a word.
+    const fn start_chars(&self) -> (usize, usize) {
+        if self.cjk { (1, 1) } else { (2, START_CHARS_MAX) }
+    }
+
+    fn start(&self, chars: usize) -> Option<Gram> {
         let start: SmolStr = self.chars.get(..chars)?.iter().copied().collect();
         Some(Gram { kind: GramKind::Start, text: start })
     }
 
+    /// Each of its beginnings. One that is long is rare: whoever asks by it reads a short list, where the pieces of
+    /// the same letters have lists that are long and have little in common.
+    fn starts(&self) -> impl Iterator<Item = Gram> {
+        let (least, most) = self.start_chars();
+        (least..=most).map_while(|chars| self.start(chars))
+    }
+
+    /// What a word has that begins with the first so many characters of this one: the longest beginning, and the
+    /// pieces that go beyond it.
+    fn beginning(&self, chars: usize) -> impl Iterator<Item = Gram> {
+        let (least, most) = self.start_chars();
+        let start = chars.min(most);
+        let pieces = (chars + 1).saturating_sub(self.piece_chars());
+        let beyond = (start + 1).saturating_sub(self.piece_chars());
+        // One letter is no beginning.
+        let longest = if start < least { None } else { self.start(start) };
+        longest.into_iter().chain(self.pieces().take(pieces).skip(beyond))
+    }
+
+    const fn piece_chars(&self) -> usize {
+        if self.cjk { 2 } else { 3 }
+    }
+
     fn pieces(&self) -> impl Iterator<Item = Gram> {
-        let width = if self.cjk { 2 } else { 3 };
-        self.chars.windows(width).map(|piece| Gram { kind: GramKind::Piece, text: piece.iter().copied().collect() })
+        let pieces = self.chars.windows(self.piece_chars());
+        pieces.map(|piece| Gram { kind: GramKind::Piece, text: piece.iter().copied().collect() })
     }
 }
 
@@ -241,7 +270,7 @@ impl Searchable {
         let emails = self.emails.iter().flat_map(|email| email_parts(email).map(|part| gram(GramKind::Email, part)));
         let phones = self.phones.iter().map(|phone| gram(GramKind::Phone, phone));
         let members = self.members.iter().map(|number| gram(GramKind::Member, number));
-        let starts = self.words.iter().filter_map(Word::start);
+        let starts = self.words.iter().flat_map(Word::starts);
         let pieces = self.words.iter().flat_map(Word::pieces);
         let number_pieces = self.phones.iter().flat_map(|phone| windows(GramKind::Digits, phone, 4));
         let member_pieces = self.members.iter().flat_map(|number| windows(GramKind::MemberPiece, number, 3));
@@ -391,7 +420,7 @@ impl SearchQuery {
         let email = self.email.iter().map(|email| gram(GramKind::Email, email)).collect();
         let phone = self.phone.iter().map(|phone| gram(GramKind::Phone, phone)).collect();
         let member = self.member.iter().map(|number| gram(GramKind::Member, number)).collect();
-        let starts = words.iter().flat_map(|word| word.start().into_iter().chain(word.pieces())).collect();
+        let starts = words.iter().flat_map(|word| word.beginning(word.chars.len())).collect();
         let pieces = words.iter().flat_map(Word::pieces).collect();
         let digits = self.phone.iter().flat_map(|phone| windows(GramKind::Digits, phone, 4)).collect();
         let of_member = self.member.iter().flat_map(|number| windows(GramKind::MemberPiece, number, 3)).collect();
@@ -417,7 +446,7 @@ impl SearchQuery {
             let pieces: Vec<Gram> = wrong.pieces().collect();
             let first = pieces.len().saturating_sub(3) / 2;
             let last = (first + 3).min(pieces.len() - 1);
-            lists.push(others().chain(wrong.start()).chain(pieces[..first].iter().cloned()).collect());
+            lists.push(others().chain(wrong.beginning(first + 2)).collect());
             lists.push(others().chain(pieces[last..].iter().cloned()).collect());
         }
         lists.truncate(8);
@@ -670,6 +699,25 @@ mod tests {
                 if piece.chars().count() >= 3 {
                     prop_assert!(how(&piece, &person).is_some(), "{}", piece);
                 }
+            }
+        }
+
+        /// Who is called so is found by every beginning of a word, and with a letter wrong by one half of it: what is asked
+        /// for is kept.
+        #[test]
+        fn what_is_asked_for_is_among_what_is_kept(word in "[a-z]{1,12}|[王李小明]{1,5}", chars in 1_usize..12, at in 0_usize..12) {
+            let Ok(name) = Name::full(&word) else { return Ok(()) };
+            let kept: BTreeSet<Gram> = card(CardUpdate::new().name(name)).grams().into_iter().collect();
+            let beginning: String = word.chars().take(chars).collect();
+            let asked = SearchQuery::new(&beginning).unwrap().steps();
+            prop_assert!(asked[1].iter().flatten().all(|gram| kept.contains(gram)), "{beginning} of {word}");
+            if word.is_ascii() && word.len() >= 6 && at < word.len() {
+                let mut wrong = word.clone().into_bytes();
+                wrong[at] = b'9';
+                let wrong = String::from_utf8(wrong).unwrap();
+                let asked = SearchQuery::new(&wrong).unwrap().only(&[Asked::Name]).steps();
+                let halves = asked[3].iter().any(|list| list.iter().all(|gram| kept.contains(gram)));
+                prop_assert!(halves, "{wrong} for {word}");
             }
         }
 

@@ -33,12 +33,18 @@ pub struct Notified {
     pub fields: Fields,
 }
 
-/// What a plugin keeps between calls for one customer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a plugin keeps between calls for one customer. It prints masked.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
     /// The bytes, as the plugin returned them.
     #[serde(with = "crate::id::hex_vec")]
     pub memory: Vec<u8>,
+}
+
+impl std::fmt::Debug for Remembered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Remembered({} bytes)", self.memory.len())
+    }
 }
 
 /// A plugin failed, or asked for what it may not have. What it reacted to stays.

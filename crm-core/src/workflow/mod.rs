@@ -49,8 +49,9 @@ pub enum Actor {
     Plugin(PluginStamp),
 }
 
-/// A value in a notification or in a shop-defined event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A value in a notification or in a shop-defined event. Numbers and texts print masked: they may say who somebody
+/// is.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldValue {
     /// Yes or no.
@@ -59,6 +60,16 @@ pub enum FieldValue {
     Int(i64),
     /// A text, at most [`FIELD_TEXT_MAX`] bytes.
     Text(SmolStr),
+}
+
+impl std::fmt::Debug for FieldValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FieldValue::Bool(value) => write!(f, "Bool({value})"),
+            FieldValue::Int(_) => f.write_str("Int(***)"),
+            FieldValue::Text(_) => f.write_str("Text(***)"),
+        }
+    }
 }
 
 /// The longest text in a field, in bytes.

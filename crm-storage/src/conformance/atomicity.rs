@@ -9,7 +9,7 @@ use super::sample::{
     tokens, update, with_details,
 };
 use super::shop::Shop;
-use crate::commit::{Commit, Committed, CustomerWrite, PersonalMove, Version};
+use crate::commit::{Commit, Committed, CustomerWrite, GivenUp, PersonalMove, Version};
 use crate::error::CommitError;
 
 /// A shop with a little of everything.
@@ -57,6 +57,7 @@ fn everything() -> Commit {
         ],
         counters: vec![step("coupon", 1, 5), step("other", 2, 9), step("stock", -1, 9)],
         outbox: vec![entry(21, 1), entry(22, 9)],
+        dead_letters: vec![GivenUp { entry: entry(23, 4), attempts: 2, reason: "down".into() }],
     }
 }
 

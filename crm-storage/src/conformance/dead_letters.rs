@@ -3,7 +3,7 @@
 use super::Fixture;
 use super::sample::{at, customer, entry, event_id};
 use super::shop::Shop;
-use crate::commit::{Commit, OutboxEntry};
+use crate::commit::{Commit, GivenUp, OutboxEntry};
 use crate::row::{DeadLetter, LeaseToken, Leased, Settlement, Verdict};
 
 fn dead(reason: &str) -> Verdict {
@@ -150,4 +150,40 @@ pub async fn a_stale_token_gives_up_nothing(fixture: &dyn Fixture) {
     assert!(shop.settle(&second[0], Verdict::Done).await);
     assert!(!shop.settle(&second[0], dead("later")).await);
     assert!(shop.dead_letters(None, 9).await.is_empty());
+}
+
+/// It is listed among the others with its attempts and its reason, is not leased, and can be revived; one whose id is
+/// there, waiting or dead, is left out.
+pub async fn what_was_given_up_elsewhere_is_a_dead_letter(fixture: &dyn Fixture) {
+    let shop = telling(fixture, vec![entry(1, 0), entry(2, 5)]).await;
+    let leased = shop.lease(0, 10, 9).await;
+    assert!(shop.settle(&leased[0], dead("down")).await);
+    let odd = OutboxEntry { topic: "t\0 店".into(), body: vec![0, 255], ..entry(3, -7) };
+    let buried = |entry: OutboxEntry, reason: &str| GivenUp { entry, attempts: 3, reason: reason.into() };
+    let dead_letters = vec![
+        buried(entry(1, 1), "another"),
+        buried(entry(2, 2), "waiting"),
+        buried(odd.clone(), "550 店 \"'\0"),
+        buried(entry(3, 9), "twice"),
+        buried(entry(4, 9), ""),
+        buried(entry(5, 9), "told of in the same commit"),
+    ];
+    shop.done(Commit { outbox: vec![entry(5, 3)], dead_letters, ..Commit::default() }).await;
+    let there = |entry: OutboxEntry, reason: &str| DeadLetter {
+        entry,
+        attempts: 3,
+        reason: reason.into(),
+        token: LeaseToken(0),
+    };
+    let letters = [there(odd, "550 店 \"'\0"), letter(&leased[0], "down"), there(entry(4, 9), "")];
+    assert_eq!(shop.dead_letters(None, 9).await, letters);
+    assert_eq!(shop.all_dead_letters(1).await, letters);
+    let waiting: Vec<_> = shop.lease(1_000, 10, 9).await.into_iter().map(|leased| leased.entry).collect();
+    assert_eq!(waiting, [entry(5, 3), entry(2, 5)]);
+    assert!(settle_letter(&shop, &letters[2], Verdict::Retry { at: at(7) }).await);
+    assert!(!settle_letter(&shop, &letters[2], Verdict::Done).await, "it is revived once");
+    let again = shop.lease(7, 10, 9).await;
+    assert_eq!((&again[0].entry, again[0].attempt), (&entry(4, 7), 4));
+    assert!(settle_letter(&shop, &letters[0], Verdict::Done).await);
+    assert_eq!(shop.dead_letters(None, 9).await, letters[1..2]);
 }

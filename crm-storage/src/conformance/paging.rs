@@ -3,7 +3,8 @@
 use super::Fixture;
 use super::sample::{change, create, customer, event, touch, update};
 use super::shop::{Shop, changes_of, events_of};
-use crate::commit::Commit;
+use crate::commit::{Commit, CustomerWrite};
+use crate::error::CommitError;
 use crate::row::{Cursor, Entries, Entry};
 use crate::selection::Selection;
 
@@ -105,6 +106,32 @@ pub async fn a_whole_history_has_events_before_changes_of_each_write(fixture: &d
     let page = shop.page(customer(1), Entries::All, None, 7).await;
     shop.done(update(1, 3).event(60).change(61)).await;
     assert_eq!(shop.page(customer(1), Entries::All, page.next, 9).await.rows, [e(99), e(60), c(61)]);
+}
+
+/// A history that is written anew comes as it was: each change behind as many of the events as was said.
+pub async fn changes_stand_where_they_are_put_among_the_events(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let (e, c) = (|number| Entry::Event(event(number)), |number| Entry::Change(change(number)));
+    let placed = |write: CustomerWrite, changes_after: &[u32]| {
+        Commit::from(CustomerWrite { changes_after: changes_after.to_vec(), ..write })
+    };
+    let whole = || create(1).event(1).event(2).event(3).change(1).change(2).change(3).change(4);
+    for wrong in [&[0, 1, 2][..], &[0, 0, 0, 0, 0], &[1, 0, 2, 3], &[0, 1, 2, 4]] {
+        let refusal = shop.commit(placed(whole(), wrong)).await;
+        assert!(matches!(refusal, Err(CommitError::Malformed { .. })), "{wrong:?}: {refusal:?}");
+    }
+    shop.done(placed(whole(), &[0, 1, 1, 3])).await;
+    // A refusal takes changes out again that were written between events.
+    let taken = update(1, 1).event(4).event(2).change(9).change(8);
+    let refusal = shop.commit(placed(taken, &[0, 1])).await;
+    assert!(matches!(refusal, Err(CommitError::EventExists { .. })), "{refusal:?}");
+    shop.done(placed(update(1, 1).event(5).event(6).change(5), &[1])).await;
+    let expected = [c(1), e(1), c(2), c(3), e(2), e(3), c(4), e(5), c(5), e(6)];
+    for page_size in [1, 3, usize::MAX] {
+        assert_eq!(shop.history(customer(1), Entries::All, page_size).await, expected, "pages of {page_size}");
+    }
+    shop.done(placed(create(2).change(7).change(8), &[0, 0])).await;
+    assert_eq!(shop.history(customer(2), Entries::All, 9).await, [c(7), c(8)]);
 }
 
 /// Of several customers of two tenants, events, changes and both are read by turns, a page of each, while entries

@@ -90,6 +90,7 @@ pub async fn releasing_a_key_one_does_not_have_leaves_no_trace(fixture: &dyn Fix
             claims: vec![claim(key("order", "2"), 2, 2), claim(key("order", "3"), 1, 5)],
             counters: vec![step("coupon", 1, 9)],
             outbox: vec![entry(5, 0)],
+            ..Commit::default()
         };
         assert_eq!(shop.commit(commit).await, not_owned(stray, number));
     }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use crm_core::{CustomerId, EventId, SmolStr, Span, Timestamp};
 
-use crate::commit::OutboxEntry;
+use crate::commit::{GivenUp, OutboxEntry};
 use crate::row::{DeadLetter, LeaseToken, Leased, Settlement, Verdict};
 
 #[derive(Debug, Default)]
@@ -38,6 +38,16 @@ impl Outbox {
         if !self.waiting.contains_key(&entry.id) {
             self.order.insert((entry.due_at, entry.id));
             self.waiting.insert(entry.id, Waiting { entry, attempt: 0, lease: None, dead: None });
+        }
+    }
+
+    /// Adds an entry that was given up elsewhere.
+    pub(super) fn bury(&mut self, letter: GivenUp) {
+        let GivenUp { entry, attempts, reason } = letter;
+        if !self.waiting.contains_key(&entry.id) {
+            self.dead.insert((entry.due_at, entry.id));
+            let lease = Some(Lease { token: LeaseToken(0), until: Timestamp::MIN });
+            self.waiting.insert(entry.id, Waiting { entry, attempt: attempts, lease, dead: Some(reason) });
         }
     }
 

@@ -8,12 +8,14 @@ use crm_core::{CustomerId, Digest, EventId, SmolStr, Timestamp};
 
 use super::id_hash::IdHash;
 use super::outbox::Outbox;
-use crate::commit::{Claim, ClaimKey, Commit, Committed, CustomerWrite, IdempotencyKey, Token, Traits, Version};
+use crate::commit::{
+    Appended, Claim, ClaimKey, Commit, Committed, CustomerWrite, IdempotencyKey, Token, Traits, Version,
+};
 use crate::error::{CommitError, DefineError};
 use crate::judge::{self, Judgement};
 use crate::row::{
-    ClaimOwner, Copies, Cursor, CustomerRow, DefinitionRows, Details, Due, Entries, Entry, Erased, Page, Parts,
-    RequestRow, ScoreRow, StateRow,
+    ChangeRow, ClaimOwner, Copies, Cursor, CustomerRow, DefinitionRows, Details, Due, Entries, Entry, Erased, EventRow,
+    Page, Parts, RequestRow, ScoreRow, StateRow,
 };
 use crate::selection::{Selectable, Selection};
 
@@ -85,6 +87,7 @@ impl Tenant {
         }
         self.counters.extend(counters);
         commit.outbox.into_iter().for_each(|entry| self.outbox.add(entry));
+        commit.dead_letters.into_iter().for_each(|letter| self.outbox.bury(letter));
         if let Some(request) = commit.request {
             let answered = Answered { digest: request.digest, answer: request.answer };
             self.requests.insert((request.customer, request.key), answered);
@@ -285,6 +288,12 @@ impl Kept {
     }
 
     fn write(&mut self, write: CustomerWrite) {
+        let placed = |appended| match appended {
+            Appended::Event(event) => Entry::Event(EventRow::clone(event)),
+            Appended::Change(change) => Entry::Change(ChangeRow::clone(change)),
+        };
+        let in_order: Vec<Entry> =
+            if write.changes_after.is_empty() { Vec::new() } else { write.appended().map(placed).collect() };
         if let Some(state) = write.state {
             self.version.0 += 1;
             self.state = state;
@@ -292,8 +301,12 @@ impl Kept {
         }
         write.events.iter().for_each(|event| self.event_ids.insert(event.id));
         self.entries.reserve_exact(write.events.len() + write.changes.len());
-        self.entries.extend(write.events.into_iter().map(Entry::Event));
-        self.entries.extend(write.changes.into_iter().map(Entry::Change));
+        if in_order.is_empty() {
+            self.entries.extend(write.events.into_iter().map(Entry::Event));
+            self.entries.extend(write.changes.into_iter().map(Entry::Change));
+        } else {
+            self.entries.extend(in_order);
+        }
         for mut score in write.scores {
             // Adding 0 turns -0 into 0 and leaves every other number as it is.
             score.value += 0.0;

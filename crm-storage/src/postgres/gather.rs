@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crm_core::{Alarm, CustomerId, EventId, SmolStr, TenantId};
 
 use super::known::Known;
-use super::writes::{Appended, Counted, Moved, Put, Writes};
+use super::writes::{Counted, Moved, Put, Writes};
 use crate::commit::{AlarmMove, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, Expected, PersonalMove, Release};
 use crate::lane::Lane;
 use crate::row::{ClaimOwner, Due};
@@ -106,7 +106,17 @@ impl<'a> Writes<'a> {
             self.add_write(place, write)?;
         }
         for entry in &commit.outbox {
-            self.outbox.entry((place.of_outbox(entry.id), entry.id)).or_insert(entry);
+            let at = (place.of_outbox(entry.id), entry.id);
+            if !self.dead.contains_key(&at) {
+                self.outbox.entry(at).or_insert(entry);
+            }
+        }
+        for letter in &commit.dead_letters {
+            let at = (place.of_outbox(letter.entry.id), letter.entry.id);
+            // What is there already is left; of one batch that is what came first.
+            if !self.outbox.contains_key(&at) {
+                self.dead.entry(at).or_insert(letter);
+            }
         }
         if let Some(request) = &commit.request {
             let key = (place.of_customer(request.customer), request.customer, request.key.as_str());
@@ -136,9 +146,7 @@ impl<'a> Writes<'a> {
             }
         }
         self.heads.insert(lane);
-        let events = write.events.iter().map(Appended::Event);
-        let changes = write.changes.iter().map(Appended::Change);
-        self.entries.extend(events.chain(changes).map(|appended| (lane, customer, appended)));
+        self.entries.extend(write.appended().map(|appended| (lane, customer, appended)));
         for score in &write.scores {
             let key = (score.plugin.as_str(), score.output.as_str(), score.at.as_millis());
             self.scores.entry(at).or_default().insert(key, score);
@@ -199,5 +207,6 @@ impl<'a> Writes<'a> {
             && self.claims.is_empty()
             && self.counters.is_empty()
             && self.outbox.is_empty()
+            && self.dead.is_empty()
     }
 }

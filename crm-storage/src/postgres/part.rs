@@ -25,6 +25,7 @@ pub(super) enum PartId {
     CountersSet,
     Counters,
     Outbox,
+    DeadLetters,
     PersonKeys,
     FieldsGone,
     Fields,
@@ -228,6 +229,26 @@ pub(super) fn all() -> Vec<Part> {
             Act::Add {
                 columns: ", id, customer, topic, due_at, body, attempt".into(),
                 values: ", :id, :customer, :topic, :due_at, :body, 0".into(),
+                conflict: " ON CONFLICT (lane, tenant, id) DO NOTHING",
+            },
+        ),
+        part(
+            DeadLetters,
+            "dead_letters",
+            "outbox",
+            &[
+                ("id", Id),
+                customer,
+                ("topic", Bytes),
+                ("due_at", Big),
+                ("body", Bytes),
+                ("attempt", Big),
+                ("reason", Bytes),
+            ],
+            Act::Add {
+                // The token 0 is no lease's.
+                columns: ", id, customer, topic, due_at, body, attempt, token, reason".into(),
+                values: ", :id, :customer, :topic, :due_at, :body, :attempt, 0, :reason".into(),
                 conflict: " ON CONFLICT (lane, tenant, id) DO NOTHING",
             },
         ),

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::part::{Kind, Part, PartId};
 use super::wire::{Value, list, one};
-use crate::commit::{ClaimKey, OutboxEntry, Request, Token, Traits};
-use crate::row::{ChangeRow, ClaimOwner, Due, EventRow, ScoreRow, StateRow};
+use crate::commit::{Appended, ClaimKey, GivenUp, OutboxEntry, Request, Token, Traits};
+use crate::row::{ClaimOwner, Due, ScoreRow, StateRow};
 
 /// The value of a cell.
 #[derive(Debug, Clone)]
@@ -114,13 +114,6 @@ pub(super) struct Put<'a> {
     pub(super) traits: &'a Traits,
 }
 
-/// What is appended to a lane.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Appended<'a> {
-    Event(&'a EventRow),
-    Change(&'a ChangeRow),
-}
-
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Moved {
@@ -171,6 +164,7 @@ pub(super) struct Writes<'a> {
     pub(super) claims: BTreeMap<(i16, &'a ClaimKey), Moved>,
     pub(super) counters: BTreeMap<(i16, &'a SmolStr), Counted>,
     pub(super) outbox: BTreeMap<(i16, EventId), &'a OutboxEntry>,
+    pub(super) dead: BTreeMap<(i16, EventId), &'a GivenUp>,
     pub(super) persons: BTreeMap<(i16, CustomerId), Person<'a>>,
 }
 
@@ -274,6 +268,19 @@ impl<'a> Writes<'a> {
                 Cell::Bytes(&entry.body),
             ];
             parts.push(PartId::Outbox, row);
+        }
+        for ((lane, id), GivenUp { entry, attempts, reason }) in &self.dead {
+            let row = [
+                Cell::Small(*lane),
+                event_cell(*id),
+                customer_cell(entry.customer),
+                Cell::Bytes(entry.topic.as_bytes()),
+                Cell::Big(Some(entry.due_at.as_millis())),
+                Cell::Bytes(&entry.body),
+                Cell::Big(Some(i64::from(*attempts))),
+                Cell::Bytes(reason.as_bytes()),
+            ];
+            parts.push(PartId::DeadLetters, row);
         }
         for ((lane, customer), person) in &self.persons {
             let whose = [Cell::Small(*lane), customer_cell(*customer)];

@@ -81,6 +81,7 @@ statements! {
     counter: sql::COUNTER,
     put_counter: sql::PUT_COUNTER,
     add_outbox: sql::ADD_OUTBOX,
+    add_dead: sql::ADD_DEAD,
     leasable: sql::LEASABLE,
     leases: sql::LEASES,
     set_leases: sql::SET_LEASES,

@@ -107,6 +107,10 @@ pub(super) const PUT_COUNTER: &str = "INSERT OR REPLACE INTO crm_counter (tenant
 
 pub(super) const ADD_OUTBOX: &str = "INSERT INTO crm_outbox (tenant, id, customer, topic, due_at, body) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (tenant, id) DO NOTHING";
+/// The token 0 is no lease's.
+pub(super) const ADD_DEAD: &str = "INSERT INTO crm_outbox \
+     (tenant, id, customer, topic, due_at, attempt, token, dead, body) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8) ON CONFLICT (tenant, id) DO NOTHING";
 pub(super) const LEASABLE: &str = "SELECT id, customer, topic, due_at, body, attempt FROM crm_outbox \
      WHERE tenant = ?1 AND dead IS NULL AND due_at <= ?2 AND (leased_until IS NULL OR leased_until <= ?2) \
      ORDER BY due_at, id LIMIT ?3";

@@ -17,8 +17,8 @@ use super::column::{Columns, damaged};
 use super::fault::Fault;
 use super::session::{Session, Statements};
 use crate::commit::{
-    AlarmMove, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, OutboxEntry, PersonalMove,
-    Release, Request, Traits, Version,
+    AlarmMove, Appended, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, GivenUp,
+    OutboxEntry, PersonalMove, Release, Request, Token, Traits, Version,
 };
 use crate::error::CommitError;
 use crate::row::{ChangeRow, ClaimOwner, EventRow, ScoreRow, StateRow};
@@ -44,16 +44,22 @@ impl Session<'_> {
         commits: &[Commit],
     ) -> Result<Vec<Result<Committed, CommitError>>, Fault> {
         let tenant = self.tenant_or_new(tenant)?;
-        let mut tables = Tables { tenant, connection: self.connection, statements: &mut self.statements };
-        commits.iter().map(|commit| tables.commit(commit)).collect()
+        let (connection, statements) = (self.connection, &mut self.statements);
+        let mut tables = Tables { tenant, connection, statements, tokens: BTreeMap::new() };
+        let judged = commits.iter().map(|commit| tables.commit(commit)).collect::<Result<_, _>>()?;
+        tables.add_tokens()?;
+        Ok(judged)
     }
 }
 
 /// The rows of one tenant.
-struct Tables<'s, 'c> {
+struct Tables<'s, 'c, 'a> {
     tenant: i64,
     connection: &'c Connection,
     statements: &'s mut Statements<'c>,
+    /// What customers are to be found by from now on. All of a call are written at its end, in the order of the
+    /// table: they are hashes, and one customer's lie on as many pages as there are of them.
+    tokens: BTreeMap<[u8; 16], &'a [Token]>,
 }
 
 /// What a commit has inserted so far, for the case that it is refused.
@@ -90,8 +96,8 @@ fn joined(sets: &[SetKey]) -> Option<String> {
 /// No set has it in its name: it is a control character.
 pub(super) const SEPARATOR: char = '\u{1f}';
 
-impl Tables<'_, '_> {
-    fn commit(&mut self, commit: &Commit) -> Judged<Committed> {
+impl<'a> Tables<'_, '_, 'a> {
+    fn commit(&mut self, commit: &'a Commit) -> Judged<Committed> {
         granted!(commit.check());
         if let Some(request) = &commit.request
             && let Some(answer) = granted!(self.answered(request)?)
@@ -107,6 +113,7 @@ impl Tables<'_, '_> {
             *version = self.write(write, *version)?;
         }
         commit.outbox.iter().try_for_each(|entry| self.add_outbox(entry))?;
+        commit.dead_letters.iter().try_for_each(|letter| self.add_dead(letter))?;
         commit.request.iter().try_for_each(|request| self.add_request(request))?;
         Ok(Ok(Committed::Done { versions }))
     }
@@ -144,7 +151,7 @@ impl Tables<'_, '_> {
     }
 
     /// Inserts what judges itself and moves the counters. If any of it is refused, nothing is left of it.
-    fn insert_or_undo(&mut self, commit: &Commit) -> Judged<()> {
+    fn insert_or_undo(&mut self, commit: &'a Commit) -> Judged<()> {
         let mut done = Inserted::default();
         let refusal = match self.insert(commit, &mut done)? {
             Ok(()) => return Ok(Ok(())),
@@ -164,8 +171,12 @@ impl Tables<'_, '_> {
         Ok(Err(refusal))
     }
 
-    fn insert<'a>(&mut self, commit: &'a Commit, done: &mut Inserted<'a>) -> Judged<()> {
-        for CustomerWrite { customer, events, .. } in &commit.writes {
+    fn insert(&mut self, commit: &'a Commit, done: &mut Inserted<'a>) -> Judged<()> {
+        for write @ CustomerWrite { customer, events, .. } in &commit.writes {
+            if !write.changes_after.is_empty() {
+                granted!(self.add_history(write, done)?);
+                continue;
+            }
             for event in events {
                 if !self.add_event(customer.as_uuid().as_bytes(), event)? {
                     return Ok(Err(CommitError::EventExists { customer: *customer, event: event.id }));
@@ -192,6 +203,22 @@ impl Tables<'_, '_> {
         let values = granted!(self.judge_counters(&commit.counters)?);
         for (name, value) in values {
             self.statements.put_counter()?.execute(params![self.tenant, name, value])?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Appends events with the changes that stand between them.
+    fn add_history(&mut self, write: &CustomerWrite, done: &mut Inserted<'a>) -> Judged<()> {
+        let customer = write.customer.as_uuid().as_bytes();
+        for appended in write.appended() {
+            match appended {
+                Appended::Event(event) if !self.add_event(customer, event)? => {
+                    return Ok(Err(CommitError::EventExists { customer: write.customer, event: event.id }));
+                }
+                Appended::Event(_) => {}
+                Appended::Change(change) => self.add_change(customer, change)?,
+            }
+            done.entries += 1;
         }
         Ok(Ok(()))
     }
@@ -245,7 +272,7 @@ impl Tables<'_, '_> {
     }
 
     /// Where the counters will stand; steps of one counter add up.
-    fn judge_counters<'a>(&mut self, steps: &'a [CounterStep]) -> Judged<BTreeMap<&'a str, i64>> {
+    fn judge_counters<'n>(&mut self, steps: &'n [CounterStep]) -> Judged<BTreeMap<&'n str, i64>> {
         let mut values = BTreeMap::new();
         for CounterStep { name, by, limit } in steps {
             let before = match values.get(name.as_str()) {
@@ -267,13 +294,15 @@ impl Tables<'_, '_> {
     }
 
     /// Writes what can no longer be refused; gives the version afterwards.
-    fn write(&mut self, write: &CustomerWrite, before: Version) -> Result<Version, Fault> {
+    fn write(&mut self, write: &'a CustomerWrite, before: Version) -> Result<Version, Fault> {
         let customer = write.customer.as_uuid().as_bytes();
         let version = match &write.state {
             Some(state) => self.put_state(customer, before, state, &write.traits)?,
             None => before,
         };
-        write.changes.iter().try_for_each(|change| self.add_change(customer, change))?;
+        if write.changes_after.is_empty() {
+            write.changes.iter().try_for_each(|change| self.add_change(customer, change))?;
+        }
         write.scores.iter().try_for_each(|score| self.put_score(customer, score))?;
         write.personal.iter().try_for_each(|moved| self.move_personal(customer, moved))?;
         match write.alarm {
@@ -307,7 +336,7 @@ impl Tables<'_, '_> {
         }
     }
 
-    fn move_personal(&mut self, customer: &[u8; 16], moved: &PersonalMove) -> Result<(), Fault> {
+    fn move_personal(&mut self, customer: &[u8; 16], moved: &'a PersonalMove) -> Result<(), Fault> {
         if let Some(key) = &moved.key {
             self.statements.put_person_key()?.execute(params![self.tenant, &customer[..], key])?;
         }
@@ -322,9 +351,20 @@ impl Tables<'_, '_> {
         }
         if let Some(tokens) = &moved.tokens {
             self.statements.drop_tokens()?.execute(params![self.tenant, &customer[..]])?;
-            for token in tokens {
-                self.statements.add_token()?.execute(params![self.tenant, &token.0[..], &customer[..]])?;
-            }
+            // A later commit of the same call may say otherwise of the same customer: the last word counts.
+            self.tokens.insert(*customer, tokens);
+        }
+        Ok(())
+    }
+
+    fn add_tokens(&mut self) -> Result<(), Fault> {
+        let of = |(customer, tokens): (&[u8; 16], &&'a [Token])| -> Vec<_> {
+            tokens.iter().map(|token| (token.0, *customer)).collect()
+        };
+        let mut rows: Vec<([u8; 16], [u8; 16])> = self.tokens.iter().flat_map(of).collect();
+        rows.sort_unstable();
+        for (token, customer) in rows {
+            self.statements.add_token()?.execute(params![self.tenant, &token[..], &customer[..]])?;
         }
         Ok(())
     }
@@ -371,6 +411,21 @@ impl Tables<'_, '_> {
             &entry.customer.as_uuid().as_bytes()[..],
             entry.topic.as_str(),
             entry.due_at.as_millis(),
+            entry.body
+        ])?;
+        Ok(())
+    }
+
+    fn add_dead(&mut self, letter: &GivenUp) -> Result<(), Fault> {
+        let GivenUp { entry, attempts, reason } = letter;
+        self.statements.add_dead()?.execute(params![
+            self.tenant,
+            &entry.id.as_uuid().as_bytes()[..],
+            &entry.customer.as_uuid().as_bytes()[..],
+            entry.topic.as_str(),
+            entry.due_at.as_millis(),
+            attempts,
+            reason.as_str(),
             entry.body
         ])?;
         Ok(())

@@ -13,6 +13,10 @@ pub(crate) enum Fault {
     LosesAClaim,
     /// What a commit with writes tells the host is lost.
     LosesTheOutbox,
+    /// What was given up elsewhere is lost.
+    BuriesNothing,
+    /// All events of a write stand before its changes, whatever is said.
+    PutsChangesLast,
     /// The writes of a commit whose claims or counters are refused are applied.
     AppliesHalfARefusedCommit,
     /// What comes after a refused commit in the same call is refused, too.
@@ -125,6 +129,11 @@ impl Fault {
                 }
             }
             Fault::LosesAClaim if commit.claims.len() > 1 => drop(commit.claims.pop()),
+            Fault::BuriesNothing => commit.dead_letters.clear(),
+            Fault::PutsChangesLast => {
+                let sound = commit.check().is_ok();
+                commit.writes.iter_mut().filter(|_| sound).for_each(|write| write.changes_after.clear());
+            }
             Fault::LosesTheOutbox if !commit.writes.is_empty() => commit.outbox.clear(),
             Fault::ReplaysAChangedRequest => {
                 commit.request.iter_mut().for_each(|request| request.digest = Digest::of(b""));

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use crm_core::{CustomerId, Span, Timestamp};
-use crm_storage::{DeadLetter, Leased, OutboxEntry, Settlement, Verdict};
+use crm_storage::{DeadLetter, GivenUp, Leased, OutboxEntry, Settlement, Verdict};
 use redb::ReadableTable;
 use uuid::Uuid;
 
@@ -19,6 +19,16 @@ pub(crate) fn add(writing: &Writing<'_>, entry: &OutboxEntry) -> Result<(), Faul
         return Ok(());
     }
     put(writing, &Letter { entry: entry.clone(), attempts: 0, token: None, reason: None })
+}
+
+/// Adds a dead letter, unless an entry of its id waits or is dead.
+pub(crate) fn bury(writing: &Writing<'_>, letter: &GivenUp) -> Result<(), Fault> {
+    let GivenUp { entry, attempts, reason } = letter;
+    if get(writing, *entry.id.as_uuid())?.is_some() {
+        return Ok(());
+    }
+    let reason = Some(reason.as_str().into());
+    put(writing, &Letter { entry: entry.clone(), attempts: *attempts, token: Some(0), reason })
 }
 
 /// Leases what is due and free.

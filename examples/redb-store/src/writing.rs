@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crm_core::{CustomerId, Digest, EventId, SmolStr};
 use crm_storage::{
-    AlarmMove, Claim, ClaimKey, ClaimOwner, Commit, CustomerWrite, DefineError, IdempotencyKey, Kept, PersonalMove,
-    Request, Version,
+    AlarmMove, Appended, Claim, ClaimKey, ClaimOwner, Commit, CustomerWrite, DefineError, IdempotencyKey, Kept,
+    PersonalMove, Request, Version,
 };
 use redb::{ReadableTable, WriteTransaction};
 
@@ -93,6 +93,9 @@ impl Writing<'_> {
         for entry in &commit.outbox {
             outbox::add(self, entry)?;
         }
+        for letter in &commit.dead_letters {
+            outbox::bury(self, letter)?;
+        }
         if let Some(Request { customer, key, digest, answer }) = &commit.request {
             let key = (self.tenant, *customer.as_uuid(), key.as_str());
             self.transaction.open_table(REQUESTS)?.insert(key, (digest.as_bytes(), answer.as_slice()))?;
@@ -124,7 +127,7 @@ impl Writing<'_> {
         write.personal.as_ref().map_or(Ok(()), |personal| self.personal(write.customer, personal))
     }
 
-    /// Appends events and then changes, to the history and to the feed.
+    /// Appends events and changes, to the history and to the feed.
     fn append(&self, write: &CustomerWrite) -> Result<(), Fault> {
         let (tenant, id) = (self.tenant, *write.customer.as_uuid());
         let mut history = self.transaction.open_table(HISTORY)?;
@@ -136,7 +139,10 @@ impl Writing<'_> {
         for event in &write.events {
             events.insert((tenant, id, *event.id.as_uuid()), ())?;
         }
-        let entries = write.events.iter().map(parts::event_parts).chain(write.changes.iter().map(parts::change_parts));
+        let entries = write.appended().map(|appended| match appended {
+            Appended::Event(event) => parts::event_parts(event),
+            Appended::Change(change) => parts::change_parts(change),
+        });
         for entry in entries {
             (place, position) = (place + 1, position + 1);
             history.insert((tenant, id, place), entry)?;
