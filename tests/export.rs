@@ -468,7 +468,7 @@ fn a_history_comes_back_in_the_order_between_its_events_and_changes() {
     let (clock, crm) = shop_on(Arc::clone(&store));
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
     crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
-    let bought = Predicate::Compare(Attribute::Orders, Comparison::Ge, 1);
+    let bought = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
     crm.define(hour(0), Definition::Segment(SegmentName::new("buyers").unwrap(), Some(bought))).unwrap();
     let mut ana = None;
     for at in [0, 30, 60, 24 * 500] {
@@ -485,7 +485,9 @@ fn a_history_comes_back_in_the_order_between_its_events_and_changes() {
     let export = crm.export(ana).unwrap().unwrap();
     let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
+    let file = scratch::Scratch::new();
+    #[cfg(feature = "sqlite")]
+    stores.push(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
     for store in stores {
         let (clock, again) = shop_on(Arc::clone(&store));
         clock.set(crm.now());
