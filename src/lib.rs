@@ -117,6 +117,11 @@ mod embedding {}
 #[doc = include_str!("../docs/privacy.md")]
 mod privacy {}
 
+/// The guide to rules, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rules.md")]
+mod rules {}
+
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]
 #[doc = include_str!("../docs/postgres.md")]

@@ -353,8 +353,7 @@ fn check(crm: &Crm) {
         let known: Vec<_> =
             all.iter().filter(|one| one.identifiers().any(|own| *own == key(n))).map(|one| one.id()).collect();
         match crm.customer(address(n)).unwrap() {
-            // Of two who were parted and are both known by it, the one whom it led to may have been erased.
-            None => assert!(known.is_empty() || all.iter().any(crm::Customer::is_erased), "{n}: {known:?}"),
+            None => assert!(known.is_empty(), "{n}: {known:?}"),
             Some(found) => {
                 assert!(!found.is_erased());
                 let waits = found.waiting().next().is_some();
@@ -365,7 +364,7 @@ fn check(crm: &Crm) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 600 } else { 60 }))]
 
     #[test]
     fn whoever_is_known_by_something_is_found_by_it(steps in proptest::collection::vec(step(), 1..40)) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crm::blocking::Crm;
 use crm::plugins::{Host, Limits, WasmScorer, WasmWorkflow};
 use crm::{
-    Attribute, Comparison, Currency, Definition, DerivedIds, ExternalSystem, Identifier, LifecyclePolicy, ManualClock,
-    Predicate, Program, ProgramId, ScoreReport, SegmentName, Span, SqliteStore, Stage, TierName, Timestamp,
+    Currency, Definition, DerivedIds, ExternalSystem, Identifier, LifecyclePolicy, ManualClock, Program, ProgramId,
+    ScoreReport, SegmentName, Span, SqliteStore, TierName, Timestamp,
 };
 
 /// The name under which the file's customer numbers are known.
@@ -46,6 +46,10 @@ impl Shop {
             // From the beginning of time, so that another file with older orders finds them in force.
             shop.crm.define(Timestamp::MIN, definition)?;
         }
+        for (name, text) in SEGMENTS {
+            let rule = shop.crm.rule(text)?;
+            shop.crm.define(Timestamp::MIN, Definition::Segment(SegmentName::new(name)?, Some(rule)))?;
+        }
         Ok(shop)
     }
 
@@ -60,33 +64,24 @@ impl Shop {
     }
 }
 
-/// The shop's rules: windows of the life cycle, points that last a year, and four segments.
+/// The shop's rules: windows of the life cycle, and points that last a year.
 fn rules(currency: Currency) -> Result<Vec<Definition>, Box<dyn Error>> {
     let policy = LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182) };
     let program = Program::point_per_unit(currency)
         .expiring_after(Span::days(365))
         .with_tier(TierName::new("silver")?, 100)
         .with_tier(TierName::new("gold")?, 500);
-    let units = |units: i64| units.saturating_mul(10_i64.saturating_pow(currency.exponent()));
-    let segments = [
-        ("regulars", Predicate::orders_in_last(90, Comparison::Ge, 2)),
-        ("one-timers", Predicate::compare(Attribute::Orders, Comparison::Eq, 1)),
-        ("big-spenders", Predicate::compare(Attribute::Spend, Comparison::Ge, units(200))),
-        (
-            "lapsing",
-            Predicate::All(vec![
-                Predicate::stage(Stage::Purchase),
-                Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120),
-            ]),
-        ),
-    ];
-    let mut rules = vec![
+    Ok(vec![
         Definition::Currency(currency),
         Definition::Lifecycle(policy),
         Definition::Program(ProgramId::new("points")?, Some(program)),
-    ];
-    for (name, predicate) in segments {
-        rules.push(Definition::Segment(SegmentName::new(name)?, Some(predicate)));
-    }
-    Ok(rules)
+    ])
 }
+
+/// Four segments, by their rules.
+const SEGMENTS: [(&str, &str); 4] = [
+    ("regulars", r#"orders.in_last("90d") >= 2"#),
+    ("one-timers", "orders == 1"),
+    ("big-spenders", "spend >= 200"),
+    ("lapsing", r#"stage == "purchase" && recency_days >= 120"#),
+];

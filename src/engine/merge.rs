@@ -65,14 +65,14 @@ fn head_of(history: &[Event], members: &[CustomerId], definitions: &Definitions)
 }
 
 /// What one side is known by when somebody is parted.
-struct Known {
-    members: Vec<CustomerId>,
-    identifiers: BTreeSet<IdentifierKey>,
+pub(super) struct Known {
+    pub(super) members: Vec<CustomerId>,
+    pub(super) identifiers: BTreeSet<IdentifierKey>,
 }
 
 impl Known {
     /// Which member is known by an identifier, and the event that says so.
-    fn holder(
+    pub(super) fn holder(
         &self,
         history: &[Event],
         identifier: IdentifierKey,

@@ -127,10 +127,11 @@ impl Crm {
         let RetentionDue { policy, then, due_at, identifiers, fields, .. } = *due;
         let head = plan.customer.id();
         let members: Vec<CustomerId> = plan.customer.members().collect();
+        let history = self.whole_history(&plan.customer).await?;
         let identifiers: BTreeSet<IdentifierKey> = match &then {
             RetentionAction::Erase => {
                 self.check_outside()?;
-                identifiers_in(&self.whole_history(&plan.customer).await?)
+                identifiers_in(&history)
             }
             RetentionAction::Forget(_) => identifiers,
         };
@@ -150,14 +151,15 @@ impl Crm {
             }
             RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
         }
+        commit.claims.extend(self.heirs_of(&history, &members, &releases).await?);
         commit.releases = releases.into_iter().map(|(_, release)| release).chain(lists).collect();
         let _turn = self.audit_turn().lock().await;
         commit.writes.push(self.audit_write(entry).await?.1);
         match self.settle(commit).await? {
             Settled::Done | Settled::Replayed(_) => Ok(true),
-            Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => {
-                self.lost().map(|()| false)
-            }
+            Settled::Refused(
+                CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
+            ) => self.lost().map(|()| false),
             Settled::Refused(error) => Err(Error::corrupt(error)),
         }
     }
