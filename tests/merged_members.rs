@@ -384,7 +384,7 @@ fn walk(steps: &[Step], store: Arc<dyn Store>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 2_000 } else { 80 }))]
 
     /// Facts that come late, early, twice, or through several, and that void each other.
     #[test]

@@ -220,7 +220,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 1_000 } else { 50 }))]
 
     /// Whatever is tied, untied, merged, parted and erased, in whatever order, two sides mirror each other, nobody is
     /// tied to somebody who was erased, and an end that is told last of all leaves none of its kind.

@@ -115,7 +115,7 @@ fn history() -> impl Strategy<Value = Vec<Vec<Presented>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 20_000 } else { 2_000 }))]
 
     /// The answer depends on what is presented and not on the order.
     #[test]
