@@ -392,7 +392,7 @@ impl Shop {
             Step::Card(n, what, at) => {
                 let update = match what % 3 {
                     0 => CardUpdate::new().name(Name::new("Ana", &format!("Silva{what}")).unwrap()),
-                    1 => CardUpdate::new().employer(CardLine::new(&format!("Acme {what}")).unwrap()),
+                    1 => CardUpdate::new().employer(CardLine::new(format!("Acme {what}")).unwrap()),
                     _ => CardUpdate::new()
                         .contact_points(vec![ContactPoint::email(&address(*what % MANY)).unwrap()])
                         .without(crm::Field::Name),
