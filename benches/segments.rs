@@ -78,7 +78,7 @@ fn one_evaluation() {
             && customer.has_tag(&vip)
     };
     let program = cel::Program::compile(text).unwrap();
-    let contexts: Vec<cel::Context<'_>> = customers
+    let contexts: Vec<cel::Context<'_, '_>> = customers
         .iter()
         .map(|customer| {
             let mut context = cel::Context::default();
