@@ -1,6 +1,6 @@
 //! Who is in a segment, asked in four ways that agree: as noted after every event, as timers flip it, as the store
 //! chooses, and worked out anew from the events. Over each store.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")]
 
 #[path = "../crm-core/tests/rules/mod.rs"]
 mod rules;
