@@ -56,7 +56,7 @@ fn customer(number: u32, definitions: &Definitions) -> Customer {
             (event(n), day(n * 5), EventBody::Fact(order.into()))
         })
         .collect();
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let tagged = Tagged { tag: Tag::new("vip").unwrap() };
         events.push((event(99), day(100), EventBody::Fact(tagged.into())));
     }
