@@ -9,8 +9,8 @@
 //! - `formatQuery(query, "jsonlogic")`, by [`Predicate::from_json_logic`]: `and`, `or`, `!`, `==`, `!=`, `===`, `!==`,
 //!   `<`, `<=`, `>`, `>=`, three arguments of `<` and `<=`, `in`, `startsWith`, `endsWith`, and `var`;
 //! - `formatQuery(query, { format: "cel", parseNumbers: true })`, by [`Predicate::parse`]. Without `parseNumbers` it
-//!   writes numbers in quotes, which are texts to CEL. It does not escape backslashes, so that the other two forms
-//!   are the safer ones.
+//!   writes numbers in quotes, which are texts to CEL. It does not escape backslashes, and of a query without rules
+//!   it makes `1 == 1`, which holds for everybody, so that the other two forms are the safer ones.
 //!
 //! A field's name is what would stand there in text: `stage`, `recency_days`, or `orders.in_last("90d").count()`. A
 //! value is never read as text of the language. It is taken as what the field is compared with: a number, also when it
@@ -189,7 +189,7 @@ enum Asked {
     Is(Comparison),
     /// By the function of texts that CEL has for it.
     Text(&'static str),
-    Null,
+    Known,
     In,
     Between,
 }
@@ -208,8 +208,8 @@ const OPERATORS: [(&str, bool, Asked); 18] = [
     ("doesNotContain", true, Asked::Text("contains")),
     ("doesNotBeginWith", true, Asked::Text("startsWith")),
     ("doesNotEndWith", true, Asked::Text("endsWith")),
-    ("null", false, Asked::Null),
-    ("notNull", true, Asked::Null),
+    ("null", true, Asked::Known),
+    ("notNull", false, Asked::Known),
     ("in", false, Asked::In),
     ("notIn", true, Asked::In),
     ("between", false, Asked::Between),
@@ -294,11 +294,11 @@ impl Form<'_> {
                 run.extend(self.part(rule, &path, depth + 1)?);
                 continue;
             }
-            if n + 1 == rules.len() {
-                return wrong(&path, Problem::Empty);
-            }
             if !is_and(rule, &path)? {
                 either.extend(together(std::mem::take(&mut run), true));
+            }
+            if n + 1 == rules.len() {
+                return wrong(&path, Problem::Empty);
             }
         }
         either.extend(together(run, true));
@@ -336,7 +336,7 @@ impl Form<'_> {
         };
         let (place, value) = part("value");
         let rule = match asked {
-            Asked::Null => question.missing(&field)?,
+            Asked::Known => question.known(&field)?,
             Asked::Is(is) => {
                 let value = question.value(place, value, &field, fields, false)?;
                 question.compare(&field, is, &value)?
@@ -367,7 +367,8 @@ impl Form<'_> {
                 if question.out_of_order(&from, &to) {
                     std::mem::swap(&mut from, &mut to);
                 }
-                let (below, above) = if negated { (Comparison::Lt, Comparison::Gt) } else { (Comparison::Ge, Comparison::Le) };
+                let (below, above) =
+                    if negated { (Comparison::Lt, Comparison::Gt) } else { (Comparison::Ge, Comparison::Le) };
                 let ends = vec![question.compare(&field, below, &from)?, question.compare(&field, above, &to)?];
                 return Ok(if negated { Predicate::Any(ends) } else { Predicate::All(ends) });
             }
@@ -488,7 +489,7 @@ impl Form<'_> {
         let mut question = Question::new(self.vocabulary, path.to_owned());
         let field = question.field(at(field.0, "var"), field.1)?;
         if other.1.is_null() && matches!(is, Comparison::Eq | Comparison::Ne) {
-            return Ok(not(is == Comparison::Ne, question.missing(&field)?));
+            return Ok(not(is == Comparison::Eq, question.known(&field)?));
         }
         let other = match variable(other.1) {
             Some(name) => question.field(at(other.0, "var"), name)?,
@@ -697,8 +698,8 @@ impl<'v> Question<'v> {
         self.ask_rule(|reader| reader.compare(OPERATOR, left, is, right))
     }
 
-    fn missing(&self, field: &IdedExpr) -> Parsed<Predicate> {
-        Ok(not(true, self.ask(|reader| reader.known(field))?))
+    fn known(&self, field: &IdedExpr) -> Parsed<Predicate> {
+        self.ask(|reader| reader.known(field))
     }
 
     fn is_many(&self, field: &IdedExpr) -> bool {
@@ -729,7 +730,9 @@ impl<'v> Question<'v> {
                 });
                 let rule = Predicate::Text(texts.clone(), TextTest::OneOf(listed.collect()));
                 let other = values.iter().find(|value| !matches!(self.term(value), Some(Term::Text(_))));
-                match other.and_then(|other| Some((self.places.get(usize::try_from(other.id).ok()?)?, self.term(other)?))) {
+                match other
+                    .and_then(|other| Some((self.places.get(usize::try_from(other.id).ok()?)?, self.term(other)?)))
+                {
                     None => Ok(rule),
                     Some((place, term)) => {
                         let problem = Problem::Type { expected: "a text".to_owned(), found: term.kind().to_owned() };
@@ -811,7 +814,9 @@ fn number(value: &Value) -> Option<Term> {
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
     };
     let decimal = decimal.normalize();
-    if decimal.is_integer() && let Ok(whole) = i64::try_from(decimal) {
+    if decimal.is_integer()
+        && let Ok(whole) = i64::try_from(decimal)
+    {
         return Some(Term::Whole(whole));
     }
     Some(Term::Decimal(decimal))
