@@ -32,6 +32,8 @@
 //! Nothing is guessed: a group without rules, a rule whose field, operator or value is not chosen yet, and whatever
 //! else cannot be said is an error, and never a rule that holds for everybody.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "whatever a query does not take is refused")]
+
 use cel::IdedExpr;
 use cel::common::ast::Expr;
 use rust_decimal::Decimal;
