@@ -378,9 +378,9 @@ fn a_value_stays_a_value_whatever_is_written_in_it() {
 
 #[test]
 fn limits_hold_before_anything_is_built() {
-    let too_large = |error: QueryError| match error.problem {
-        Problem::Limit(LimitError::TooLarge { .. }) | Problem::TooLong { .. } => {}
-        other => panic!("{other}"),
+    let too_large = |error: QueryError| {
+        let limited = matches!(error.problem, Problem::Limit(LimitError::TooLarge { .. }) | Problem::TooLong { .. });
+        assert!(limited, "{error}");
     };
     let numbers: Vec<u32> = (0..100_000).collect();
     let listed = numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
@@ -391,6 +391,10 @@ fn limits_hold_before_anything_is_built() {
     too_large(tree(&json!({"combinator": "or", "rules": vec![json!({"muted": true}); 100_000]})).unwrap_err());
     too_large(logic(&json!({"and": vec![json!({"==": [{"var": "orders"}, 1]}); 100_000]})).unwrap_err());
     too_large(Predicate::from_query_builder(&" ".repeat(1 << 20), &vocabulary()).unwrap_err());
+
+    // As many and as long fields as there may be, each of which is read.
+    let field = format!("orders{}", " + visits".repeat(60));
+    too_large(tree(&json!({"combinator": "or", "rules": vec![rule(&field, "=", 1); 999]})).unwrap_err());
 
     let long = "x".repeat(1 << 20);
     for query in [
