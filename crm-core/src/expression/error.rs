@@ -67,6 +67,9 @@ pub enum Problem {
     /// The language has it, and rules do not.
     #[error("{0} cannot be used in a rule")]
     Unsupported(String),
+    /// A form was sent before everything in it was chosen or filled in.
+    #[error("nothing is chosen here")]
+    Empty,
     /// A name, a date, a length of time or a pattern is malformed.
     #[error("{0}")]
     Malformed(String),

@@ -17,6 +17,7 @@ mod number;
 mod pattern;
 mod predicate;
 mod print;
+pub mod query_builder;
 mod read;
 mod scan;
 mod vocabulary;
@@ -29,4 +30,5 @@ pub use number::{BucketName, Events, Happenings, Moment, Number, Operation, Take
 pub use pattern::{NoPattern, Pattern};
 pub use predicate::{Comparison, Predicate, TextTest, Texts};
 pub use print::Printed;
+pub use query_builder::QueryError;
 pub use vocabulary::Vocabulary;

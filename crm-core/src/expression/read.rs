@@ -34,6 +34,9 @@ impl Predicate {
 
     /// Reads a rule in the Common Expression Language, as told in [the module](super).
     ///
+    /// Beyond CEL it takes what query builders write in its name: `recency_days == null` is `!known(recency_days)`,
+    /// `tags.contains("vip")` is `"vip" in tags`, and a text beside an instant is a date.
+    ///
     /// ```
     /// use crm_core::expression::{Predicate, Vocabulary};
     /// use crm_core::{Definitions, Timestamp};
@@ -52,24 +55,38 @@ impl Predicate {
     /// `ExpressionError` with line and column if it cannot be read, names what there is not, compares what cannot be
     /// compared, or exceeds a limit. Time and memory are bounded by the limits, whatever the text.
     pub fn parse(text: &str, vocabulary: &Vocabulary) -> Result<Self, ExpressionError> {
-        let at_start = |problem| ExpressionError { line: 1, column: 1, problem };
-        if text.len() > Self::SOURCE_MAX {
-            return Err(at_start(Problem::TooLong { max: Self::SOURCE_MAX }));
-        }
-        scan::check(text).map_err(|(byte, problem)| place(text, byte, problem))?;
-        let parser = Parser::new().max_recursion_depth(96).error_recovery_limit(4);
-        let (tree, info) = parser.parse_with_source_info(text).map_err(|errors| {
-            let first = errors.errors.into_iter().next();
-            let Some(first) = first else { return at_start(Problem::Syntax("not an expression".to_owned())) };
-            let problem = Problem::Syntax(unexpected(&first.msg));
-            let number = |n: isize| u32::try_from(n).unwrap_or(1).max(1);
-            ExpressionError { line: number(first.pos.0), column: number(first.pos.1), problem }
-        })?;
-        let reader = Reader { vocabulary, text, info: &info };
-        let rule = reader.rule(&tree)?;
+        let (tree, info) = tree_of(text)?;
+        let reader = Reader { vocabulary, given: &[] };
+        let rule = reader.rule(&tree).map_err(|wrong| wrong.placed(text, &info))?;
         rule.check().map_err(|limit| at_start(limit.into()))?;
         Ok(rule)
     }
+}
+
+/// What a text stands for that is a part of a rule, such as `orders.in_last("90d")`.
+pub(super) fn term_of(text: &str, vocabulary: &Vocabulary) -> Result<Term, ExpressionError> {
+    let (tree, info) = tree_of(text)?;
+    Reader { vocabulary, given: &[] }.term(&tree).map_err(|wrong| wrong.placed(text, &info))
+}
+
+const fn at_start(problem: Problem) -> ExpressionError {
+    ExpressionError { line: 1, column: 1, problem }
+}
+
+/// The text as CEL's own tree, if it keeps to the limits.
+fn tree_of(text: &str) -> Result<(IdedExpr, SourceInfo), ExpressionError> {
+    if text.len() > Predicate::SOURCE_MAX {
+        return Err(at_start(Problem::TooLong { max: Predicate::SOURCE_MAX }));
+    }
+    scan::check(text).map_err(|(byte, problem)| place(text, byte, problem))?;
+    let parser = Parser::new().max_recursion_depth(96).error_recovery_limit(4);
+    parser.parse_with_source_info(text).map_err(|errors| {
+        let first = errors.errors.into_iter().next();
+        let Some(first) = first else { return at_start(Problem::Syntax("not an expression".to_owned())) };
+        let problem = Problem::Syntax(unexpected(&first.msg));
+        let number = |n: isize| u32::try_from(n).unwrap_or(1).max(1);
+        ExpressionError { line: number(first.pos.0), column: number(first.pos.1), problem }
+    })
 }
 
 /// What a parser's message says, without what it would rather have had, which is a list of tokens.
@@ -92,7 +109,7 @@ fn place(text: &str, bytes: usize, problem: Problem) -> ExpressionError {
 
 /// What a part of the text is.
 #[derive(Debug, Clone)]
-enum Term {
+pub(super) enum Term {
     Rule(Predicate),
     Bool(bool),
     Number(Number),
@@ -112,7 +129,7 @@ enum Term {
 }
 
 impl Term {
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Term::Rule(_) | Term::Bool(_) => "a yes or no",
             Term::Number(number) => unit_name(number.unit()),
@@ -128,9 +145,14 @@ impl Term {
             Term::Span(_) => "a length of time",
         }
     }
+
+    /// Whether it is several texts, of which one can be asked whether it is among them.
+    pub(super) fn holds_many(&self) -> bool {
+        matches!(self, Term::Segments | Term::Consents) || is_list(self)
+    }
 }
 
-const fn unit_name(unit: Unit) -> &'static str {
+pub(super) const fn unit_name(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "a number of things",
         Unit::Days => "a number of days",
@@ -140,13 +162,26 @@ const fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-struct Reader<'r> {
-    vocabulary: &'r Vocabulary,
-    text: &'r str,
-    info: &'r SourceInfo,
+/// Reads CEL's tree. It knows the parts of the tree by number only, so that the tree need not come of one text.
+pub(super) struct Reader<'r> {
+    pub(super) vocabulary: &'r Vocabulary,
+    /// What the unspecified nodes of a tree stand for, by their number: values that were never text.
+    pub(super) given: &'r [Term],
 }
 
-type Read<T> = Result<T, ExpressionError>;
+/// What is wrong, and with which part of the tree.
+pub(super) struct Wrong {
+    pub(super) id: u64,
+    pub(super) problem: Problem,
+}
+
+impl Wrong {
+    fn placed(self, text: &str, info: &SourceInfo) -> ExpressionError {
+        place(text, info.offset_for(self.id).map_or(0, |(start, _)| start as usize), self.problem)
+    }
+}
+
+pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The names that stand for themselves.
 const NAMES: [&str; 12] = [
@@ -202,8 +237,9 @@ const METHODS: [&str; 17] = [
 const TEXT_METHODS: [&str; 4] = ["contains", "endsWith", "matches", "startsWith"];
 
 impl Reader<'_> {
-    fn wrong(&self, id: u64, problem: Problem) -> ExpressionError {
-        place(self.text, self.info.offset_for(id).map_or(0, |(start, _)| start as usize), problem)
+    #[allow(clippy::unused_self, reason = "it reads like what stands beside it")]
+    const fn wrong(&self, id: u64, problem: Problem) -> Wrong {
+        Wrong { id, problem }
     }
 
     fn expected<T>(&self, id: u64, expected: impl Into<String>, found: &Term) -> Read<T> {
@@ -225,9 +261,9 @@ impl Reader<'_> {
         Err(self.wrong(id, Problem::Unsupported(what.to_owned())))
     }
 
-    fn malformed(&self, id: u64) -> impl FnOnce(TextError) -> ExpressionError {
-        let place = self.wrong(id, Problem::Syntax(String::new()));
-        move |error| ExpressionError { problem: Problem::Malformed(error.to_string()), ..place }
+    #[allow(clippy::unused_self, reason = "it reads like what stands beside it")]
+    fn malformed(&self, id: u64) -> impl FnOnce(TextError) -> Wrong {
+        move |error| Wrong { id, problem: Problem::Malformed(error.to_string()) }
     }
 
     fn rule(&self, tree: &IdedExpr) -> Read<Predicate> {
@@ -263,7 +299,10 @@ impl Reader<'_> {
             Expr::Comprehension(comprehension) => self.exists(tree.id, comprehension),
             Expr::Map(_) => self.unsupported(tree.id, "a map"),
             Expr::Struct(_) => self.unsupported(tree.id, "a message"),
-            Expr::Unspecified => self.unsupported(tree.id, "nothing"),
+            Expr::Unspecified => match usize::try_from(tree.id).ok().and_then(|n| self.given.get(n)) {
+                Some(term) => Ok(term.clone()),
+                None => self.unsupported(tree.id, "nothing"),
+            },
         }
     }
 
@@ -319,16 +358,9 @@ impl Reader<'_> {
         }
         match (func_name.as_str(), args.as_slice()) {
             (operators::LOGICAL_AND | operators::LOGICAL_OR, parts) => {
-                let and = func_name == operators::LOGICAL_AND;
-                let mut flat = Vec::with_capacity(parts.len());
-                for part in parts {
-                    match self.rule(part)? {
-                        Predicate::All(inner) if and && !inner.is_empty() => flat.extend(inner),
-                        Predicate::Any(inner) if !and && !inner.is_empty() => flat.extend(inner),
-                        rule => flat.push(rule),
-                    }
-                }
-                Ok(Term::Rule(if and { Predicate::All(flat) } else { Predicate::Any(flat) }))
+                let parts = parts.iter().map(|part| self.rule(part)).collect::<Read<Vec<_>>>()?;
+                let all = func_name == operators::LOGICAL_AND;
+                Ok(Term::Rule(if all { all_of(parts) } else { any_of(parts) }))
             }
             (operators::LOGICAL_NOT, [part]) => Ok(Term::Rule(Predicate::Not(Box::new(self.rule(part)?)))),
             (operators::EQUALS, [left, right]) => self.compare(id, left, Comparison::Eq, right),
@@ -367,13 +399,7 @@ impl Reader<'_> {
                 let moment = self.moment(moment)?;
                 Ok(Term::Number(Number::DaysSince(moment)))
             }
-            ("known", [part]) => {
-                let term = match self.term(part)? {
-                    Term::Moment(moment) => Term::Number(Number::Instant(moment)),
-                    other => other,
-                };
-                Ok(Term::Rule(Predicate::Known(self.number(part.id, term)?)))
-            }
+            ("known", [part]) => Ok(Term::Rule(self.known(part)?)),
             ("date" | "timestamp", [text]) => Ok(Term::Instant(self.instant(text)?)),
             ("duration", [text]) => Ok(Term::Span(self.span(text)?)),
             ("events", [kind]) => {
@@ -417,13 +443,26 @@ impl Reader<'_> {
         }
     }
 
-    fn method(&self, id: u64, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Read<Term> {
+    /// That a number or an instant is not missing.
+    pub(super) fn known(&self, part: &IdedExpr) -> Read<Predicate> {
+        let term = self.term(part)?;
+        Ok(Predicate::Known(self.number(part.id, term)?))
+    }
+
+    pub(super) fn method(&self, id: u64, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Read<Term> {
         let term = self.term(target)?;
         match term {
+            // CEL's lists have no such function, but query builders write it of whatever holds more than one.
+            Term::Texts(_) | Term::Segments | Term::Consents if name == "contains" && term.holds_many() => {
+                let [text] = args else {
+                    return Err(self.wrong(id, Problem::Syntax(format!("`{name}` takes one text"))));
+                };
+                self.is_in(text, target)
+            }
             Term::Happenings(happenings) => self.of_happenings(id, name, happenings, target.id, args),
             Term::Texts(texts) if !texts.is_single() => match (name, args) {
                 ("size" | "count", []) => self.size(id, Term::Texts(texts)),
-                _ => self.unknown(id, "function of a list", name, ["count", "exists", "size"]),
+                _ => self.unknown(id, "function of a list", name, ["contains", "count", "exists", "size"]),
             },
             Term::Stage | Term::Texts(_) => {
                 let [text] = args else {
@@ -615,7 +654,7 @@ impl Reader<'_> {
         Ok(Term::Rule(Predicate::Consents(key)))
     }
 
-    fn text_test(&self, name: &str, text: &IdedExpr) -> Read<Option<TextTest>> {
+    pub(super) fn text_test(&self, name: &str, text: &IdedExpr) -> Read<Option<TextTest>> {
         if !TEXT_METHODS.contains(&name) {
             return Ok(None);
         }
@@ -630,11 +669,20 @@ impl Reader<'_> {
         }))
     }
 
-    fn compare(&self, id: u64, left: &IdedExpr, is: Comparison, right: &IdedExpr) -> Read<Term> {
-        let (one, other) = (self.term(left)?, self.term(right)?);
+    pub(super) fn compare(&self, id: u64, left: &IdedExpr, is: Comparison, right: &IdedExpr) -> Read<Term> {
         let equality = matches!(is, Comparison::Eq | Comparison::Ne);
         let signed =
             |rule: Predicate| Term::Rule(if is == Comparison::Eq { rule } else { Predicate::Not(Box::new(rule)) });
+        let is_null = |tree: &IdedExpr| matches!(&tree.expr, Expr::Literal(LiteralValue::Null));
+        if equality && (is_null(left) || is_null(right)) {
+            let known = self.known(if is_null(left) { right } else { left })?;
+            return Ok(Term::Rule(if is == Comparison::Ne { known } else { Predicate::Not(Box::new(known)) }));
+        }
+        let (one, other) = match (self.term(left)?, self.term(right)?) {
+            (one @ Term::Moment(_), Term::Text(_)) => (one, Term::Instant(self.instant(right)?)),
+            (Term::Text(_), other @ Term::Moment(_)) => (Term::Instant(self.instant(left)?), other),
+            terms => terms,
+        };
         match (&one, &other) {
             (Term::Stage | Term::Texts(_), Term::Text(text)) if equality && !is_list(&one) => {
                 self.check_stage(right.id, &one, text)?;
@@ -754,7 +802,7 @@ impl Reader<'_> {
         }
     }
 
-    fn is_in(&self, left: &IdedExpr, right: &IdedExpr) -> Read<Term> {
+    pub(super) fn is_in(&self, left: &IdedExpr, right: &IdedExpr) -> Read<Term> {
         let list = self.term(right)?;
         match list {
             Term::Segments => Ok(Term::Rule(Predicate::InSegment(self.segment(left)?))),
@@ -848,6 +896,30 @@ impl Reader<'_> {
 
 fn is_list(term: &Term) -> bool {
     matches!(term, Term::Texts(texts) if !texts.is_single())
+}
+
+/// All of these; what is all of several itself is not nested.
+pub(super) fn all_of(parts: Vec<Predicate>) -> Predicate {
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Predicate::All(inner) if !inner.is_empty() => flat.extend(inner),
+            rule => flat.push(rule),
+        }
+    }
+    Predicate::All(flat)
+}
+
+/// One of these; what is one of several itself is not nested.
+pub(super) fn any_of(parts: Vec<Predicate>) -> Predicate {
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        match part {
+            Predicate::Any(inner) if !inner.is_empty() => flat.extend(inner),
+            rule => flat.push(rule),
+        }
+    }
+    Predicate::Any(flat)
 }
 
 /// A test of the one text that a term is.
