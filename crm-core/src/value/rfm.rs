@@ -428,10 +428,9 @@ mod tests {
 
     #[test]
     fn a_policy_is_written_down_and_read_back_and_a_wrong_one_is_not_read() {
-        for policy in [
-            RfmPolicy::default(),
-            RfmPolicy { window: Some(Span::days(365)), scale: RfmScale::Bands(bands()) },
-        ] {
+        for policy in
+            [RfmPolicy::default(), RfmPolicy { window: Some(Span::days(365)), scale: RfmScale::Bands(bands()) }]
+        {
             let json = serde_json::to_string(&policy).unwrap();
             assert_eq!(serde_json::from_str::<RfmPolicy>(&json).unwrap(), policy, "{json}");
             let bytes = postcard::to_allocvec(&policy).unwrap();
