@@ -74,9 +74,9 @@ pub use crm_core::relationship::{
 pub use crm_core::segment::{ReferenceError, SegmentName};
 pub use crm_core::value::{
     Better, Composite, CompositeError, CompositePolicy, Cost, CostPolicy, Credit, Debt, Influence, InfluencePolicy,
-    Link, Margin, PARTS_MAX, Paid, Pareto, PartName, PartRule, Place as ParetoPlace, Referral, ReferralValue, Returned,
-    Rfm, RfmBands, RfmError, RfmGroup, RfmPolicy, RfmScale, RfmScore, ShareOf, TILES_MAX, Tiles, TreatmentName,
-    ValuePart, ValueTier, referral_values, rfm_scores,
+    Link, Margin, PARTS_MAX, Paid, Pareto, ParetoPlace, PartName, PartRule, Referral, ReferralValue, Returned, Rfm,
+    RfmBands, RfmError, RfmGroup, RfmPolicy, RfmScale, RfmScore, ShareOf, TILES_MAX, Tiles, TreatmentName, ValuePart,
+    ValueTier, referral_values, rfm_scores,
 };
 pub use crm_core::workflow::{
     Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,

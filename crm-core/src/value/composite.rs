@@ -320,7 +320,10 @@ mod tests {
         assert!(matches!(refused(one(), vec![tier("x", 1), tier("x", 2)]), CompositeError::Twice { .. }));
         assert_eq!(refused(one(), vec![tier("x", 1), tier("y", 1)]), CompositeError::Threshold { per_mille: 1 });
         assert_eq!(refused(one(), vec![tier("x", 1_001)]), CompositeError::Threshold { per_mille: 1_001 });
-        assert!(matches!(refused(one().repeat(65), vec![]), CompositeError::TooMany { count: 65, .. }));
+        assert!(matches!(
+            refused(vec![part("a", 1, Better::Higher); 65], vec![]),
+            CompositeError::TooMany { count: 65, .. }
+        ));
         let json = serde_json::to_string(&policy(1, 2)).unwrap();
         assert_eq!(serde_json::from_str::<CompositePolicy>(&json).unwrap(), policy(1, 2), "{json}");
         assert!(serde_json::from_str::<CompositePolicy>(r#"{"parts":[]}"#).is_err());

@@ -40,7 +40,7 @@ pub enum Credit {
 }
 
 impl Credit {
-    /// What a kind of tie means unless the shop says otherwise: backward for a referral and for managing, both ways for
+    /// What a kind of tie means unless the shop says otherwise: backward for who refers, manages, decides or buys, both ways for
     /// a household, none for kinds of the shop's own, and forward for the rest.
     #[must_use]
     pub const fn of(kind: &TieKind) -> Self {
@@ -66,7 +66,7 @@ pub struct Link {
 
 impl Link {
     /// The links of a tie, none, one or two.
-    pub fn of(tie: &Tie, credit: Credit) -> impl Iterator<Item = Link> {
+    pub fn of(tie: &Tie, credit: Credit) -> impl Iterator<Item = Link> + use<> {
         let (from, to, strength) = (tie.from, tie.to, tie.strength);
         let forward = matches!(credit, Credit::Forward | Credit::Both).then_some(Link { from, to, strength });
         let backward =

@@ -73,8 +73,7 @@ impl CostPolicy {
     /// A policy that knows no cost yet.
     #[must_use]
     pub const fn new(currency: Currency) -> Self {
-        let (products, categories) = (BTreeMap::new(), BTreeMap::new());
-        CostPolicy { currency, products, categories, returned: Returned::Restocked }
+        CostPolicy { currency, products: BTreeMap::new(), categories: BTreeMap::new(), returned: Returned::Restocked }
     }
 
     /// What a line cost, in minor units; none if it is not known.

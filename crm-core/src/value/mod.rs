@@ -26,6 +26,6 @@ pub use debt::{Debt, Paid};
 pub use groups::RfmGroup;
 pub use influence::{Credit, Influence, InfluencePolicy, Link};
 pub use margin::{Cost, CostPolicy, Margin, Returned};
-pub use pareto::{Pareto, Place, ShareOf};
+pub use pareto::{Pareto, ParetoPlace, ShareOf};
 pub use referral::{Referral, ReferralValue, referral_values};
 pub use rfm::{Rfm, RfmBands, RfmError, RfmPolicy, RfmScale, RfmScore, TILES_MAX, Tiles, rfm_scores};

@@ -23,7 +23,7 @@ pub enum ShareOf {
 
 /// A customer's place among all, the one who brings most first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<K> {
+pub struct ParetoPlace<K> {
     /// Who.
     pub customer: K,
     /// What they bring, in minor units; negative if they cost more.
@@ -44,7 +44,7 @@ pub struct Place<K> {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pareto<K> {
-    places: Vec<Place<K>>,
+    places: Vec<ParetoPlace<K>>,
     gainers: usize,
 }
 
@@ -56,11 +56,11 @@ impl<K: Copy + Ord> Pareto<K> {
         let mut base: Vec<(K, i64)> = base.into_iter().collect();
         base.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let mut running = 0;
-        let places: Vec<Place<K>> = base
+        let places: Vec<ParetoPlace<K>> = base
             .into_iter()
             .map(|(customer, minor)| {
                 running += i128::from(minor);
-                Place { customer, minor, running }
+                ParetoPlace { customer, minor, running }
             })
             .collect();
         let gainers = places.partition_point(|place| place.minor > 0);
@@ -69,7 +69,7 @@ impl<K: Copy + Ord> Pareto<K> {
 
     /// Everybody, with what they bring together with all before them: the curve of concentration, exactly.
     #[must_use]
-    pub fn places(&self) -> &[Place<K>] {
+    pub fn places(&self) -> &[ParetoPlace<K>] {
         &self.places
     }
 
@@ -88,7 +88,7 @@ impl<K: Copy + Ord> Pareto<K> {
     /// Of those who bring the same as the last one needed, the ones with the lower ids are in and the others are not:
     /// fewest is fewest. [`tied`](Self::tied) says how many that leaves out.
     #[must_use]
-    pub fn key(&self, parts_per_million: u32, of: ShareOf) -> &[Place<K>] {
+    pub fn key(&self, parts_per_million: u32, of: ShareOf) -> &[ParetoPlace<K>] {
         let whole = self.whole(of);
         if whole <= 0 {
             return &[];
@@ -110,7 +110,7 @@ impl<K: Copy + Ord> Pareto<K> {
 
     /// Those who cost more than they bring, the costliest last.
     #[must_use]
-    pub fn costly(&self) -> &[Place<K>] {
+    pub fn costly(&self) -> &[ParetoPlace<K>] {
         &self.places[self.places.partition_point(|place| place.minor >= 0)..]
     }
 
