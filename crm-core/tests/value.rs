@@ -5,6 +5,8 @@
 //! quantity or price are left out. It was made from the data set Online Retail (Daqing Chen, UCI Machine Learning
 //! Repository, 2015, doi:10.24432/C5BW33, CC BY 4.0).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is the failure report")]
+
 use std::collections::BTreeMap;
 
 use crm_core::Currency;
