@@ -120,13 +120,14 @@ impl InfluencePolicy {
         }
         ids.sort_unstable();
         ids.dedup();
-        let mut graph: Csr<(), u64> = Csr::with_nodes(ids.len());
         let index = |id: &CustomerId| ids.binary_search(id).ok().and_then(|place| u32::try_from(place).ok());
-        for ((from, to), strength) in &told {
-            // In the order of both ids, so that each edge is put at the end.
-            if let (Some(from), Some(to)) = (index(from), index(to)) {
-                graph.add_edge(from, to, *strength);
-            }
+        let edges: Vec<(u32, u32, u64)> =
+            told.iter().filter_map(|((from, to), strength)| Some((index(from)?, index(to)?, *strength))).collect();
+        // Edges are in the order of both ids, each once, as `from_sorted_edges` wants them; added one by one each would
+        // take a walk over all customers. It makes nodes up to the last that has an edge.
+        let mut graph: Csr<(), u64> = Csr::from_sorted_edges(&edges).unwrap_or_else(|_| Csr::new());
+        while graph.node_count() < ids.len() {
+            graph.add_node(());
         }
         let ranks = self.ranks(&graph);
         let n = ids.len() as f64;
