@@ -72,7 +72,12 @@ pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
 pub use crm_core::segment::{ReferenceError, SegmentName};
-pub use crm_core::value::{Rfm, RfmScore, rfm_scores};
+pub use crm_core::value::{
+    Better, Composite, CompositeError, CompositePolicy, Cost, CostPolicy, Credit, Debt, Influence, InfluencePolicy,
+    Link, Margin, PARTS_MAX, Paid, Pareto, ParetoPlace, PartName, PartRule, Referral, ReferralValue, Returned, Rfm,
+    RfmBands, RfmError, RfmGroup, RfmPolicy, RfmScale, RfmScore, ShareOf, TILES_MAX, Tiles, TreatmentName, ValuePart,
+    ValueTier, referral_values, rfm_scores,
+};
 pub use crm_core::workflow::{
     Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,
     Topic,
