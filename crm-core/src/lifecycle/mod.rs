@@ -12,12 +12,32 @@
 //! the full refund of the last order that stood; it leads to intent if there was interest within the
 //! window, and to prospect otherwise. A window opens with the fact that counts and runs under the
 //! policy that was in force at that moment. It is half open: at its last instant the stage has moved.
+//!
+//! A policy may have the quiet window follow each customer's own rhythm ([`OwnRhythm`]). It is worked out again with
+//! every order and refund, from the orders that stand then; whoever is historical stays so until they order.
+//!
+//! What moves come to is counted by pure functions over [`StagePath`]s: of one customer the [`StageHistory`], of many
+//! [`cohorts`], [`conversions`] and the [`TransitionMatrix`] with its forecast.
 
+mod funnel;
+mod history;
+mod matrix;
+mod path;
+mod phase;
 mod policy;
+mod rhythm;
 
 use serde::{Deserialize, Serialize};
 
+pub use funnel::{
+    Cohort, CohortBy, Conversion, Conversions, FunnelStep, Period, cohorts, conversions, parts_per_million,
+};
+pub use history::{StageHistory, StageTime};
+pub use matrix::{Newcomers, STAGES_AND_NONE, StageSizes, TransitionMatrix};
+pub use path::{StagePath, Stay};
+pub use phase::Phase;
 pub use policy::LifecyclePolicy;
+pub use rhythm::{GAPS_MAX, OwnRhythm, RhythmError, Typical};
 
 use crate::id::EventId;
 use crate::time::{Span, Timestamp};
@@ -217,7 +237,7 @@ impl Lifecycle {
         self.deadline = interest;
     }
 
-    /// The newest order that stands is another one now: the quiet window runs from there.
+    /// The orders that stand are others now: the quiet window runs from the newest, and may have another length.
     pub(crate) fn bought_last(&mut self, placed_at: Timestamp, window: Span) {
         if self.stage == Some(Stage::Purchase) {
             self.deadline = Some(placed_at.plus(window));
