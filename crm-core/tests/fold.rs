@@ -3,6 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
 use crm_core::attribute::Attribute;
+use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate, Subject};
@@ -49,6 +50,8 @@ fn definitions() -> Definitions {
         gaps_min,
     };
     add(hour(0), windows(3, 10, Some(rhythm(Typical::Median, 1))));
+    let ends = KindSchema { ends_relation: true, ..KindSchema::default() };
+    add(hour(0), Definition::Kind(KindName::new("closed").unwrap(), Some(ends)));
     add(hour(350), windows(2, 4, Some(rhythm(Typical::Mean, 2))));
     add(hour(600), windows(1, 5, None));
     let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
@@ -82,6 +85,7 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
             .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), total: eur(minor), lines: vec![] })),
         3 => (proptest::option::of(0..6_u8), 0..6_000_i64)
             .prop_map(move |(n, minor)| Fact::from(Refunded { order: n.map(reference), amount: eur(minor) })),
+        1 => Just(Fact::from(CustomFact { kind: KindName::new("closed").unwrap(), fields: Default::default() })),
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Tagged { tag: Tag::new(format!("t{n}")).unwrap() })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Untagged { tag: Tag::new(format!("t{n}")).unwrap() })),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use crm_core::change::{Cause, Change, ChangeBody};
+use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::customer::FactState;
 use crm_core::event::Fact;
 use crm_core::interaction::{Channel, Enquired};
@@ -290,6 +291,38 @@ fn a_refund_changes_the_rhythm_with_the_orders_that_stand() {
     // Without that of day 30 as well there is one gap, and the fixed window from day 20.
     facts.push((day(32), Fact::from(Refunded { order: Some(name(3)), amount: eur(100) })));
     assert_eq!(folded(&facts, day(32), &definitions).lifecycle().deadline(), Some(day(80)));
+}
+
+#[test]
+fn a_relation_that_the_shop_ended_is_historical_at_once_and_won_back_by_an_order() {
+    let closed = KindName::new("account_closed").unwrap();
+    let schema = KindSchema { ends_relation: true, ..KindSchema::default() };
+    let mut definitions = quiet(None);
+    let definition = Definition::Kind(closed.clone(), Some(schema));
+    definitions.add(DefinitionVersion { from: day(0), definition }).unwrap();
+    let enquiry = || Fact::from(Enquired { channel: Channel::Phone, subject: None });
+    let ending = || Fact::from(CustomFact { kind: closed.clone(), fields: Default::default() });
+
+    let mut facts = orders(&[0]);
+    facts.push((day(5), enquiry()));
+    facts.push((day(10), ending()));
+    let state = folded(&facts, day(20), &definitions);
+    let life = state.lifecycle();
+    assert_eq!((life.stage(), life.since(), life.deadline()), (HISTORICAL, Some(day(10)), None));
+    let moves = FactState::stage_moves(told(&facts), day(20), &definitions);
+    assert_eq!(moves.last().map(|last| last.cause), Some(StageCause::Ended(id(2))));
+
+    // The enquiry was before the end, so that it is no interest any more.
+    let undone = [facts.as_slice(), &[(day(21), Fact::from(Refunded { order: None, amount: eur(100) }))]].concat();
+    assert_eq!(folded(&undone, day(21), &definitions).lifecycle().stage(), PROSPECT);
+
+    facts.extend(orders(&[30]));
+    let path = StagePath::of(&FactState::stage_moves(told(&facts), day(31), &definitions));
+    assert!(StageHistory::of(&path, day(31)).is_won_back());
+
+    let asked = [(day(0), enquiry()), (day(1), ending())];
+    assert_eq!(folded(&asked, day(1), &definitions).lifecycle().stage(), PROSPECT);
+    assert_eq!(folded(&asked[1..], day(1), &definitions).lifecycle().stage(), PROSPECT);
 }
 
 #[test]

@@ -290,8 +290,12 @@ impl FactState {
             }
             Fact::Custom(custom) => {
                 self.custom.get_or_default(&custom.kind).note(at);
-                if definitions.kind(&custom.kind, at).is_some_and(|schema| schema.shows_interest) {
+                let schema = definitions.kind(&custom.kind, at);
+                if schema.is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
+                }
+                if schema.is_some_and(|schema| schema.ends_relation) {
+                    self.lifecycle.ended(at, id, moves);
                 }
                 OrdersTouched::None
             }
