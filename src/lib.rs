@@ -46,7 +46,8 @@ pub use crm_core::identity::{
     PatternError, PhoneError, Presented, Region, Seen, Suggestion, VerificationMethod,
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
-pub use crm_core::lifecycle::{LifecyclePolicy, Stage, StageCause};
+pub use crm_core::lifecycle;
+pub use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Phase, Stage, StageCause, Typical};
 pub use crm_core::loyalty::{
     AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
     PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,

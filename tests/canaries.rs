@@ -436,7 +436,8 @@ fn walk_further(crm: &Crm, field: &mut Patch) {
     let kind = crm::KindName::new("poll").unwrap();
     let answer = FieldName::new("answer").unwrap();
     let rule = crm::FieldRule { field_type: crm::FieldType::Text, required: true };
-    let schema = crm::KindSchema { fields: [(answer.clone(), rule)].into(), shows_interest: false };
+    let schema =
+        crm::KindSchema { fields: [(answer.clone(), rule)].into(), shows_interest: false, ends_relation: false };
     field.saw(crm.define(crm.now(), Definition::Kind(kind.clone(), Some(schema))));
     let poll = |name: &FieldName, value: FieldValue| crm::CustomFact::new(kind.clone()).with(name.clone(), value);
     let text = FieldValue::Text(field.plant("Canaryanswer").into());

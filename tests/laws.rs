@@ -50,7 +50,11 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(crm::DerivedIds).workflow(Marker::new()).build();
     let crm = Crm::from(crm);
     let define = |definition| crm.define(hour(0), definition).unwrap();
-    define(Definition::Lifecycle(LifecyclePolicy { intent_fades_after: Span::days(3), quiet_after: Span::days(10) }));
+    define(Definition::Lifecycle(LifecyclePolicy {
+        intent_fades_after: Span::days(3),
+        quiet_after: Span::days(10),
+        own_rhythm: None,
+    }));
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
     define(Definition::Program(ProgramId::new("points").unwrap(), Some(program)));
     let busy = Predicate::orders_in_last(4, Comparison::Ge, 2);

@@ -265,7 +265,8 @@ fn a_kind_of_the_shops_own_is_checked_counted_and_heard() {
     };
     assert!(crm.record(fact(FieldValue::Int(5))).is_err(), "not declared yet");
     let rule = FieldRule { field_type: FieldType::Int, required: true };
-    let schema = KindSchema { fields: [(stars(), rule)].into_iter().collect(), shows_interest: true };
+    let schema =
+        KindSchema { fields: [(stars(), rule)].into_iter().collect(), shows_interest: true, ends_relation: false };
     crm.define(at, Definition::Kind(review.clone(), Some(schema))).unwrap();
     assert!(crm.record(fact(FieldValue::Text("five".into()))).is_err());
     assert!(crm.customer(ana()).unwrap().is_none(), "a refused fact makes no customer");

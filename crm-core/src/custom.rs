@@ -68,6 +68,10 @@ pub struct KindSchema {
     /// Whether it is a sign of intent, as an enquiry is.
     #[serde(default)]
     pub shows_interest: bool,
+    /// Whether by it the shop says that the relation has ended: a contract that ran out, an account that was closed.
+    /// The stage moves at once, without waiting for a window to run out. Whoever orders later is won back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends_relation: bool,
 }
 
 /// Why a fact of a shop-defined kind was refused.

@@ -10,7 +10,7 @@ use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
-use crate::lifecycle::LifecyclePolicy;
+use crate::lifecycle::{LifecyclePolicy, RhythmError};
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
@@ -87,6 +87,9 @@ pub enum DefinitionError {
     /// The rules for identifiers exceed a limit.
     #[error("identity")]
     Identity(#[from] IdentityRulesError),
+    /// The rule for a customer's own rhythm cannot be kept.
+    #[error("life cycle")]
+    Lifecycle(#[from] RhythmError),
     /// A policy of privacy or a view exceeds a limit.
     #[error(transparent)]
     Privacy(#[from] PrivacyError),
@@ -126,6 +129,7 @@ impl Definition {
             }
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
+            Definition::Lifecycle(policy) => Ok(policy.check()?),
             Definition::Consent(policy) => policy.check().map_err(DefinitionError::Consent),
             Definition::Identity(rules) => Ok(rules.check()?),
             Definition::Privacy(policy) => Ok(policy.check()?),
@@ -133,7 +137,6 @@ impl Definition {
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
-            | Definition::Lifecycle(_)
             | Definition::Program(..)
             | Definition::Kind(..)
             | Definition::View(_, None)

@@ -3,6 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
 use crm_core::attribute::Attribute;
+use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate, Subject};
@@ -10,7 +11,7 @@ use crm_core::identity::{
     Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
-use crm_core::lifecycle::LifecyclePolicy;
+use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Typical};
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
@@ -34,14 +35,25 @@ fn program() -> ProgramId {
 fn definitions() -> Definitions {
     let mut definitions = Definitions::default();
     let mut add = |from, definition| definitions.add(DefinitionVersion { from, definition }).unwrap();
-    let windows = |intent, quiet| {
+    let windows = |intent, quiet, own_rhythm| {
         Definition::Lifecycle(LifecyclePolicy {
             intent_fades_after: Span::days(intent),
             quiet_after: Span::days(quiet),
+            own_rhythm,
         })
     };
-    add(hour(0), windows(3, 10));
-    add(hour(500), windows(1, 5));
+    let rhythm = |typical, gaps_min| OwnRhythm {
+        typical,
+        times_percent: 150,
+        at_least: Span::days(1),
+        at_most: Span::days(8),
+        gaps_min,
+    };
+    add(hour(0), windows(3, 10, Some(rhythm(Typical::Median, 1))));
+    let ends = KindSchema { ends_relation: true, ..KindSchema::default() };
+    add(hour(0), Definition::Kind(KindName::new("closed").unwrap(), Some(ends)));
+    add(hour(350), windows(2, 4, Some(rhythm(Typical::Mean, 2))));
+    add(hour(600), windows(1, 5, None));
     let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
     add(hour(0), Definition::Program(program(), Some(scheme.with_tier(TierName::new("gold").unwrap(), 40))));
     let segment = |name: &str, predicate| Definition::Segment(SegmentName::new(name).unwrap(), Some(predicate));
@@ -73,6 +85,7 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
             .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), total: eur(minor), lines: vec![] })),
         3 => (proptest::option::of(0..6_u8), 0..6_000_i64)
             .prop_map(move |(n, minor)| Fact::from(Refunded { order: n.map(reference), amount: eur(minor) })),
+        1 => Just(Fact::from(CustomFact { kind: KindName::new("closed").unwrap(), fields: Default::default() })),
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Tagged { tag: Tag::new(format!("t{n}")).unwrap() })),
         1 => (0..2_u8).prop_map(|n| Fact::from(Untagged { tag: Tag::new(format!("t{n}")).unwrap() })),

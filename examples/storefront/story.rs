@@ -112,6 +112,7 @@ fn change_text(change: &Change) -> String {
                 StageCause::Interest(event) => format!("showed interest, event {event}"),
                 StageCause::Ordered(event) => format!("ordered, event {event}"),
                 StageCause::OrdersUndone(event) => format!("the last order was refunded, event {event}"),
+                StageCause::Ended(event) => format!("the relation was ended, event {event}"),
                 StageCause::IntentFaded => "no sign of intent for the time the policy waits".to_owned(),
                 StageCause::WentQuiet => "no order for the time the policy waits".to_owned(),
                 StageCause::Redefined => "a definition was added".to_owned(),

@@ -98,6 +98,7 @@ impl Customer {
                     | StageCause::Interest(event)
                     | StageCause::Ordered(event)
                     | StageCause::OrdersUndone(event)
+                    | StageCause::Ended(event)
                     | StageCause::Corrected(event) => Cause::Event(event),
                 };
                 Change { at, cause, body: ChangeBody::StageChanged { from, to, cause: why } }

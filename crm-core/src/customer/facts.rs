@@ -261,7 +261,8 @@ impl FactState {
                 let effect = self.orders.place(id, at, placed);
                 self.lifecycle.ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
                 self.undone_if(effect, id, at, moves);
-                // An order that a refund was waiting for may not stand: the window runs from one that does.
+                // An order that a refund was waiting for may not stand: the window runs from one that does. It may
+                // also be another than the fixed one.
                 self.bought_last(at, definitions, moves);
                 OrdersTouched::Newest
             }
@@ -289,8 +290,12 @@ impl FactState {
             }
             Fact::Custom(custom) => {
                 self.custom.get_or_default(&custom.kind).note(at);
-                if definitions.kind(&custom.kind, at).is_some_and(|schema| schema.shows_interest) {
+                let schema = definitions.kind(&custom.kind, at);
+                if schema.is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
+                }
+                if schema.is_some_and(|schema| schema.ends_relation) {
+                    self.lifecycle.ended(at, id, moves);
                 }
                 OrdersTouched::None
             }
@@ -346,6 +351,27 @@ impl FactState {
         definitions: &Definitions,
         counts: impl Fn(CustomerId, &IdentifierKey, Timestamp) -> bool + Copy,
     ) -> Self {
+        Self::refold_noting(facts, until, definitions, counts).0
+    }
+
+    /// The moves from stage to stage as the past is known now, in the order in which they were made: what late facts
+    /// corrected is corrected where it happened, other than in the changes that a store keeps. Facts are given as for
+    /// [`refold`](Self::refold), and it costs as much.
+    #[must_use]
+    pub fn stage_moves<'a>(
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
+        until: Timestamp,
+        definitions: &Definitions,
+    ) -> Vec<StageMove> {
+        Self::refold_noting(facts, until, definitions, |_, _, _| true).1
+    }
+
+    fn refold_noting<'a>(
+        facts: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a Fact)>,
+        until: Timestamp,
+        definitions: &Definitions,
+        counts: impl Fn(CustomerId, &IdentifierKey, Timestamp) -> bool + Copy,
+    ) -> (Self, Vec<StageMove>) {
         let mut facts: Vec<_> = facts.filter(|(_, _, at, _)| *at <= until).collect();
         facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
         facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
@@ -360,7 +386,7 @@ impl FactState {
             state.fold_told(member, id, at, fact, definitions, &mut moves, counts);
         }
         state.elapse(until, &mut moves);
-        state
+        (state, moves)
     }
 
     fn interest(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
@@ -371,7 +397,8 @@ impl FactState {
     fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
         if let Some(newest) = self.orders.standing_newest_first().next() {
             let placed_at = newest.placed_at;
-            self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_after);
+            let placed = self.orders.standing_newest_first().map(|order| order.placed_at);
+            self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_window(placed));
             self.lifecycle.elapse(at, moves);
         }
     }

@@ -1,23 +1,45 @@
 //! The customer life cycle: prospect → intent → purchase → historical, and back.
 //!
-//! | from \ what happens | contact | interest | order | orders undone | intent fades | goes quiet |
-//! |---|---|---|---|---|---|---|
-//! | nobody | prospect | intent | purchase | – | – | – |
-//! | prospect | – | intent | purchase | – | – | – |
-//! | intent | – | – | purchase | – | prospect | – |
-//! | purchase | – | – | – | intent or prospect | – | historical |
-//! | historical | – | – | purchase | intent or prospect | – | – |
+//! | from \ what happens | contact | interest | order | orders undone | intent fades | goes quiet | is ended |
+//! |---|---|---|---|---|---|---|---|
+//! | nobody | prospect | intent | purchase | – | – | – | – |
+//! | prospect | – | intent | purchase | – | – | – | – |
+//! | intent | – | – | purchase | – | prospect | – | prospect |
+//! | purchase | – | – | – | intent or prospect | – | historical | historical |
+//! | historical | – | – | purchase | intent or prospect | – | – | – |
 //!
 //! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart, *orders undone*
 //! the full refund of the last order that stood; it leads to intent if there was interest within the
-//! window, and to prospect otherwise. A window opens with the fact that counts and runs under the
+//! window, and to prospect otherwise. A relation *is ended* by a fact of a kind of which the shop declared that it does
+//! ([`KindSchema::ends_relation`](crate::custom::KindSchema::ends_relation)); interest before it counts no more, and an
+//! order after it is a win-back. A window opens with the fact that counts and runs under the
 //! policy that was in force at that moment. It is half open: at its last instant the stage has moved.
+//!
+//! A policy may have the quiet window follow each customer's own rhythm ([`OwnRhythm`]). It is worked out again with
+//! every order and refund, from the orders that stand then; whoever is historical stays so until they order.
+//!
+//! What moves come to is counted by pure functions over [`StagePath`]s: of one customer the [`StageHistory`], of many
+//! [`cohorts`], [`conversions`] and the [`TransitionMatrix`] with its forecast.
 
+mod funnel;
+mod history;
+mod matrix;
+mod path;
+mod phase;
 mod policy;
+mod rhythm;
 
 use serde::{Deserialize, Serialize};
 
+pub use funnel::{
+    Cohort, CohortBy, Conversion, Conversions, FunnelStep, Period, cohorts, conversions, parts_per_million,
+};
+pub use history::{StageHistory, StageTime};
+pub use matrix::{Newcomers, STAGES_AND_NONE, StageSizes, TransitionMatrix};
+pub use path::{StagePath, Stay};
+pub use phase::Phase;
 pub use policy::LifecyclePolicy;
+pub use rhythm::{GAPS_MAX, OwnRhythm, RhythmError, Typical};
 
 use crate::id::EventId;
 use crate::time::{Span, Timestamp};
@@ -75,11 +97,13 @@ pub enum Trigger {
     IntentFaded,
     /// The purchase window ran out.
     WentQuiet,
+    /// The shop said that the relation has ended.
+    Ended,
 }
 
 impl Trigger {
     /// All of them.
-    pub const ALL: [Trigger; 7] = [
+    pub const ALL: [Trigger; 8] = [
         Trigger::Contact,
         Trigger::Interest,
         Trigger::Order,
@@ -87,6 +111,7 @@ impl Trigger {
         Trigger::UndoneWithoutInterest,
         Trigger::IntentFaded,
         Trigger::WentQuiet,
+        Trigger::Ended,
     ];
 }
 
@@ -106,10 +131,11 @@ pub const fn next(stage: Option<Stage>, trigger: Trigger) -> Option<Stage> {
         (Some(Purchase | Historical), Trigger::UndoneWithoutInterest) => Some(Prospect),
         (None | Some(Prospect | Intent), Trigger::UndoneWithInterest | Trigger::UndoneWithoutInterest) => stage,
 
-        (Some(Intent), Trigger::IntentFaded) => Some(Prospect),
+        (Some(Intent), Trigger::IntentFaded | Trigger::Ended) => Some(Prospect),
         (None | Some(Prospect | Purchase | Historical), Trigger::IntentFaded) => stage,
 
-        (Some(Purchase), Trigger::WentQuiet) => Some(Historical),
+        (Some(Purchase), Trigger::WentQuiet | Trigger::Ended) => Some(Historical),
+        (None | Some(Prospect | Historical), Trigger::Ended) => stage,
         (None | Some(Prospect | Intent | Historical), Trigger::WentQuiet) => stage,
     }
 }
@@ -126,6 +152,8 @@ pub enum StageCause {
     Ordered(EventId),
     /// The last order that stood was refunded in full.
     OrdersUndone(EventId),
+    /// The shop said that the relation has ended.
+    Ended(EventId),
     /// No sign of intent for as long as the policy waits.
     IntentFaded,
     /// No order for as long as the policy waits.
@@ -217,7 +245,14 @@ impl Lifecycle {
         self.deadline = interest;
     }
 
-    /// The newest order that stands is another one now: the quiet window runs from there.
+    /// The shop says that the relation has ended.
+    pub(crate) fn ended(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
+        self.go(Trigger::Ended, at, StageCause::Ended(event), moves);
+        self.interest_until = None;
+        self.deadline = None;
+    }
+
+    /// The orders that stand are others now: the quiet window runs from the newest, and may have another length.
     pub(crate) fn bought_last(&mut self, placed_at: Timestamp, window: Span) {
         if self.stage == Some(Stage::Purchase) {
             self.deadline = Some(placed_at.plus(window));
@@ -256,7 +291,8 @@ mod tests {
                 let to = next(stage, trigger);
                 assert!(stage.is_none() || to.is_some(), "{stage:?} {trigger:?}");
                 if to == Some(Stage::Historical) && stage != to {
-                    assert_eq!((stage, trigger), (Some(Stage::Purchase), Trigger::WentQuiet));
+                    assert_eq!(stage, Some(Stage::Purchase));
+                    assert!(matches!(trigger, Trigger::WentQuiet | Trigger::Ended), "{trigger:?}");
                 }
                 if to == Some(Stage::Purchase) && stage != to {
                     assert_eq!(trigger, Trigger::Order);

@@ -32,7 +32,7 @@ pub fn hour(hour: i64) -> Timestamp {
 /// A programme, a kind of events, and a segment that rules ask about.
 pub fn defined() -> Vec<Definition> {
     let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
-    let kind = KindSchema { fields: Default::default(), shows_interest: false };
+    let kind = KindSchema { fields: Default::default(), shows_interest: false, ends_relation: false };
     let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
     vec![
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
