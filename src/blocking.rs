@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::customer::{Command, Customer};
-use crm_core::expression::Predicate;
+use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
+use crm_core::segment::SegmentName;
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
@@ -829,6 +830,15 @@ impl Crm {
     /// The same.
     pub fn customer(&self, who: impl Into<Who> + Send) -> Result<Option<Customer>, Error> {
         wait(self.0.customer(who))
+    }
+
+    /// See [`crate::Crm::explain`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn explain(&self, who: impl Into<Who> + Send, segment: &SegmentName) -> Result<Option<Clause>, Error> {
+        wait(self.0.explain(who, segment))
     }
 
     /// See [`crate::Crm::story`].

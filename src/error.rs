@@ -5,6 +5,7 @@ use crm_core::customer::{MergeRefusal, Refusal};
 use crm_core::expression::{ExpressionError, LimitError};
 use crm_core::privacy::{Blocked, HoldRefusal, ViewName};
 use crm_core::profile::CardError;
+use crm_core::segment::SegmentName;
 use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
@@ -90,6 +91,12 @@ pub enum Error {
     /// What was to be taken in is no export, or contradicts what is there.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// There is no such segment in force.
+    #[error("there is no segment {segment}")]
+    NoSegment {
+        /// Its name.
+        segment: SegmentName,
+    },
     /// There is no such view.
     #[error("there is no view {view}")]
     NoView {

@@ -37,7 +37,7 @@ pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindNa
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::expression::{
-    Comparison, ExpressionError, LimitError, Number, Predicate, Problem, Subject, Vocabulary,
+    Clause, Comparison, ExpressionError, LimitError, Number, Predicate, Problem, QueryError, Subject, Vocabulary,
 };
 pub use crm_core::identity::{
     Agreement, Aside, Assurance, Clue, ClueField, Disagreement, ExternalSystem, Identified, Identifier,
@@ -73,12 +73,9 @@ pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
 pub use crm_core::segment::{ReferenceError, SegmentName};
-pub use crm_core::value::{
-    Better, Composite, CompositeError, CompositePolicy, Cost, CostPolicy, Credit, Debt, Influence, InfluencePolicy,
-    Link, Margin, PARTS_MAX, Paid, Pareto, ParetoPlace, PartName, PartRule, Referral, ReferralValue, Returned, Rfm,
-    RfmBands, RfmError, RfmGroup, RfmPolicy, RfmScale, RfmScore, ShareOf, TILES_MAX, Tiles, TreatmentName, ValuePart,
-    ValueTier, referral_values, rfm_scores,
-};
+/// What customers are worth.
+pub use crm_core::value;
+pub use crm_core::value::{Rfm, RfmGroup, RfmPolicy, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
     Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,
     Topic,

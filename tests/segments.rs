@@ -237,3 +237,25 @@ fn a_move_names_the_clause_that_decided() {
         assert_eq!(moves, [(hour(24), format!("in: {clause}")), (hour(24 * 90), format!("out: {clause}"))]);
     }
 }
+
+#[test]
+fn whoever_asks_why_is_shown_each_clause_and_when_it_changes() {
+    for shop in shops(&[]) {
+        let name = segment("busy");
+        assert!(matches!(shop.crm.explain(who(0), &name), Err(crm::Error::NoSegment { segment }) if segment == name));
+        let rule = shop.crm.rule(r#"segment("buyers") && (orders.in_last("30d") >= 2 || spend > 900)"#).unwrap();
+        shop.crm.define(Timestamp::MIN, Definition::Segment(name.clone(), Some(rule))).unwrap();
+        assert_eq!(shop.crm.explain(who(0), &name).unwrap(), None);
+        shop.record(0, 0, 0, &Step::Order(5, Vec::new()));
+        shop.clock.set(hour(24));
+        shop.record(0, 24, 1, &Step::Order(5, Vec::new()));
+        let why = shop.crm.explain(who(0), &name).unwrap().unwrap();
+        assert_eq!((why.holds, why.next_change), (Some(true), Some(hour(24 * 30))));
+        let [buyers, either] = &why.parts[..] else { panic!("{why:?}") };
+        assert_eq!((buyers.holds, buyers.next_change, buyers.parts.len()), (Some(true), None, 1));
+        let [recent, spent] = &either.parts[..] else { panic!("{either:?}") };
+        assert_eq!((recent.holds, recent.left, recent.right), (Some(true), Some(2), Some(2)));
+        assert_eq!(spent.text, "spend > 900", "money in whole units");
+        assert_eq!((spent.holds, spent.left, spent.right), (Some(false), Some(10), Some(90_000)), "and in cents");
+    }
+}

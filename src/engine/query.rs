@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, JsonProblem};
+use crm_core::expression::{Clause, Subject};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
@@ -67,6 +68,40 @@ impl Crm {
             Ok(Found::Known(id)) => Ok(self.base(id).await?.0.map(|base| base.customer)),
             Ok(Found::New(_)) | Err(_) => Ok(None),
         }
+    }
+
+    /// Why a customer is in a segment, or is not: what each clause of its rule comes to, and when it will next change
+    /// although nothing happens. None if nobody is found. They are as of the last time anything happened or was due.
+    ///
+    /// ```
+    /// use crm::{Channel, Crm, Definition, Identifier, Incoming, SegmentName, Source, Span, Timestamp, Visited};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let name = SegmentName::new("curious")?;
+    /// let rule = crm.rule(r#"visits.in_last("7d") >= 1 && orders == 0"#).await?;
+    /// crm.define(Timestamp::MIN, Definition::Segment(name.clone(), Some(rule))).await?;
+    /// let (ana, now) = (Identifier::email("ana@example.com")?, crm.now());
+    /// let visit = Visited { channel: Channel::Web, place: None };
+    /// crm.record(Incoming::new(&ana, now, Source::new("shop")?, visit)).await?;
+    ///
+    /// let why = crm.explain(&ana, &name).await?.expect("just recorded");
+    /// assert_eq!((why.holds, why.next_change), (Some(true), Some(now.plus(Span::days(7)))));
+    /// assert_eq!((why.parts[0].text.as_str(), why.parts[0].left), (r#"visits.in_last("7d").count() >= 1"#, Some(1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `NoSegment` if there is none of that name in force, `Storage` if the store failed.
+    pub async fn explain(&self, who: impl Into<Who> + Send, segment: &SegmentName) -> Result<Option<Clause>, Error> {
+        let (now, definitions) = (self.now(), self.definitions().await?);
+        let none = || Error::NoSegment { segment: segment.clone() };
+        let rule = definitions.segment(segment, now).ok_or_else(none)?;
+        let customer = self.customer(who).await?;
+        Ok(customer.map(|customer| rule.explain(&Subject::new(&customer, now, &definitions))))
     }
 
     /// Everything that is kept about a customer; none if nobody is found. Reads their whole history.
