@@ -186,6 +186,9 @@ fn configure(file: &Connection, cache_kib: u32) -> Result<(), StorageError> {
     set(file, "temp_store", 2)?;
     set(file, "cache_size", -i64::from(cache_kib))?;
     set(file, "trusted_schema", 0)?;
+    // Otherwise SQLite plans by the numbers that are bound, and a statement with a bound limit is prepared anew each
+    // time it runs: a fifth of the time of a search. Where a selection begins is chosen here anyway.
+    config(file, DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     config(file, DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
 }
 
@@ -259,6 +262,7 @@ pub(super) fn refused(reason: &str, error: rusqlite::Error) -> StorageError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sql;
     use super::*;
 
     #[test]
@@ -292,6 +296,15 @@ mod tests {
                 assert_eq!(read(file, pragma), value.into(), "{pragma}");
             }
             assert!(file.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
+            for sql in [sql::VERSION, sql::PERSONAL, sql::TOKENS, "SELECT id FROM crm_customer WHERE id > ?1 LIMIT ?2"]
+            {
+                let mut statement = file.prepare(sql).unwrap();
+                for number in [1, 200] {
+                    statement.exists((number, number)).unwrap();
+                }
+                let again = statement.get_status(rusqlite::StatementStatus::RePrepare);
+                assert_eq!(again, 0, "prepared once, whatever is bound: {sql}");
+            }
         }
         assert_eq!(read(&opened.writer, "wal_autocheckpoint"), CHECKPOINT_PAGES.into());
         assert_eq!(read(&opened.writer, "cache_size"), (-128 * 1024_i64).into());
