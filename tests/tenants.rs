@@ -137,7 +137,7 @@ fn two_shops_in_one_store_never_meet() {
         let told = |crm: &Crm, answer: Delivered| {
             let mut told = Vec::new();
             crm.deliver(day(1), |delivery| {
-                told.push(format!("{:?}", delivery.fields));
+                told.push(serde_json::to_string(&delivery.fields).unwrap());
                 answer.clone()
             })
             .unwrap();

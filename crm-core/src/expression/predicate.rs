@@ -179,7 +179,7 @@ impl TextTest {
 impl Predicate {
     /// How deep predicates may be nested; calculations count.
     pub const DEPTH_MAX: usize = 32;
-    /// How many clauses a predicate may have; connectives, numbers and listed texts count.
+    /// How many clauses a predicate may have; connectives, calculations and listed texts count.
     pub const CLAUSES_MAX: usize = 1_000;
 
     /// One number compares so with another.
@@ -225,7 +225,8 @@ impl Predicate {
         let mut open = vec![(Part::Rule(self), 1)];
         let mut clauses = 0;
         while let Some((part, depth)) = open.pop() {
-            clauses += 1;
+            // A number is a part of its comparison, and counts where it is calculated.
+            clauses += usize::from(matches!(part, Part::Rule(_) | Part::Number(Number::Calculate(..))));
             if depth > Self::DEPTH_MAX {
                 return Err(LimitError::TooDeep { max: Self::DEPTH_MAX });
             }
@@ -263,7 +264,7 @@ impl Predicate {
                 Part::Number(_)
                 | Part::Rule(Predicate::StageIn(_) | Predicate::InSegment(_) | Predicate::Consents(_)) => {}
             }
-            if clauses + open.len() > Self::CLAUSES_MAX {
+            if clauses > Self::CLAUSES_MAX {
                 return Err(LimitError::TooLarge { max: Self::CLAUSES_MAX });
             }
         }
