@@ -118,10 +118,8 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `Segment` if a predicate is nested too deep or has too many clauses, `Consent` if a policy of consent is
-    /// not sound.
-    /// `Segment` if a predicate is nested too deep or has too many clauses, `Identity` if the rules for
-    /// identifiers exceed a limit.
+    /// `Segment` if a rule is nested too deep or has too many clauses, `Consent` if a policy of consent is not sound,
+    /// `Identity` if the rules for identifiers exceed a limit.
     pub fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Definition::Segment(segment, Some(predicate)) => {

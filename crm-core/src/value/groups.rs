@@ -3,7 +3,8 @@
 //! The groups, and the ranges of scores that belong to them, are those that Putler published ("RFM Analysis For
 //! Successful Customer Segmentation", <https://www.putler.com/rfm-analysis/>), which many tools have taken over. They
 //! are defined by two numbers from 1 to 5: the score of recency, and one of frequency and monetary value together,
-//! which is their mean, half a point rounded up.
+//! which is their mean, half a point rounded up. The ranges of promising, about to sleep and can't lose were not
+//! compared with a second source; those of the other eight were.
 //!
 //! The published ranges overlap: a customer may be in as many as five. Here each pair of scores has one group, out of
 //! those whose published range it is in. Where there was a choice, the published words about the groups decided, and
