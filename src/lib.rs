@@ -35,6 +35,9 @@ pub use crm_core::consent::{
 };
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
+pub use crm_core::declared::{
+    AttributeSet, DeclarationError, DeclaredError, DeclaredKind, DeclaredName, DeclaredText, DeclaredValue,
+};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
 pub use crm_core::expression::{
     Clause, Comparison, ExpressionError, LimitError, Number, Predicate, Problem, QueryError, Subject, Vocabulary,
@@ -82,8 +85,8 @@ pub use crm_core::workflow::{
 };
 pub use crm_core::{
     Alarm, AlarmKind, Currency, CustomerId, Decimal, Definition, DefinitionError, DefinitionVersion, Definitions,
-    Digest, EventId, FactKey, Money, MoneyError, Remark, Rounded, SmolStr, Source, Span, Tag, TenantId, TextError,
-    TimeError, Timestamp, minor_to_decimal,
+    Digest, EventId, FactKey, Millionths, Money, MoneyError, Remark, Rounded, SmolStr, Source, Span, Tag, TenantId,
+    TextError, TimeError, Timestamp, minor_to_decimal,
 };
 pub use crm_storage::{Copies, DeadLetter, MemoryStore, ScoreRow, Selection, StorageError, Store};
 #[cfg(feature = "postgres")]

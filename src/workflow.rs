@@ -201,6 +201,7 @@ impl Trigger {
                 put("strength", Int(i64::from(tied.strength.per_mille())));
             }
             Fact::Untied(untied) => put("tie", Text(SmolStr::new(untied.kind.name()))),
+            Fact::AttributeSet(set) => put("attribute", Text(set.attribute.clone().into())),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {
                     FieldValue::Bool(value) => TriggerValue::Bool(*value),

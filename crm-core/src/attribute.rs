@@ -19,6 +19,8 @@ pub enum Unit {
     Points,
     /// Milliseconds since 1970.
     Millis,
+    /// A number with decimals, in [millionths](crate::Millionths).
+    Millionths,
 }
 
 macro_rules! attributes {

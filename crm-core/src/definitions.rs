@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
+use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKind, DeclaredName};
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecyclePolicy, RhythmError};
@@ -33,6 +34,8 @@ pub enum Definition {
     Segment(SegmentName, Option<Predicate>),
     /// A kind of event; none ends it: later facts of that kind are refused.
     Kind(KindName, Option<KindSchema>),
+    /// An attribute that rules ask about; none ends it: no new values are taken, and those that are there stay.
+    Attribute(DeclaredName, Option<DeclaredKind>),
     /// The free attributes that cards may have.
     CardSchema(CardSchema),
     /// What each stage wants to know of a card.
@@ -93,6 +96,9 @@ pub enum DefinitionError {
     /// A policy of privacy or a view exceeds a limit.
     #[error(transparent)]
     Privacy(#[from] PrivacyError),
+    /// An attribute for rules exceeds a limit, or was of another type before.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -125,6 +131,7 @@ impl Definition {
             Definition::Segment(segment, Some(predicate)) => {
                 predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
             }
+            Definition::Attribute(name, Some(kind)) => Ok(kind.check(name)?),
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Lifecycle(policy) => Ok(policy.check()?),
@@ -137,6 +144,7 @@ impl Definition {
             | Definition::Currency(_)
             | Definition::Program(..)
             | Definition::Kind(..)
+            | Definition::Attribute(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None) => Ok(()),
         }
@@ -151,6 +159,7 @@ impl Definition {
             Definition::Program(id, _) => ("program", id.as_str()),
             Definition::Segment(name, _) => ("segment", name.as_str()),
             Definition::Kind(name, _) => ("kind", name.as_str()),
+            Definition::Attribute(name, _) => ("attribute", name.as_str()),
             Definition::CardSchema(_) => ("card_schema", ""),
             Definition::Completeness(_) => ("completeness", ""),
             Definition::Consent(_) => ("consent", ""),
@@ -192,6 +201,7 @@ pub struct Definitions {
     segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
     segment_sets: SegmentSets,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
+    attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
@@ -232,6 +242,9 @@ impl Definitions {
             self.check_references(segment, rule.as_ref(), *from)
                 .map_err(|source| DefinitionError::References { segment: segment.clone(), source })?;
         }
+        if let Definition::Attribute(name, Some(kind)) = definition {
+            self.check_declaration(name, kind)?;
+        }
         match definition.clone() {
             Definition::Currency(currency) => self.currency.add(*from, currency),
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
@@ -242,6 +255,7 @@ impl Definitions {
                 self.segment_sets = SegmentSets::of(versions.map(|(from, _)| *from));
             }
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
+            Definition::Attribute(name, kind) => self.attributes.entry(name).or_default().add(*from, kind),
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
             Definition::Consent(policy) => self.consent.add(*from, policy),
@@ -267,6 +281,20 @@ impl Definitions {
         instants.sort_unstable();
         instants.dedup();
         instants.into_iter().try_for_each(|at| crate::segment::check(segment, rule, &self.segments(at).collect()))
+    }
+
+    /// Checks an attribute against those that were declared before: an attribute keeps its type, by which rules were
+    /// read, and states have room for so many.
+    fn check_declaration(&self, name: &DeclaredName, kind: &DeclaredKind) -> Result<(), DeclarationError> {
+        let Some(before) = self.attributes.get(name) else {
+            let max = DeclaredKind::ATTRIBUTES_MAX;
+            return if self.attributes.len() < max { Ok(()) } else { Err(DeclarationError::TooMany { max }) };
+        };
+        let (mut before, is) = (before.0.iter().filter_map(|(_, kind)| kind.as_ref()), kind.type_name());
+        match before.next().map(DeclaredKind::type_name) {
+            Some(was) if was != is => Err(DeclarationError::OtherType { attribute: name.clone(), was, is }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Every version, in the order in which they were added.
@@ -375,6 +403,32 @@ impl Definitions {
     #[must_use]
     pub fn kind(&self, name: &KindName, at: Timestamp) -> Option<&KindSchema> {
         self.kinds.get(name)?.at(at)?.as_ref()
+    }
+
+    /// The attributes for rules in force, by name.
+    pub fn attributes(&self, at: Timestamp) -> impl Iterator<Item = (&DeclaredName, &DeclaredKind)> {
+        self.attributes.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// What an attribute for rules takes, if it is in force.
+    #[must_use]
+    pub fn attribute(&self, name: &DeclaredName, at: Timestamp) -> Option<&DeclaredKind> {
+        self.attributes.get(name)?.at(at)?.as_ref()
+    }
+
+    /// Checks a fact about an attribute for rules against its declaration at the time of the fact. What is known of one
+    /// that was ended can still be taken away.
+    ///
+    /// # Errors
+    ///
+    /// `DeclaredError` if it is not declared, or takes another value.
+    pub fn check_attribute(&self, set: &AttributeSet, at: Timestamp) -> Result<(), DeclaredError> {
+        let undeclared = || DeclaredError::Undeclared { attribute: set.attribute.clone() };
+        match &set.value {
+            Some(value) => self.attribute(&set.attribute, at).ok_or_else(undeclared)?.takes(&set.attribute, value),
+            None if self.attributes.contains_key(&set.attribute) => Ok(()),
+            None => Err(undeclared()),
+        }
     }
 
     /// The policy of consent in force; the default one where none was defined.

@@ -10,6 +10,7 @@ use crate::consent::{
     Restricted, RestrictionLifted, SuppressionLifted,
 };
 use crate::custom::CustomFact;
+use crate::declared::AttributeSet;
 use crate::exact::json;
 use crate::id::{CustomerId, EventId, Source};
 use crate::identity::{
@@ -143,6 +144,8 @@ pub enum Fact {
     Tied(Tied),
     /// A tie to another customer has ended.
     Untied(Untied),
+    /// The shop told an attribute that it declared.
+    AttributeSet(AttributeSet),
     /// A kind that the shop defined.
     Custom(CustomFact),
 }
@@ -290,6 +293,7 @@ impl Fact {
             Fact::SuppressionLifted(_) => "suppression_lifted",
             Fact::Tied(_) => "tied",
             Fact::Untied(_) => "untied",
+            Fact::AttributeSet(_) => "attribute_set",
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
@@ -324,6 +328,7 @@ impl Fact {
             Fact::SuppressionLifted(body) => json(body),
             Fact::Tied(body) => json(body),
             Fact::Untied(body) => json(body),
+            Fact::AttributeSet(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
         }
     }
@@ -359,6 +364,7 @@ impl Fact {
             | Fact::SuppressionLifted(_)
             | Fact::Tied(_)
             | Fact::Untied(_)
+            | Fact::AttributeSet(_)
             | Fact::Custom(_) => Ok(()),
         }
     }
@@ -403,7 +409,8 @@ fact_from!(
     Contacted,
     SuppressionLifted,
     Tied,
-    Untied
+    Untied,
+    AttributeSet
 );
 
 impl From<CustomFact> for Fact {
@@ -521,6 +528,7 @@ impl EventBody {
             "suppression_lifted" => read!(SuppressionLifted),
             "tied" => read!(Tied),
             "untied" => read!(Untied),
+            "attribute_set" => read!(AttributeSet),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

@@ -75,6 +75,23 @@ fn what_is_written_is_read_and_written_again() {
         ("1 < orders", "1 < orders.count()"),
         ("-recency_days < -3", "0 - recency_days < -3"),
         ("// who buys\norders > 0", "orders.count() > 0"),
+        (r#"attribute("shoe_size") >= 42"#, r#"attribute("shoe_size") >= 42"#),
+        (r#"attribute("shoe_size") + visits > 3"#, r#"attribute("shoe_size") + visits.count() > 3"#),
+        (r#"attribute("height") > 1.850"#, r#"attribute("height") > 1.85"#),
+        (r#"attribute("height") * 2 <= 4"#, r#"attribute("height") * 2 <= 4"#),
+        (r#"attribute("home store") == "Basel""#, r#"attribute("home store") == "Basel""#),
+        (r#"attribute("home store").startsWith("B")"#, r#"attribute("home store").startsWith("B")"#),
+        (r#"attribute("home store") in ["Basel", "Bern"]"#, r#"attribute("home store") in ["Basel", "Bern"]"#),
+        (r#"attribute("has_pet") == false"#, r#"!attribute("has_pet")"#),
+        (
+            r#"attribute("contract_end") < "2026-01-01""#,
+            r#"attribute("contract_end") < timestamp("2026-01-01T00:00:00Z")"#,
+        ),
+        (r#"days_since(attribute("contract_end")) > 30"#, r#"days_since(attribute("contract_end")) > 30"#),
+        (
+            r#"known(attribute("home store")) && known(attribute("height")) || attribute("has_pet") != null"#,
+            r#"known(attribute("home store")) && known(attribute("height")) || known(attribute("has_pet"))"#,
+        ),
         (r#"tags.exists(t, t.matches("^王+$"))"#, r#"tags.exists(one, one.matches("^王+$"))"#),
     ] {
         let rule = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -103,6 +120,28 @@ fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
             r#"events("reviews") > 3"#,
             r#"line 1, column 8: there is no kind of event "reviews"; did you mean "review"?"#,
         ),
+        (
+            r#"attribute("shoesize") > 3"#,
+            r#"line 1, column 11: there is no attribute "shoesize"; did you mean "shoe_size"?"#,
+        ),
+        (r#"attribute("home store") == 3"#, "line 1, column 28: expected a text, found a whole number"),
+        (r#"attribute("shoe_size") == "42""#, "line 1, column 27: expected a number, found a text"),
+        (r#"attribute("shoe_size") > 1.5"#, "line 1, column 26: expected a number of things, found a decimal number"),
+        (
+            r#"attribute("height") > 1.1234567"#,
+            "line 1, column 23: a decimal number has at most 6 decimals, and less than 13 digits before them",
+        ),
+        (
+            r#"attribute("height") > attribute("shoe_size")"#,
+            "line 1, column 32: expected a decimal number, found a number of things",
+        ),
+        (r#"attribute("has_pet") > 3"#, "line 1, column 10: expected a number, found a yes or no"),
+        (r#"attribute("contract_end") > 3"#, "line 1, column 29: expected an instant, found a whole number"),
+        (
+            r#"attribute("home store") == attribute("home store")"#,
+            "line 1, column 25: a comparison of two texts of the customer's cannot be used in a rule",
+        ),
+        ("shoe_size > 3", r#"line 1, column 1: there is no name "shoe_size""#),
         ("visits.sum() > 3", "line 1, column 1: expected orders, found events"),
         ("spend > 1.234", "line 1, column 9: an amount in EUR has at most 2 decimals"),
         ("orders > 1.5", "line 1, column 10: expected a number of things, found a decimal number"),
@@ -263,6 +302,17 @@ proptest! {
         if let Some(by_hand) = (Naive { life: &steps, at: hour(at) }).number(&number) {
             let subject = Subject::new(&customer, hour(at), &definitions);
             prop_assert_eq!(number.value(&subject), by_hand, "{:?}", number);
+        }
+    }
+
+    /// And so is what a rule comes to.
+    #[test]
+    fn rules_come_to_what_one_counts_by_hand(rule in rule(), steps in steps(), at in 0..400_i64) {
+        let definitions = definitions();
+        let customer = customer(&steps, hour(at), &definitions);
+        if let Some(by_hand) = (Naive { life: &steps, at: hour(at) }).rule(&rule) {
+            let subject = Subject::new(&customer, hour(at), &definitions);
+            prop_assert_eq!(rule.truth(&subject), by_hand, "{}", rule);
         }
     }
 

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 49] = [
+const STORED: [(&str, &str); 55] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -38,6 +38,12 @@ const STORED: [(&str, &str); 49] = [
         "untied",
         r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming"}"#,
     ),
+    ("attribute_set", r#"{"attribute":"home store","value":{"text":"Basel"}}"#),
+    ("attribute_set", r#"{"attribute":"shoe_size","value":{"whole":42}}"#),
+    ("attribute_set", r#"{"attribute":"height","value":{"decimal":"1.85"}}"#),
+    ("attribute_set", r#"{"attribute":"contract_end","value":{"instant":852076800000}}"#),
+    ("attribute_set", r#"{"attribute":"has_pet","value":{"flag":false}}"#),
+    ("attribute_set", r#"{"attribute":"has_pet"}"#),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",
@@ -165,6 +171,9 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
             "consent_given",
             r#"{"purpose":"a/b","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
         ),
+        ("attribute_set", r#"{"attribute":"height","value":{"decimal":1.85}}"#),
+        ("attribute_set", r#"{"attribute":"height","value":1.85}"#),
+        ("attribute_set", r#"{"attribute":"","value":{"whole":1}}"#),
         ("consent_withdrawn", r#"{"channel":"all","how":"reply"}"#),
         ("objected", r#"{"to":"everything"}"#),
         (

@@ -315,6 +315,9 @@ impl<'a> Planner<'a> {
         if fact.is_of_tie() && !self.both_sides {
             return Err(TieError::OneSided.into());
         }
+        if let Fact::AttributeSet(set) = fact {
+            self.context.definitions.check_attribute(set, at)?;
+        }
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };
             self.context.definitions.kind(&custom.kind, at).ok_or_else(undeclared)?.check(custom)?;

@@ -230,12 +230,18 @@ impl<'a> Planner<'a> {
         Ok(Ok(ids))
     }
 
-    /// Records a decision of the shop's about each whom the customer was merged of, after what is due.
+    /// Records a decision of the shop's about each whom the customer was merged of, after what is due, and works out what
+    /// moves by it.
     pub(crate) fn decide_of_all(&mut self, deed: &Deed) -> Result<(), NeedHistory> {
         self.elapse(self.context.now)?;
         let at = self.instant();
+        let mut first = None;
         for member in self.customer.members().collect::<Vec<_>>() {
-            self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+            let id = self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+            first.get_or_insert(id);
+        }
+        if let Some(first) = first {
+            self.follow(at, Cause::Event(first), &[]);
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use crm_core::consent::ConsentError;
 use crm_core::custom::CustomError;
+use crm_core::declared::DeclaredError;
 use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
 use crm_core::relationship::TieError;
@@ -29,6 +30,9 @@ pub enum FactRefusal {
     /// A fact of a shop-defined kind does not fit its schema.
     #[error(transparent)]
     Custom(#[from] CustomError),
+    /// An attribute that is not declared, or takes another value.
+    #[error(transparent)]
+    Attribute(#[from] DeclaredError),
     /// A fact about consent is not proved, or does not fit the policy.
     #[error(transparent)]
     Consent(#[from] ConsentError),
@@ -84,6 +88,7 @@ impl FactRefusal {
         match self {
             FactRefusal::Order(_) => "order_limits",
             FactRefusal::Custom(_) => "custom_schema",
+            FactRefusal::Attribute(_) => "attribute",
             FactRefusal::Consent(error) => error.reason(),
             FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::consent::ConsentBook;
 use crate::custom::KindName;
+use crate::declared::{DeclaredName, DeclaredValue};
 use crate::definitions::Definitions;
 use crate::event::Fact;
 use crate::expression::Events;
@@ -39,6 +40,8 @@ pub struct FactState {
     voided: FlatSet<EventId>,
     /// What the newest description says.
     party: Option<Box<Party>>,
+    /// What was told last of each declared attribute.
+    declared: FlatMap<DeclaredName, DeclaredValue>,
 }
 
 /// Which orders a fact changed.
@@ -137,6 +140,7 @@ impl FactState {
     pub(super) fn forget_person(&mut self) {
         self.identifiers = Held::default();
         self.ties = Ties::default();
+        self.declared = FlatMap::default();
         self.consents.forget_addresses();
     }
 
@@ -149,6 +153,17 @@ impl FactState {
     #[must_use]
     pub fn party(&self) -> Option<&Party> {
         self.party.as_deref()
+    }
+
+    /// What is known of an attribute that the shop declared.
+    #[must_use]
+    pub fn declared(&self, attribute: &DeclaredName) -> Option<&DeclaredValue> {
+        self.declared.get(attribute)
+    }
+
+    /// All that is known of attributes that the shop declared, by name.
+    pub fn all_declared(&self) -> impl Iterator<Item = (&DeclaredName, &DeclaredValue)> {
+        self.declared.iter()
     }
 
     /// Orders and refunds.
@@ -286,6 +301,13 @@ impl FactState {
             }
             Fact::PartyDescribed(described) => {
                 self.party = Some(Box::new(described.party.clone()));
+                OrdersTouched::None
+            }
+            Fact::AttributeSet(set) => {
+                match &set.value {
+                    Some(value) => self.declared.insert(set.attribute.clone(), value.clone()),
+                    None => drop(self.declared.remove(&set.attribute)),
+                }
                 OrdersTouched::None
             }
             Fact::Custom(custom) => {

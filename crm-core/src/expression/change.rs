@@ -42,7 +42,9 @@ impl Predicate {
             }
             Predicate::InSegment(name) => subject.segment(name).and_then(|rule| rule.moves(subject)),
             Predicate::Consents(_) => subject.consents_move(),
-            Predicate::StageIn(_) | Predicate::Text(..) => None,
+            Predicate::StageIn(_) | Predicate::Text(..) | Predicate::DeclaredFlag(_) | Predicate::DeclaredKnown(_) => {
+                None
+            }
         }
     }
 }
@@ -67,7 +69,12 @@ impl Number {
             Number::DaysSince(moment) => earliest(moment.instant(subject).and_then(next_day), moment.moves(subject)),
             Number::Instant(moment) => moment.moves(subject),
             Number::Calculate(left, _, right) => earliest(left.moves(subject), right.moves(subject)),
-            Number::Constant(_) | Number::Attribute(_) | Number::Points(_) | Number::Bucket { .. } => None,
+            Number::Constant(_)
+            | Number::Attribute(_)
+            | Number::Points(_)
+            | Number::DeclaredWhole(_)
+            | Number::DeclaredDecimal(_)
+            | Number::Bucket { .. } => None,
         }
     }
 
@@ -82,6 +89,8 @@ impl Number {
             | Number::Attribute(_)
             | Number::Over(..)
             | Number::Points(_)
+            | Number::DeclaredWhole(_)
+            | Number::DeclaredDecimal(_)
             | Number::Bucket { .. } => None,
         }
     }
@@ -102,6 +111,8 @@ impl Number {
             | Number::DaysSince(_)
             | Number::Instant(_)
             | Number::Points(_)
+            | Number::DeclaredWhole(_)
+            | Number::DeclaredDecimal(_)
             | Number::Bucket { .. }
             | Number::Calculate(..) => self.moves(subject),
         }
@@ -112,7 +123,7 @@ impl Moment {
     fn moves(&self, subject: &Subject<'_>) -> Option<Timestamp> {
         match self {
             Moment::First(happenings) | Moment::Last(happenings) => happenings.moves(subject),
-            Moment::FirstSeen | Moment::LastSeen => None,
+            Moment::FirstSeen | Moment::LastSeen | Moment::Declared(_) => None,
         }
     }
 }

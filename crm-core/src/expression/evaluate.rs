@@ -6,6 +6,7 @@ use super::number::{Events, Happenings, Moment, Number, Take, Window};
 use super::predicate::{Predicate, TextTest, Texts};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::customer::Customer;
+use crate::declared::{DeclaredName, DeclaredValue};
 use crate::definitions::Definitions;
 use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
@@ -87,6 +88,10 @@ impl<'a> Subject<'a> {
         status == ConsentStatus::Granted
     }
 
+    fn declared(&self, attribute: &DeclaredName) -> Option<&'a DeclaredValue> {
+        self.customer.facts().declared(attribute)
+    }
+
     /// When what was said about consent may come to something else.
     pub(super) fn consents_move(&self) -> Option<Timestamp> {
         match self.derived {
@@ -117,6 +122,11 @@ impl Predicate {
             Predicate::Text(texts, test) => texts.any(subject, test),
             Predicate::InSegment(name) => Some(subject.is_in(name)),
             Predicate::Consents(key) => Some(subject.consents(key)),
+            Predicate::DeclaredFlag(attribute) => match subject.declared(attribute)? {
+                DeclaredValue::Flag(yes) => Some(*yes),
+                _ => None,
+            },
+            Predicate::DeclaredKnown(attribute) => Some(subject.declared(attribute).is_some()),
         }
     }
 }
@@ -146,6 +156,14 @@ impl Number {
             Number::DaysSince(moment) => Some(at.days_since(moment.instant(subject)?)),
             Number::Instant(moment) => Some(moment.instant(subject)?.as_millis()),
             Number::Points(program) => Some(customer.book(program).map_or(0, |book| clamp(book.balance()))),
+            Number::DeclaredWhole(attribute) => match subject.declared(attribute)? {
+                DeclaredValue::Whole(number) => Some(*number),
+                _ => None,
+            },
+            Number::DeclaredDecimal(attribute) => match subject.declared(attribute)? {
+                DeclaredValue::Decimal(number) => Some(number.get()),
+                _ => None,
+            },
             Number::Bucket { name, of } => bucket(customer, name.as_str(), *of),
             Number::Calculate(left, operation, right) => operation.of(left.value(subject)?, right.value(subject)?),
         }
@@ -173,6 +191,10 @@ impl Moment {
             Moment::LastSeen => facts.last_at(),
             Moment::First(happenings) => happenings.first(subject),
             Moment::Last(happenings) => happenings.last(subject),
+            Moment::Declared(attribute) => match subject.declared(attribute)? {
+                DeclaredValue::Instant(instant) => Some(*instant),
+                _ => None,
+            },
         }
     }
 }
@@ -310,6 +332,10 @@ impl Texts {
                 Some(roles.any(|role| test.passes(&role)))
             }
             Texts::Tier(program) => Some(test.passes(subject.tier(program)?.as_str())),
+            Texts::Declared(attribute) => match subject.declared(attribute)? {
+                DeclaredValue::Text(text) => Some(test.passes(text.as_str())),
+                _ => None,
+            },
             Texts::Products(happenings) => {
                 Some(happenings.names(subject, |line| line.product).into_iter().any(|name| test.passes(name)))
             }

@@ -13,7 +13,8 @@ pub struct Clause {
     pub text: String,
     /// Whether it holds; none where that depends on something that is missing.
     pub holds: Option<bool>,
-    /// The number on the left of a comparison, in whole units (money in minor ones, instants in milliseconds).
+    /// The number on the left of a comparison, in whole units (money in minor ones, decimals in millionths,
+    /// instants in milliseconds).
     pub left: Option<i64>,
     /// The number on the right.
     pub right: Option<i64>,
@@ -35,7 +36,11 @@ impl Predicate {
             Predicate::All(of) | Predicate::Any(of) => parts = of.iter().map(|part| part.explain(subject)).collect(),
             Predicate::Not(part) => parts = vec![part.explain(subject)],
             Predicate::InSegment(name) => parts.extend(subject.segment(name).map(|rule| rule.explain(subject))),
-            Predicate::StageIn(_) | Predicate::Text(..) | Predicate::Consents(_) => {}
+            Predicate::StageIn(_)
+            | Predicate::Text(..)
+            | Predicate::Consents(_)
+            | Predicate::DeclaredFlag(_)
+            | Predicate::DeclaredKnown(_) => {}
         }
         Clause {
             text: self.in_currency(subject.currency).to_string(),
@@ -59,7 +64,9 @@ impl Predicate {
             | Predicate::StageIn(_)
             | Predicate::Text(..)
             | Predicate::InSegment(_)
-            | Predicate::Consents(_) => return self,
+            | Predicate::Consents(_)
+            | Predicate::DeclaredFlag(_)
+            | Predicate::DeclaredKnown(_) => return self,
         };
         let alike = || parts.iter().filter(|part| part.holds(subject) == by);
         let first = alike().find(|part| part.inputs().meets(touched)).or_else(|| alike().next());

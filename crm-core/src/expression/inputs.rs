@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::number::{Events, Happenings, Moment, Number};
 use super::predicate::{Predicate, Texts};
 use crate::attribute::Attribute;
+use crate::declared::DeclaredName;
 use crate::event::{Deed, Fact};
 
 /// Parts of what is known of a customer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Inputs(u16);
+pub(crate) struct Inputs(u64);
 
 impl Inputs {
     pub(crate) const NONE: Inputs = Inputs(0);
@@ -28,9 +29,12 @@ impl Inputs {
     pub(crate) const LAST_SEEN: Inputs = Inputs(1 << 12);
     /// Of whom the customer was merged.
     pub(crate) const MEMBERS: Inputs = Inputs(1 << 13);
+    /// From here on declared attributes, several sharing each of these.
+    const DECLARED: usize = 16;
+    const DECLARED_COUNT: usize = 16;
     pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
     /// How many there are.
-    pub(crate) const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = Self::DECLARED + Self::DECLARED_COUNT;
 
     pub(crate) const fn and(self, other: Inputs) -> Inputs {
         Inputs(self.0 | other.0)
@@ -40,15 +44,29 @@ impl Inputs {
         self.0 & other.0 != 0
     }
 
+    /// A declared attribute; some others may be it too, so that a rule is asked once too often.
+    pub(crate) fn declared(attribute: &DeclaredName) -> Inputs {
+        Inputs(1 << (Self::DECLARED + share(&[attribute.as_str()], Self::DECLARED_COUNT)))
+    }
+
     /// Their numbers, from 0 on.
     pub(crate) fn numbers(self) -> impl Iterator<Item = usize> {
         (0..Self::COUNT).filter(move |number| self.0 & (1 << number) != 0)
     }
 }
 
+/// Which of so many shares a name is in: always the same one, because states keep it. The hash is FNV-1a, 64 bits
+/// (draft-eastlake-fnv).
+fn share(name: &[&str], of: usize) -> usize {
+    let letters = name.iter().flat_map(|part| part.bytes().chain([0]));
+    let hash =
+        letters.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash % of as u64) as usize
+}
+
 impl Fact {
     /// What it touches when it is folded on top of the others.
-    pub(crate) const fn touches(&self) -> Inputs {
+    pub(crate) fn touches(&self) -> Inputs {
         let own = match self {
             Fact::Visited(_) => Inputs::VISITS,
             Fact::Enquired(_) => Inputs::ENQUIRIES,
@@ -57,6 +75,7 @@ impl Fact {
             Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
             Fact::PartyDescribed(_) => Inputs::PARTY,
             Fact::Custom(_) => Inputs::CUSTOM,
+            Fact::AttributeSet(set) => Inputs::declared(&set.attribute),
             // Nothing is left as it was.
             Fact::Voided(_) => Inputs::ALL,
             // What they come to is compared with what it was.
@@ -115,6 +134,9 @@ impl Predicate {
             Predicate::Text(Texts::Tags, _) => Inputs::TAGS,
             Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
             Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
+            Predicate::Text(Texts::Declared(attribute), _)
+            | Predicate::DeclaredFlag(attribute)
+            | Predicate::DeclaredKnown(attribute) => Inputs::declared(attribute),
             Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => happenings.inputs(),
             Predicate::InSegment(_) => Inputs::NONE,
             Predicate::Consents(_) => Inputs::CONSENTS,
@@ -145,8 +167,10 @@ impl Number {
                 Moment::FirstSeen => Inputs::FIRST_SEEN,
                 Moment::LastSeen => Inputs::LAST_SEEN,
                 Moment::First(happenings) | Moment::Last(happenings) => happenings.inputs(),
+                Moment::Declared(attribute) => Inputs::declared(attribute),
             },
             Number::Points(_) => Inputs::POINTS,
+            Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => Inputs::declared(attribute),
             Number::Bucket { .. } => Inputs::MEMBERS,
             Number::Calculate(left, _, right) => left.inputs().and(right.inputs()),
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attribute::{Attribute, Unit};
 use crate::custom::KindName;
+use crate::declared::DeclaredName;
 use crate::loyalty::ProgramId;
 use crate::order::{CategoryName, ProductRef};
 use crate::text::text_type;
@@ -16,8 +17,8 @@ text_type!(
 
 /// A whole number that is known of a customer at an instant, or is missing.
 ///
-/// Its unit follows from what it is: things, days of 24 hours, minor units of the shop's currency, points, or
-/// milliseconds since 1970 for an instant. A tree that was read from text has only compared like with like.
+/// Its unit follows from what it is: things, days of 24 hours, minor units of the shop's currency, points,
+/// millionths for what has decimals, or milliseconds since 1970 for an instant. A tree that was read from text has only compared like with like.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -34,6 +35,10 @@ pub enum Number {
     Instant(Moment),
     /// Points of one programme that can be spent; 0 for who has none.
     Points(ProgramId),
+    /// An attribute that the shop declared as a whole number.
+    DeclaredWhole(DeclaredName),
+    /// An attribute that the shop declared as a decimal number.
+    DeclaredDecimal(DeclaredName),
     /// A number from 0 to `of` − 1 that is drawn once for each customer and name. Whoever was merged has that of
     /// the oldest id among those they were merged of, so that it stays for the one who was met first.
     Bucket {
@@ -221,6 +226,8 @@ pub enum Moment {
     First(Happenings),
     /// When the last of something happened within a window.
     Last(Happenings),
+    /// An attribute that the shop declared as an instant. It may lie in the future.
+    Declared(DeclaredName),
 }
 
 impl Number {
@@ -228,7 +235,8 @@ impl Number {
     #[must_use]
     pub fn unit(&self) -> Unit {
         match self {
-            Number::Constant(_) | Number::Bucket { .. } => Unit::Count,
+            Number::Constant(_) | Number::DeclaredWhole(_) | Number::Bucket { .. } => Unit::Count,
+            Number::DeclaredDecimal(_) => Unit::Millionths,
             Number::Attribute(attribute) => attribute.unit(),
             Number::Over(_, take) if take.is_money() => Unit::MinorUnits,
             Number::Over(..) => Unit::Count,

@@ -10,6 +10,7 @@ use super::number::{Events, Happenings, Moment, Number, Take};
 use super::pattern::Pattern;
 use crate::attribute::Attribute;
 use crate::consent::ConsentKey;
+use crate::declared::DeclaredName;
 use crate::lifecycle::Stage;
 use crate::loyalty::ProgramId;
 use crate::segment::SegmentName;
@@ -118,6 +119,10 @@ pub enum Predicate {
     InSegment(SegmentName),
     /// What was said comes to that they may be contacted so.
     Consents(ConsentKey),
+    /// An attribute that the shop declared as a yes or no is yes; missing where nothing is known of it.
+    DeclaredFlag(DeclaredName),
+    /// Something is known of an attribute that the shop declared.
+    DeclaredKnown(DeclaredName),
 }
 
 /// Texts that are known of a customer.
@@ -131,6 +136,8 @@ pub enum Texts {
     Roles,
     /// Their tier in a programme: one at most.
     Tier(ProgramId),
+    /// An attribute that the shop declared as a text: one at most.
+    Declared(DeclaredName),
     /// The products of their orders, each once.
     Products(Happenings),
     /// The categories of their orders, each once.
@@ -141,7 +148,7 @@ impl Texts {
     /// Whether there is one at most.
     #[must_use]
     pub const fn is_single(&self) -> bool {
-        matches!(self, Texts::Tier(_))
+        matches!(self, Texts::Tier(_) | Texts::Declared(_))
     }
 }
 
@@ -262,7 +269,13 @@ impl Predicate {
                 }
                 Part::Number(Number::Over(happenings, take)) if *take != Take::Count => happenings.check_orders()?,
                 Part::Number(_)
-                | Part::Rule(Predicate::StageIn(_) | Predicate::InSegment(_) | Predicate::Consents(_)) => {}
+                | Part::Rule(
+                    Predicate::StageIn(_)
+                    | Predicate::InSegment(_)
+                    | Predicate::Consents(_)
+                    | Predicate::DeclaredFlag(_)
+                    | Predicate::DeclaredKnown(_),
+                ) => {}
             }
             if clauses > Self::CLAUSES_MAX {
                 return Err(LimitError::TooLarge { max: Self::CLAUSES_MAX });
@@ -290,7 +303,9 @@ impl Predicate {
                 | Predicate::Known(_)
                 | Predicate::StageIn(_)
                 | Predicate::Text(..)
-                | Predicate::Consents(_) => {}
+                | Predicate::Consents(_)
+                | Predicate::DeclaredFlag(_)
+                | Predicate::DeclaredKnown(_) => {}
             }
         }
         named

@@ -5,6 +5,8 @@ use std::fmt::{Display, Formatter, Result};
 use super::number::{Events, Happenings, Moment, Number, Operation, Window};
 use super::predicate::{Predicate, TextTest, Texts};
 use crate::attribute::Unit;
+use crate::declared::DeclaredName;
+use crate::fixed::Millionths;
 use crate::lifecycle::Stage;
 use crate::money::Currency;
 use crate::time::{Span, Timestamp};
@@ -90,6 +92,12 @@ impl Printed<'_> {
                 }
                 f.write_str(")")
             }
+            Predicate::DeclaredFlag(attribute) => write_declared(f, attribute),
+            Predicate::DeclaredKnown(attribute) => {
+                f.write_str("known(")?;
+                write_declared(f, attribute)?;
+                f.write_str(")")
+            }
         }
     }
 
@@ -125,6 +133,7 @@ impl Printed<'_> {
                     Ok(instant) => write!(f, "timestamp({})", quoted(&instant.to_string())),
                     Err(_) => write!(f, "{constant}"),
                 },
+                Unit::Millionths => write!(f, "{}", Millionths::new(*constant)),
                 Unit::Count | Unit::Days | Unit::Points => write!(f, "{constant}"),
             },
             Number::Attribute(attribute) => {
@@ -149,6 +158,7 @@ impl Printed<'_> {
             }
             Number::Instant(moment) => write_moment(f, moment),
             Number::Points(program) => write!(f, "points({})", quoted(program.as_str())),
+            Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => write_declared(f, attribute),
             Number::Bucket { name, of } => write!(f, "bucket({}, {of})", quoted(name.as_str())),
             Number::Calculate(left, operation, right) => {
                 let own = match operation {
@@ -178,6 +188,7 @@ impl Printed<'_> {
             Texts::Tags => f.write_str("tags"),
             Texts::Roles => f.write_str("roles"),
             Texts::Tier(program) => write!(f, "tier({})", quoted(program.as_str())),
+            Texts::Declared(attribute) => write_declared(f, attribute),
             Texts::Products(happenings) => {
                 write_happenings(f, happenings)?;
                 f.write_str(".products()")
@@ -274,7 +285,12 @@ fn write_moment(f: &mut Formatter<'_>, moment: &Moment) -> Result {
             write_happenings(f, happenings)?;
             f.write_str(".last()")
         }
+        Moment::Declared(attribute) => write_declared(f, attribute),
     }
+}
+
+fn write_declared(f: &mut Formatter<'_>, attribute: &DeclaredName) -> Result {
+    write!(f, "attribute({})", quoted(attribute.as_str()))
 }
 
 /// A length of time in the largest units that say it. What is left below a second is dropped: text has none.

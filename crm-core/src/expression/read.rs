@@ -20,6 +20,8 @@ use super::vocabulary::{Vocabulary, nearest};
 use crate::attribute::{Attribute, Unit};
 use crate::consent::{ConsentKey, Purpose, Scope};
 use crate::custom::KindName;
+use crate::declared::{DeclaredKind, DeclaredName};
+use crate::fixed::Millionths;
 use crate::interaction::Channel;
 use crate::lifecycle::Stage;
 use crate::loyalty::ProgramId;
@@ -159,6 +161,7 @@ pub(super) const fn unit_name(unit: Unit) -> &'static str {
         Unit::MinorUnits => "an amount of money",
         Unit::Points => "a number of points",
         Unit::Millis => "an instant",
+        Unit::Millionths => "a decimal number",
     }
 }
 
@@ -199,7 +202,8 @@ const NAMES: [&str; 12] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 13] = [
+    "attribute",
     "bucket",
     "consent",
     "date",
@@ -412,6 +416,7 @@ impl Reader<'_> {
                     KindName::new(&name).map_err(|error| self.wrong(kind.id, Problem::Malformed(error.to_string())))?;
                 Ok(Term::Happenings(Happenings::ever(Events::Custom(kind))))
             }
+            ("attribute", [name]) => self.attribute(name),
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
@@ -445,8 +450,29 @@ impl Reader<'_> {
 
     /// That a number or an instant is not missing.
     pub(super) fn known(&self, part: &IdedExpr) -> Read<Predicate> {
-        let term = self.term(part)?;
-        Ok(Predicate::Known(self.number(part.id, term)?))
+        match self.term(part)? {
+            Term::Rule(Predicate::DeclaredFlag(attribute)) | Term::Texts(Texts::Declared(attribute)) => {
+                Ok(Predicate::DeclaredKnown(attribute))
+            }
+            term => Ok(Predicate::Known(self.number(part.id, term)?)),
+        }
+    }
+
+    /// An attribute that the shop declared, as what it was declared as.
+    fn attribute(&self, tree: &IdedExpr) -> Read<Term> {
+        let name = self.text(tree)?;
+        let Some(kind) = self.vocabulary.attributes.get(&name) else {
+            let names = self.vocabulary.attributes.keys().map(SmolStr::as_str);
+            return self.unknown(tree.id, "attribute", &name, names);
+        };
+        let name = DeclaredName::new(&name).map_err(self.malformed(tree.id))?;
+        Ok(match kind {
+            DeclaredKind::Text | DeclaredKind::OneOf(_) => Term::Texts(Texts::Declared(name)),
+            DeclaredKind::Whole => Term::Number(Number::DeclaredWhole(name)),
+            DeclaredKind::Decimal => Term::Number(Number::DeclaredDecimal(name)),
+            DeclaredKind::Instant => Term::Moment(Moment::Declared(name)),
+            DeclaredKind::Flag => Term::Rule(Predicate::DeclaredFlag(name)),
+        })
     }
 
     pub(super) fn method(&self, id: u64, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Read<Term> {
@@ -685,11 +711,11 @@ impl Reader<'_> {
         };
         match (&one, &other) {
             (Term::Stage | Term::Texts(_), Term::Text(text)) if equality && !is_list(&one) => {
-                self.check_stage(right.id, &one, text)?;
+                self.check_choice(right.id, &one, text)?;
                 Ok(signed(of_text(one.clone(), TextTest::OneOf(BTreeSet::from([text.clone()])))))
             }
             (Term::Text(text), Term::Stage | Term::Texts(_)) if equality && !is_list(&other) => {
-                self.check_stage(left.id, &other, text)?;
+                self.check_choice(left.id, &other, text)?;
                 Ok(signed(of_text(other.clone(), TextTest::OneOf(BTreeSet::from([text.clone()])))))
             }
             (Term::Rule(rule), Term::Bool(value)) | (Term::Bool(value), Term::Rule(rule)) if equality => {
@@ -699,6 +725,10 @@ impl Reader<'_> {
             (Term::Stage | Term::Text(_) | Term::Bool(_) | Term::Rule(_), _) if equality => {
                 self.expected(right.id, one.kind(), &other)
             }
+            (Term::Texts(texts), Term::Texts(_) | Term::Stage) if equality && texts.is_single() => {
+                self.unsupported(id, "a comparison of two texts of the customer's")
+            }
+            (Term::Texts(texts), _) if equality && texts.is_single() => self.expected(right.id, one.kind(), &other),
             _ => {
                 let (one, other) = self.alike(id, (left.id, one), (right.id, other))?;
                 Ok(Term::Rule(Predicate::Compare(one, is, other)))
@@ -706,11 +736,17 @@ impl Reader<'_> {
         }
     }
 
-    /// A stage is compared with the name of one.
-    fn check_stage(&self, id: u64, of: &Term, text: &str) -> Read<()> {
+    /// A stage is compared with the name of one, and an attribute that takes one of some texts with one of them.
+    fn check_choice(&self, id: u64, of: &Term, text: &str) -> Read<()> {
         let known = Stage::ALL.into_iter().any(|stage| stage.name() == text);
         if matches!(of, Term::Stage) && !known {
             return self.unknown(id, "stage", text, Stage::ALL.map(Stage::name));
+        }
+        if let Term::Texts(Texts::Declared(name)) = of
+            && let Some(DeclaredKind::OneOf(listed)) = self.vocabulary.attributes.get(name.as_str())
+            && !listed.iter().any(|known| known.as_str() == text)
+        {
+            return self.unknown(id, "choice", text, listed.iter().map(AsRef::as_ref));
         }
         Ok(())
     }
@@ -751,6 +787,8 @@ impl Reader<'_> {
             (Term::Instant(instant), Unit::Millis) => return Ok(Number::Constant(instant.as_millis())),
             (Term::Whole(number), Unit::MinorUnits) => Decimal::from(*number),
             (Term::Decimal(number), Unit::MinorUnits) => *number,
+            (Term::Whole(number), Unit::Millionths) => return self.millionths(id, Decimal::from(*number)),
+            (Term::Decimal(number), Unit::Millionths) => return self.millionths(id, *number),
             (Term::Whole(number), Unit::Count | Unit::Days | Unit::Points) => return Ok(Number::Constant(*number)),
             (term, unit) => return self.expected(id, unit_name(unit), term),
         };
@@ -763,6 +801,12 @@ impl Reader<'_> {
                 Err(self.wrong(id, Problem::Malformed(told)))
             }
         }
+    }
+
+    fn millionths(&self, id: u64, number: Decimal) -> Read<Number> {
+        let told = "a decimal number has at most 6 decimals, and less than 13 digits before them";
+        let wrong = || self.wrong(id, Problem::Malformed(told.to_owned()));
+        Millionths::of(number).map(|number| Number::Constant(number.get())).ok_or_else(wrong)
     }
 
     fn calculate(&self, id: u64, left: &IdedExpr, operation: Operation, right: &IdedExpr) -> Read<Term> {
@@ -832,7 +876,7 @@ impl Reader<'_> {
                     let mut texts = BTreeSet::new();
                     for (id, part) in parts {
                         let Term::Text(text) = part else { return self.expected(id, "a text in quotes", &part) };
-                        self.check_stage(id, &one, &text)?;
+                        self.check_choice(id, &one, &text)?;
                         texts.insert(text);
                     }
                     return Ok(Term::Rule(of_text(one, TextTest::OneOf(texts))));

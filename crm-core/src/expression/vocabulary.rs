@@ -1,9 +1,10 @@
 //! The names that a rule may use, beside those of the language itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
+use crate::declared::DeclaredKind;
 use crate::definitions::Definitions;
 use crate::money::Currency;
 use crate::time::Timestamp;
@@ -15,6 +16,7 @@ pub struct Vocabulary {
     pub(super) programs: BTreeSet<SmolStr>,
     pub(super) segments: BTreeSet<SmolStr>,
     pub(super) kinds: BTreeSet<SmolStr>,
+    pub(super) attributes: BTreeMap<SmolStr, DeclaredKind>,
 }
 
 impl Vocabulary {
@@ -27,6 +29,7 @@ impl Vocabulary {
             currency: definitions.currency(at),
             programs: names(&mut programs.map(AsRef::as_ref)),
             segments: names(&mut definitions.segments(at).map(|(name, _)| name.as_str())),
+            attributes: definitions.attributes(at).map(|(name, kind)| (name.clone().into(), kind.clone())).collect(),
             kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
         }
     }

@@ -402,7 +402,8 @@ impl Fact {
             | Fact::Contacted(_)
             | Fact::SuppressionLifted(_)
             | Fact::Tied(_)
-            | Fact::Untied(_) => false,
+            | Fact::Untied(_)
+            | Fact::AttributeSet(_) => false,
         }
     }
 }

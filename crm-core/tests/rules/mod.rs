@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use crm_core::attribute::Attribute;
 use crm_core::consent::{ConsentKey, Purpose, Scope};
 use crm_core::custom::{CustomFact, KindName, KindSchema};
+use crm_core::declared::{AttributeSet, DeclaredKind, DeclaredName, DeclaredText, DeclaredValue};
 use crm_core::event::Fact;
 use crm_core::expression::{
     BucketName, Comparison, Events, Happenings, Moment, Number, Operation, Pattern, Predicate, Take, TextTest, Texts,
@@ -22,23 +23,40 @@ use crm_core::lifecycle::Stage;
 use crm_core::loyalty::{Program, ProgramId, TierName};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
 use crm_core::segment::SegmentName;
-use crm_core::{Currency, Definition, Money, SmolStr, Span, Timestamp};
+use crm_core::{Currency, Definition, Millionths, Money, SmolStr, Span, Timestamp};
 use proptest::prelude::*;
 
 pub fn hour(hour: i64) -> Timestamp {
     Timestamp::from_millis(hour * 3_600_000).unwrap()
 }
 
-/// A programme, a kind of events, and a segment that rules ask about.
+/// A programme, a kind of events, attributes, and a segment that rules ask about.
 pub fn defined() -> Vec<Definition> {
     let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
     let kind = KindSchema { fields: Default::default(), shows_interest: false, ends_relation: false };
     let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
-    vec![
+    let attribute = |(name, kind)| Definition::Attribute(declared(name), Some(kind));
+    let attributes = ATTRIBUTES.into_iter().zip([
+        DeclaredKind::Whole,
+        DeclaredKind::Decimal,
+        DeclaredKind::Text,
+        DeclaredKind::Instant,
+        DeclaredKind::Flag,
+    ]);
+    let mut defined: Vec<Definition> = attributes.map(attribute).collect();
+    defined.extend([
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
-    ]
+    ]);
+    defined
+}
+
+/// Of each type one: a whole number, a decimal, a text, an instant, a yes or no.
+pub const ATTRIBUTES: [&str; 5] = ["shoe_size", "height", "home store", "contract_end", "has_pet"];
+
+pub fn declared(name: &str) -> DeclaredName {
+    DeclaredName::new(name).unwrap()
 }
 
 pub const PRODUCTS: [&str; 4] = ["mug", "cup", "王", "a/b\"c"];
@@ -79,6 +97,7 @@ pub fn moment() -> impl Strategy<Value = Moment> {
         Just(Moment::LastSeen),
         happenings(events()).prop_map(Moment::First),
         happenings(events()).prop_map(Moment::Last),
+        Just(Moment::Declared(declared(ATTRIBUTES[3]))),
     ]
 }
 
@@ -90,6 +109,7 @@ pub fn number() -> impl Strategy<Value = Number> {
         happenings(events()).prop_map(|happenings| Number::Over(happenings, Take::Count)),
         happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Products)),
         happenings(orders()).prop_map(|happenings| Number::Over(happenings, Take::Categories)),
+        Just(Number::DeclaredWhole(declared(ATTRIBUTES[0]))),
         (1..20_u32).prop_map(|of| Number::Bucket { name: BucketName::new("trial").unwrap(), of }),
     ];
     leaf.prop_recursive(2, 6, 2, |inner| {
@@ -146,6 +166,17 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Declared(declared(ATTRIBUTES[2])), test)),
+        1 => (comparison(), -1..7_i64).prop_map(|(is, halves)| {
+            Predicate::compare(Number::DeclaredDecimal(declared(ATTRIBUTES[1])), is, halves * 500_000)
+        }),
+        1 => Just(Predicate::DeclaredFlag(declared(ATTRIBUTES[4]))),
+        1 => (0..5_usize).prop_map(|n| match n {
+            0 => Predicate::Known(Number::DeclaredWhole(declared(ATTRIBUTES[0]))),
+            1 => Predicate::Known(Number::DeclaredDecimal(declared(ATTRIBUTES[1]))),
+            3 => Predicate::Known(Number::Instant(Moment::Declared(declared(ATTRIBUTES[3])))),
+            n => Predicate::DeclaredKnown(declared(ATTRIBUTES[n])),
+        }),
         1 => Just(Predicate::InSegment(SegmentName::new("buyers").unwrap())),
         1 => Just(Predicate::Consents(ConsentKey {
             scope: Some(Scope::new("brand").unwrap()),
@@ -167,6 +198,19 @@ pub enum Step {
     Enquire,
     Review,
     Order(i64, Vec<usize>),
+    /// One of [`ATTRIBUTES`], and what it is by a number.
+    Set(usize, Option<i64>),
+}
+
+/// What an attribute is by a number.
+pub fn value(attribute: usize, number: i64) -> DeclaredValue {
+    match attribute {
+        0 => DeclaredValue::Whole(number),
+        1 => DeclaredValue::Decimal(Millionths::new(number * 500_000)),
+        2 => DeclaredValue::Text(DeclaredText::new(PRODUCTS[number.unsigned_abs() as usize % 4]).unwrap()),
+        3 => DeclaredValue::Instant(hour(number * 120)),
+        _ => DeclaredValue::Flag(number % 2 == 0),
+    }
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
@@ -176,6 +220,8 @@ pub fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
         Just(Step::Review),
         (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
             .prop_map(|(minor, bought)| Step::Order(minor, bought)),
+        (0..ATTRIBUTES.len(), prop::option::weighted(0.8, -1..6_i64))
+            .prop_map(|(which, value)| Step::Set(which, value)),
     ];
     prop::collection::vec((0..350_i64, step), 0..14)
 }
@@ -185,6 +231,10 @@ pub fn fact(step: &Step) -> Fact {
         Step::Visit => Visited { channel: Channel::Web, place: None }.into(),
         Step::Enquire => Enquired { channel: Channel::Email, subject: None }.into(),
         Step::Review => CustomFact::new(KindName::new("review").unwrap()).into(),
+        Step::Set(which, number) => {
+            let value = number.map(|number| value(*which, number));
+            AttributeSet { attribute: declared(ATTRIBUTES[*which]), value }.into()
+        }
         Step::Order(minor, bought) => {
             let line = |product: &usize| Line {
                 product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),
@@ -244,9 +294,55 @@ impl Naive<'_> {
         found
     }
 
+    /// What was told last of an attribute.
+    fn told(&self, attribute: &DeclaredName) -> Option<DeclaredValue> {
+        let which = ATTRIBUTES.iter().position(|name| *name == attribute.as_str())?;
+        let told = self.life.iter().filter_map(|(at, step)| match step {
+            Step::Set(of, number) if *of == which && hour(*at) <= self.at => Some((*at, *number)),
+            _ => None,
+        });
+        // Of several at an instant the one with the greatest id, which is the last of the list.
+        told.max_by_key(|(at, _)| *at)?.1.map(|number| value(which, number))
+    }
+
+    /// What a rule comes to; none for what is not counted here.
+    pub fn rule(&self, rule: &Predicate) -> Option<Option<bool>> {
+        let all = |parts: &[Predicate], by: bool| {
+            let answers = parts.iter().map(|part| self.rule(part)).collect::<Option<Vec<_>>>()?;
+            Some(if answers.contains(&Some(by)) {
+                Some(by)
+            } else if answers.contains(&None) {
+                None
+            } else {
+                Some(!by)
+            })
+        };
+        match rule {
+            Predicate::All(parts) => all(parts, false),
+            Predicate::Any(parts) => all(parts, true),
+            Predicate::Not(part) => Some(self.rule(part)?.map(|answer| !answer)),
+            Predicate::Compare(left, is, right) => {
+                let (left, right) = (self.number(left)?, self.number(right)?);
+                Some(left.zip(right).map(|(left, right)| is.holds(left, right)))
+            }
+            Predicate::Known(number) => Some(Some(self.number(number)?.is_some())),
+            Predicate::DeclaredKnown(attribute) => Some(Some(self.told(attribute).is_some())),
+            Predicate::DeclaredFlag(attribute) => Some(match self.told(attribute) {
+                Some(DeclaredValue::Flag(yes)) => Some(yes),
+                _ => None,
+            }),
+            Predicate::Text(Texts::Declared(attribute), test) => Some(match self.told(attribute) {
+                Some(DeclaredValue::Text(text)) => Some(test.passes(text.as_str())),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+
     /// The value of a number that is counted over what happened; none for others.
     pub fn number(&self, number: &Number) -> Option<Option<i64>> {
-        let days = |moment: Option<Timestamp>| moment.map(|at| (self.at.as_millis() - at.as_millis()) / 86_400_000);
+        let days =
+            |moment: Option<Timestamp>| moment.map(|at| (self.at.as_millis() - at.as_millis()).max(0) / 86_400_000);
         Some(match number {
             Number::Constant(number) => Some(*number),
             Number::Over(happenings, take) => {
@@ -266,6 +362,14 @@ impl Naive<'_> {
                     _ => return None,
                 }
             }
+            Number::DeclaredWhole(attribute) => match self.told(attribute) {
+                Some(DeclaredValue::Whole(number)) => Some(number),
+                _ => None,
+            },
+            Number::DeclaredDecimal(attribute) => match self.told(attribute) {
+                Some(DeclaredValue::Decimal(number)) => Some(number.get()),
+                _ => None,
+            },
             Number::DaysSince(moment) => days(self.moment(moment)?),
             Number::Instant(moment) => self.moment(moment)?.map(Timestamp::as_millis),
             Number::Calculate(left, by, right) => {
@@ -280,6 +384,10 @@ impl Naive<'_> {
         Some(match moment {
             Moment::First(happenings) => self.happened(happenings).first().map(|(at, ..)| *at),
             Moment::Last(happenings) => self.happened(happenings).last().map(|(at, ..)| *at),
+            Moment::Declared(attribute) => match self.told(attribute) {
+                Some(DeclaredValue::Instant(instant)) => Some(instant),
+                _ => None,
+            },
             _ => return None,
         })
     }
