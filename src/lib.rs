@@ -75,6 +75,7 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
+pub use crm_core::score::{Score, ScoreName, ScoreOutput};
 pub use crm_core::segment::{ReferenceError, SegmentName};
 /// What customers are worth.
 pub use crm_core::value;

@@ -5,13 +5,14 @@
 #[path = "../crm-core/tests/rules/mod.rs"]
 mod rules;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Predicate,
-    SegmentName, Source, Store, Subject, Tag, Tagged, Timestamp,
+    Attribute, CustomerId, Definition, Definitions, DerivedIds, Digest, Identifier, Incoming, ManualClock, MemoryStore,
+    Millionths, PluginFault, PluginStamp, Predicate, Score, ScoreBatch, Scorer, SegmentName, SmolStr, Source, Store,
+    Subject, Tag, Tagged, Timestamp,
 };
 use crm_core::change::ChangeBody;
 use crm_core::customer::Customer;
@@ -21,6 +22,39 @@ use rules::{Step, fact, hour, rule, steps};
 fn segment(name: &str) -> SegmentName {
     SegmentName::new(name).unwrap()
 }
+
+/// Gives the scores that it was told.
+#[derive(Debug)]
+struct Told {
+    stamp: PluginStamp,
+    outputs: [SmolStr; 2],
+    values: BTreeMap<CustomerId, [Option<f64>; 2]>,
+}
+
+impl Scorer for Told {
+    fn stamp(&self) -> &PluginStamp {
+        &self.stamp
+    }
+
+    fn attributes(&self) -> &[Attribute] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[SmolStr] {
+        &self.outputs
+    }
+
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
+        let column = |which: usize| {
+            let of = |id: &CustomerId| self.values.get(id).and_then(|values| values[which]);
+            batch.customers.iter().map(of).collect()
+        };
+        Ok(vec![column(0), column(1)])
+    }
+}
+
+/// Whose score, which, and how much.
+type Scored = (usize, usize, f64);
 
 struct Shop {
     crm: Crm,
@@ -71,6 +105,19 @@ impl Shop {
         self.crm.advance(hour(at)).unwrap();
     }
 
+    fn score(&self, at: i64, scores: &[Scored]) {
+        let mut values: BTreeMap<CustomerId, [Option<f64>; 2]> = BTreeMap::new();
+        for (n, which, value) in scores {
+            if let Some(customer) = self.crm.customer(who(*n)).unwrap() {
+                values.entry(customer.id()).or_default()[*which] = Some(*value);
+            }
+        }
+        let name = rules::score(0).plugin;
+        let stamp = PluginStamp { name, version: "1".into(), digest: Digest::of(b"told") };
+        let mut told = Told { stamp, outputs: rules::SCORES.map(SmolStr::new), values };
+        assert!(self.crm.score(&mut told, hour(at)).unwrap().faults.is_empty());
+    }
+
     fn customers(&self) -> Vec<Customer> {
         let mut all = Vec::new();
         self.crm.for_each_customer(|customer| all.push(customer.clone())).unwrap();
@@ -91,12 +138,17 @@ impl Shop {
         }
     }
 
-    /// Worked out anew from the events, as of an instant.
+    /// Worked out anew from the events and the scores, as of an instant.
     fn anew(&self, id: CustomerId, at: Timestamp, definitions: &Definitions) -> Customer {
         let story = self.crm.story(id).unwrap().unwrap();
         let events = story.events.iter().filter(|event| event.at <= at);
         let events: Vec<_> = events.map(|event| (event.customer, event.id, event.at, &event.body)).collect();
-        Customer::replay(id, events.iter().copied(), at, definitions)
+        let customer = Customer::replay(id, events.iter().copied(), at, definitions);
+        let scores = story.scores.iter().map(|row| {
+            let which = rules::SCORES.iter().position(|output| *output == row.output).unwrap();
+            (rules::score(which), Score { at: row.at, value: Millionths::of_score(row.value).unwrap() })
+        });
+        customer.with_scores(scores, definitions)
     }
 }
 
@@ -139,6 +191,7 @@ proptest! {
         late in prop::collection::vec((0..3_usize, 0..350_i64), 0..4),
         stops in prop::collection::vec(350..900_i64, 1..4),
         tagged in prop::collection::vec((0..3_usize, 0..400_i64), 0..3),
+        scored in prop::collection::vec((-20..20_i64, prop::collection::vec((0..3_usize, 0..2_usize, rules::score_value()), 0..4)), 3),
     ) {
         let second = ask_about_others(&rules);
         let segments: [(&str, &Predicate); 3] = [("first", &rules[0]), ("second", &second), ("third", &rules[2])];
@@ -157,6 +210,9 @@ proptest! {
             }
             shop.advance(350);
             check(&shop, 350, &segments)?;
+            let (of, scores) = &scored[0];
+            shop.score(350 + of, scores);
+            check(&shop, 350, &segments)?;
             for (at, n, key, step) in after {
                 shop.record(n, at, key, step);
             }
@@ -169,6 +225,11 @@ proptest! {
             stops.sort_unstable();
             for now in stops {
                 shop.advance(now.max(400));
+                check(&shop, now.max(400), &segments)?;
+                // Perhaps as of an instant before those that are there.
+                for (of, scores) in &scored[1..] {
+                    shop.score(now.max(400) + of, scores);
+                }
                 check(&shop, now.max(400), &segments)?;
             }
         }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    Attribute, Comparison, Currency, Definition, DerivedIds, ExternalSystem, Identifier, Incoming, ManualClock, Money,
-    OrderPlaced, Predicate, Program, ProgramId, SegmentName, Source, Span, SqliteStore, Timestamp,
+    Attribute, Cause, Comparison, Currency, Definition, DerivedIds, Digest, ExternalSystem, Identifier, Incoming,
+    ManualClock, Money, Number, OrderPlaced, PluginFault, PluginName, PluginStamp, Predicate, Program, ProgramId,
+    ScoreBatch, ScoreName, ScoreOutput, Scorer, SegmentName, SmolStr, Source, Span, SqliteStore, Timestamp,
 };
 
 fn day(day: u32) -> Timestamp {
@@ -21,9 +22,44 @@ fn open(path: &Path, at: Timestamp) -> Crm {
     let crm = Crm::from(crm);
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(100));
     crm.define(day(0), Definition::Program(ProgramId::new("points").unwrap(), Some(program))).unwrap();
+    let scorer = Definition::Scorer(PluginName::new("risk").unwrap(), Some([ScoreOutput::new("risk").unwrap()].into()));
+    crm.define(day(0), scorer).unwrap();
+    let risky = Predicate::compare(Number::Score(risk()), Comparison::Gt, 500_000);
+    crm.define(day(0), Definition::Segment(SegmentName::new("risky").unwrap(), Some(risky))).unwrap();
     let away = Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 120);
     crm.define(day(0), Definition::Segment(SegmentName::new("lapsing").unwrap(), Some(away))).unwrap();
     crm
+}
+
+fn risk() -> ScoreName {
+    ScoreName { plugin: PluginName::new("risk").unwrap(), output: ScoreOutput::new("risk").unwrap() }
+}
+
+/// Gives everybody the same score.
+#[derive(Debug)]
+struct Same(PluginStamp, [SmolStr; 1], f64);
+
+impl Scorer for Same {
+    fn stamp(&self) -> &PluginStamp {
+        &self.0
+    }
+
+    fn attributes(&self) -> &[Attribute] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[SmolStr] {
+        &self.1
+    }
+
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
+        Ok(vec![vec![Some(self.2); batch.customers.len()]])
+    }
+}
+
+fn score(crm: &Crm, at: Timestamp, value: f64) {
+    let stamp = PluginStamp { name: risk().plugin, version: "1".into(), digest: Digest::of(b"same") };
+    assert_eq!(crm.score(&mut Same(stamp, ["risk".into()], value), at).unwrap().scored, 1);
 }
 
 fn order(at: Timestamp) -> Incoming {
@@ -48,8 +84,16 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
     record(day(1));
     // From the future, and due while the state is spoiled.
     record(day(30));
+    step(day(2), &|crm| score(crm, day(2), 0.7));
+    step(day(3), &|crm| score(crm, day(1), 0.2));
     for until in [20, 31, 130, 140, 365] {
         step(day(until), &|crm| assert!(crm.advance(day(until)).unwrap() <= 1));
+        let scored = until == 140;
+        step(day(until), &|crm| {
+            if scored {
+                score(crm, day(140), 0.1)
+            }
+        });
     }
     let crm = open(&path, day(365));
     let ana = order(day(0));
@@ -66,5 +110,8 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
 
 #[test]
 fn states_of_another_shape_are_folded_anew_as_if_nothing_was() {
-    assert_eq!(run(true), run(false));
+    let (overview, changes) = run(true);
+    let risky = changes.iter().filter(|change| change.cause == Cause::Scored).map(|change| change.at);
+    assert_eq!(risky.collect::<Vec<_>>(), [day(2), day(140)], "in, and out again");
+    assert_eq!((overview, changes), run(false));
 }

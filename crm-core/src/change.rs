@@ -42,6 +42,8 @@ pub enum Cause {
     Alarm(AlarmKind),
     /// A definition was changed and the base reconsidered.
     Definition,
+    /// A plugin gave another score, which is kept in a row of its own.
+    Scored,
 }
 
 /// Which derived value moved, and how.

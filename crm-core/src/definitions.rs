@@ -1,7 +1,7 @@
 //! What the shop decided about its rules, each with the instant from which it holds. A version is never
 //! changed: a new one takes over, so that the past keeps the rules it had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +16,10 @@ use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
+use crate::score::{OUTPUTS_MAX, ScoreOutput};
 use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
+use crate::workflow::PluginName;
 
 /// One definition, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,8 @@ pub enum Definition {
     Kind(KindName, Option<KindSchema>),
     /// An attribute that rules ask about; none ends it: no new values are taken, and those that are there stay.
     Attribute(DeclaredName, Option<DeclaredKind>),
+    /// The scores that a plugin gives and rules ask about; none ends it.
+    Scorer(PluginName, Option<BTreeSet<ScoreOutput>>),
     /// The free attributes that cards may have.
     CardSchema(CardSchema),
     /// What each stage wants to know of a card.
@@ -99,6 +103,16 @@ pub enum DefinitionError {
     /// An attribute for rules exceeds a limit, or was of another type before.
     #[error(transparent)]
     Declaration(#[from] DeclarationError),
+    /// A plugin gives no score, or too many.
+    #[error("{plugin} gives {count} scores, and may give 1 to {max}")]
+    Scorer {
+        /// Which plugin.
+        plugin: PluginName,
+        /// How many.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -132,6 +146,10 @@ impl Definition {
                 predicate.check().map_err(|source| DefinitionError::Segment { segment: segment.clone(), source })
             }
             Definition::Attribute(name, Some(kind)) => Ok(kind.check(name)?),
+            Definition::Scorer(plugin, Some(outputs)) => match outputs.len() {
+                1..=OUTPUTS_MAX => Ok(()),
+                count => Err(DefinitionError::Scorer { plugin: plugin.clone(), count, max: OUTPUTS_MAX }),
+            },
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Lifecycle(policy) => Ok(policy.check()?),
@@ -145,6 +163,7 @@ impl Definition {
             | Definition::Program(..)
             | Definition::Kind(..)
             | Definition::Attribute(_, None)
+            | Definition::Scorer(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None) => Ok(()),
         }
@@ -160,6 +179,7 @@ impl Definition {
             Definition::Segment(name, _) => ("segment", name.as_str()),
             Definition::Kind(name, _) => ("kind", name.as_str()),
             Definition::Attribute(name, _) => ("attribute", name.as_str()),
+            Definition::Scorer(plugin, _) => ("scorer", plugin.as_str()),
             Definition::CardSchema(_) => ("card_schema", ""),
             Definition::Completeness(_) => ("completeness", ""),
             Definition::Consent(_) => ("consent", ""),
@@ -202,6 +222,7 @@ pub struct Definitions {
     segment_sets: SegmentSets,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
+    scorers: BTreeMap<PluginName, Versions<Option<BTreeSet<ScoreOutput>>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
@@ -256,6 +277,7 @@ impl Definitions {
             }
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::Attribute(name, kind) => self.attributes.entry(name).or_default().add(*from, kind),
+            Definition::Scorer(plugin, outputs) => self.scorers.entry(plugin).or_default().add(*from, outputs),
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
             Definition::Consent(policy) => self.consent.add(*from, policy),
@@ -408,6 +430,11 @@ impl Definitions {
     /// The attributes for rules in force, by name.
     pub fn attributes(&self, at: Timestamp) -> impl Iterator<Item = (&DeclaredName, &DeclaredKind)> {
         self.attributes.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// The plugins in force that give scores which rules ask about, by name, with what they give.
+    pub fn scorers(&self, at: Timestamp) -> impl Iterator<Item = (&PluginName, &BTreeSet<ScoreOutput>)> {
+        self.scorers.iter().filter_map(move |(plugin, versions)| Some((plugin, versions.at(at)?.as_ref()?)))
     }
 
     /// What an attribute for rules takes, if it is in force.

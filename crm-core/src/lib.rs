@@ -49,6 +49,7 @@ pub mod order;
 pub mod privacy;
 pub mod profile;
 pub mod relationship;
+pub mod score;
 pub mod segment;
 mod text;
 mod time;

@@ -92,6 +92,16 @@ fn what_is_written_is_read_and_written_again() {
             r#"known(attribute("home store")) && known(attribute("height")) || attribute("has_pet") != null"#,
             r#"known(attribute("home store")) && known(attribute("height")) || known(attribute("has_pet"))"#,
         ),
+        (r#"score("churn", "risk") > 0.70"#, r#"score("churn", "risk") > 0.7"#),
+        (
+            r#"score("age") >= 40 && 1 > score("churn", "value")"#,
+            r#"score("age", "years") >= 40 && 1 > score("churn", "value")"#,
+        ),
+        (
+            r#"known(score("age")) && score("churn", "risk") + 1 > 1.5"#,
+            r#"known(score("age", "years")) && score("churn", "risk") + 1 > 1.5"#,
+        ),
+        (r#"score("churn", "risk") > attribute("height")"#, r#"score("churn", "risk") > attribute("height")"#),
         (r#"tags.exists(t, t.matches("^王+$"))"#, r#"tags.exists(one, one.matches("^王+$"))"#),
     ] {
         let rule = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -141,6 +151,14 @@ fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
             r#"attribute("home store") == attribute("home store")"#,
             "line 1, column 25: a comparison of two texts of the customer's cannot be used in a rule",
         ),
+        (r#"score("chrun", "risk") > 1"#, r#"line 1, column 7: there is no scorer "chrun"; did you mean "churn"?"#),
+        (r#"score("churn", "rsk") > 1"#, r#"line 1, column 16: there is no score "rsk"; did you mean "risk"?"#),
+        (
+            r#"score("churn") > 1"#,
+            "line 1, column 7: churn gives several scores, of which one is to be named: risk, value",
+        ),
+        (r#"score("age") > "old""#, "line 1, column 16: expected a number, found a text"),
+        (r#"score("age") > spend"#, "line 1, column 16: expected a decimal number, found an amount of money"),
         ("shoe_size > 3", r#"line 1, column 1: there is no name "shoe_size""#),
         ("visits.sum() > 3", "line 1, column 1: expected orders, found events"),
         ("spend > 1.234", "line 1, column 9: an amount in EUR has at most 2 decimals"),
@@ -239,6 +257,7 @@ fn customer(steps: &[(i64, Step)], until: Timestamp, definitions: &Definitions) 
         events.push((id, of, hour(0), EventBody::Decision(decision)));
     }
     Customer::replay(id, events.iter().map(|(id, event, at, body)| (*id, *event, *at, body)), until, definitions)
+        .with_scores(rules::scored(), definitions)
 }
 
 fn uuid(n: u128) -> uuid::Uuid {

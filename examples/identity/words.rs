@@ -58,6 +58,7 @@ impl Cast {
                 Cause::Event(_) => "because of what is told elsewhere".to_owned(),
                 Cause::Alarm(alarm) => format!("because time passed ({alarm:?})"),
                 Cause::Definition => "because a definition was changed".to_owned(),
+                Cause::Scored => "because of another score".to_owned(),
             };
             say(&format!("  {}  → {}, {why}", change.at, moved(change)));
         }

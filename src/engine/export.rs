@@ -11,6 +11,7 @@ use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody, Fact};
 use crm_core::identity::Identifier;
 use crm_core::profile::{Card, ContactKind};
+use crm_core::score::{Score, ScoreName};
 use crm_core::{Column, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
 use crm_storage::{ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, RequestRow, ScoreRow, Traits};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 use super::card::is_of_card;
 use super::erase::{attached, identifiers_in};
 use super::identify::{newcomer_claim, stated_claims};
+use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
@@ -276,7 +278,9 @@ impl Crm {
         let ids: Vec<CustomerId> = members.iter().map(|member| member.id).collect();
         let all: Vec<Event> = members.iter().flat_map(|member| member.decoded.iter().cloned()).collect();
         let clock = customer.clock();
-        let folded = fold(customer.id(), &all, clock, definitions);
+        let head = members.iter().filter(|member| member.id == customer.id());
+        let scores = head.flat_map(|member| newest(&member.details.scores));
+        let folded = fold(customer.id(), &all, clock, scores, definitions);
         let dead = if members.iter().any(|member| !member.details.outbox.is_empty()) {
             self.all_dead().await?
         } else {
@@ -469,16 +473,17 @@ pub(super) fn places_in(events: &[Event]) -> Vec<ClaimKey> {
     keys
 }
 
-/// The fold of a whole history, up to a customer's clock.
+/// The fold of a whole history, up to a customer's clock, with the scores under their id.
 pub(super) fn fold(
     head: CustomerId,
     events: &[Event],
     clock: Option<Timestamp>,
+    scores: impl Iterator<Item = (ScoreName, Score)>,
     definitions: &crm_core::Definitions,
 ) -> Customer {
     let until = clock.or_else(|| events.iter().map(|event| event.at).max()).unwrap_or(Timestamp::MIN);
     let events = events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
-    Customer::replay(head, events, until, definitions)
+    Customer::replay(head, events, until, definitions).with_scores(scores, definitions)
 }
 
 /// JSON whose only order is that of the alphabet.

@@ -21,6 +21,7 @@ use super::export::{
     is_telling, places_in,
 };
 use super::identify::{STATED, STATED_BY_MAX};
+use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
@@ -344,7 +345,9 @@ impl Crm {
             return Err(ImportError::ClaimTaken { index, owner: owner.customer }.into());
         }
         let events: Vec<Event> = parsed.events.iter().map(|(_, event)| event.clone()).collect();
-        let mut customer = fold(parsed.head, &events, parsed.clock, &definitions);
+        let scores: Vec<ScoreRow> =
+            parsed.scores.iter().filter(|row| row.customer == parsed.head).map(score_row).collect();
+        let mut customer = fold(parsed.head, &events, parsed.clock, newest(&scores), &definitions);
         if customer.digest() != parsed.digest {
             return Err(ImportError::OtherDefinitions.into());
         }

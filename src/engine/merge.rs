@@ -9,10 +9,13 @@ use crm_core::event::{Deed, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{AlarmMove, Claim, ClaimKey, Commit, CommitError, CustomerWrite, Expected, Release, Version};
+use crm_storage::{
+    AlarmMove, Claim, ClaimKey, Commit, CommitError, CustomerWrite, Expected, Parts, Release, ScoreRow, Version,
+};
 
 use super::audit::{because, by_shop};
 use super::erase::attached;
+use super::score::newest;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::plan::{Plan, Planner, identifier_claim};
@@ -226,7 +229,8 @@ impl Crm {
             let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
             let known: Vec<IdentifierKey> =
                 [&first, &second].into_iter().flat_map(|base| base.customer.identifiers().copied()).collect();
-            let merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
+            let mut merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
+            merged.take_scores(newest(&self.scores_of(head).await?));
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
             let deed = Deed::Merged(Merged { head, one, other, earlier, reason: reason.clone() });
@@ -317,7 +321,8 @@ impl Crm {
                     reason: reason.clone(),
                 });
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
-                let parted = left_over(side, *head, &before, at, &own, &definitions);
+                let mut parted = left_over(side, *head, &before, at, &own, &definitions);
+                parted.take_scores(newest(&self.scores_of(*head).await?));
                 let identifiers = parted.identifiers().copied().collect();
                 known.push(Known { members, identifiers });
                 let context = self.context(&definitions, now, false);
@@ -350,6 +355,12 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// The scores under an id. They are of whoever had it when they were given, and merging does not mix them.
+    async fn scores_of(&self, id: CustomerId) -> Result<Vec<ScoreRow>, Error> {
+        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
+        Ok(details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default())
     }
 
     /// Has every identifier lead to a side that is known by it: it may have been told through one member while

@@ -40,7 +40,8 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{LookupKey, MEMBERS_MAX};
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{
-    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow, Store, Version,
+    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, StateRow, Store,
+    Version,
 };
 
 pub use audit::{AuditCursor, AuditPage};
@@ -287,7 +288,10 @@ impl Crm {
                 let header = Header::read(&row.state.bytes);
                 let last = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN).min(self.now());
                 let until = header.and_then(|header| header.clock).unwrap_or(last);
-                let mut customer = Customer::replay(row.customer, events, until, definitions);
+                let details = self.store().details(&self.tenant, &[row.customer], Parts::SCORES).await?;
+                let scores = details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default();
+                let customer = Customer::replay(row.customer, events, until, definitions);
+                let mut customer = customer.with_scores(score::newest(&scores), definitions);
                 customer.arm(header.and_then(|header| header.alarm));
                 Ok(Base::of_one(customer, expected))
             }

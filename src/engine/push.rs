@@ -8,7 +8,8 @@
 use crm_core::attribute::Attribute;
 use crm_core::expression::{Comparison, Events, Happenings, Moment, Number, Predicate, Take, TextTest, Texts, Window};
 use crm_core::lifecycle::Stage;
-use crm_core::{Column, SetKey, SetKind, Timestamp};
+use crm_core::score::ScoreName;
+use crm_core::{Column, Millionths, SetKey, SetKind, Timestamp};
 use crm_storage::Selection;
 
 use super::select::customers;
@@ -61,7 +62,13 @@ fn push(rule: &Predicate, yes: bool, at: Timestamp) -> Pushed {
                 let missing = Selection::Missing(column);
                 Pushed::exact(if yes { Selection::Not(Box::new(missing)) } else { missing })
             }
-            Place::Nowhere => Pushed::superset(Selection::EVERYBODY),
+            Place::Nowhere => match number {
+                Number::Score(name) => {
+                    let known = score(name, Comparison::Ge, i64::MIN);
+                    Pushed::exact(if yes { known } else { Selection::Not(Box::new(known)) })
+                }
+                _ => Pushed::superset(Selection::EVERYBODY),
+            },
         },
         Predicate::StageIn(stages) => {
             let asked = Stage::ALL.into_iter().filter(|stage| stages.contains(stage) == yes);
@@ -99,6 +106,7 @@ fn compare(number: &Number, is: Comparison, limit: i64, at: Timestamp) -> Pushed
         (Place::Nowhere, Number::Attribute(Attribute::AverageOrder)) => {
             Pushed::superset(Selection::Compare(Column::Orders, Comparison::Gt, 0))
         }
+        (Place::Nowhere, Number::Score(name)) => Pushed::exact(score(name, is, limit)),
         (Place::Nowhere, Number::Over(happenings, take)) => {
             let of_none = match take {
                 Take::Count | Take::Sum | Take::Products | Take::Categories => Some(0),
@@ -197,6 +205,30 @@ const fn place_of(attribute: Attribute) -> Place {
         Attribute::PointsEarned => Place::Number(Column::PointsEarned),
         // The average, and whatever has no column yet.
         Attribute::AverageOrder | _ => Place::Nowhere,
+    }
+}
+
+/// A score, rounded to millionths, compares so with a number of them. Stores compare the score itself.
+fn score(name: &ScoreName, is: Comparison, limit: i64) -> Selection {
+    let compared = |is: Comparison, value: f64| Selection::Score {
+        plugin: name.plugin.clone().into(),
+        output: name.output.clone().into(),
+        is,
+        value,
+    };
+    let least = |limit: i64| Millionths::new(limit).least_score();
+    // There is a least score for every limit, and nothing above the greatest one.
+    let at_least = |limit: i64| least(limit).map_or_else(nobody, |value| compared(Comparison::Ge, value));
+    let above = |limit: i64| limit.checked_add(1).map_or_else(nobody, at_least);
+    let below = |limit: i64| least(limit).map_or_else(nobody, |value| compared(Comparison::Lt, value));
+    let at_most = |limit: i64| limit.checked_add(1).map_or_else(|| at_least(i64::MIN), below);
+    match is {
+        Comparison::Ge => at_least(limit),
+        Comparison::Gt => above(limit),
+        Comparison::Lt => below(limit),
+        Comparison::Le => at_most(limit),
+        Comparison::Eq => Selection::All(vec![at_least(limit), at_most(limit)]),
+        Comparison::Ne => Selection::Any(vec![above(limit), below(limit)]),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Scoring the base: in batches, page by page, each score kept with where it came from.
 
-use crm_core::{CustomerId, Digest, SmolStr, Timestamp};
+use crm_core::score::{Score, ScoreName, ScoreOutput};
+use crm_core::workflow::PluginName;
+use crm_core::{CustomerId, Definitions, Digest, Millionths, SmolStr, Timestamp};
 use crm_storage::{Commit, CommitError, CustomerWrite, Parts, ScoreRow};
 
 use super::{Base, Crm};
@@ -59,8 +61,9 @@ impl ScoreSummary {
 
 impl Crm {
     /// Scores every customer as of an instant, with what is known of them now, and keeps the scores.
-    /// Workflows that listen to `scored` are told of each new one. The same run again, over the same
-    /// base, changes nothing.
+    /// Workflows that listen to `scored` are told of each new one, and segments that ask about it move in the same
+    /// commit, with [`Cause::Scored`](crm_core::change::Cause::Scored). The same run again, over the same base, changes
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -108,6 +111,7 @@ impl Crm {
         scores: &[Vec<Option<f64>>],
         report: &mut ScoreReport,
     ) -> Result<(), Error> {
+        let definitions = self.definitions().await?;
         let mut commits = Vec::new();
         let mut told = Vec::new();
         let kept = self.store().details(&self.tenant, batch.customers, Parts::SCORES).await?;
@@ -133,7 +137,7 @@ impl Crm {
                 continue;
             }
             report.scored += 1;
-            commits.push(self.score_commit(base, rows.clone(), batch.as_of).await?);
+            commits.push(self.score_commit(base, rows.clone(), batch.as_of, &definitions).await?);
             told.push((customer.id(), rows));
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
@@ -151,29 +155,33 @@ impl Crm {
         Ok(())
     }
 
-    /// The commit that keeps scores, with what workflows have to say to them.
-    async fn score_commit(&self, base: &Base, rows: Vec<ScoreRow>, as_of: Timestamp) -> Result<Commit, Error> {
+    /// The commit that keeps scores, with the state that has the newest of them, what moved by them, and what workflows
+    /// have to say to it.
+    async fn score_commit(
+        &self,
+        base: &Base,
+        rows: Vec<ScoreRow>,
+        as_of: Timestamp,
+        definitions: &Definitions,
+    ) -> Result<Commit, Error> {
         let Base { customer, expected, through: _, others } = base;
         let mut commit = Commit::default();
-        if self.inner.workflows.iter().any(|workflow| workflow.listens("scored")) {
-            let definitions = self.definitions().await?;
-            let context = self.context(&definitions, self.now(), false);
-            let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
-            let mut planner = Planner::new(context, customer.clone(), None);
-            let plan = match planner.scored(triggers()) {
-                Ok(()) => planner.finish(),
-                Err(NeedHistory) => {
-                    let history = self.whole_history(customer).await?;
-                    let mut planner = Planner::new(context, customer.clone(), Some(&history));
-                    planner
-                        .scored(triggers())
-                        .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                    planner.finish()
-                }
-            };
-            if let Some(plan) = plan {
-                (commit, _) = plan.into_commit(*expected, others);
+        let context = self.context(definitions, self.now(), false);
+        let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
+        let mut planner = Planner::new(context, customer.clone(), None);
+        let plan = match planner.scored(newest(&rows), triggers()) {
+            Ok(()) => planner.finish(),
+            Err(NeedHistory) => {
+                let history = self.whole_history(customer).await?;
+                let mut planner = Planner::new(context, customer.clone(), Some(&history));
+                planner
+                    .scored(newest(&rows), triggers())
+                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                planner.finish()
             }
+        };
+        if let Some(plan) = plan {
+            (commit, _) = plan.into_commit(*expected, others);
         }
         if commit.writes.is_empty() {
             commit.writes.push(CustomerWrite::scores(customer.id(), *expected, rows));
@@ -186,14 +194,14 @@ impl Crm {
 
     async fn keep_score_again(&self, id: CustomerId, rows: Vec<ScoreRow>, as_of: Timestamp) -> Result<(), Error> {
         for _ in 0..super::ATTEMPTS_MAX {
-            let (base, _) = self.base(id).await?;
+            let (base, definitions) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
             let kept = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
             let kept = kept.into_iter().next().flatten().unwrap_or_default();
             if rows.iter().all(|row| kept.scores.contains(row)) {
                 return Ok(());
             }
-            let commit = self.score_commit(&base, rows.clone(), as_of).await?;
+            let commit = self.score_commit(&base, rows.clone(), as_of, &definitions).await?;
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(()),
                 super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
@@ -202,6 +210,15 @@ impl Crm {
         }
         Err(Error::Busy { attempts: super::ATTEMPTS_MAX })
     }
+}
+
+/// Scores as a state keeps them. What rules cannot name is left out.
+pub(super) fn newest(rows: &[ScoreRow]) -> impl Iterator<Item = (ScoreName, Score)> {
+    rows.iter().filter_map(|row| {
+        let plugin = PluginName::new(&row.plugin).ok()?;
+        let output = ScoreOutput::new(&row.output).ok()?;
+        Some((ScoreName { plugin, output }, Score { at: row.at, value: Millionths::of_score(row.value)? }))
+    })
 }
 
 /// Scores a batch and checks what came back.

@@ -18,6 +18,7 @@ use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
 use crm_core::loyalty::Posting;
 use crm_core::order::OrderRef;
+use crm_core::score::{Score, ScoreName};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
@@ -264,14 +265,23 @@ impl<'a> Planner<'a> {
         self.elapse(self.context.now)
     }
 
-    /// Tells workflows that a score was given, after what is due.
-    pub(crate) fn scored(&mut self, triggers: Vec<Trigger>) -> Result<(), NeedHistory> {
+    /// Takes scores that were given, after what is due, and tells workflows of each.
+    pub(crate) fn scored(
+        &mut self,
+        scores: impl Iterator<Item = (ScoreName, Score)>,
+        triggers: Vec<Trigger>,
+    ) -> Result<(), NeedHistory> {
         self.elapse(self.context.now)?;
-        for trigger in triggers {
+        for trigger in triggers.into_iter().filter(|trigger| self.anyone_listens(&trigger.kind)).collect::<Vec<_>>() {
             self.trigger(trigger, None, &[]);
         }
+        if self.customer.take_scores(scores) {
+            self.rewrite = true;
+            self.next = None;
+            self.follow(self.instant(), Cause::Scored, &[]);
+        }
         self.react();
-        Ok(())
+        self.elapse(self.context.now)
     }
 
     /// The instant at which the customer stands.
@@ -347,7 +357,7 @@ impl<'a> Planner<'a> {
     fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) {
         let event = match cause {
             Cause::Event(event) => Some(event),
-            Cause::Alarm(_) | Cause::Definition => None,
+            Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
         };
         for (member, posting) in self.customer.reconcile_points(touched, self.context.definitions) {
             self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
@@ -364,7 +374,7 @@ impl<'a> Planner<'a> {
                 let change = &self.changes[n];
                 let cause = match change.cause {
                     Cause::Event(event) => Some(event),
-                    Cause::Alarm(_) | Cause::Definition => None,
+                    Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
                 };
                 let trigger = Trigger::of_change(self.customer.id(), change);
                 self.trigger(trigger, cause, chain);

@@ -107,7 +107,8 @@ impl Customer {
             let why = match cause {
                 Cause::Event(event) => StageCause::Corrected(event),
                 Cause::Alarm(_) => StageCause::WentQuiet,
-                Cause::Definition => StageCause::Redefined,
+                // No score moves a stage.
+                Cause::Definition | Cause::Scored => StageCause::Redefined,
             };
             let from = self.standing.stage;
             changes.push(Change { at, cause, body: ChangeBody::StageChanged { from, to: stage, cause: why } });

@@ -29,6 +29,7 @@ use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
 use crate::order::Order;
 use crate::relationship::TieSide;
+use crate::score::{Score, ScoreName, Scores};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
@@ -48,6 +49,8 @@ pub struct Customer {
     waiting: Vec<(Timestamp, EventId)>,
     kinship: Kinship,
     watch: Watch,
+    /// The newest scores, which follow from the rows that stores keep of them, and not from events.
+    scores: Scores,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
     clock: Option<Timestamp>,
@@ -67,6 +70,7 @@ impl Customer {
             waiting: Vec::new(),
             kinship: Kinship::Alone,
             watch: Watch::default(),
+            scores: Scores::default(),
             clock: None,
             alarm: None,
         }
@@ -239,6 +243,17 @@ impl Customer {
         self.decided.memories.get(plugin).map_or(&[], |memory| memory.as_slice())
     }
 
+    /// The newest score of a name, as of the last time that a plugin gave one.
+    #[must_use]
+    pub fn score(&self, name: &ScoreName) -> Option<Score> {
+        self.scores.get(name)
+    }
+
+    /// The newest of each of the customer's scores, by name.
+    pub fn scores(&self) -> impl Iterator<Item = (&ScoreName, &Score)> {
+        self.scores.iter()
+    }
+
     /// How many decisions were made about this customer.
     #[must_use]
     pub const fn decisions(&self) -> u64 {
@@ -352,7 +367,7 @@ impl Customer {
     /// Folds a whole history from nothing: facts in any order, decisions in the order given, at an
     /// instant. Stage, segments and tiers follow without changes being told. Each event comes with whose
     /// history it is in: for somebody who was merged, the histories of all [members](Group), one after
-    /// another.
+    /// another. Scores are no events: [`with_scores`](Self::with_scores) gives them.
     #[must_use]
     pub fn replay<'a>(
         id: CustomerId,
@@ -369,6 +384,32 @@ impl Customer {
         customer.refold(facts, until, definitions);
         customer.stand(until, definitions);
         customer
+    }
+
+    /// Takes scores that were given, each unless there is a newer one of its name, and answers whether any counts. What
+    /// moves by them is still to be [derived](Self::derive).
+    pub fn take_scores(&mut self, scores: impl IntoIterator<Item = (ScoreName, Score)>) -> bool {
+        let mut taken = false;
+        for (name, score) in scores {
+            if self.scores.take(&name, score) {
+                self.watch.touch(Inputs::score(&name));
+                taken = true;
+            }
+        }
+        taken
+    }
+
+    /// The same for a customer who was [replayed](Self::replay): the standing follows without changes being told.
+    #[must_use]
+    pub fn with_scores(
+        mut self,
+        scores: impl IntoIterator<Item = (ScoreName, Score)>,
+        definitions: &Definitions,
+    ) -> Self {
+        if self.take_scores(scores) {
+            self.stand(self.clock.unwrap_or(Timestamp::MIN), definitions);
+        }
+        self
     }
 
     /// The postings that bring the points in line with the orders that a fact touched, and in whose book:

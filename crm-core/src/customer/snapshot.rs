@@ -90,7 +90,8 @@ impl Customer {
     }
 
     /// The digest of the state: equal on every backend for the same facts and decisions at the same
-    /// time. What depends on when the CRM looked (the customer's clock, the armed alarm) is left out.
+    /// time. What depends on when the CRM looked (the customer's clock, the armed alarm) is left out,
+    /// and so are scores, which are no events.
     #[must_use]
     pub fn digest(&self) -> Digest {
         type Digested<'a> = (CustomerId, &'a FactState, &'a DecidedState, &'a Standing, &'a [(Timestamp, EventId)]);

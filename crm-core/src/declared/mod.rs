@@ -123,6 +123,38 @@ pub enum DeclaredError {
     },
 }
 
+impl DeclaredValue {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let DeclaredValue::Text(text) = self { Some(text.as_str()) } else { None }
+    }
+
+    /// The whole number, if it is one.
+    #[must_use]
+    pub const fn whole(&self) -> Option<i64> {
+        if let DeclaredValue::Whole(number) = self { Some(*number) } else { None }
+    }
+
+    /// The decimal number, if it is one.
+    #[must_use]
+    pub const fn decimal(&self) -> Option<Millionths> {
+        if let DeclaredValue::Decimal(number) = self { Some(*number) } else { None }
+    }
+
+    /// The instant, if it is one.
+    #[must_use]
+    pub const fn instant(&self) -> Option<Timestamp> {
+        if let DeclaredValue::Instant(instant) = self { Some(*instant) } else { None }
+    }
+
+    /// The yes or no, if it is one.
+    #[must_use]
+    pub const fn flag(&self) -> Option<bool> {
+        if let DeclaredValue::Flag(yes) = self { Some(*yes) } else { None }
+    }
+}
+
 impl DeclaredKind {
     /// The most attributes a shop can declare, those that were ended included.
     pub const ATTRIBUTES_MAX: usize = 256;

@@ -74,6 +74,7 @@ impl Number {
             | Number::Points(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
+            | Number::Score(_)
             | Number::Bucket { .. } => None,
         }
     }
@@ -91,6 +92,7 @@ impl Number {
             | Number::Points(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
+            | Number::Score(_)
             | Number::Bucket { .. } => None,
         }
     }
@@ -113,6 +115,7 @@ impl Number {
             | Number::Points(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
+            | Number::Score(_)
             | Number::Bucket { .. }
             | Number::Calculate(..) => self.moves(subject),
         }

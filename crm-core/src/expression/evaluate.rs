@@ -8,6 +8,7 @@ use crate::consent::{ConsentKey, ConsentStatus};
 use crate::customer::Customer;
 use crate::declared::{DeclaredName, DeclaredValue};
 use crate::definitions::Definitions;
+use crate::fixed::Millionths;
 use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
@@ -122,10 +123,7 @@ impl Predicate {
             Predicate::Text(texts, test) => texts.any(subject, test),
             Predicate::InSegment(name) => Some(subject.is_in(name)),
             Predicate::Consents(key) => Some(subject.consents(key)),
-            Predicate::DeclaredFlag(attribute) => match subject.declared(attribute)? {
-                DeclaredValue::Flag(yes) => Some(*yes),
-                _ => None,
-            },
+            Predicate::DeclaredFlag(attribute) => subject.declared(attribute)?.flag(),
             Predicate::DeclaredKnown(attribute) => Some(subject.declared(attribute).is_some()),
         }
     }
@@ -156,14 +154,9 @@ impl Number {
             Number::DaysSince(moment) => Some(at.days_since(moment.instant(subject)?)),
             Number::Instant(moment) => Some(moment.instant(subject)?.as_millis()),
             Number::Points(program) => Some(customer.book(program).map_or(0, |book| clamp(book.balance()))),
-            Number::DeclaredWhole(attribute) => match subject.declared(attribute)? {
-                DeclaredValue::Whole(number) => Some(*number),
-                _ => None,
-            },
-            Number::DeclaredDecimal(attribute) => match subject.declared(attribute)? {
-                DeclaredValue::Decimal(number) => Some(number.get()),
-                _ => None,
-            },
+            Number::DeclaredWhole(attribute) => subject.declared(attribute)?.whole(),
+            Number::DeclaredDecimal(attribute) => subject.declared(attribute)?.decimal().map(Millionths::get),
+            Number::Score(name) => Some(customer.score(name)?.value.get()),
             Number::Bucket { name, of } => bucket(customer, name.as_str(), *of),
             Number::Calculate(left, operation, right) => operation.of(left.value(subject)?, right.value(subject)?),
         }
@@ -191,10 +184,7 @@ impl Moment {
             Moment::LastSeen => facts.last_at(),
             Moment::First(happenings) => happenings.first(subject),
             Moment::Last(happenings) => happenings.last(subject),
-            Moment::Declared(attribute) => match subject.declared(attribute)? {
-                DeclaredValue::Instant(instant) => Some(*instant),
-                _ => None,
-            },
+            Moment::Declared(attribute) => subject.declared(attribute)?.instant(),
         }
     }
 }
@@ -332,10 +322,7 @@ impl Texts {
                 Some(roles.any(|role| test.passes(&role)))
             }
             Texts::Tier(program) => Some(test.passes(subject.tier(program)?.as_str())),
-            Texts::Declared(attribute) => match subject.declared(attribute)? {
-                DeclaredValue::Text(text) => Some(test.passes(text.as_str())),
-                _ => None,
-            },
+            Texts::Declared(attribute) => subject.declared(attribute)?.text().map(|text| test.passes(text)),
             Texts::Products(happenings) => {
                 Some(happenings.names(subject, |line| line.product).into_iter().any(|name| test.passes(name)))
             }

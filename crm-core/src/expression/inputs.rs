@@ -7,6 +7,7 @@ use super::predicate::{Predicate, Texts};
 use crate::attribute::Attribute;
 use crate::declared::DeclaredName;
 use crate::event::{Deed, Fact};
+use crate::score::ScoreName;
 
 /// Parts of what is known of a customer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +33,12 @@ impl Inputs {
     /// From here on declared attributes, several sharing each of these.
     const DECLARED: usize = 16;
     const DECLARED_COUNT: usize = 16;
+    /// And from here on scores, in the same way.
+    const SCORES: usize = Self::DECLARED + Self::DECLARED_COUNT;
+    const SCORES_COUNT: usize = 16;
     pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::DECLARED + Self::DECLARED_COUNT;
+    pub(crate) const COUNT: usize = Self::SCORES + Self::SCORES_COUNT;
 
     pub(crate) const fn and(self, other: Inputs) -> Inputs {
         Inputs(self.0 | other.0)
@@ -47,6 +51,11 @@ impl Inputs {
     /// A declared attribute; some others may be it too, so that a rule is asked once too often.
     pub(crate) fn declared(attribute: &DeclaredName) -> Inputs {
         Inputs(1 << (Self::DECLARED + share(&[attribute.as_str()], Self::DECLARED_COUNT)))
+    }
+
+    /// A score, and perhaps some others.
+    pub(crate) fn score(name: &ScoreName) -> Inputs {
+        Inputs(1 << (Self::SCORES + share(&[name.plugin.as_str(), name.output.as_str()], Self::SCORES_COUNT)))
     }
 
     /// Their numbers, from 0 on.
@@ -171,6 +180,7 @@ impl Number {
             },
             Number::Points(_) => Inputs::POINTS,
             Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => Inputs::declared(attribute),
+            Number::Score(name) => Inputs::score(name),
             Number::Bucket { .. } => Inputs::MEMBERS,
             Number::Calculate(left, _, right) => left.inputs().and(right.inputs()),
         }
@@ -186,5 +196,33 @@ impl Happenings {
             Events::Carts => Inputs::CARTS,
             Events::Custom(_) => Inputs::CUSTOM,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score::ScoreOutput;
+    use crate::workflow::PluginName;
+
+    #[test]
+    fn a_score_and_an_attribute_touch_what_asks_for_them_and_little_else() {
+        let name = |n: usize| format!("n{n}");
+        let score = |n: usize| {
+            let plugin = PluginName::new("churn").unwrap();
+            Inputs::score(&ScoreName { plugin, output: ScoreOutput::new(name(n)).unwrap() })
+        };
+        let declared = |n: usize| Inputs::declared(&DeclaredName::new(name(n)).unwrap());
+        let others = Inputs((1 << Inputs::DECLARED) - 1);
+        for n in 0..100 {
+            for own in [score(n), declared(n)] {
+                assert!(own.0.is_power_of_two() && own.meets(Inputs::ALL) && !own.meets(others));
+            }
+            assert!(!score(n).meets(declared(n)));
+        }
+        let shared = (1..100).filter(|n| score(0).meets(score(*n))).count();
+        assert!(shared < 20, "{shared} of 99 other scores share the place of one");
+        // States keep these: they never change.
+        assert_eq!((score(0).0.trailing_zeros(), declared(0).0.trailing_zeros()), (43, 25));
     }
 }

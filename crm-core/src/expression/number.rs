@@ -7,6 +7,7 @@ use crate::custom::KindName;
 use crate::declared::DeclaredName;
 use crate::loyalty::ProgramId;
 use crate::order::{CategoryName, ProductRef};
+use crate::score::ScoreName;
 use crate::text::text_type;
 use crate::time::{Span, Timestamp};
 
@@ -39,6 +40,8 @@ pub enum Number {
     DeclaredWhole(DeclaredName),
     /// An attribute that the shop declared as a decimal number.
     DeclaredDecimal(DeclaredName),
+    /// The newest score of a plugin, in millionths; missing where it gave none.
+    Score(ScoreName),
     /// A number from 0 to `of` − 1 that is drawn once for each customer and name. Whoever was merged has that of
     /// the oldest id among those they were merged of, so that it stays for the one who was met first.
     Bucket {
@@ -236,7 +239,7 @@ impl Number {
     pub fn unit(&self) -> Unit {
         match self {
             Number::Constant(_) | Number::DeclaredWhole(_) | Number::Bucket { .. } => Unit::Count,
-            Number::DeclaredDecimal(_) => Unit::Millionths,
+            Number::DeclaredDecimal(_) | Number::Score(_) => Unit::Millionths,
             Number::Attribute(attribute) => attribute.unit(),
             Number::Over(_, take) if take.is_money() => Unit::MinorUnits,
             Number::Over(..) => Unit::Count,

@@ -159,6 +159,9 @@ impl Printed<'_> {
             Number::Instant(moment) => write_moment(f, moment),
             Number::Points(program) => write!(f, "points({})", quoted(program.as_str())),
             Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => write_declared(f, attribute),
+            Number::Score(name) => {
+                write!(f, "score({}, {})", quoted(name.plugin.as_str()), quoted(name.output.as_str()))
+            }
             Number::Bucket { name, of } => write!(f, "bucket({}, {of})", quoted(name.as_str())),
             Number::Calculate(left, operation, right) => {
                 let own = match operation {

@@ -26,9 +26,11 @@ use crate::interaction::Channel;
 use crate::lifecycle::Stage;
 use crate::loyalty::ProgramId;
 use crate::order::{CategoryName, ProductRef};
+use crate::score::{ScoreName, ScoreOutput};
 use crate::segment::SegmentName;
 use crate::text::TextError;
 use crate::time::{Span, Timestamp};
+use crate::workflow::PluginName;
 
 impl Predicate {
     /// The longest text of a rule, in bytes.
@@ -202,7 +204,7 @@ const NAMES: [&str; 12] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 13] = [
+const FUNCTIONS: [&str; 14] = [
     "attribute",
     "bucket",
     "consent",
@@ -212,6 +214,7 @@ const FUNCTIONS: [&str; 13] = [
     "events",
     "known",
     "points",
+    "score",
     "segment",
     "size",
     "tier",
@@ -417,6 +420,8 @@ impl Reader<'_> {
                 Ok(Term::Happenings(Happenings::ever(Events::Custom(kind))))
             }
             ("attribute", [name]) => self.attribute(name),
+            ("score", [plugin]) => self.score(plugin, None),
+            ("score", [plugin, output]) => self.score(plugin, Some(output)),
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
@@ -473,6 +478,35 @@ impl Reader<'_> {
             DeclaredKind::Instant => Term::Moment(Moment::Declared(name)),
             DeclaredKind::Flag => Term::Rule(Predicate::DeclaredFlag(name)),
         })
+    }
+
+    /// A score of a plugin; which one need not be said where the plugin gives one only.
+    fn score(&self, plugin: &IdedExpr, output: Option<&IdedExpr>) -> Read<Term> {
+        let name = self.text(plugin)?;
+        let Some(outputs) = self.vocabulary.scorers.get(&name) else {
+            let plugins = self.vocabulary.scorers.keys().map(SmolStr::as_str);
+            return self.unknown(plugin.id, "scorer", &name, plugins);
+        };
+        let output = match output {
+            Some(tree) => {
+                let output = self.text(tree)?;
+                if !outputs.iter().any(|known| known.as_str() == output) {
+                    return self.unknown(tree.id, "score", &output, outputs.iter().map(ScoreOutput::as_str));
+                }
+                ScoreOutput::new(&output).map_err(self.malformed(tree.id))?
+            }
+            None => match (outputs.first(), outputs.len()) {
+                (Some(only), 1) => only.clone(),
+                _ => {
+                    let listed: Vec<&str> = outputs.iter().map(ScoreOutput::as_str).collect();
+                    let told =
+                        format!("{name} gives several scores, of which one is to be named: {}", listed.join(", "));
+                    return Err(self.wrong(plugin.id, Problem::Malformed(told.chars().take(300).collect())));
+                }
+            },
+        };
+        let plugin = PluginName::new(&name).map_err(self.malformed(plugin.id))?;
+        Ok(Term::Number(Number::Score(ScoreName { plugin, output })))
     }
 
     pub(super) fn method(&self, id: u64, name: &str, target: &IdedExpr, args: &[IdedExpr]) -> Read<Term> {

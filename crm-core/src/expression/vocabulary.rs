@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use crate::declared::DeclaredKind;
 use crate::definitions::Definitions;
 use crate::money::Currency;
+use crate::score::ScoreOutput;
 use crate::time::Timestamp;
 
 /// What a shop has defined by an instant, against which the text of a rule is checked.
@@ -16,6 +17,7 @@ pub struct Vocabulary {
     pub(super) programs: BTreeSet<SmolStr>,
     pub(super) segments: BTreeSet<SmolStr>,
     pub(super) kinds: BTreeSet<SmolStr>,
+    pub(super) scorers: BTreeMap<SmolStr, BTreeSet<ScoreOutput>>,
     pub(super) attributes: BTreeMap<SmolStr, DeclaredKind>,
 }
 
@@ -30,6 +32,7 @@ impl Vocabulary {
             programs: names(&mut programs.map(AsRef::as_ref)),
             segments: names(&mut definitions.segments(at).map(|(name, _)| name.as_str())),
             attributes: definitions.attributes(at).map(|(name, kind)| (name.clone().into(), kind.clone())).collect(),
+            scorers: definitions.scorers(at).map(|(name, all)| (name.clone().into(), all.clone())).collect(),
             kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
         }
     }

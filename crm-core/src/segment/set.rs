@@ -25,13 +25,14 @@ pub(crate) struct SegmentSet {
     pub(crate) rules: Vec<SegmentRule>,
     places: BTreeMap<SegmentName, usize>,
     /// The places of those that depend on each input.
-    by_input: [Vec<usize>; Inputs::COUNT],
+    by_input: Vec<Vec<usize>>,
 }
 
 impl SegmentSet {
     pub(crate) fn new<'r>(mark: u32, segments: impl Iterator<Item = (&'r SegmentName, &'r Arc<Predicate>)>) -> Self {
         let all: BTreeMap<&SegmentName, &Arc<Predicate>> = segments.collect();
-        let mut set = SegmentSet { mark, ..SegmentSet::default() };
+        let by_input = vec![Vec::new(); Inputs::COUNT];
+        let mut set = SegmentSet { mark, by_input, ..SegmentSet::default() };
         // There are no cycles, so that each comes once all it asks about are there; depth first, by name.
         let mut open: Vec<&SegmentName> = all.keys().rev().copied().collect();
         while let Some(name) = open.last().copied() {
@@ -70,7 +71,7 @@ impl SegmentSet {
 
     /// Those that depend on some inputs.
     pub(crate) fn depending(&self, on: Inputs) -> impl Iterator<Item = usize> {
-        on.numbers().flat_map(|input| self.by_input[input].iter().copied())
+        on.numbers().filter_map(|input| self.by_input.get(input)).flatten().copied()
     }
 }
 

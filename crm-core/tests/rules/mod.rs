@@ -22,7 +22,9 @@ use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::{Program, ProgramId, TierName};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
+use crm_core::score::{Score, ScoreName, ScoreOutput};
 use crm_core::segment::SegmentName;
+use crm_core::workflow::PluginName;
 use crm_core::{Currency, Definition, Millionths, Money, SmolStr, Span, Timestamp};
 use proptest::prelude::*;
 
@@ -30,7 +32,7 @@ pub fn hour(hour: i64) -> Timestamp {
     Timestamp::from_millis(hour * 3_600_000).unwrap()
 }
 
-/// A programme, a kind of events, attributes, and a segment that rules ask about.
+/// A programme, a kind of events, attributes, scores, and a segment that rules ask about.
 pub fn defined() -> Vec<Definition> {
     let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
     let kind = KindSchema { fields: Default::default(), shows_interest: false, ends_relation: false };
@@ -45,6 +47,11 @@ pub fn defined() -> Vec<Definition> {
     ]);
     let mut defined: Vec<Definition> = attributes.map(attribute).collect();
     defined.extend([
+        Definition::Scorer(
+            PluginName::new("churn").unwrap(),
+            Some(SCORES.map(|output| ScoreOutput::new(output).unwrap()).into()),
+        ),
+        Definition::Scorer(PluginName::new("age").unwrap(), Some([ScoreOutput::new("years").unwrap()].into())),
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
@@ -54,6 +61,27 @@ pub fn defined() -> Vec<Definition> {
 
 /// Of each type one: a whole number, a decimal, a text, an instant, a yes or no.
 pub const ATTRIBUTES: [&str; 5] = ["shoe_size", "height", "home store", "contract_end", "has_pet"];
+
+/// What the plugin `churn` gives.
+pub const SCORES: [&str; 2] = ["risk", "value"];
+
+pub fn score(which: usize) -> ScoreName {
+    ScoreName { plugin: PluginName::new("churn").unwrap(), output: ScoreOutput::new(SCORES[which]).unwrap() }
+}
+
+/// The scores of those whose lives are not scored by anybody: a risk, and no value.
+pub fn scored() -> [(ScoreName, Score); 1] {
+    [(score(0), Score { at: hour(0), value: Millionths::new(750_000) })]
+}
+
+/// Scores that are quarters, nearly so, and far off.
+pub fn score_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => (-4..8_i64).prop_map(|quarters| quarters as f64 * 0.25),
+        2 => ((-4..8_i64), -7e-7..7e-7_f64).prop_map(|(quarters, more)| quarters as f64 * 0.25 + more),
+        1 => prop::sample::select(&[0.7, 1e300, -1e300, 0.1 + 0.2][..]),
+    ]
+}
 
 pub fn declared(name: &str) -> DeclaredName {
     DeclaredName::new(name).unwrap()
@@ -170,6 +198,12 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => (comparison(), -1..7_i64).prop_map(|(is, halves)| {
             Predicate::compare(Number::DeclaredDecimal(declared(ATTRIBUTES[1])), is, halves * 500_000)
         }),
+        2 => (0..SCORES.len(), comparison(), -5..9_i64, -1..2_i64).prop_map(|(which, is, quarters, more)| {
+            Predicate::compare(Number::Score(score(which)), is, quarters * 250_000 + more)
+        }),
+        1 => (0..SCORES.len(), comparison(), prop::sample::select(&[-100_000_000_000_000, 100_000_000_000_000][..]))
+            .prop_map(|(which, is, limit)| Predicate::compare(Number::Score(score(which)), is, limit)),
+        1 => (0..SCORES.len()).prop_map(|which| Predicate::Known(Number::Score(score(which)))),
         1 => Just(Predicate::DeclaredFlag(declared(ATTRIBUTES[4]))),
         1 => (0..5_usize).prop_map(|n| match n {
             0 => Predicate::Known(Number::DeclaredWhole(declared(ATTRIBUTES[0]))),
@@ -370,6 +404,9 @@ impl Naive<'_> {
                 Some(DeclaredValue::Decimal(number)) => Some(number.get()),
                 _ => None,
             },
+            Number::Score(name) => {
+                scored().into_iter().find(|(own, _)| own == name).map(|(_, score)| score.value.get())
+            }
             Number::DaysSince(moment) => days(self.moment(moment)?),
             Number::Instant(moment) => self.moment(moment)?.map(Timestamp::as_millis),
             Number::Calculate(left, by, right) => {
