@@ -3,6 +3,7 @@
 use crm_core::event::Fact;
 use crm_core::identity::{Identifier, Presented};
 use crm_core::order::OrderRef;
+use crm_core::service::CaseRef;
 use crm_core::{CustomerId, EventId, FactKey, Source, TenantId, Timestamp};
 
 /// Whom a fact is about.
@@ -14,6 +15,8 @@ pub enum Who {
     Identifier(Identifier),
     /// Whoever placed this order.
     Order(OrderRef),
+    /// Whoever has this case.
+    Case(CaseRef),
     /// Whoever the identifiers lead to that came with it, by the shop's [rules](crm_core::identity::IdentityRules):
     /// nobody yet, one customer, or several who turn out to be one. What somebody merely stated leads to nobody.
     Presented(Vec<Presented>),
@@ -61,6 +64,12 @@ impl From<OrderRef> for Who {
     }
 }
 
+impl From<CaseRef> for Who {
+    fn from(case: CaseRef) -> Self {
+        Who::Case(case)
+    }
+}
+
 /// A fact on its way in.
 ///
 /// A source gives each of its facts a key, and a fact that comes again under its key changes nothing. A
@@ -96,6 +105,7 @@ impl Incoming {
         let who = match &self.who {
             Who::Customer(id) => format!("customer {id}"),
             Who::Order(order) => format!("order {order}"),
+            Who::Case(case) => format!("case {case}"),
             Who::Presented(presented) => {
                 let key = |one: &Presented| {
                     let key = crm_core::identity::LookupKey::public().hash(&TenantId::default(), &one.identifier);

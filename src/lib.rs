@@ -55,6 +55,7 @@ pub use crm_core::loyalty::{
     AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
     PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,
 };
+pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
     CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,
     Turnover,
@@ -77,6 +78,7 @@ pub use crm_core::relationship::{
 };
 pub use crm_core::score::{Score, ScoreName, ScoreOutput};
 pub use crm_core::segment::{ReferenceError, SegmentName};
+pub use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 /// What customers are worth.
 pub use crm_core::value;
 pub use crm_core::value::{Rfm, RfmGroup, RfmPolicy, RfmScore, rfm_scores};

@@ -18,7 +18,7 @@ pub const ACTIONS: [&str; 4] = ["add_tag", "remove_tag", "award_points", "notify
 
 /// The kinds of event and change that workflows may listen to, besides those that the shop defined,
 /// which begin with `shop.`.
-pub const EVENTS: [&str; 18] = [
+pub const EVENTS: [&str; 23] = [
     "visited",
     "enquired",
     "cart_updated",
@@ -27,6 +27,11 @@ pub const EVENTS: [&str; 18] = [
     "refunded",
     "tagged",
     "untagged",
+    "attribute_set",
+    "message_received",
+    "case_opened",
+    "case_closed",
+    "case_reopened",
     "points_posted",
     "tag_added",
     "tag_removed",

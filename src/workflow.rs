@@ -201,6 +201,16 @@ impl Trigger {
                 put("strength", Int(i64::from(tied.strength.per_mille())));
             }
             Fact::Untied(untied) => put("tie", Text(SmolStr::new(untied.kind.name()))),
+            Fact::MessageReceived(message) => put("channel", channel(&message.channel)),
+            Fact::CaseOpened(opened) => {
+                put("case", Text(opened.case.clone().into()));
+                put("kind", Text(SmolStr::new_static(opened.kind.name())));
+            }
+            Fact::CaseClosed(closed) => {
+                put("case", Text(closed.case.clone().into()));
+                put("outcome", Text(SmolStr::new_static(closed.outcome.name())));
+            }
+            Fact::CaseReopened(reopened) => put("case", Text(reopened.case.clone().into())),
             Fact::AttributeSet(set) => put("attribute", Text(set.attribute.clone().into())),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {

@@ -18,10 +18,12 @@ use crate::identity::{
 };
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
+use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
+use crate::service::{CaseClosed, CaseOpened, CaseReopened};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -144,6 +146,14 @@ pub enum Fact {
     Tied(Tied),
     /// A tie to another customer has ended.
     Untied(Untied),
+    /// The customer sent something.
+    MessageReceived(MessageReceived),
+    /// A case was opened.
+    CaseOpened(CaseOpened),
+    /// A case was closed.
+    CaseClosed(CaseClosed),
+    /// A case was reopened.
+    CaseReopened(CaseReopened),
     /// The shop told an attribute that it declared.
     AttributeSet(AttributeSet),
     /// A kind that the shop defined.
@@ -294,6 +304,10 @@ impl Fact {
             Fact::Tied(_) => "tied",
             Fact::Untied(_) => "untied",
             Fact::AttributeSet(_) => "attribute_set",
+            Fact::MessageReceived(_) => "message_received",
+            Fact::CaseOpened(_) => "case_opened",
+            Fact::CaseClosed(_) => "case_closed",
+            Fact::CaseReopened(_) => "case_reopened",
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
@@ -329,6 +343,10 @@ impl Fact {
             Fact::Tied(body) => json(body),
             Fact::Untied(body) => json(body),
             Fact::AttributeSet(body) => json(body),
+            Fact::MessageReceived(body) => json(body),
+            Fact::CaseOpened(body) => json(body),
+            Fact::CaseClosed(body) => json(body),
+            Fact::CaseReopened(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
         }
     }
@@ -365,6 +383,10 @@ impl Fact {
             | Fact::Tied(_)
             | Fact::Untied(_)
             | Fact::AttributeSet(_)
+            | Fact::MessageReceived(_)
+            | Fact::CaseOpened(_)
+            | Fact::CaseClosed(_)
+            | Fact::CaseReopened(_)
             | Fact::Custom(_) => Ok(()),
         }
     }
@@ -410,7 +432,11 @@ fact_from!(
     SuppressionLifted,
     Tied,
     Untied,
-    AttributeSet
+    AttributeSet,
+    MessageReceived,
+    CaseOpened,
+    CaseClosed,
+    CaseReopened
 );
 
 impl From<CustomFact> for Fact {
@@ -529,6 +555,10 @@ impl EventBody {
             "tied" => read!(Tied),
             "untied" => read!(Untied),
             "attribute_set" => read!(AttributeSet),
+            "message_received" => read!(MessageReceived),
+            "case_opened" => read!(CaseOpened),
+            "case_closed" => read!(CaseClosed),
+            "case_reopened" => read!(CaseReopened),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

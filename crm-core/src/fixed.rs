@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const DECIMALS: u32 = 6;
 const SCALE: i64 = 1_000_000;
 
-/// A number with at most six decimals, between about −9.2 and 9.2 billion billion millionths (`i64`): exact, ordered
-/// and alike on every machine. As JSON it is a text, such as `"1.85"`.
+/// A number with at most six decimals, up to about ±9.2 × 10¹² (an `i64` of millionths): exact, ordered and alike on
+/// every machine. As JSON it is a text, such as `"1.85"`.
 ///
 /// ```
 /// use crm_core::{Decimal, Millionths};

@@ -92,6 +92,20 @@ fn what_is_written_is_read_and_written_again() {
             r#"known(attribute("home store")) && known(attribute("height")) || attribute("has_pet") != null"#,
             r#"known(attribute("home store")) && known(attribute("height")) || known(attribute("has_pet"))"#,
         ),
+        (r#"messages.in_last("30d") >= 3"#, r#"messages.in_last("30d").count() >= 3"#),
+        (
+            r#"messages.of_channel("sms").received().in_last("7d") > 0 || messages.sent() > 9"#,
+            r#"messages.received().of_channel("sms").in_last("7d").count() > 0 || messages.sent().count() > 9"#,
+        ),
+        (r#"days_since(messages.last()) > 30"#, r#"days_since(messages.last()) > 30"#),
+        (
+            r#"cases.in_last("90d") > 1 && cases.open() == 0"#,
+            r#"cases.in_last("90d").count() > 1 && cases.open().count() == 0"#,
+        ),
+        (
+            r#"days_since(cases.open().of_kind("complaint").first()) > 3"#,
+            r#"days_since(cases.of_kind("complaint").open().first()) > 3"#,
+        ),
         (r#"score("churn", "risk") > 0.70"#, r#"score("churn", "risk") > 0.7"#),
         (
             r#"score("age") >= 40 && 1 > score("churn", "value")"#,
@@ -159,6 +173,22 @@ fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
         ),
         (r#"score("age") > "old""#, "line 1, column 16: expected a number, found a text"),
         (r#"score("age") > spend"#, "line 1, column 16: expected a decimal number, found an amount of money"),
+        ("visits.sent() > 1", "line 1, column 1: expected messages, found events"),
+        ("messages.open() > 1", "line 1, column 1: expected cases, found messages"),
+        (
+            r#"messages.of_channel("emial") > 1"#,
+            r#"line 1, column 21: there is no channel "emial"; did you mean "email"?"#,
+        ),
+        (
+            r#"cases.of_kind("complain") > 1"#,
+            r#"line 1, column 15: there is no kind of case "complain"; did you mean "complaint"?"#,
+        ),
+        (
+            "messages.sent().received() > 1",
+            "line 1, column 25: a direction within a direction; `messages` alone is either, cannot be used in a rule",
+        ),
+        ("cases.sum() > 1", "line 1, column 1: expected orders, found cases"),
+        ("case > 1", r#"line 1, column 1: there is no name "case"; did you mean "cases"?"#),
         ("shoe_size > 3", r#"line 1, column 1: there is no name "shoe_size""#),
         ("visits.sum() > 3", "line 1, column 1: expected orders, found events"),
         ("spend > 1.234", "line 1, column 9: an amount in EUR has at most 2 decimals"),

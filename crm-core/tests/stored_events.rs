@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 55] = [
+const STORED: [(&str, &str); 61] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -38,6 +38,12 @@ const STORED: [(&str, &str); 55] = [
         "untied",
         r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":{"other":"godparent"},"direction":"incoming"}"#,
     ),
+    ("message_received", r#"{"channel":"sms"}"#),
+    ("message_received", r#"{"channel":"email","subject":"opening hours"}"#),
+    ("case_opened", r#"{"case":"C-17","kind":"complaint","topic":"late delivery"}"#),
+    ("case_closed", r#"{"case":"C-17","outcome":"resolved"}"#),
+    ("case_reopened", r#"{"case":"C-17","reason":"late again"}"#),
+    ("case_reopened", r#"{"case":"C-17"}"#),
     ("attribute_set", r#"{"attribute":"home store","value":{"text":"Basel"}}"#),
     ("attribute_set", r#"{"attribute":"shoe_size","value":{"whole":42}}"#),
     ("attribute_set", r#"{"attribute":"height","value":{"decimal":"1.85"}}"#),
@@ -171,6 +177,8 @@ fn a_body_that_is_not_what_it_says_is_an_error() {
             "consent_given",
             r#"{"purpose":"a/b","channel":"sms","basis":"consent","proof":{"method":"form","wording":{"version":"2026-01","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de-AT"},"collected_by":"checkout"}}"#,
         ),
+        ("case_opened", r#"{"case":"C-17","kind":"plea"}"#),
+        ("case_closed", r#"{"case":"","outcome":"resolved"}"#),
         ("attribute_set", r#"{"attribute":"height","value":{"decimal":1.85}}"#),
         ("attribute_set", r#"{"attribute":"height","value":1.85}"#),
         ("attribute_set", r#"{"attribute":"","value":{"whole":1}}"#),

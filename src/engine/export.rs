@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::change::Change;
 use crm_core::customer::Customer;
-use crm_core::event::{Event, EventBody, Fact};
+use crm_core::event::{Event, EventBody};
 use crm_core::identity::Identifier;
 use crm_core::profile::{Card, ContactKind};
 use crm_core::score::{Score, ScoreName};
@@ -24,7 +24,7 @@ use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
-use crate::plan::{identifier_claim, order_claim};
+use crate::plan::{identifier_claim, number_claim};
 
 /// The format that is written.
 pub(super) const FORMAT: &str = "crm-export/1";
@@ -451,12 +451,12 @@ impl Crm {
     }
 }
 
-/// Everything that somebody may be found by: identifiers and order numbers.
+/// Everything that somebody may be found by: identifiers, and numbers of orders and cases.
 fn claims_in(events: &[Event]) -> Vec<ClaimKey> {
     let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
     keys.extend(events.iter().filter_map(|event| match &event.body {
-        EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
-        EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        EventBody::Fact(fact) => number_claim(fact),
+        EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
     }));
     keys
 }

@@ -25,7 +25,7 @@ use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
-use crate::plan::{identifier_claim, order_claim, traits};
+use crate::plan::{identifier_claim, number_claim, traits};
 
 pub(super) const DEFINITIONS_FORMAT: &str = "crm-definitions/1";
 
@@ -207,12 +207,12 @@ impl Parsed {
         let mut by_event: BTreeMap<(CustomerId, EventId), ClaimKey> = BTreeMap::new();
         for (_, event) in &self.events {
             let key = match &event.body {
-                EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
                     super::erase::attached(&decision.deed).map(|known| identifier_claim(&known))
                 }
-                EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
+                EventBody::Fact(fact) => number_claim(fact),
+                EventBody::Unrecognised { .. } => None,
             };
             by_event.extend(key.map(|key| ((event.customer, event.id), key)));
         }

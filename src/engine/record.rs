@@ -6,6 +6,7 @@ use crm_core::event::{Deed, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
 use crm_core::privacy::PersonalKept;
+use crm_core::service::CaseRef;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
@@ -13,7 +14,10 @@ use super::audit::{Bars, bars, entries_of};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim, proves};
+use crate::plan::{
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, case_claim, identifier_claim, number_claim, order_claim,
+    proves,
+};
 
 /// What became of a recorded fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,7 @@ pub(super) enum Sought<'w> {
     Customer(CustomerId),
     Identifier(IdentifierKey),
     Order(&'w OrderRef),
+    Case(&'w CaseRef),
     Nobody,
 }
 
@@ -57,6 +62,7 @@ impl Sought<'_> {
             Sought::Customer(_) | Sought::Nobody => None,
             Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
             Sought::Order(order) => Some(order_claim(order)),
+            Sought::Case(case) => Some(case_claim(case)),
         }
     }
 
@@ -64,10 +70,13 @@ impl Sought<'_> {
     pub(super) fn found(&self, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
         match (self, owner) {
             (Sought::Customer(id), _) => Ok(Found::Known(*id)),
-            (Sought::Identifier(_) | Sought::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
+            (Sought::Identifier(_) | Sought::Order(_) | Sought::Case(_), Some(owner)) => {
+                Ok(Found::Known(owner.customer))
+            }
             (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
             (Sought::Nobody, _) => Err(FactRefusal::NamesNobody),
             (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+            (Sought::Case(case), None) => Err(FactRefusal::NoCase { case: CaseRef::clone(case) }),
         }
     }
 }
@@ -77,8 +86,8 @@ impl Sought<'_> {
 pub(super) struct Attempt {
     /// With the customer's whole history at hand.
     pub(super) with_history: bool,
-    /// Without claiming order numbers, which the customer has already.
-    pub(super) owns_order_number: bool,
+    /// Without claiming numbers of orders and cases, which the customer has already.
+    pub(super) owns_number: bool,
     /// With a note that something is kept anew which a policy forgets.
     pub(super) kept: bool,
 }
@@ -138,7 +147,7 @@ impl Crm {
         }
         let mut how = Attempt::default();
         let mut met = false;
-        // Of somebody who was merged: whose order number it was that is free again.
+        // Of somebody who was merged: whose number of an order or a case it was that is free again.
         let mut number_of = None;
         let mut joined = false;
         for _ in 0..ATTEMPTS_MAX {
@@ -180,9 +189,8 @@ impl Crm {
                 _turn = Some(self.audit_turn().lock().await);
                 commit.writes.push(self.audit_write_all(entries).await?);
             }
-            if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
+            if let (Some(owner), Some(key)) = (number_of, number_claim(&prepared.fact))
                 && owner != through
-                && let Some(key) = placed.order.as_ref().map(order_claim)
             {
                 // The number leads to whose order it is now, also when the two are parted.
                 commit.releases.push(Release { key: key.clone(), customer: owner });
@@ -201,9 +209,9 @@ impl Crm {
                     met = true;
                 }
                 Settled::Refused(CommitError::Claimed { owner, .. })
-                    if !how.owns_order_number && self.voided_only(customer, prepared, owner).await? =>
+                    if !how.owns_number && self.voided_only(customer, prepared, owner).await? =>
                 {
-                    how.owns_order_number = true;
+                    how.owns_number = true;
                     number_of = Some(owner.customer);
                 }
                 Settled::Refused(CommitError::Claimed { key, owner }) => {
@@ -248,6 +256,7 @@ impl Crm {
             Who::Customer(id) => Sought::Customer(*id),
             Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
             Who::Order(order) => Sought::Order(order),
+            Who::Case(case) => Sought::Case(case),
             Who::Presented(presented) => self.strongest(presented),
         }
     }
@@ -313,8 +322,8 @@ impl Crm {
             (Expected::At(_), false) => None,
         };
         let mut planner = Planner::new(context, customer, history.as_deref()).through(through);
-        if how.owns_order_number {
-            planner = planner.owning_order_numbers();
+        if how.owns_number {
+            planner = planner.owning_numbers();
         }
         for fact in facts {
             let Ok(outcome) = planner.fact(fact) else { return Ok(Planned::NeedHistory) };
@@ -340,16 +349,24 @@ impl Crm {
         Ok(Planned::Ready(planner.finish()))
     }
 
-    /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
+    /// Whether a number that is taken is the customer's own, by an order or a case that was voided and by no other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
-        let Fact::OrderPlaced(placed) = &prepared.fact else { return Ok(false) };
+        if number_claim(&prepared.fact).is_none() {
+            return Ok(false);
+        }
         let (base, _) = self.base(id).await?;
         let voided_only = |base: Base| {
             if !base.customer.is(owner.customer) {
                 return false;
             }
             let facts = base.customer.facts();
-            let in_use = facts.orders().list().iter().any(|order| order.order == placed.order);
+            let in_use = if let Fact::CaseOpened(opened) = &prepared.fact {
+                facts.cases().has_told(&opened.case)
+            } else if let Fact::OrderPlaced(placed) = &prepared.fact {
+                facts.orders().list().iter().any(|order| order.order == placed.order)
+            } else {
+                true
+            };
             facts.is_voided(owner.event) && !in_use
         };
         Ok(base.is_some_and(voided_only))
@@ -364,13 +381,8 @@ impl Crm {
         key: &ClaimKey,
         owner: ClaimOwner,
     ) -> Option<FactRefusal> {
-        if let Fact::OrderPlaced(placed) = &prepared.fact {
-            let order = placed.order.as_ref().filter(|order| order_claim(order) == *key)?;
-            return Some(FactRefusal::OrderTaken {
-                order: order.clone(),
-                customer: owner.customer,
-                event: owner.event,
-            });
+        if let Some(number) = number_claim(&prepared.fact) {
+            return FactRefusal::number_taken(&prepared.fact, owner.customer, owner.event).filter(|_| number == *key);
         }
         let Fact::Identified(identified) = &prepared.fact else { return None };
         let is_newcomers = matches!(found, Found::New(newcomer) if newcomer == identified.identifier);

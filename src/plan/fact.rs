@@ -10,7 +10,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
-use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, order_claim};
+use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, number_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -59,11 +59,8 @@ impl<'a> Planner<'a> {
         if !from_the_future && !in_order && self.history.is_none() {
             return Err(NeedHistory);
         }
-        if let Fact::OrderPlaced(placed) = fact
-            && let Some(order) = &placed.order
-            && !self.owns_order_number
-        {
-            self.claim(order_claim(order), id);
+        if let Some(number) = number_claim(fact).filter(|_| !self.owns_number) {
+            self.claim(number, id);
         }
         // What the customer merely stated leads to nobody, and nothing leads to somebody who was erased.
         if let Fact::Identified(identified) = fact
@@ -204,17 +201,16 @@ impl<'a> Planner<'a> {
         if recorded.peek().is_some() {
             return Some(same(recorded.any(equal)));
         }
-        let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
-        if let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at) {
+        if let Fact::OrderPlaced(placed) = &incoming.fact
+            && let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at)
+        {
             return Some(same(order.total == placed.total && order.order == placed.order));
         }
         // A number that an earlier plan took is noticed by the store.
-        let name = placed.order.as_ref()?;
-        let has_it = |(_, planned): &&(CustomerId, &Prepared)| matches!(&planned.fact, Fact::OrderPlaced(other) if other.order.as_ref() == Some(name));
-        self.facts.iter().find(has_it).map(|(_, taken)| {
-            let (customer, event) = (self.customer.id(), taken.id);
-            Outcome::Refused(FactRefusal::OrderTaken { order: name.clone(), customer, event })
-        })
+        let number = number_claim(&incoming.fact)?;
+        let has_it = |(_, planned): &&(CustomerId, &Prepared)| number_claim(&planned.fact).as_ref() == Some(&number);
+        let (_, taken) = self.facts.iter().find(has_it)?;
+        FactRefusal::number_taken(&incoming.fact, self.customer.id(), taken.id).map(Outcome::Refused)
     }
 
     /// A fact was wrong: if it said by what the customer is known, that may lead to them no more.

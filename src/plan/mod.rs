@@ -13,12 +13,13 @@ use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
-use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event};
+use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
 use crm_core::loyalty::Posting;
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
+use crm_core::service::CaseRef;
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
@@ -101,8 +102,8 @@ pub(crate) struct Planner<'a> {
     calls_left: usize,
     /// Whether the customer is written though nothing moved: what stores choose by may be another.
     rewrite: bool,
-    /// The order numbers of this plan are the customer's already, by events that were voided.
-    owns_order_number: bool,
+    /// The numbers of orders and cases of this plan are the customer's already, by events that were voided.
+    owns_number: bool,
     /// What it says of ties is written for the other side too.
     both_sides: bool,
     /// Whether retention is heeded: only when time is let pass.
@@ -147,16 +148,16 @@ impl<'a> Planner<'a> {
             moves: Vec::new(),
             triggers: VecDeque::new(),
             calls_left: CALLS_MAX,
-            owns_order_number: false,
+            owns_number: false,
             both_sides: false,
             retaining: false,
             step: None,
         }
     }
 
-    /// Goes without claiming order numbers: the customer has them by events that were voided.
-    pub(crate) fn owning_order_numbers(mut self) -> Self {
-        self.owns_order_number = true;
+    /// Goes without claiming numbers of orders and cases: the customer has them by events that were voided.
+    pub(crate) fn owning_numbers(mut self) -> Self {
+        self.owns_number = true;
         self
     }
 
@@ -462,6 +463,19 @@ pub(crate) fn identifier_claim(identifier: &IdentifierKey) -> ClaimKey {
 /// The key under which an order number is claimed.
 pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("order"), key: order.as_str().as_bytes().to_vec() }
+}
+
+/// The key under which the number of a case is claimed.
+pub(crate) fn case_claim(case: &CaseRef) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("case"), key: case.as_str().as_bytes().to_vec() }
+}
+
+/// The number that a fact claims for what it tells of: an order, or a case.
+pub(crate) fn number_claim(fact: &Fact) -> Option<ClaimKey> {
+    if let Fact::OrderPlaced(placed) = fact {
+        return placed.order.as_ref().map(order_claim);
+    }
+    if let Fact::CaseOpened(opened) = fact { Some(case_claim(&opened.case)) } else { None }
 }
 
 fn change_row(change: &Change) -> ChangeRow {

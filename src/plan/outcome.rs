@@ -3,9 +3,11 @@
 use crm_core::consent::ConsentError;
 use crm_core::custom::CustomError;
 use crm_core::declared::DeclaredError;
+use crm_core::event::Fact;
 use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
 use crm_core::relationship::TieError;
+use crm_core::service::CaseRef;
 use crm_core::{CustomerId, EventId};
 
 /// What became of a fact.
@@ -55,6 +57,16 @@ pub enum FactRefusal {
         /// The event that told of it.
         event: EventId,
     },
+    /// Another fact told of a case with the same number.
+    #[error("case {case} is told of by event {event} of {customer}")]
+    CaseTaken {
+        /// The number.
+        case: CaseRef,
+        /// The customer whose case it is.
+        customer: CustomerId,
+        /// The event that told of it.
+        event: EventId,
+    },
     /// Another customer is known by the identifier.
     #[error("the identifier belongs to {customer}")]
     IdentifierTaken {
@@ -79,9 +91,24 @@ pub enum FactRefusal {
         /// The number given.
         order: OrderRef,
     },
+    /// No case of that number is recorded, so that nobody can be found by it.
+    #[error("there is no case {case}")]
+    NoCase {
+        /// The number given.
+        case: CaseRef,
+    },
 }
 
 impl FactRefusal {
+    /// That the number of what a fact tells of is taken; none if it has no number.
+    pub(crate) fn number_taken(fact: &Fact, customer: CustomerId, event: EventId) -> Option<Self> {
+        if let Fact::CaseOpened(opened) = fact {
+            return Some(FactRefusal::CaseTaken { case: opened.case.clone(), customer, event });
+        }
+        let Fact::OrderPlaced(placed) = fact else { return None };
+        placed.order.clone().map(|order| FactRefusal::OrderTaken { order, customer, event })
+    }
+
     /// A short name of the reason, to count by.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -93,11 +120,13 @@ impl FactRefusal {
             FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
+            FactRefusal::CaseTaken { .. } => "case_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",
             FactRefusal::NamesNobody => "names_nobody",
             FactRefusal::Identifiers(_) => "identifiers",
             FactRefusal::NoCustomer { .. } => "no_customer",
             FactRefusal::NoOrder { .. } => "no_order",
+            FactRefusal::NoCase { .. } => "no_case",
         }
     }
 }

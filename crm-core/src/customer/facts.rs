@@ -2,6 +2,7 @@
 //! has passed, and not on the order in which the facts became known.
 
 use serde::{Deserialize, Serialize};
+use smallvec::{SmallVec, smallvec};
 
 use crate::consent::ConsentBook;
 use crate::custom::KindName;
@@ -14,9 +15,11 @@ use crate::id::{CustomerId, EventId};
 use crate::identity::{Held, IdentifierKey, Seen};
 use crate::interaction::Instants;
 use crate::lifecycle::{Lifecycle, StageMove};
+use crate::messaging::{MessageDirection, Messages};
 use crate::order::{Effect, Orders};
 use crate::profile::Party;
 use crate::relationship::Ties;
+use crate::service::Cases;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -42,6 +45,8 @@ pub struct FactState {
     party: Option<Box<Party>>,
     /// What was told last of each declared attribute.
     declared: FlatMap<DeclaredName, DeclaredValue>,
+    messages: Messages,
+    cases: Cases,
 }
 
 /// Which orders a fact changed.
@@ -100,16 +105,30 @@ impl FactState {
         self.custom.get(kind).map_or(0, Instants::count)
     }
 
-    /// When something happened, as far as the state remembers; none where it never did. Orders are not among it.
-    #[must_use]
-    pub fn instants(&self, what: &Events) -> Option<&Instants> {
+    /// When something happened, as far as the state remembers, in several lists if it is of several kinds. Orders are
+    /// not among it, nor are cases that are open, which happen all the time.
+    pub(crate) fn instants(&self, what: &Events) -> SmallVec<[&Instants; 1]> {
         match what {
-            Events::Visits => Some(&self.visits),
-            Events::Enquiries => Some(&self.enquiries),
-            Events::Carts => Some(&self.carts),
-            Events::Custom(kind) => self.custom.get(kind),
-            Events::Orders | Events::OrdersOf(_) | Events::OrdersIn(_) => None,
+            Events::Visits => smallvec![&self.visits],
+            Events::Enquiries => smallvec![&self.enquiries],
+            Events::Carts => smallvec![&self.carts],
+            Events::Custom(kind) => self.custom.get(kind).into_iter().collect(),
+            Events::Messages(of) => self.messages.instants(of.direction, of.channel).collect(),
+            Events::Cases(kind) => self.cases.opened(*kind).collect(),
+            Events::Orders | Events::OrdersOf(_) | Events::OrdersIn(_) | Events::OpenCases(_) => SmallVec::new(),
         }
+    }
+
+    /// Messages that went either way.
+    #[must_use]
+    pub const fn messages(&self) -> &Messages {
+        &self.messages
+    }
+
+    /// Cases, those that are open among them.
+    #[must_use]
+    pub const fn cases(&self) -> &Cases {
+        &self.cases
     }
 
     /// Whether a fact was voided, known or not.
@@ -303,6 +322,22 @@ impl FactState {
                 self.party = Some(Box::new(described.party.clone()));
                 OrdersTouched::None
             }
+            Fact::MessageReceived(message) => {
+                self.messages.note(MessageDirection::Received, message.channel, at);
+                OrdersTouched::None
+            }
+            Fact::CaseOpened(opened) => {
+                self.cases.fold_opened(at, opened);
+                OrdersTouched::None
+            }
+            Fact::CaseClosed(closed) => {
+                self.cases.fold_closed(closed);
+                OrdersTouched::None
+            }
+            Fact::CaseReopened(reopened) => {
+                self.cases.fold_reopened(at, &reopened.case);
+                OrdersTouched::None
+            }
             Fact::AttributeSet(set) => {
                 match &set.value {
                     Some(value) => self.declared.insert(set.attribute.clone(), value.clone()),
@@ -345,6 +380,9 @@ impl FactState {
             | Fact::ObjectionWithdrawn(_)
             | Fact::Contacted(_)
             | Fact::SuppressionLifted(_) => {
+                if let Fact::Contacted(contact) = fact {
+                    self.messages.note(MessageDirection::Sent, contact.channel, at);
+                }
                 self.consents.fold(member, id, at, fact, definitions);
                 OrdersTouched::None
             }

@@ -1,5 +1,6 @@
 //! Asking a rule about one customer at an instant.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::number::{Events, Happenings, Moment, Number, Take, Window};
@@ -191,8 +192,8 @@ impl Moment {
 
 impl Happenings {
     /// The instants in the window of what is no order, oldest first.
-    pub(super) fn instants<'a>(&self, subject: &Subject<'a>) -> &'a [Timestamp] {
-        let all = subject.customer.facts().instants(&self.what).map_or(&[][..], |instants| instants.remembered());
+    pub(super) fn instants<'a>(&self, subject: &Subject<'a>) -> Cow<'a, [Timestamp]> {
+        let all = self.remembered(subject);
         let (from, until) = match self.within {
             Window::Ever => (0, all.len()),
             Window::Last(span) => (all.partition_point(|at| at.plus(span) <= subject.at), all.len()),
@@ -201,7 +202,34 @@ impl Happenings {
                 (from.map_or(0, before), until.map_or(all.len(), before))
             }
         };
-        all.get(from..until).unwrap_or_default()
+        match all {
+            Cow::Borrowed(all) => Cow::Borrowed(all.get(from..until).unwrap_or_default()),
+            Cow::Owned(mut all) => {
+                all.truncate(until);
+                all.drain(..from.min(until));
+                Cow::Owned(all)
+            }
+        }
+    }
+
+    /// All instants of what is no order that are remembered, oldest first.
+    fn remembered<'a>(&self, subject: &Subject<'a>) -> Cow<'a, [Timestamp]> {
+        let facts = subject.customer.facts();
+        if let Events::OpenCases(kind) = &self.what {
+            let open = facts.cases().open().filter(|(_, case)| kind.is_none() || case.kind == *kind);
+            let mut opened: Vec<Timestamp> = open.map(|(_, case)| case.opened_at).collect();
+            opened.sort_unstable();
+            return Cow::Owned(opened);
+        }
+        match facts.instants(&self.what).as_slice() {
+            [] => Cow::Borrowed(&[]),
+            [one] => Cow::Borrowed(one.remembered()),
+            several => {
+                let mut all = several.iter().map(|instants| instants.remembered()).collect::<Vec<_>>().concat();
+                all.sort_unstable();
+                Cow::Owned(all)
+            }
+        }
     }
 
     /// The orders in the window, newest first.
@@ -231,7 +259,14 @@ impl Happenings {
             let asked = match &self.what {
                 Events::OrdersOf(product) => line.product == Some(product.as_str()),
                 Events::OrdersIn(category) => line.category == Some(category.as_str()),
-                Events::Orders | Events::Visits | Events::Enquiries | Events::Carts | Events::Custom(_) => false,
+                Events::Orders
+                | Events::Visits
+                | Events::Enquiries
+                | Events::Carts
+                | Events::Messages(_)
+                | Events::Cases(_)
+                | Events::OpenCases(_)
+                | Events::Custom(_) => false,
             };
             if asked {
                 sum = Some(sum.unwrap_or(0_i64).saturating_add(line.minor));
@@ -244,10 +279,19 @@ impl Happenings {
         match &self.what {
             Events::Orders => self.orders(subject).last().map(|order| order.placed_at),
             Events::OrdersOf(_) | Events::OrdersIn(_) => self.baskets(subject).next().map(|(order, _)| order.placed_at),
-            Events::Visits | Events::Enquiries | Events::Carts | Events::Custom(_) => match self.within {
-                Window::Ever => subject.customer.facts().instants(&self.what)?.first(),
-                Window::Last(_) | Window::Between { .. } => self.instants(subject).first().copied(),
-            },
+            Events::Visits
+            | Events::Enquiries
+            | Events::Carts
+            | Events::Messages(_)
+            | Events::Cases(_)
+            | Events::OpenCases(_)
+            | Events::Custom(_) => {
+                let lists = subject.customer.facts().instants(&self.what);
+                match self.within {
+                    Window::Ever if !lists.is_empty() => lists.iter().filter_map(|instants| instants.first()).min(),
+                    Window::Ever | Window::Last(_) | Window::Between { .. } => self.instants(subject).first().copied(),
+                }
+            }
         }
     }
 
@@ -255,9 +299,13 @@ impl Happenings {
         match &self.what {
             Events::Orders => self.orders(subject).next().map(|order| order.placed_at),
             Events::OrdersOf(_) | Events::OrdersIn(_) => self.baskets(subject).last().map(|(order, _)| order.placed_at),
-            Events::Visits | Events::Enquiries | Events::Carts | Events::Custom(_) => {
-                self.instants(subject).last().copied()
-            }
+            Events::Visits
+            | Events::Enquiries
+            | Events::Carts
+            | Events::Messages(_)
+            | Events::Cases(_)
+            | Events::OpenCases(_)
+            | Events::Custom(_) => self.instants(subject).last().copied(),
         }
     }
 
@@ -267,7 +315,8 @@ impl Happenings {
             (Events::Orders, Window::Ever) => facts.orders().standing().into(),
             (Events::Orders, _) => self.orders(subject).count() as i64,
             (Events::OrdersOf(_) | Events::OrdersIn(_), _) => self.baskets(subject).count() as i64,
-            (_, Window::Ever) => facts.instants(&self.what).map_or(0, |instants| instants.count().into()),
+            (Events::OpenCases(_), Window::Ever) => self.instants(subject).len() as i64,
+            (_, Window::Ever) => facts.instants(&self.what).iter().map(|instants| i64::from(instants.count())).sum(),
             (_, _) => self.instants(subject).len() as i64,
         }
     }

@@ -30,6 +30,8 @@ impl Inputs {
     pub(crate) const LAST_SEEN: Inputs = Inputs(1 << 12);
     /// Of whom the customer was merged.
     pub(crate) const MEMBERS: Inputs = Inputs(1 << 13);
+    pub(crate) const MESSAGES: Inputs = Inputs(1 << 14);
+    pub(crate) const CASES: Inputs = Inputs(1 << 15);
     /// From here on declared attributes, several sharing each of these.
     const DECLARED: usize = 16;
     const DECLARED_COUNT: usize = 16;
@@ -84,6 +86,8 @@ impl Fact {
             Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
             Fact::PartyDescribed(_) => Inputs::PARTY,
             Fact::Custom(_) => Inputs::CUSTOM,
+            Fact::Contacted(_) | Fact::MessageReceived(_) => Inputs::MESSAGES,
+            Fact::CaseOpened(_) | Fact::CaseClosed(_) | Fact::CaseReopened(_) => Inputs::CASES,
             Fact::AttributeSet(set) => Inputs::declared(&set.attribute),
             // Nothing is left as it was.
             Fact::Voided(_) => Inputs::ALL,
@@ -96,7 +100,6 @@ impl Fact {
             | Fact::RestrictionLifted(_)
             | Fact::Objected(_)
             | Fact::ObjectionWithdrawn(_)
-            | Fact::Contacted(_)
             | Fact::SuppressionLifted(_) => Inputs::NONE,
             // No rule asks for these.
             Fact::CardChanged(_) | Fact::Identified(_) | Fact::Tied(_) | Fact::Untied(_) => Inputs::NONE,
@@ -194,6 +197,8 @@ impl Happenings {
             Events::Visits => Inputs::VISITS,
             Events::Enquiries => Inputs::ENQUIRIES,
             Events::Carts => Inputs::CARTS,
+            Events::Messages(_) => Inputs::MESSAGES,
+            Events::Cases(_) | Events::OpenCases(_) => Inputs::CASES,
             Events::Custom(_) => Inputs::CUSTOM,
         }
     }

@@ -26,7 +26,7 @@ pub use error::{ExpressionError, LimitError, Problem};
 pub use evaluate::Subject;
 pub use explain::Clause;
 pub(crate) use inputs::Inputs;
-pub use number::{BucketName, Events, Happenings, Moment, Number, Operation, Take, Window};
+pub use number::{BucketName, Events, Happenings, MessagesOf, Moment, Number, Operation, Take, Window};
 pub use pattern::{NoPattern, Pattern};
 pub use predicate::{Comparison, Predicate, TextTest, Texts};
 pub use print::Printed;

@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::attribute::{Attribute, Unit};
 use crate::custom::KindName;
 use crate::declared::DeclaredName;
+use crate::interaction::Channel;
 use crate::loyalty::ProgramId;
+use crate::messaging::MessageDirection;
 use crate::order::{CategoryName, ProductRef};
 use crate::score::ScoreName;
+use crate::service::CaseKind;
 use crate::text::text_type;
 use crate::time::{Span, Timestamp};
 
@@ -107,7 +110,8 @@ pub struct Happenings {
 }
 
 /// A kind of what happens, as far as a customer's state remembers each time of it: all orders, and of everything
-/// else the newest [`INSTANTS_MAX`](crate::interaction::INSTANTS_MAX) of a kind. [`Take::Count`] over
+/// else the newest [`INSTANTS_MAX`](crate::interaction::INSTANTS_MAX) of a kind (of messages, of each direction and
+/// channel). [`Take::Count`] over
 /// [`Window::Ever`] counts those before, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,8 +129,26 @@ pub enum Events {
     Enquiries,
     /// Times a cart was filled or changed.
     Carts,
+    /// Messages, either way.
+    Messages(MessagesOf),
+    /// Cases that were opened, of one kind or of any.
+    Cases(Option<CaseKind>),
+    /// Cases that are open, of one kind or of any, each at the instant at which it was opened.
+    OpenCases(Option<CaseKind>),
     /// Events of a kind that the shop declared.
     Custom(KindName),
+}
+
+/// Which messages are meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MessagesOf {
+    /// Which way they went; none is either.
+    #[serde(default)]
+    pub direction: Option<MessageDirection>,
+    /// By which channel; none is any.
+    #[serde(default)]
+    pub channel: Option<Channel>,
 }
 
 impl Events {

@@ -2,12 +2,13 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::number::{Events, Happenings, Moment, Number, Operation, Window};
+use super::number::{Events, Happenings, MessagesOf, Moment, Number, Operation, Window};
 use super::predicate::{Predicate, TextTest, Texts};
 use crate::attribute::Unit;
 use crate::declared::DeclaredName;
 use crate::fixed::Millionths;
 use crate::lifecycle::Stage;
+use crate::messaging::MessageDirection;
 use crate::money::Currency;
 use crate::time::{Span, Timestamp};
 
@@ -262,6 +263,24 @@ fn write_happenings(f: &mut Formatter<'_>, happenings: &Happenings) -> Result {
         Events::Visits => f.write_str("visits")?,
         Events::Enquiries => f.write_str("enquiries")?,
         Events::Carts => f.write_str("carts")?,
+        Events::Messages(MessagesOf { direction, channel }) => {
+            f.write_str("messages")?;
+            f.write_str(match direction {
+                Some(MessageDirection::Sent) => ".sent()",
+                Some(MessageDirection::Received) => ".received()",
+                None => "",
+            })?;
+            if let Some(channel) = channel {
+                write!(f, ".of_channel({})", quoted(channel.name()))?;
+            }
+        }
+        Events::Cases(kind) | Events::OpenCases(kind) => {
+            f.write_str("cases")?;
+            if let Some(kind) = kind {
+                write!(f, ".of_kind({})", quoted(kind.name()))?;
+            }
+            f.write_str(if matches!(happenings.what, Events::OpenCases(_)) { ".open()" } else { "" })?;
+        }
         Events::Custom(kind) => write!(f, "events({})", quoted(kind.as_str()))?,
     }
     let quoted = |instant: &Timestamp| quoted(&instant.to_string());

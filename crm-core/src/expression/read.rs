@@ -12,7 +12,7 @@ use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 use smol_str::SmolStr;
 
 use super::error::{ExpressionError, Problem};
-use super::number::{BucketName, Events, Happenings, Moment, Number, Operation, Take, Window};
+use super::number::{BucketName, Events, Happenings, MessagesOf, Moment, Number, Operation, Take, Window};
 use super::pattern::Pattern;
 use super::predicate::{Comparison, Predicate, TextTest, Texts};
 use super::scan;
@@ -25,9 +25,11 @@ use crate::fixed::Millionths;
 use crate::interaction::Channel;
 use crate::lifecycle::Stage;
 use crate::loyalty::ProgramId;
+use crate::messaging::MessageDirection;
 use crate::order::{CategoryName, ProductRef};
 use crate::score::{ScoreName, ScoreOutput};
 use crate::segment::SegmentName;
+use crate::service::CaseKind;
 use crate::text::TextError;
 use crate::time::{Span, Timestamp};
 use crate::workflow::PluginName;
@@ -144,7 +146,11 @@ impl Term {
             Term::Texts(texts) if texts.is_single() => "a text",
             Term::Texts(_) | Term::Segments | Term::Consents => "a list of texts",
             Term::Happenings(happenings) if happenings.what.are_orders() => "orders",
-            Term::Happenings(_) => "events",
+            Term::Happenings(happenings) => match happenings.what {
+                Events::Messages(_) => "messages",
+                Events::Cases(_) | Events::OpenCases(_) => "cases",
+                _ => "events",
+            },
             Term::Moment(_) | Term::Instant(_) => "an instant",
             Term::Span(_) => "a length of time",
         }
@@ -189,7 +195,7 @@ impl Wrong {
 pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The names that stand for themselves.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "stage",
     "tags",
     "roles",
@@ -199,6 +205,8 @@ const NAMES: [&str; 12] = [
     "visits",
     "enquiries",
     "carts",
+    "messages",
+    "cases",
     "first_seen",
     "last_seen",
     "customer",
@@ -221,7 +229,7 @@ const FUNCTIONS: [&str; 14] = [
     "timestamp",
 ];
 /// The functions of what happens.
-const METHODS: [&str; 17] = [
+const METHODS: [&str; 22] = [
     "after",
     "average",
     "before",
@@ -235,8 +243,13 @@ const METHODS: [&str; 17] = [
     "max",
     "min",
     "of_category",
+    "of_channel",
+    "of_kind",
     "of_product",
+    "open",
     "products",
+    "received",
+    "sent",
     "size",
     "sum",
 ];
@@ -344,6 +357,8 @@ impl Reader<'_> {
             "visits" => ever(Events::Visits),
             "enquiries" => ever(Events::Enquiries),
             "carts" => ever(Events::Carts),
+            "messages" => ever(Events::Messages(MessagesOf::default())),
+            "cases" => ever(Events::Cases(None)),
             "first_seen" => Term::Moment(Moment::FirstSeen),
             "last_seen" => Term::Moment(Moment::LastSeen),
             "first_order" => Term::Moment(Moment::FIRST_ORDER),
@@ -592,6 +607,47 @@ impl Reader<'_> {
                 happenings.what = Events::OrdersIn(CategoryName::new(text).map_err(self.malformed(category.id))?);
                 Ok(Term::Happenings(happenings))
             }
+            ("sent" | "received", []) => {
+                let Events::Messages(of) = &mut happenings.what else {
+                    return self.expected(target, "messages", &Term::Happenings(happenings));
+                };
+                if of.direction.is_some() {
+                    return self.unsupported(id, "a direction within a direction; `messages` alone is either,");
+                }
+                of.direction = Some(if name == "sent" { MessageDirection::Sent } else { MessageDirection::Received });
+                Ok(Term::Happenings(happenings))
+            }
+            ("of_channel", [channel]) => {
+                let Events::Messages(of) = &mut happenings.what else {
+                    return self.expected(target, "messages", &Term::Happenings(happenings));
+                };
+                if of.channel.is_some() {
+                    return self.unsupported(id, "a channel within a channel");
+                }
+                of.channel = Some(self.channel(channel)?);
+                Ok(Term::Happenings(happenings))
+            }
+            ("of_kind", [tree]) => {
+                let (Events::Cases(kind) | Events::OpenCases(kind)) = &mut happenings.what else {
+                    return self.expected(target, "cases", &Term::Happenings(happenings));
+                };
+                if kind.is_some() {
+                    return self.unsupported(id, "a kind within a kind");
+                }
+                let name = self.text(tree)?;
+                let Some(known) = CaseKind::ALL.into_iter().find(|known| known.name() == name) else {
+                    return self.unknown(tree.id, "kind of case", &name, CaseKind::ALL.map(CaseKind::name));
+                };
+                *kind = Some(known);
+                Ok(Term::Happenings(happenings))
+            }
+            ("open", []) => {
+                let (Events::Cases(kind) | Events::OpenCases(kind)) = happenings.what else {
+                    return self.expected(target, "cases", &Term::Happenings(happenings));
+                };
+                happenings.what = Events::OpenCases(kind);
+                Ok(Term::Happenings(happenings))
+            }
             ("products", []) => {
                 orders_only(self)?;
                 Ok(Term::Texts(Texts::Products(happenings)))
@@ -702,16 +758,20 @@ impl Reader<'_> {
         let name = self.text(purpose)?;
         let malformed = |id: u64, text: String| self.wrong(id, Problem::Malformed(text));
         let own = Purpose::new(&name).map_err(|error| malformed(purpose.id, error.to_string()))?;
-        let way = self.text(channel)?;
-        let Some(by) = Channel::ALL.into_iter().find(|known| known.name() == way) else {
-            return self.unknown(channel.id, "channel", &way, Channel::ALL.map(Channel::name));
-        };
-        let mut key = ConsentKey::new(own, by);
+        let mut key = ConsentKey::new(own, self.channel(channel)?);
         if let Some(tree) = scope {
             let text = self.text(tree)?;
             key.scope = Some(Scope::new(&text).map_err(|error| malformed(tree.id, error.to_string()))?);
         }
         Ok(Term::Rule(Predicate::Consents(key)))
+    }
+
+    fn channel(&self, tree: &IdedExpr) -> Read<Channel> {
+        let name = self.text(tree)?;
+        match Channel::ALL.into_iter().find(|known| known.name() == name) {
+            Some(channel) => Ok(channel),
+            None => self.unknown(tree.id, "channel", &name, Channel::ALL.map(Channel::name)),
+        }
     }
 
     pub(super) fn text_test(&self, name: &str, text: &IdedExpr) -> Read<Option<TextTest>> {

@@ -373,8 +373,8 @@ pub struct RetentionDue {
 
 impl Fact {
     /// Whether it is something that the customer did, so that data which is kept since their last activity is kept
-    /// longer for it: visits, enquiries, carts, orders, payments, refunds, consent that they gave, and whatever is of a
-    /// kind of the shop's own. What the shop does about a customer is not, nor is saying no.
+    /// longer for it: visits, enquiries, carts, orders, payments, refunds, messages that they sent, cases that were opened
+    /// or reopened, consent that they gave, and whatever is of a kind of the shop's own. What the shop does about a customer is not, nor is saying no.
     #[must_use]
     pub const fn is_activity(&self) -> bool {
         match self {
@@ -385,6 +385,9 @@ impl Fact {
             | Fact::PaymentReceived(_)
             | Fact::Refunded(_)
             | Fact::ConsentGiven(_)
+            | Fact::MessageReceived(_)
+            | Fact::CaseOpened(_)
+            | Fact::CaseReopened(_)
             | Fact::Custom(_) => true,
             Fact::Tagged(_)
             | Fact::Untagged(_)
@@ -403,7 +406,8 @@ impl Fact {
             | Fact::SuppressionLifted(_)
             | Fact::Tied(_)
             | Fact::Untied(_)
-            | Fact::AttributeSet(_) => false,
+            | Fact::AttributeSet(_)
+            | Fact::CaseClosed(_) => false,
         }
     }
 }

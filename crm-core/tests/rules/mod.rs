@@ -10,20 +10,22 @@
 use std::collections::BTreeSet;
 
 use crm_core::attribute::Attribute;
-use crm_core::consent::{ConsentKey, Purpose, Scope};
+use crm_core::consent::{ConsentKey, Contacted, Purpose, Scope};
 use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::declared::{AttributeSet, DeclaredKind, DeclaredName, DeclaredText, DeclaredValue};
 use crm_core::event::Fact;
 use crm_core::expression::{
-    BucketName, Comparison, Events, Happenings, Moment, Number, Operation, Pattern, Predicate, Take, TextTest, Texts,
-    Window,
+    BucketName, Comparison, Events, Happenings, MessagesOf, Moment, Number, Operation, Pattern, Predicate, Take,
+    TextTest, Texts, Window,
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::{Program, ProgramId, TierName};
+use crm_core::messaging::{MessageDirection, MessageReceived};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
 use crm_core::score::{Score, ScoreName, ScoreOutput};
 use crm_core::segment::SegmentName;
+use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 use crm_core::workflow::PluginName;
 use crm_core::{Currency, Definition, Millionths, Money, SmolStr, Span, Timestamp};
 use proptest::prelude::*;
@@ -104,7 +106,18 @@ pub fn events() -> impl Strategy<Value = Events> {
         1 => Just(Events::Visits),
         1 => Just(Events::Enquiries),
         1 => Just(Events::Custom(KindName::new("review").unwrap())),
+        2 => (direction(), prop::option::of(prop::sample::select(&CHANNELS[..])))
+            .prop_map(|(direction, channel)| Events::Messages(MessagesOf { direction, channel })),
+        1 => prop::option::of(prop::sample::select(&KINDS[..])).prop_map(Events::Cases),
+        2 => prop::option::of(prop::sample::select(&KINDS[..])).prop_map(Events::OpenCases),
     ]
+}
+
+pub const CHANNELS: [Channel; 2] = [Channel::Email, Channel::Sms];
+pub const KINDS: [CaseKind; 2] = [CaseKind::Complaint, CaseKind::Return];
+
+fn direction() -> impl Strategy<Value = Option<MessageDirection>> {
+    prop::sample::select(&[None, Some(MessageDirection::Sent), Some(MessageDirection::Received)][..])
 }
 
 pub fn orders() -> impl Strategy<Value = Events> {
@@ -232,8 +245,18 @@ pub enum Step {
     Enquire,
     Review,
     Order(i64, Vec<usize>),
+    Message(MessageDirection, Channel),
+    /// Of one of three cases.
+    Case(u8, CaseStep),
     /// One of [`ATTRIBUTES`], and what it is by a number.
     Set(usize, Option<i64>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CaseStep {
+    Open(CaseKind),
+    Close,
+    Reopen,
 }
 
 /// What an attribute is by a number.
@@ -254,10 +277,33 @@ pub fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
         Just(Step::Review),
         (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
             .prop_map(|(minor, bought)| Step::Order(minor, bought)),
+        (direction(), prop::sample::select(&CHANNELS[..]))
+            .prop_map(|(direction, by)| Step::Message(direction.unwrap_or(MessageDirection::Sent), by)),
+        (0..3_u8, case_step()).prop_map(|(case, step)| Step::Case(case, step)),
+        (0..3_u8, case_step()).prop_map(|(case, step)| Step::Case(case, step)),
         (0..ATTRIBUTES.len(), prop::option::weighted(0.8, -1..6_i64))
             .prop_map(|(which, value)| Step::Set(which, value)),
     ];
     prop::collection::vec((0..350_i64, step), 0..14)
+}
+
+fn case_step() -> impl Strategy<Value = CaseStep> {
+    prop_oneof![
+        3 => prop::sample::select(&KINDS[..]).prop_map(CaseStep::Open),
+        2 => Just(CaseStep::Close),
+        1 => Just(CaseStep::Reopen),
+    ]
+}
+
+/// The same for one of several customers, of whom no two have the same case.
+pub fn fact_of(customer: usize, step: &Step) -> Fact {
+    let Step::Case(case, step) = step else { return fact(step) };
+    let case = CaseRef::new(format!("{customer}-{case}")).unwrap();
+    match step {
+        CaseStep::Open(kind) => CaseOpened { case, kind: *kind, topic: None }.into(),
+        CaseStep::Close => CaseClosed { case, outcome: CaseOutcome::Resolved }.into(),
+        CaseStep::Reopen => CaseReopened { case, reason: None }.into(),
+    }
 }
 
 pub fn fact(step: &Step) -> Fact {
@@ -265,6 +311,13 @@ pub fn fact(step: &Step) -> Fact {
         Step::Visit => Visited { channel: Channel::Web, place: None }.into(),
         Step::Enquire => Enquired { channel: Channel::Email, subject: None }.into(),
         Step::Review => CustomFact::new(KindName::new("review").unwrap()).into(),
+        Step::Message(MessageDirection::Received, channel) => {
+            MessageReceived { channel: *channel, subject: None }.into()
+        }
+        Step::Message(MessageDirection::Sent, channel) => {
+            Contacted { purpose: Purpose::new("service").unwrap(), channel: *channel, scope: None }.into()
+        }
+        Step::Case(..) => fact_of(0, step),
         Step::Set(which, number) => {
             let value = number.map(|number| value(*which, number));
             AttributeSet { attribute: declared(ATTRIBUTES[*which]), value }.into()
@@ -290,19 +343,31 @@ pub struct Naive<'l> {
 impl Naive<'_> {
     fn happened(&self, happenings: &Happenings) -> Vec<(Timestamp, Option<i64>, Vec<usize>)> {
         let mut found = Vec::new();
+        let in_window = |at: Timestamp| match happenings.within {
+            Window::Ever => true,
+            Window::Last(span) => self.at.as_millis() - at.as_millis() < span.as_millis(),
+            Window::Between { from, until } => {
+                from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until)
+            }
+        };
+        if let Events::Cases(of) | Events::OpenCases(of) = &happenings.what {
+            let [opened, open] = self.cases();
+            let asked = if matches!(happenings.what, Events::Cases(_)) { opened } else { open };
+            let asked = asked.into_iter().filter(|(kind, at)| (of.is_none() || kind == of) && in_window(*at));
+            found.extend(asked.map(|(_, at)| (at, None, Vec::new())));
+        }
         for (at, step) in self.life {
             let at = hour(*at);
-            let in_window = match happenings.within {
-                Window::Ever => true,
-                Window::Last(span) => self.at.as_millis() - at.as_millis() < span.as_millis(),
-                Window::Between { from, until } => {
-                    from.is_none_or(|from| at >= from) && until.is_none_or(|until| at < until)
-                }
-            };
-            if at > self.at || !in_window {
+            if at > self.at || !in_window(at) {
                 continue;
             }
             match (step, &happenings.what) {
+                (Step::Message(direction, channel), Events::Messages(of))
+                    if of.direction.is_none_or(|own| own == *direction)
+                        && of.channel.is_none_or(|own| own == *channel) =>
+                {
+                    found.push((at, None, Vec::new()));
+                }
                 (Step::Visit, Events::Visits)
                 | (Step::Enquire, Events::Enquiries)
                 | (Step::Review, Events::Custom(_)) => {
@@ -326,6 +391,38 @@ impl Naive<'_> {
         }
         found.sort();
         found
+    }
+
+    /// The cases that were opened, and those that are open.
+    fn cases(&self) -> [Vec<(Option<CaseKind>, Timestamp)>; 2] {
+        let mut told: Vec<(i64, u8, CaseStep)> = Vec::new();
+        for (at, step) in self.life {
+            if let Step::Case(case, step) = step
+                && hour(*at) <= self.at
+            {
+                told.push((*at, *case, *step));
+            }
+        }
+        told.sort_by_key(|(at, ..)| *at);
+        let mut opened = Vec::new();
+        // Of each case what is known of it, and whether it is open.
+        let mut known: [Option<(Option<CaseKind>, Timestamp, bool)>; 3] = [None; 3];
+        for (at, case, step) in told {
+            let (at, own) = (hour(at), &mut known[usize::from(case)]);
+            match (step, &mut *own) {
+                (CaseStep::Close, Some((_, _, is_open))) => *is_open = false,
+                (CaseStep::Close, None) => {}
+                (CaseStep::Reopen, Some((_, _, is_open))) => *is_open = true,
+                (CaseStep::Reopen, None) => *own = Some((None, at, true)),
+                (CaseStep::Open(_), Some((Some(_), _, is_open))) => *is_open = true,
+                (CaseStep::Open(kind), _) => {
+                    opened.push((Some(kind), at));
+                    *own = Some((Some(kind), at, true));
+                }
+            }
+        }
+        let open = known.into_iter().flatten().filter(|(_, _, is_open)| *is_open);
+        [opened, open.map(|(kind, at, _)| (kind, at)).collect()]
     }
 
     /// What was told last of an attribute.
