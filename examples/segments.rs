@@ -112,7 +112,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         day = evening;
     }
     let customers = shop.crm.overview()?.customers;
-    writeln!(out, "{} orders of {customers} customers, {begin:.10} to {day:.10}", file.entries.len())?;
+    writeln!(out, "{} orders of {customers} customers, {begin} to {day}", file.entries.len())?;
     writeln!(out, "\nSizes at the end of each month")?;
     sizes.draw(out)?;
 
@@ -188,7 +188,7 @@ impl Shop {
         for (name, _) in &self.segments {
             let clause = self.crm.explain(&who, name)?.ok_or_else(|| format!("no customer {id} in the file"))?;
             let answer = if clause.holds == Some(true) { "in " } else { "out" };
-            let until = clause.next_change.map_or(String::new(), |at| format!(", until {at:.10} at the latest"));
+            let until = clause.next_change.map_or(String::new(), |at| format!(", until {at} at the latest"));
             writeln!(out, "  {answer} {name}{until}")?;
             tell(out, &clause, 1)?;
         }
