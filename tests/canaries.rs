@@ -396,6 +396,38 @@ fn remark(field: &mut Patch, word: &str) -> Remark {
     Remark::new(format!("{} said so", field.plant(word))).unwrap()
 }
 
+/// Attributes for rules, messages and cases, and rules that ask about them.
+fn walk_attributes_and_cases(crm: &Crm, field: &mut Patch, ana: crm::CustomerId) {
+    use crm::{DeclaredKind, DeclaredName, DeclaredText, DeclaredValue};
+    let [note, number] = ["note", "number"].map(|name| DeclaredName::new(name).unwrap());
+    field.saw(crm.define(crm.now(), Definition::Attribute(note.clone(), Some(DeclaredKind::Text))));
+    field.saw(crm.define(crm.now(), Definition::Attribute(number.clone(), Some(DeclaredKind::Whole))));
+    let text = DeclaredValue::Text(DeclaredText::new(field.plant("Canarynote")).unwrap());
+    let whole = DeclaredValue::Whole(4_479_111_222_333);
+    let case = crm::CaseRef::new("C-1").unwrap();
+    let (topic, reason) = (Some(remark(field, "Canarytopic")), Some(remark(field, "Canaryreopened")));
+    let subject = Some(remark(field, "Canarymessage"));
+    let facts: [crm::Fact; 8] = [
+        crm::AttributeSet::new(note.clone(), text.clone()).into(),
+        crm::AttributeSet::new(note, whole.clone()).into(),
+        crm::AttributeSet::new(number.clone(), whole).into(),
+        crm::AttributeSet::new(number, text).into(),
+        crm::MessageReceived { channel: Channel::Email, subject }.into(),
+        crm::CaseOpened { case: case.clone(), kind: crm::CaseKind::Question, topic: topic.clone() }.into(),
+        crm::CaseOpened { case: case.clone(), kind: crm::CaseKind::Return, topic }.into(),
+        crm::CaseReopened { case, reason }.into(),
+    ];
+    for (n, fact) in facts.into_iter().enumerate() {
+        let incoming = Incoming::new(ana, crm.now(), source(), fact).with_key(format!("asked {n}").parse().unwrap());
+        writeln!(field.seen, "{incoming:?} {incoming:#?}").unwrap();
+        field.saw(crm.record(incoming));
+    }
+    let known =
+        field.saw(crm.rule(r#"known(attribute("note")) && attribute("number") > 0 && cases.open() == 1"#)).unwrap();
+    assert_eq!(field.saw(crm.count(&known)).unwrap(), 1);
+    writeln!(field.seen, "{:?}", crm.customer(ana).unwrap()).unwrap();
+}
+
 /// What people write into remarks, what kinds of the shop's own have, what plugins are given, and what comes from
 /// whoever follows a link.
 fn walk_further(crm: &Crm, field: &mut Patch) {
@@ -454,6 +486,7 @@ fn walk_further(crm: &Crm, field: &mut Patch) {
         writeln!(field.seen, "{incoming:?} {incoming:#?}").unwrap();
         field.saw(crm.record(incoming));
     }
+    walk_attributes_and_cases(crm, field, ana);
     let long = FieldValue::Text("Canaryanswer".repeat(9_000).into());
     let notify = Command::Notify { topic: "mail".parse().unwrap(), fields: [(answer, long)].into() };
     field.saw(crm.execute(ana, notify, "too long"));

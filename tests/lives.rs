@@ -9,15 +9,19 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    Attribute, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, Channel, ClaimCoupon, Clock, Command,
-    Comparison, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint, Currency, Customer, CustomerId, Definition,
-    Digest, ErasureRequest, Error, EventId, ExternalSystem, FieldName, HoldName, HoldPlaced, Identifier, Incoming,
-    Ingestion, Locale, LookupKey, ManualClock, MemoryStore, Method, Money, Name, Objected, Objection, OptIn,
-    OptInToken, OrderPlaced, OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, Predicate, Presented,
+    Attribute, AttributeSet, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, CaseClosed, CaseKind,
+    CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel, ClaimCoupon, Clock, Command, Comparison, ConfirmProof,
+    ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Currency, Customer, CustomerId, DeclaredKind,
+    DeclaredName, DeclaredValue, Definition, Digest, ErasureRequest, Error, EventId, ExternalSystem, FieldName,
+    HoldName, HoldPlaced, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, MemoryStore,
+    MessageReceived, Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced, OrderRef, Party,
+    PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate, Presented,
     Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted, RestrictionLifted, Role,
-    SearchQuery, SegmentName, Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId, Tie,
-    TieKind, Timestamp, Untie, Visited, Voided, Which, Who, Wording,
+    ScoreBatch, ScoreName, ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store,
+    Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, Timestamp, Untie, Visited, Voided, Which, Who,
+    Wording,
 };
+use crm_core::expression::{Events, Happenings, MessagesOf, Take, Window};
 use proptest::prelude::*;
 
 /// How many people there are at first.
@@ -85,6 +89,7 @@ enum By {
     /// An address, whether it is proved, and perhaps a device and a number.
     Presented(u8, bool, Option<u8>, Option<u8>),
     Order(u8),
+    Case(u8),
     /// One of those who were met so far.
     Met(u8),
 }
@@ -104,6 +109,11 @@ enum Told {
     Restricted(bool),
     Objected,
     Party(u8),
+    /// A number, or none.
+    Attribute(Option<i64>),
+    /// Of one of some cases that it is opened, closed or reopened.
+    Case(u8, u8),
+    Message(bool),
 }
 
 #[derive(Debug, Clone)]
@@ -116,6 +126,8 @@ enum Step {
     Again(u8),
     Tag(u8, bool),
     Award(u8, i64),
+    /// A scoring run, as of an instant, with the scores of some.
+    Score(i64, Vec<(u8, f64)>),
     Redeem(u8, i64),
     Coupon(u8, u8),
     Notify(u8),
@@ -143,6 +155,7 @@ fn by() -> impl Strategy<Value = By> {
         4 => (one(), any::<bool>(), proptest::option::of(one()), proptest::option::of(one()))
             .prop_map(|(address, proved, device, number)| By::Presented(address, proved, device, number)),
         1 => (0..6_u8).prop_map(By::Order),
+        1 => (0..4_u8).prop_map(By::Case),
         3 => any::<u8>().prop_map(By::Met),
     ]
 }
@@ -162,6 +175,9 @@ fn told() -> impl Strategy<Value = Told> {
         1 => any::<bool>().prop_map(Told::Restricted),
         1 => Just(Told::Objected),
         1 => any::<u8>().prop_map(Told::Party),
+        2 => proptest::option::weighted(0.8, 0..3_i64).prop_map(Told::Attribute),
+        3 => (0..4_u8, 0..4_u8).prop_map(|(n, what)| Told::Case(n, what)),
+        1 => any::<bool>().prop_map(Told::Message),
     ]
 }
 
@@ -175,6 +191,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<u8>().prop_map(Step::Again),
         1 => (met(), any::<bool>()).prop_map(|(n, on)| Step::Tag(n, on)),
         1 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Award(n, points)),
+        2 => (at(), proptest::collection::vec((met(), 0.0..1.0_f64), 1..5)).prop_map(|(at, scores)| Step::Score(at, scores)),
         2 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Redeem(n, points)),
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
         1 => met().prop_map(Step::Notify),
@@ -196,6 +213,40 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn size() -> DeclaredName {
+    DeclaredName::new("size").unwrap()
+}
+
+fn case_number(n: u8) -> CaseRef {
+    CaseRef::new(format!("c-{n}")).unwrap()
+}
+
+fn risk() -> ScoreName {
+    ScoreName { plugin: PluginName::new("churn").unwrap(), output: ScoreOutput::new("risk").unwrap() }
+}
+
+/// Gives the scores that it was told.
+#[derive(Debug)]
+struct Scores(PluginStamp, [SmolStr; 1], BTreeMap<CustomerId, f64>);
+
+impl Scorer for Scores {
+    fn stamp(&self) -> &PluginStamp {
+        &self.0
+    }
+
+    fn attributes(&self) -> &[Attribute] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[SmolStr] {
+        &self.1
+    }
+
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
+        Ok(vec![batch.customers.iter().map(|id| self.2.get(id).copied()).collect()])
+    }
+}
+
 struct Shop {
     crm: Crm,
     clock: Arc<ManualClock>,
@@ -212,6 +263,10 @@ fn shop_on(store: Arc<dyn Store>) -> (Arc<ManualClock>, Crm) {
     (clock, Crm::from(crm))
 }
 
+fn counted(what: Events, within: Window) -> Number {
+    Number::Over(Happenings { what, within }, Take::Count)
+}
+
 /// What there is to choose by.
 fn predicates() -> Vec<Predicate> {
     vec![
@@ -223,6 +278,20 @@ fn predicates() -> Vec<Predicate> {
         Predicate::StageIn([Stage::Prospect, Stage::Purchase].into()),
         Predicate::tag(&Tag::new("vip").unwrap()),
         Predicate::orders_in_last(4, Comparison::Ge, 2),
+        Predicate::compare(Number::DeclaredWhole(size()), Comparison::Ge, 1),
+        Predicate::compare(Number::Score(risk()), Comparison::Ge, 500_000),
+        Predicate::Not(Box::new(Predicate::compare(Number::Score(risk()), Comparison::Gt, 300_000))),
+        Predicate::compare(counted(Events::OpenCases(None), Window::Ever), Comparison::Ge, 1),
+        Predicate::compare(
+            counted(Events::Cases(Some(CaseKind::Return)), Window::Last(Span::days(3))),
+            Comparison::Ge,
+            1,
+        ),
+        Predicate::compare(
+            counted(Events::Messages(MessagesOf::default()), Window::Last(Span::days(2))),
+            Comparison::Eq,
+            1,
+        ),
     ]
 }
 
@@ -249,6 +318,7 @@ impl Shop {
         let (clock, crm) = shop_on(store);
         let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
         crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
+        crm.define(hour(0), Definition::Attribute(size(), Some(DeclaredKind::Whole))).unwrap();
         for (n, predicate) in predicates().into_iter().enumerate() {
             let name = SegmentName::new(format!("s-{n}")).unwrap();
             crm.define(hour(0), Definition::Segment(name, Some(predicate))).unwrap();
@@ -275,6 +345,7 @@ impl Shop {
                 Who::from(all)
             }
             By::Order(n) => Who::Order(order_number(*n)),
+            By::Case(n) => Who::Case(case_number(*n)),
             By::Met(n) => Who::from(self.met(*n)),
         };
         let at = hour(at);
@@ -297,6 +368,15 @@ impl Shop {
             Told::Restricted(true) => Restricted { reason: None }.into(),
             Told::Restricted(false) => RestrictionLifted { reason: None }.into(),
             Told::Objected => Objected { to: Objection::Marketing }.into(),
+            Told::Attribute(number) => {
+                AttributeSet { attribute: size(), value: number.map(DeclaredValue::Whole) }.into()
+            }
+            Told::Case(n, 0) => CaseOpened { case: case_number(*n), kind: CaseKind::Return, topic: None }.into(),
+            Told::Case(n, 1) => CaseOpened { case: case_number(*n), kind: CaseKind::Complaint, topic: None }.into(),
+            Told::Case(n, 2) => CaseClosed { case: case_number(*n), outcome: CaseOutcome::Resolved }.into(),
+            Told::Case(n, _) => CaseReopened { case: case_number(*n), reason: None }.into(),
+            Told::Message(true) => MessageReceived { channel: Channel::Sms, subject: None }.into(),
+            Told::Message(false) => Contacted { purpose: marketing(), channel: Channel::Email, scope: None }.into(),
             Told::Party(n) if *n % 2 == 0 => {
                 let party = Party::person().member_of(self.met(*n), Role::Buyer).unwrap();
                 PartyDescribed { party }.into()
@@ -356,6 +436,12 @@ impl Shop {
                     *n,
                     Command::AwardPoints(AwardPoints { program: points(), points: *count, reason: why() }),
                 );
+            }
+            Step::Score(at, scores) => {
+                let of = |(n, score): &(u8, f64)| (self.crm.customer(self.met(*n)).unwrap().unwrap().id(), *score);
+                let stamp = PluginStamp { name: risk().plugin, version: "1".into(), digest: Digest::of(b"risk") };
+                let mut scorer = Scores(stamp, ["risk".into()], scores.iter().map(of).collect());
+                assert!(self.crm.score(&mut scorer, hour(*at)).unwrap().faults.is_empty());
             }
             Step::Redeem(n, count) => {
                 execute(
@@ -461,6 +547,9 @@ impl Shop {
             events.sort_by_key(|event| event.customer);
             let told = events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
             let again = Customer::replay(customer.id(), told, customer.clock().unwrap(), &definitions);
+            // They are no events; whether they are those of the rows is seen where the store chooses.
+            let scores = customer.scores().map(|(name, score)| (name.clone(), *score));
+            let again = again.with_scores(scores, &definitions);
             assert_eq!(again.facts(), customer.facts());
             assert_eq!(again.waiting().collect::<Vec<_>>(), customer.waiting().collect::<Vec<_>>());
             assert_eq!((again.digest(), again.joins()), (customer.digest(), customer.joins()));
@@ -571,6 +660,7 @@ impl Shop {
                     .map(|one| (format!("{:?}", LookupKey::public().hash(&TenantId::default(), &one)), by(one.into())))
                     .collect();
                 all.extend((0..6).map(|n| (format!("order {n}"), by(Who::Order(order_number(n))))));
+                all.extend((0..4).map(|n| (format!("case {n}"), by(Who::Case(case_number(n))))));
                 all
             };
             assert_eq!(found(&again), found(crm));

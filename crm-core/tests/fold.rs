@@ -5,18 +5,21 @@
 use crm_core::attribute::Attribute;
 use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::customer::Customer;
+use crm_core::declared::{AttributeSet, DeclaredName, DeclaredValue};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
-use crm_core::expression::{Comparison, Predicate, Subject};
+use crm_core::expression::{Comparison, Events, Happenings, Number, Predicate, Subject, Take};
 use crm_core::identity::{
     Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Typical};
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
+use crm_core::messaging::MessageReceived;
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
 use crm_core::relationship::{Direction, Strength, TieKind, Tied, Untied};
 use crm_core::segment::SegmentName;
+use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 use crm_core::workflow::Actor;
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, EventId, Money, Source, Span, Tag, TenantId,
@@ -58,6 +61,10 @@ fn definitions() -> Definitions {
     add(hour(0), Definition::Program(program(), Some(scheme.with_tier(TierName::new("gold").unwrap(), 40))));
     let segment = |name: &str, predicate| Definition::Segment(SegmentName::new(name).unwrap(), Some(predicate));
     add(hour(0), segment("busy", Predicate::orders_in_last(4, Comparison::Ge, 2)));
+    let cases = Number::Over(Happenings::ever(Events::OpenCases(None)), Take::Count);
+    add(hour(0), segment("waiting", Predicate::compare(cases, Comparison::Ge, 1)));
+    let attribute = Number::DeclaredWhole(DeclaredName::new("a0").unwrap());
+    add(hour(0), segment("told", Predicate::compare(attribute, Comparison::Ge, 1)));
     add(hour(0), segment("away", Predicate::compare(Attribute::RecencyDays, Comparison::Ge, 3)));
     add(
         hour(0),
@@ -96,6 +103,20 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
             let identifier = Identifier::external(&erp, &n.to_string()).unwrap();
             let identified = Identified::presented(&LookupKey::public(), &TenantId::default(), &identifier.into());
             Fact::from(identified.assured(assurance))
+        }),
+        2 => (0..2_u8, proptest::option::weighted(0.8, 0..3_i64)).prop_map(|(n, number)| {
+            let attribute = DeclaredName::new(format!("a{n}")).unwrap();
+            Fact::from(AttributeSet { attribute, value: number.map(DeclaredValue::Whole) })
+        }),
+        1 => Just(Fact::from(MessageReceived { channel: Channel::Sms, subject: None })),
+        4 => (0..3_u8, 0..4_u8).prop_map(|(n, what)| {
+            let case = CaseRef::new(format!("c{n}")).unwrap();
+            match what {
+                0 => CaseOpened { case, kind: CaseKind::Fault, topic: None }.into(),
+                1 => CaseOpened { case, kind: CaseKind::Other, topic: None }.into(),
+                2 => CaseClosed { case, outcome: CaseOutcome::Withdrawn }.into(),
+                _ => CaseReopened { case, reason: None }.into(),
+            }
         }),
         2 => (0..2_u8, 0..1_001_u16).prop_map(|(n, per_mille)| {
             let strength = Strength::new(per_mille).unwrap();

@@ -229,8 +229,9 @@ impl Crm {
             let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
             let known: Vec<IdentifierKey> =
                 [&first, &second].into_iter().flat_map(|base| base.customer.identifiers().copied()).collect();
+            let scores = self.scores_of(head).await?;
             let mut merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
-            merged.take_scores(newest(&self.scores_of(head).await?));
+            merged.take_scores(newest(&scores));
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
             let deed = Deed::Merged(Merged { head, one, other, earlier, reason: reason.clone() });
@@ -313,6 +314,7 @@ impl Crm {
                 let own: Vec<Event> =
                     history.iter().filter(|event| members.contains(&event.customer)).cloned().collect();
                 *head = head_of(&own, &members, &definitions).unwrap_or(*head);
+                let scores = self.scores_of(*head).await?;
                 let deed = Deed::Parted(Parted {
                     head: *head,
                     members: members.clone(),
@@ -322,7 +324,7 @@ impl Crm {
                 });
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
                 let mut parted = left_over(side, *head, &before, at, &own, &definitions);
-                parted.take_scores(newest(&self.scores_of(*head).await?));
+                parted.take_scores(newest(&scores));
                 let identifiers = parted.identifiers().copied().collect();
                 known.push(Known { members, identifiers });
                 let context = self.context(&definitions, now, false);

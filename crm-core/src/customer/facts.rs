@@ -1,6 +1,8 @@
 //! The fold of a customer's facts. It depends on the set of facts, the definitions and the time that
 //! has passed, and not on the order in which the facts became known.
 
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 use smallvec::{SmallVec, smallvec};
 
@@ -45,11 +47,20 @@ pub struct FactState {
     last_voided: Option<Timestamp>,
     /// What the newest description says.
     party: Option<Box<Party>>,
+    /// What most customers have nothing of.
+    beside: Option<Box<Beside>>,
+}
+
+/// What most customers have nothing of. It lies apart, so that a state without it is moved about as quickly.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Beside {
     /// What was told last of each declared attribute.
     declared: FlatMap<DeclaredName, DeclaredValue>,
     messages: Messages,
     cases: Cases,
 }
+
+static NOTHING: LazyLock<Beside> = LazyLock::new(Beside::default);
 
 /// Which orders a fact changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,22 +132,30 @@ impl FactState {
             Events::Enquiries => smallvec![&self.enquiries],
             Events::Carts => smallvec![&self.carts],
             Events::Custom(kind) => self.custom.get(kind).into_iter().collect(),
-            Events::Messages(of) => self.messages.instants(of.direction, of.channel).collect(),
-            Events::Cases(kind) => self.cases.opened(*kind).collect(),
+            Events::Messages(of) => self.messages().instants(of.direction, of.channel).collect(),
+            Events::Cases(kind) => self.cases().opened(*kind).collect(),
             Events::Orders | Events::OrdersOf(_) | Events::OrdersIn(_) | Events::OpenCases(_) => SmallVec::new(),
         }
     }
 
     /// Messages that went either way.
     #[must_use]
-    pub const fn messages(&self) -> &Messages {
-        &self.messages
+    pub fn messages(&self) -> &Messages {
+        &self.beside().messages
     }
 
     /// Cases, those that are open among them.
     #[must_use]
-    pub const fn cases(&self) -> &Cases {
-        &self.cases
+    pub fn cases(&self) -> &Cases {
+        &self.beside().cases
+    }
+
+    fn beside(&self) -> &Beside {
+        self.beside.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn beside_mut(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
     }
 
     /// Whether a fact was voided, known or not.
@@ -167,7 +186,9 @@ impl FactState {
     pub(super) fn forget_person(&mut self) {
         self.identifiers = Held::default();
         self.ties = Ties::default();
-        self.declared = FlatMap::default();
+        if let Some(beside) = &mut self.beside {
+            beside.declared = FlatMap::default();
+        }
         self.consents.forget_addresses();
     }
 
@@ -185,12 +206,12 @@ impl FactState {
     /// What is known of an attribute that the shop declared.
     #[must_use]
     pub fn declared(&self, attribute: &DeclaredName) -> Option<&DeclaredValue> {
-        self.declared.get(attribute)
+        self.beside().declared.get(attribute)
     }
 
     /// All that is known of attributes that the shop declared, by name.
     pub fn all_declared(&self) -> impl Iterator<Item = (&DeclaredName, &DeclaredValue)> {
-        self.declared.iter()
+        self.beside().declared.iter()
     }
 
     /// Orders and refunds.
@@ -332,25 +353,26 @@ impl FactState {
                 OrdersTouched::None
             }
             Fact::MessageReceived(message) => {
-                self.messages.note(MessageDirection::Received, message.channel, at);
+                self.beside_mut().messages.note(MessageDirection::Received, message.channel, at);
                 OrdersTouched::None
             }
             Fact::CaseOpened(opened) => {
-                self.cases.fold_opened(at, opened);
+                self.beside_mut().cases.fold_opened(at, opened);
                 OrdersTouched::None
             }
             Fact::CaseClosed(closed) => {
-                self.cases.fold_closed(closed);
+                self.beside_mut().cases.fold_closed(closed);
                 OrdersTouched::None
             }
             Fact::CaseReopened(reopened) => {
-                self.cases.fold_reopened(at, &reopened.case);
+                self.beside_mut().cases.fold_reopened(at, &reopened.case);
                 OrdersTouched::None
             }
             Fact::AttributeSet(set) => {
+                let declared = &mut self.beside_mut().declared;
                 match &set.value {
-                    Some(value) => self.declared.insert(set.attribute.clone(), value.clone()),
-                    None => drop(self.declared.remove(&set.attribute)),
+                    Some(value) => declared.insert(set.attribute.clone(), value.clone()),
+                    None => drop(declared.remove(&set.attribute)),
                 }
                 OrdersTouched::None
             }
@@ -390,7 +412,7 @@ impl FactState {
             | Fact::Contacted(_)
             | Fact::SuppressionLifted(_) => {
                 if let Fact::Contacted(contact) = fact {
-                    self.messages.note(MessageDirection::Sent, contact.channel, at);
+                    self.beside_mut().messages.note(MessageDirection::Sent, contact.channel, at);
                 }
                 self.consents.fold(member, id, at, fact, definitions);
                 OrdersTouched::None

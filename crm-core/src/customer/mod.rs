@@ -50,7 +50,7 @@ pub struct Customer {
     kinship: Kinship,
     watch: Watch,
     /// The newest scores, which follow from the rows that stores keep of them, and not from events.
-    scores: Scores,
+    scores: Option<Box<Scores>>,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
     clock: Option<Timestamp>,
@@ -70,7 +70,7 @@ impl Customer {
             waiting: Vec::new(),
             kinship: Kinship::Alone,
             watch: Watch::default(),
-            scores: Scores::default(),
+            scores: None,
             clock: None,
             alarm: None,
         }
@@ -247,12 +247,12 @@ impl Customer {
     /// The newest score of a name, as of the last time that a plugin gave one.
     #[must_use]
     pub fn score(&self, name: &ScoreName) -> Option<Score> {
-        self.scores.get(name)
+        self.scores.as_ref()?.get(name)
     }
 
     /// The newest of each of the customer's scores, by name.
     pub fn scores(&self) -> impl Iterator<Item = (&ScoreName, &Score)> {
-        self.scores.iter()
+        self.scores.iter().flat_map(|scores| scores.iter())
     }
 
     /// How many decisions were made about this customer.
@@ -392,7 +392,7 @@ impl Customer {
     pub fn take_scores(&mut self, scores: impl IntoIterator<Item = (ScoreName, Score)>) -> bool {
         let mut taken = false;
         for (name, score) in scores {
-            if self.scores.take(&name, score) {
+            if self.scores.get_or_insert_default().take(&name, score) {
                 self.watch.touch(Inputs::score(&name));
                 taken = true;
             }

@@ -46,8 +46,9 @@ pub enum DeclaredKind {
     Flag,
 }
 
-/// What is known of a declared attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of a declared attribute. Everything but a yes or no prints masked: it may say who somebody is, though it
+/// should not.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DeclaredValue {
@@ -121,6 +122,18 @@ pub enum DeclaredError {
         /// How many are listed.
         choices: usize,
     },
+}
+
+impl std::fmt::Debug for DeclaredValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DeclaredValue::Text(_) => f.write_str("Text(***)"),
+            DeclaredValue::Whole(_) => f.write_str("Whole(***)"),
+            DeclaredValue::Decimal(_) => f.write_str("Decimal(***)"),
+            DeclaredValue::Instant(_) => f.write_str("Instant(***)"),
+            DeclaredValue::Flag(yes) => write!(f, "Flag({yes})"),
+        }
+    }
 }
 
 impl DeclaredValue {
