@@ -14,7 +14,7 @@ use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::SegmentName;
 use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
+use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
@@ -24,6 +24,7 @@ use crate::engine::{
     RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe,
     UnsubscribeToken, Withdrawal,
 };
+use crate::engine::{BringsReport, DebtReport, Debtor, RfmReport, RfmRow, SocialReport, ValueReport};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::ledger::ErasureLedger;
@@ -869,5 +870,68 @@ impl Crm {
     /// The same.
     pub fn overview(&self) -> Result<Overview, Error> {
         wait(self.0.overview())
+    }
+
+    /// See [`crate::Crm::rfm`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rfm(&self, currency: Currency) -> Result<RfmReport, Error> {
+        wait(self.0.rfm(currency))
+    }
+
+    /// See [`crate::Crm::rfm_of`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rfm_of(&self, who: impl Into<Who> + Send, currency: Currency) -> Result<Option<RfmRow>, Error> {
+        wait(self.0.rfm_of(who, currency))
+    }
+
+    /// See [`crate::Crm::brings`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn brings(&self, currency: Currency) -> Result<BringsReport, Error> {
+        wait(self.0.brings(currency))
+    }
+
+    /// See [`crate::Crm::debts`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn debts(&self, currency: Currency) -> Result<Option<DebtReport>, Error> {
+        wait(self.0.debts(currency))
+    }
+
+    /// See [`crate::Crm::debt_of`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn debt_of(&self, who: impl Into<Who> + Send, currency: Currency) -> Result<Option<Debtor>, Error> {
+        wait(self.0.debt_of(who, currency))
+    }
+
+    /// See [`crate::Crm::social`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn social(&self, currency: Currency) -> Result<SocialReport, Error> {
+        wait(self.0.social(currency))
+    }
+
+    /// See [`crate::Crm::values`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn values(&self, currency: Currency) -> Result<Option<ValueReport>, Error> {
+        wait(self.0.values(currency))
     }
 }

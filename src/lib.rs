@@ -102,6 +102,9 @@ pub use engine::{
     RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
     TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
+pub use engine::{
+    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
+};
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};

@@ -17,6 +17,7 @@ use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
+use crate::value::{ValueError, ValuePolicy};
 
 /// One definition, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +48,8 @@ pub enum Definition {
     View(ViewName, Option<View>),
     /// For how long something is kept, and what goes then; none ends it.
     Retention(RetentionName, Option<RetentionPolicy>),
+    /// How customers are valued.
+    Value(Box<ValuePolicy>),
 }
 
 /// A definition and the instant from which it holds.
@@ -93,6 +96,9 @@ pub enum DefinitionError {
     /// A policy of privacy or a view exceeds a limit.
     #[error(transparent)]
     Privacy(#[from] PrivacyError),
+    /// A policy about value contradicts itself or exceeds a limit.
+    #[error("value")]
+    Value(#[from] ValueError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -133,6 +139,7 @@ impl Definition {
             Definition::Privacy(policy) => Ok(policy.check()?),
             Definition::View(_, Some(view)) => Ok(view.check()?),
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
+            Definition::Value(policy) => Ok(policy.check()?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Program(..)
@@ -158,6 +165,7 @@ impl Definition {
             Definition::Privacy(_) => ("privacy", ""),
             Definition::View(name, _) => ("view", name.as_str()),
             Definition::Retention(name, _) => ("retention", name.as_str()),
+            Definition::Value(_) => ("value", ""),
         }
     }
 }
@@ -199,6 +207,7 @@ pub struct Definitions {
     privacy: Versions<PrivacyPolicy>,
     views: BTreeMap<ViewName, Versions<Option<View>>>,
     retentions: BTreeMap<RetentionName, Versions<Option<RetentionPolicy>>>,
+    value: Versions<Arc<ValuePolicy>>,
 }
 
 impl Definitions {
@@ -249,6 +258,7 @@ impl Definitions {
             Definition::Privacy(policy) => self.privacy.add(*from, policy),
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
             Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
+            Definition::Value(policy) => self.value.add(*from, Arc::new(*policy)),
         }
         self.all.push(version);
         Ok(true)
@@ -316,6 +326,12 @@ impl Definitions {
             let held = versions.iter().zip(ends);
             held.filter_map(move |((from, policy), until)| Some((name, policy.as_ref()?, *from, until)))
         })
+    }
+
+    /// How customers are valued; the defaults where nothing was defined.
+    #[must_use]
+    pub fn value(&self, at: Timestamp) -> Arc<ValuePolicy> {
+        self.value.at(at).cloned().unwrap_or_default()
     }
 
     /// A programme in force.

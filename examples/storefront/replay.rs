@@ -71,7 +71,13 @@ fn fact(shop: &Shop, file: &OrderFile, entry: &Entry) -> Result<Incoming, Box<dy
         EntryKind::Order => {
             let line = |line: crate::orders::Line<'_>| -> Result<Line, Box<dyn Error>> {
                 let product = line.product.map(ProductRef::new).transpose()?;
-                Ok(Line { product, category: None, quantity: line.quantity, minor: line.amount_minor })
+                Ok(Line {
+                    product,
+                    category: None,
+                    quantity: line.quantity,
+                    minor: line.amount_minor,
+                    cost_minor: None,
+                })
             };
             let lines = file.lines(entry).map(line).collect::<Result<Vec<_>, _>>()?;
             let placed = OrderPlaced { order, total: amount, lines };

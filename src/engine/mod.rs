@@ -30,6 +30,7 @@ mod score;
 mod search;
 mod select;
 mod tie;
+mod value;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -67,6 +68,9 @@ pub use score::{ScoreReport, ScoreSummary};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
 pub use tie::TieRecorded;
+pub use value::{
+    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
+};
 
 use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;
