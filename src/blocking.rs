@@ -9,12 +9,13 @@ use crm_core::customer::{Command, Customer};
 use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
+use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::SegmentName;
 use crm_core::workflow::FieldName;
-use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
+use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
@@ -24,7 +25,9 @@ use crate::engine::{
     RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe,
     UnsubscribeToken, Withdrawal,
 };
-use crate::engine::{BringsReport, DebtReport, Debtor, RfmReport, RfmRow, SocialReport, ValueReport};
+use crate::engine::{
+    BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
+};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::ledger::ErasureLedger;
@@ -933,5 +936,77 @@ impl Crm {
     /// The same.
     pub fn values(&self, currency: Currency) -> Result<Option<ValueReport>, Error> {
         wait(self.0.values(currency))
+    }
+
+    /// See [`crate::Crm::cohorts`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn cohorts(
+        &self,
+        period: Period,
+        window: Span,
+        by: CohortBy,
+        past: Past,
+    ) -> Result<BTreeMap<Timestamp, Cohort>, Error> {
+        wait(self.0.cohorts(period, window, by, past))
+    }
+
+    /// See [`crate::Crm::conversions`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn conversions(
+        &self,
+        period: Period,
+        window: Span,
+        by: CohortBy,
+        past: Past,
+    ) -> Result<BTreeMap<Timestamp, Conversions>, Error> {
+        wait(self.0.conversions(period, window, by, past))
+    }
+
+    /// See [`crate::Crm::transitions`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn transitions(&self, period: Period, past: Past) -> Result<TransitionMatrix, Error> {
+        wait(self.0.transitions(period, past))
+    }
+
+    /// See [`crate::Crm::stage_forecast`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn stage_forecast(
+        &self,
+        measured: Period,
+        periods: u16,
+        newcomers: Newcomers,
+        past: Past,
+    ) -> Result<StageForecast, Error> {
+        wait(self.0.stage_forecast(measured, periods, newcomers, past))
+    }
+
+    /// See [`crate::Crm::stage_story`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn stage_story(&self, who: impl Into<Who> + Send, past: Past) -> Result<Option<StageStory>, Error> {
+        wait(self.0.stage_story(who, past))
+    }
+
+    /// See [`crate::Crm::completeness_by_stage`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn completeness_by_stage(&self, customer: CustomerId) -> Result<BTreeMap<Stage, Completeness>, Error> {
+        wait(self.0.completeness_by_stage(customer))
     }
 }

@@ -47,7 +47,9 @@ pub use crm_core::identity::{
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle;
-pub use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Phase, Stage, StageCause, Typical};
+pub use crm_core::lifecycle::{
+    IntentRules, LifecycleError, LifecyclePolicy, OwnRhythm, Phase, Repeated, SegmentPolicy, Stage, StageCause, Typical,
+};
 pub use crm_core::loyalty::{
     AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
     PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,
@@ -103,7 +105,8 @@ pub use engine::{
     TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
-    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
+    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
+    StageForecast, StageStory, ValueReport,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

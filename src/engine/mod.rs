@@ -29,6 +29,7 @@ mod retain;
 mod score;
 mod search;
 mod select;
+mod stages;
 mod tie;
 mod value;
 
@@ -67,6 +68,7 @@ pub use retain::{RetentionCount, RetentionOverview};
 pub use score::{ScoreReport, ScoreSummary};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
+pub use stages::{Past, StageForecast, StageStory};
 pub use tie::TieRecorded;
 pub use value::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,

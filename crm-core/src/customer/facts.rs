@@ -243,23 +243,29 @@ impl FactState {
         let touched = match fact {
             Fact::Visited(_) => {
                 self.visits.note(at);
+                if self.repeated(&Events::Visits, at, definitions) {
+                    self.interest(id, at, definitions, moves);
+                }
                 OrdersTouched::None
             }
             Fact::Enquired(_) => {
                 self.enquiries.note(at);
-                self.interest(id, at, definitions, moves);
+                if self.policy(at, definitions).intent.enquiries {
+                    self.interest(id, at, definitions, moves);
+                }
                 OrdersTouched::None
             }
             Fact::CartUpdated(cart) => {
                 self.carts.note(at);
-                if cart.items > 0 {
+                if cart.items > 0 && self.policy(at, definitions).intent.carts {
                     self.interest(id, at, definitions, moves);
                 }
                 OrdersTouched::None
             }
             Fact::OrderPlaced(placed) => {
                 let effect = self.orders.place(id, at, placed);
-                self.lifecycle.ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
+                let window = self.policy(at, definitions).quiet_after;
+                self.lifecycle.ordered(at, id, window, moves);
                 self.undone_if(effect, id, at, moves);
                 // An order that a refund was waiting for may not stand: the window runs from one that does. It may
                 // also be another than the fixed one.
@@ -291,7 +297,8 @@ impl FactState {
             Fact::Custom(custom) => {
                 self.custom.get_or_default(&custom.kind).note(at);
                 let schema = definitions.kind(&custom.kind, at);
-                if schema.is_some_and(|schema| schema.shows_interest) {
+                let repeated = self.repeated(&Events::Custom(custom.kind.clone()), at, definitions);
+                if repeated || schema.is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
                 }
                 if schema.is_some_and(|schema| schema.ends_relation) {
@@ -390,15 +397,17 @@ impl FactState {
     }
 
     fn interest(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
-        self.lifecycle.interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
+        let window = self.policy(at, definitions).intent_fades_after;
+        self.lifecycle.interest(at, id, window, moves);
     }
 
     /// The quiet window runs from the newest order that stands, and may have ended by now.
     fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
-        if let Some(newest) = self.orders.standing_newest_first().next() {
-            let placed_at = newest.placed_at;
+        let newest = self.orders.standing_newest_first().next().map(|order| order.placed_at);
+        if let Some(placed_at) = newest {
+            let policy = self.policy(placed_at, definitions);
             let placed = self.orders.standing_newest_first().map(|order| order.placed_at);
-            self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_window(placed));
+            self.lifecycle.bought_last(placed_at, policy.quiet_window(placed));
             self.lifecycle.elapse(at, moves);
         }
     }

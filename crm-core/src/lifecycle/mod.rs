@@ -8,7 +8,8 @@
 //! | purchase | – | – | – | intent or prospect | – | historical | historical |
 //! | historical | – | – | purchase | intent or prospect | – | – | – |
 //!
-//! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart, *orders undone*
+//! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart unless a policy says otherwise,
+//! *orders undone*
 //! the full refund of the last order that stood; it leads to intent if there was interest within the
 //! window, and to prospect otherwise. A relation *is ended* by a fact of a kind of which the shop declared that it does
 //! ([`KindSchema::ends_relation`](crate::custom::KindSchema::ends_relation)); interest before it counts no more, and an
@@ -17,6 +18,10 @@
 //!
 //! A policy may have the quiet window follow each customer's own rhythm ([`OwnRhythm`]). It is worked out again with
 //! every order and refund, from the orders that stand then; whoever is historical stays so until they order.
+//!
+//! What counts as interest is in the policy ([`IntentRules`]), and segments may have policies of their own
+//! ([`SegmentPolicy`]): an ordered list, of which the first holds whose segment somebody is in by their facts at the
+//! moment at which a window opens.
 //!
 //! What moves come to is counted by pure functions over [`StagePath`]s: of one customer the [`StageHistory`], of many
 //! [`cohorts`], [`conversions`] and the [`TransitionMatrix`] with its forecast.
@@ -28,6 +33,7 @@ mod path;
 mod phase;
 mod policy;
 mod rhythm;
+mod segments;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +44,10 @@ pub use history::{StageHistory, StageTime};
 pub use matrix::{Newcomers, STAGES_AND_NONE, StageSizes, TransitionMatrix};
 pub use path::{StagePath, Stay};
 pub use phase::Phase;
-pub use policy::LifecyclePolicy;
+pub(crate) use policy::check_list;
+pub use policy::{IntentRules, LifecycleError, LifecyclePolicy, Repeated, SEGMENT_POLICIES_MAX, SegmentPolicy};
 pub use rhythm::{GAPS_MAX, OwnRhythm, RhythmError, Typical};
+pub(crate) use segments::check as check_segments;
 
 use crate::id::EventId;
 use crate::time::{Span, Timestamp};
