@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
+use crm_core::contract::Renewals;
 use crm_core::customer::{Command, Customer};
 use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
@@ -1008,5 +1009,14 @@ impl Crm {
     /// The same.
     pub fn completeness_by_stage(&self, customer: CustomerId) -> Result<BTreeMap<Stage, Completeness>, Error> {
         wait(self.0.completeness_by_stage(customer))
+    }
+
+    /// See [`crate::Crm::renewals`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn renewals(&self, period: Period) -> Result<Renewals, Error> {
+        wait(self.0.renewals(period))
     }
 }

@@ -33,6 +33,9 @@ pub use crm_core::consent::{
     ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Restricted, RestrictionLifted,
     Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
 };
+pub use crm_core::contract::{
+    Contract, ContractEnded, ContractError, ContractRef, ContractRenewed, ContractSigned, Contracts, Renewals,
+};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
@@ -130,6 +133,16 @@ mod privacy {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/rules.md")]
 mod rules {}
+
+/// The guide to what customers are worth, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/value.md")]
+mod worth {}
+
+/// The guide to the life cycle, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/lifecycle.md")]
+mod stages {}
 
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]

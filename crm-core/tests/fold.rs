@@ -40,6 +40,7 @@ fn definitions() -> Definitions {
             intent_fades_after: Span::days(intent),
             quiet_after: Span::days(quiet),
             own_rhythm,
+            ..LifecyclePolicy::default()
         })
     };
     let rhythm = |typical, gaps_min| OwnRhythm {

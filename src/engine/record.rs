@@ -13,7 +13,9 @@ use super::audit::{Bars, bars, entries_of};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim, proves};
+use crate::plan::{
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, number_claim, order_claim, proves,
+};
 
 /// What became of a recorded fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,9 +182,9 @@ impl Crm {
                 _turn = Some(self.audit_turn().lock().await);
                 commit.writes.push(self.audit_write_all(entries).await?);
             }
-            if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
+            if let Some(owner) = number_of
                 && owner != through
-                && let Some(key) = placed.order.as_ref().map(order_claim)
+                && let Some(key) = number_claim(&prepared.fact)
             {
                 // The number leads to whose order it is now, also when the two are parted.
                 commit.releases.push(Release { key: key.clone(), customer: owner });
@@ -342,14 +344,21 @@ impl Crm {
 
     /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
-        let Fact::OrderPlaced(placed) = &prepared.fact else { return Ok(false) };
+        let fact = &prepared.fact;
+        if !matches!(fact, Fact::OrderPlaced(_) | Fact::ContractSigned(_)) {
+            return Ok(false);
+        }
         let (base, _) = self.base(id).await?;
         let voided_only = |base: Base| {
             if !base.customer.is(owner.customer) {
                 return false;
             }
             let facts = base.customer.facts();
-            let in_use = facts.orders().list().iter().any(|order| order.order == placed.order);
+            let in_use = match fact {
+                Fact::OrderPlaced(placed) => facts.orders().list().iter().any(|order| order.order == placed.order),
+                Fact::ContractSigned(signed) => facts.contracts().get(&signed.contract).is_some(),
+                _ => true,
+            };
             facts.is_voided(owner.event) && !in_use
         };
         Ok(base.is_some_and(voided_only))
@@ -371,6 +380,11 @@ impl Crm {
                 customer: owner.customer,
                 event: owner.event,
             });
+        }
+        if let Fact::ContractSigned(signed) = &prepared.fact {
+            let (contract, customer, event) = (signed.contract.clone(), owner.customer, owner.event);
+            let taken = number_claim(&prepared.fact).is_some_and(|own| own == *key);
+            return taken.then_some(FactRefusal::ContractTaken { contract, customer, event });
         }
         let Fact::Identified(identified) = &prepared.fact else { return None };
         let is_newcomers = matches!(found, Found::New(newcomer) if newcomer == identified.identifier);

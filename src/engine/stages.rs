@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crm_core::change::{Change, ChangeBody};
+use crm_core::contract::Renewals;
 use crm_core::customer::{Customer, FactState};
 use crm_core::event::{Event, EventBody, JsonProblem};
 use crm_core::lifecycle::Stage;
@@ -171,6 +172,25 @@ impl Crm {
         let matrix = self.transitions(measured, past).await?;
         let sizes = matrix.forecast(matrix.at_end(), periods, newcomers);
         Ok(StageForecast { matrix, sizes })
+    }
+
+    /// Contracts over a period: how many were due and renewed, lost and signed, and what they are worth. See
+    /// [`Renewals`]. Reads all states; only the counts stay in memory.
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn renewals(&self, period: Period) -> Result<Renewals, Error> {
+        let mut renewals = Renewals::default();
+        let mut walk = self.walk().await?;
+        loop {
+            let page = walk.next().await?;
+            if page.is_empty() {
+                return Ok(renewals);
+            }
+            let contracts = page.iter().flat_map(|customer| customer.facts().contracts().list());
+            contracts.for_each(|contract| renewals.count(contract, period, walk.at));
+        }
     }
 
     /// One customer's way through the stages: every move with its cause, how long and how often they were at each, how

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::consent::ConsentBook;
+use crate::contract::Contracts;
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
@@ -39,6 +40,7 @@ pub struct FactState {
     voided: FlatSet<EventId>,
     /// What the newest description says.
     party: Option<Box<Party>>,
+    contracts: Contracts,
 }
 
 /// Which orders a fact changed.
@@ -155,6 +157,12 @@ impl FactState {
     #[must_use]
     pub const fn orders(&self) -> &Orders {
         &self.orders
+    }
+
+    /// Contracts and their terms.
+    #[must_use]
+    pub const fn contracts(&self) -> &Contracts {
+        &self.contracts
     }
 
     /// What was said about consent.
@@ -333,6 +341,27 @@ impl FactState {
                 self.consents.fold(member, id, at, fact, definitions);
                 OrdersTouched::None
             }
+            Fact::ContractSigned(signed) => {
+                let grace = self.policy(at, definitions).contract_grace;
+                self.contracts.sign(id, at, signed, grace);
+                self.contracted(id, at, definitions, moves);
+                OrdersTouched::None
+            }
+            Fact::ContractRenewed(renewed) => {
+                let grace = self.policy(at, definitions).contract_grace;
+                self.contracts.renew(id, at, renewed, grace);
+                self.contracted(id, at, definitions, moves);
+                OrdersTouched::None
+            }
+            Fact::ContractEnded(ended) => {
+                let was = self.contracts.held_until();
+                self.contracts.end(id, at, ended);
+                if self.contracts.held_until() != was && self.held_until(definitions).is_none_or(|until| until <= at) {
+                    self.lifecycle.ended(at, id, moves);
+                }
+                self.bought_last(at, definitions, moves);
+                OrdersTouched::None
+            }
             // The card lies apart, sealed. The other is handled above.
             Fact::CardChanged(_) | Fact::Voided(_) => OrdersTouched::None,
         };
@@ -401,19 +430,34 @@ impl FactState {
         self.lifecycle.interest(at, id, window, moves);
     }
 
-    /// The quiet window runs from the newest order that stands, and may have ended by now.
-    fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+    /// A contract was signed or renewed. One whose term is over already changes nothing that lasts.
+    fn contracted(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+        self.lifecycle.contracted(at, id, moves);
+        self.bought_last(at, definitions, moves);
+    }
+
+    /// Until when the newest order that stands, or a contract, keeps the customer in purchase; none if neither is there.
+    fn held_until(&mut self, definitions: &Definitions) -> Option<Timestamp> {
         let newest = self.orders.standing_newest_first().next().map(|order| order.placed_at);
-        if let Some(placed_at) = newest {
+        let bought = newest.map(|placed_at| {
             let policy = self.policy(placed_at, definitions);
-            let placed = self.orders.standing_newest_first().map(|order| order.placed_at);
-            self.lifecycle.bought_last(placed_at, policy.quiet_window(placed));
+            placed_at.plus(policy.quiet_window(self.orders.standing_newest_first().map(|order| order.placed_at)))
+        });
+        bought.max(self.contracts.held_until())
+    }
+
+    /// What keeps the customer in purchase may last until another instant now, and that may be over.
+    fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+        if let Some(until) = self.held_until(definitions) {
+            self.lifecycle.held(until);
             self.lifecycle.elapse(at, moves);
         }
     }
 
     fn undone_if(&mut self, effect: Effect, id: EventId, at: Timestamp, moves: &mut Vec<StageMove>) {
         match effect {
+            // A contract that runs keeps them where they are.
+            Effect::NoneStandsAnyMore if self.contracts.held_until().is_some_and(|until| until > at) => {}
             Effect::NoneStandsAnyMore => self.lifecycle.undone(at, id, moves),
             Effect::None => {}
         }

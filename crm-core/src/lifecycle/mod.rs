@@ -16,6 +16,8 @@
 //! order after it is a win-back. A window opens with the fact that counts and runs under the
 //! policy that was in force at that moment. It is half open: at its last instant the stage has moved.
 //!
+//! A [contract](crate::contract) is like an order whose window is its term.
+//!
 //! A policy may have the quiet window follow each customer's own rhythm ([`OwnRhythm`]). It is worked out again with
 //! every order and refund, from the orders that stand then; whoever is historical stays so until they order.
 //!
@@ -60,9 +62,9 @@ pub enum Stage {
     Prospect,
     /// Has enquired or filled a cart lately, and has no order that stands.
     Intent,
-    /// Has an order that stands, and bought lately.
+    /// Has an order that stands and bought lately, or has a contract that runs.
     Purchase,
-    /// Has an order that stands, and has been quiet since.
+    /// Has an order that stands and has been quiet since, or had a contract.
     Historical,
 }
 
@@ -95,7 +97,7 @@ pub enum Trigger {
     Contact,
     /// An enquiry, or a cart with something in it.
     Interest,
-    /// An order.
+    /// An order, or a contract that is signed or renewed.
     Order,
     /// The last order that stood was refunded, and there was interest within the window.
     UndoneWithInterest,
@@ -158,6 +160,8 @@ pub enum StageCause {
     Interest(EventId),
     /// An order.
     Ordered(EventId),
+    /// A contract that was signed or renewed.
+    Contracted(EventId),
     /// The last order that stood was refunded in full.
     OrdersUndone(EventId),
     /// The shop said that the relation has ended.
@@ -245,6 +249,10 @@ impl Lifecycle {
         self.deadline = Some(at.plus(window));
     }
 
+    pub(crate) fn contracted(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
+        self.go(Trigger::Order, at, StageCause::Contracted(event), moves);
+    }
+
     /// The last standing order is gone.
     pub(crate) fn undone(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
         let interest = self.interest_until.filter(|until| *until > at);
@@ -260,10 +268,10 @@ impl Lifecycle {
         self.deadline = None;
     }
 
-    /// The orders that stand are others now: the quiet window runs from the newest, and may have another length.
-    pub(crate) fn bought_last(&mut self, placed_at: Timestamp, window: Span) {
+    /// What keeps the customer in purchase is another now, or lasts until another instant.
+    pub(crate) fn held(&mut self, until: Timestamp) {
         if self.stage == Some(Stage::Purchase) {
-            self.deadline = Some(placed_at.plus(window));
+            self.deadline = Some(until).filter(|until| *until < Timestamp::MAX);
         }
     }
 

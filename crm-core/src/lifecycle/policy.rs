@@ -24,6 +24,20 @@ pub struct LifecyclePolicy {
     /// What counts as intent.
     #[serde(default, skip_serializing_if = "IntentRules::is_usual")]
     pub intent: IntentRules,
+    /// How long after the end of its term a contract can be renewed without a gap, and keeps its customer in purchase,
+    /// in milliseconds.
+    #[serde(default = "usual_grace", skip_serializing_if = "is_usual_grace")]
+    pub contract_grace: Span,
+}
+
+const USUAL_GRACE: Span = Span::days(30);
+
+const fn usual_grace() -> Span {
+    USUAL_GRACE
+}
+
+fn is_usual_grace(grace: &Span) -> bool {
+    *grace == USUAL_GRACE
 }
 
 /// What counts as a sign of intent. Kinds of events of which the shop declared that they
@@ -142,6 +156,7 @@ impl LifecyclePolicy {
         quiet_after: Span::days(182),
         own_rhythm: None,
         intent: IntentRules::DEFAULT,
+        contract_grace: USUAL_GRACE,
     };
 
     /// Checks what cannot be kept.
@@ -169,7 +184,7 @@ impl LifecyclePolicy {
 }
 
 impl Default for LifecyclePolicy {
-    /// Thirty days of intent, and half a year (182 days) until a customer is historical.
+    /// Thirty days of intent, half a year (182 days) until a customer is historical, and thirty days of grace.
     fn default() -> Self {
         LifecyclePolicy::DEFAULT
     }

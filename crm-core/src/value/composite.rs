@@ -1,6 +1,5 @@
-//! One number for what a customer is worth, out of several with weights, and the tiers it leads to. (A weighted sum of
-//! normalised measures: Keeney and Raiffa, Decisions with Multiple Objectives, 1976; normalised by rank, as amounts
-//! with long tails would drown all else.)
+//! One number for what a customer is worth, out of several with weights, and the tiers it leads to: a weighted mean of
+//! measures that are normalised by rank, as amounts with long tails would drown all else.
 //!
 //! Each part is brought to 0 … 1,000 per mille by rank: of those whose value differs from the customer's, the share who
 //! are worse. So the best have 1,000 and the worst 0, equals have the same, and it does not matter by how much somebody

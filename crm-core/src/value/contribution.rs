@@ -1,9 +1,8 @@
 //! What a customer brings: what they paid, less what they cost.
 //!
 //! By revenue it is what they ordered less what came back; by margin it is what is left of the revenue whose cost is
-//! known (see [`CostPolicy`]). Either is less what serving them cost and what they will not pay any more. (Cost to serve
-//! by what a customer makes a shop do is the idea of Kaplan and Cooper's activity-based costing; the numbers are the
-//! shop's.)
+//! known (see [`CostPolicy`]). Either is less what serving them cost, by what they make the shop do, and what they will not
+//! pay any more.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,5 @@
 //! Margin where cost is known: revenue less the cost of what was sold, and which part of revenue that is said of.
-//! (Contribution margin, here after the cost of goods alone: Horngren, Cost Accounting, chapter on cost, volume and
-//! profit.)
+//! (A contribution margin, after the cost of goods alone.)
 //!
 //! Shops rarely know the cost of everything. Nothing is guessed: a line without a known cost is revenue that is not
 //! *covered*, and a margin is said of the covered revenue only, together with its coverage.
