@@ -289,11 +289,11 @@ impl Definitions {
     /// Checks a definition that is to hold from an instant on against policies for segments, or such policies against
     /// the segments: each has to be there, and to follow from facts alone.
     fn check_lifecycle_segments(&self, new: &Definition, from: Timestamp) -> Result<(), LifecycleError> {
-        let own = match new {
-            Definition::LifecycleSegments(list) => Some(list.as_slice()),
-            Definition::Segment(..) if !self.lifecycle_segments.0.is_empty() => None,
-            _ => return Ok(()),
-        };
+        let own = if let Definition::LifecycleSegments(list) = new { Some(list.as_slice()) } else { None };
+        let of_segment = matches!(new, Definition::Segment(..)) && !self.lifecycle_segments.0.is_empty();
+        if own.is_none() && !of_segment {
+            return Ok(());
+        }
         let segments = self.segments.values().flat_map(|versions| &versions.0).map(|(at, _)| *at);
         let lists = self.lifecycle_segments.0.iter().map(|(at, _)| *at);
         let mut instants: Vec<Timestamp> = segments.chain(lists).filter(|at| *at > from).chain([from]).collect();

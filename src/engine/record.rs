@@ -342,10 +342,9 @@ impl Crm {
         Ok(Planned::Ready(planner.finish()))
     }
 
-    /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
+    /// Whether a number that is taken is the customer's own, by an order or a contract that was voided and by no other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
-        let fact = &prepared.fact;
-        if !matches!(fact, Fact::OrderPlaced(_) | Fact::ContractSigned(_)) {
+        if number_claim(&prepared.fact).is_none() {
             return Ok(false);
         }
         let (base, _) = self.base(id).await?;
@@ -354,10 +353,11 @@ impl Crm {
                 return false;
             }
             let facts = base.customer.facts();
-            let in_use = match fact {
-                Fact::OrderPlaced(placed) => facts.orders().list().iter().any(|order| order.order == placed.order),
-                Fact::ContractSigned(signed) => facts.contracts().get(&signed.contract).is_some(),
-                _ => true,
+            let in_use = if let Fact::ContractSigned(signed) = &prepared.fact {
+                facts.contracts().get(&signed.contract).is_some()
+            } else {
+                let orders = facts.orders().list().iter().filter_map(|order| order.order.as_ref());
+                orders.map(order_claim).any(|own| Some(own) == number_claim(&prepared.fact))
             };
             facts.is_voided(owner.event) && !in_use
         };

@@ -450,13 +450,11 @@ pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
 
 /// The key under which a fact claims the number of what it tells of: of an order, or of a contract.
 pub(crate) fn number_claim(fact: &Fact) -> Option<ClaimKey> {
-    match fact {
-        Fact::OrderPlaced(placed) => placed.order.as_ref().map(order_claim),
-        Fact::ContractSigned(signed) => {
-            Some(ClaimKey { kind: SmolStr::new_static("contract"), key: signed.contract.as_str().as_bytes().to_vec() })
-        }
-        _ => None,
+    if let Fact::OrderPlaced(placed) = fact {
+        return placed.order.as_ref().map(order_claim);
     }
+    let Fact::ContractSigned(signed) = fact else { return None };
+    Some(ClaimKey { kind: SmolStr::new_static("contract"), key: signed.contract.as_str().as_bytes().to_vec() })
 }
 
 fn change_row(change: &Change) -> ChangeRow {

@@ -76,11 +76,13 @@ pub enum ContractError {
 ///
 /// `ContractError` for a first term that does not end after it begins, and for a value out of range.
 pub fn check(fact: &Fact, at: Timestamp) -> Result<(), ContractError> {
-    let (contract, starts, ends, value) = match fact {
-        Fact::ContractSigned(signed) => (&signed.contract, signed.starts.unwrap_or(at), signed.ends, signed.value),
+    let (contract, starts, ends, value) = if let Fact::ContractSigned(signed) = fact {
+        (&signed.contract, signed.starts.unwrap_or(at), signed.ends, signed.value)
+    } else if let Fact::ContractRenewed(renewed) = fact {
         // It may be told long after the term that it was for.
-        Fact::ContractRenewed(renewed) => (&renewed.contract, Timestamp::MIN, renewed.ends, renewed.value),
-        _ => return Ok(()),
+        (&renewed.contract, Timestamp::MIN, renewed.ends, renewed.value)
+    } else {
+        return Ok(());
     };
     if let Some(money) = value.filter(|value| !(0..=AMOUNT_MAX_MINOR).contains(&value.minor())) {
         let (what, minor) = ("contract value", money.minor());

@@ -77,7 +77,7 @@ fn decayed(worth: u64, age: i64, half_life: Option<Span>) -> u64 {
     let Some(halved) = u32::try_from(halvings).ok().filter(|halvings| *halvings < 64) else { return 0 };
     // Of what is left at the last halving, half goes by the next one.
     let (twice, rest) = (2 * i128::from(half_life), i128::from(rest));
-    let left = i128::from(worth) * (twice - rest) / twice >> halved;
+    let left = (i128::from(worth) * (twice - rest) / twice) >> halved;
     u64::try_from(left).unwrap_or(0)
 }
 
