@@ -146,8 +146,11 @@ struct Shop {
 
 impl Shop {
     fn open(crm: Crm, clock: Arc<ManualClock>, currency: Currency) -> Result<Self, Box<dyn Error>> {
-        let policy =
-            LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182), own_rhythm: None };
+        let policy = LifecyclePolicy {
+            intent_fades_after: Span::days(30),
+            quiet_after: Span::days(182),
+            ..LifecyclePolicy::default()
+        };
         crm.define(Timestamp::MIN, Definition::Currency(currency))?;
         crm.define(Timestamp::MIN, Definition::Lifecycle(policy))?;
         let mut segments = Vec::new();
