@@ -218,6 +218,26 @@ fn contracts_of_merged_customers_are_of_one() {
     assert_eq!(one.facts().contracts().get(&number("c1")).unwrap().terms.len(), 1);
 }
 
+#[test]
+fn whoever_signed_a_contract_is_found_by_its_number() {
+    let shop = Shop::new();
+    let acme = shop.tell("acme", 0, signed("c1", Some(100)));
+    shop.until(90);
+    let by = |contract: &str| {
+        Incoming::new(number(contract), day(90), Source::new("shop").unwrap(), renewed(contract, 200, 1))
+    };
+    assert_eq!(shop.crm.record(by("c1")).unwrap().customer, acme);
+    assert_eq!(shop.deadline(acme), Some(day(210)));
+    assert!(matches!(shop.crm.record(by("c2")), Err(Error::Fact(FactRefusal::NoContract { .. }))));
+    // One of the same batch leads to whoever signed it there.
+    let who = Identifier::email("zeta@example.com").unwrap();
+    let first = Incoming::new(who, day(80), Source::new("shop").unwrap(), signed("c2", Some(100)));
+    let report = shop.crm.ingest([first, by("c2"), by("c3")], crm::Ingestion::live()).unwrap();
+    assert_eq!((report.recorded, report.refused.get("no_contract").copied()), (2, Some(1)));
+    let zeta = shop.crm.customer(number("c2")).unwrap().unwrap();
+    assert_eq!(zeta.facts().contracts().get(&number("c2")).unwrap().terms.len(), 2);
+}
+
 /// What may happen to two contracts, at day `at`.
 fn fact(kind: u8, at: u32, length: u32) -> Fact {
     match kind {

@@ -1,6 +1,7 @@
 //! One fact at a time.
 
 use crm_core::change::Change;
+use crm_core::contract::ContractRef;
 use crm_core::customer::Customer;
 use crm_core::event::{Deed, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
@@ -14,7 +15,8 @@ use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::plan::{
-    Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, number_claim, order_claim, proves,
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, contract_claim, identifier_claim, number_claim,
+    order_claim, proves,
 };
 
 /// What became of a recorded fact.
@@ -44,6 +46,7 @@ pub(super) enum Sought<'w> {
     Customer(CustomerId),
     Identifier(IdentifierKey),
     Order(&'w OrderRef),
+    Contract(&'w ContractRef),
     Nobody,
 }
 
@@ -59,6 +62,7 @@ impl Sought<'_> {
             Sought::Customer(_) | Sought::Nobody => None,
             Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
             Sought::Order(order) => Some(order_claim(order)),
+            Sought::Contract(contract) => Some(contract_claim(contract)),
         }
     }
 
@@ -66,10 +70,15 @@ impl Sought<'_> {
     pub(super) fn found(&self, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
         match (self, owner) {
             (Sought::Customer(id), _) => Ok(Found::Known(*id)),
-            (Sought::Identifier(_) | Sought::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
+            (Sought::Identifier(_) | Sought::Order(_) | Sought::Contract(_), Some(owner)) => {
+                Ok(Found::Known(owner.customer))
+            }
             (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
             (Sought::Nobody, _) => Err(FactRefusal::NamesNobody),
             (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+            (Sought::Contract(contract), None) => {
+                Err(FactRefusal::NoContract { contract: ContractRef::clone(contract) })
+            }
         }
     }
 }
@@ -250,6 +259,7 @@ impl Crm {
             Who::Customer(id) => Sought::Customer(*id),
             Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
             Who::Order(order) => Sought::Order(order),
+            Who::Contract(contract) => Sought::Contract(contract),
             Who::Presented(presented) => self.strongest(presented),
         }
     }

@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
+use crm_core::contract::ContractRef;
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, Fact};
 use crm_core::identity::IdentifierKey;
@@ -454,7 +455,12 @@ pub(crate) fn number_claim(fact: &Fact) -> Option<ClaimKey> {
         return placed.order.as_ref().map(order_claim);
     }
     let Fact::ContractSigned(signed) = fact else { return None };
-    Some(ClaimKey { kind: SmolStr::new_static("contract"), key: signed.contract.as_str().as_bytes().to_vec() })
+    Some(contract_claim(&signed.contract))
+}
+
+/// The key under which the number of a contract is claimed.
+pub(crate) fn contract_claim(contract: &ContractRef) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("contract"), key: contract.as_str().as_bytes().to_vec() }
 }
 
 fn change_row(change: &Change) -> ChangeRow {

@@ -83,6 +83,12 @@ pub enum FactRefusal {
         /// The id given.
         customer: CustomerId,
     },
+    /// No contract of that number is recorded, so that nobody can be found by it.
+    #[error("there is no contract {contract}")]
+    NoContract {
+        /// The number given.
+        contract: ContractRef,
+    },
     /// No order of that number is recorded, so that nobody can be found by it.
     #[error("there is no order {order}")]
     NoOrder {
@@ -109,6 +115,7 @@ impl FactRefusal {
             FactRefusal::Identifiers(_) => "identifiers",
             FactRefusal::NoCustomer { .. } => "no_customer",
             FactRefusal::NoOrder { .. } => "no_order",
+            FactRefusal::NoContract { .. } => "no_contract",
         }
     }
 }

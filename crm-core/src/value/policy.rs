@@ -1,5 +1,7 @@
 //! How a shop values its customers: one definition, of which a new version takes over from an instant on.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::composite::{CompositePolicy, PartName};
@@ -168,9 +170,9 @@ impl ValuePolicy {
 
     /// What is known of costs in a currency: what lines say of themselves, where nothing was defined.
     #[must_use]
-    pub fn costs_in(&self, currency: Currency) -> CostPolicy {
+    pub fn costs_in(&self, currency: Currency) -> Cow<'_, CostPolicy> {
         let known = self.costs.iter().find(|costs| costs.currency == currency);
-        known.cloned().unwrap_or_else(|| CostPolicy::new(currency))
+        known.map_or_else(|| Cow::Owned(CostPolicy::new(currency)), Cow::Borrowed)
     }
 
     /// Which side of a kind of tie gives the other one credit.
