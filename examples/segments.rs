@@ -204,7 +204,7 @@ impl Shop {
         let (mut asked, mut wrong) = (0_u64, 0_u64);
         self.crm.for_each_customer(|customer| {
             for (name, rule) in &self.segments {
-                let holds = rule.truth(&Subject::new(&customer, now, &definitions)) == Some(true);
+                let holds = rule.truth(&Subject::new(customer, now, &definitions)) == Some(true);
                 asked += 1;
                 wrong += u64::from(holds != customer.standing().is_in(name));
             }
