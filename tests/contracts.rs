@@ -238,6 +238,25 @@ fn whoever_signed_a_contract_is_found_by_its_number() {
     assert_eq!(zeta.facts().contracts().get(&number("c2")).unwrap().terms.len(), 2);
 }
 
+#[test]
+fn contracts_and_policies_go_from_one_store_to_another() {
+    let (shop, again) = (Shop::new(), Shop::over(Arc::new(MemoryStore::new())));
+    let acme = shop.tell("acme", 0, signed("c1", Some(100)));
+    let rule = shop.crm.rule("orders >= 1").unwrap();
+    let name = crm::SegmentName::new("buyers").unwrap();
+    shop.crm.define(Timestamp::MIN, Definition::Segment(name.clone(), Some(rule))).unwrap();
+    let own = crm::SegmentPolicy { segment: name, policy: LifecyclePolicy::default() };
+    shop.crm.define(day(1), Definition::LifecycleSegments(vec![own])).unwrap();
+    shop.crm.define(day(1), Definition::Value(Box::default())).unwrap();
+    let again_crm = &again.crm;
+    again_crm.import_definitions(&shop.crm.export_definitions().unwrap()).unwrap();
+    assert_eq!(again_crm.definitions().unwrap().lifecycle_segments(day(1)).len(), 1);
+    again_crm.import(&shop.crm.export(acme).unwrap().unwrap()).unwrap();
+    assert_eq!(again.deadline(acme), Some(day(110)));
+    let taken = again.try_tell("zeta", 0, signed("c1", None)).unwrap_err();
+    assert!(matches!(taken, Error::Fact(FactRefusal::ContractTaken { customer, .. }) if customer == acme));
+}
+
 /// What may happen to two contracts, at day `at`.
 fn fact(kind: u8, at: u32, length: u32) -> Fact {
     match kind {
