@@ -303,6 +303,9 @@ proptest! {
             let story = shop.crm.stage_story(customer.id(), Past::AsKnownNow).unwrap().unwrap();
             assert_eq!(story.history.stage, customer.stage());
             assert_eq!(customer.facts().contracts().list().iter().map(|own| own.terms.len()).min().unwrap_or(1).min(1), 1);
+            let counted = shop.crm.renewals(Period { from: day(20), until: day(140) }).unwrap();
+            assert_eq!(counted.due, counted.renewed + counted.open + counted.ended + counted.lapsed);
+            assert!(counted.churned <= counted.running_at_start && counted.signed <= 2);
             (customer.facts().contracts().clone(), customer.facts().lifecycle().clone(), story.moves)
         };
         told.sort_by_key(|(_, (at, _, _))| *at);
