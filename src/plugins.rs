@@ -18,7 +18,7 @@ pub const ACTIONS: [&str; 4] = ["add_tag", "remove_tag", "award_points", "notify
 
 /// The kinds of event and change that workflows may listen to, besides those that the shop defined,
 /// which begin with `shop.`.
-pub const EVENTS: [&str; 23] = [
+pub const EVENTS: [&str; 26] = [
     "visited",
     "enquired",
     "cart_updated",
@@ -32,6 +32,9 @@ pub const EVENTS: [&str; 23] = [
     "case_opened",
     "case_closed",
     "case_reopened",
+    "contract_signed",
+    "contract_renewed",
+    "contract_ended",
     "points_posted",
     "tag_added",
     "tag_removed",

@@ -212,6 +212,15 @@ impl Trigger {
             }
             Fact::CaseReopened(reopened) => put("case", Text(reopened.case.clone().into())),
             Fact::AttributeSet(set) => put("attribute", Text(set.attribute.clone().into())),
+            Fact::ContractSigned(crm_core::contract::ContractSigned { contract, value, .. })
+            | Fact::ContractRenewed(crm_core::contract::ContractRenewed { contract, value, .. }) => {
+                put("contract", Text(contract.clone().into()));
+                if let Some(value) = value {
+                    put("amount", Int(value.minor()));
+                    put("currency", Text(SmolStr::new(value.currency().code())));
+                }
+            }
+            Fact::ContractEnded(ended) => put("contract", Text(ended.contract.clone().into())),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {
                     FieldValue::Bool(value) => TriggerValue::Bool(*value),

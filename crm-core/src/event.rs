@@ -9,6 +9,7 @@ use crate::consent::{
     ConsentGiven, ConsentRefused, ConsentRequested, ConsentWithdrawn, Contacted, Objected, ObjectionWithdrawn,
     Restricted, RestrictionLifted, SuppressionLifted,
 };
+use crate::contract::{ContractEnded, ContractRenewed, ContractSigned};
 use crate::custom::CustomFact;
 use crate::declared::AttributeSet;
 use crate::exact::json;
@@ -158,6 +159,12 @@ pub enum Fact {
     AttributeSet(AttributeSet),
     /// A kind that the shop defined.
     Custom(CustomFact),
+    /// The customer signed a contract.
+    ContractSigned(ContractSigned),
+    /// A contract runs for another term.
+    ContractRenewed(ContractRenewed),
+    /// A contract was ended.
+    ContractEnded(ContractEnded),
 }
 
 /// Something that the CRM decided.
@@ -311,6 +318,9 @@ impl Fact {
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
+            Fact::ContractSigned(_) => "contract_signed",
+            Fact::ContractRenewed(_) => "contract_renewed",
+            Fact::ContractEnded(_) => "contract_ended",
         })
     }
 
@@ -348,6 +358,9 @@ impl Fact {
             Fact::CaseClosed(body) => json(body),
             Fact::CaseReopened(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
+            Fact::ContractSigned(body) => json(body),
+            Fact::ContractRenewed(body) => json(body),
+            Fact::ContractEnded(body) => json(body),
         }
     }
 
@@ -387,7 +400,10 @@ impl Fact {
             | Fact::CaseOpened(_)
             | Fact::CaseClosed(_)
             | Fact::CaseReopened(_)
-            | Fact::Custom(_) => Ok(()),
+            | Fact::Custom(_)
+            | Fact::ContractSigned(_)
+            | Fact::ContractRenewed(_)
+            | Fact::ContractEnded(_) => Ok(()),
         }
     }
 
@@ -436,7 +452,10 @@ fact_from!(
     MessageReceived,
     CaseOpened,
     CaseClosed,
-    CaseReopened
+    CaseReopened,
+    ContractSigned,
+    ContractRenewed,
+    ContractEnded
 );
 
 impl From<CustomFact> for Fact {
@@ -559,6 +578,9 @@ impl EventBody {
             "case_opened" => read!(CaseOpened),
             "case_closed" => read!(CaseClosed),
             "case_reopened" => read!(CaseReopened),
+            "contract_signed" => read!(ContractSigned),
+            "contract_renewed" => read!(ContractRenewed),
+            "contract_ended" => read!(ContractEnded),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

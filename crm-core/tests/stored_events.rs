@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 61] = [
+const STORED: [(&str, &str); 65] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -50,6 +50,16 @@ const STORED: [(&str, &str); 61] = [
     ("attribute_set", r#"{"attribute":"contract_end","value":{"instant":852076800000}}"#),
     ("attribute_set", r#"{"attribute":"has_pet","value":{"flag":false}}"#),
     ("attribute_set", r#"{"attribute":"has_pet"}"#),
+    (
+        "order_placed",
+        r#"{"total":{"minor":500,"currency":"EUR"},"lines":[{"product":"mug","minor":500,"cost_minor":210}]}"#,
+    ),
+    (
+        "contract_signed",
+        r#"{"contract":"C-1","starts":1704067200000,"ends":1735689600000,"value":{"minor":120000,"currency":"EUR"}}"#,
+    ),
+    ("contract_renewed", r#"{"contract":"C-1","ends":1767225600000}"#),
+    ("contract_ended", r#"{"contract":"C-1","from":1750000000000,"reason":"too dear"}"#),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",

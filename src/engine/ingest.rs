@@ -330,15 +330,14 @@ impl Crm {
         let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
         let mut groups = Groups { found: Vec::new(), members: Vec::with_capacity(items.len()) };
         let mut places: HashMap<Found, usize> = HashMap::with_capacity(items.len());
-        // An order or a case of this batch can be what a later fact of it goes by.
+        // An order, a contract or a case of this batch can be what a later fact of it goes by.
         let mut numbers: HashMap<ClaimKey, Found> = HashMap::new();
-        let by_number = items.iter().any(|item| matches!(item.who, Who::Order(_) | Who::Case(_)));
+        let by_number = items.iter().any(|item| matches!(item.who, Who::Order(_) | Who::Contract(_) | Who::Case(_)));
         for (n, (item, sought)) in items.iter().zip(&sought).enumerate() {
             let owner = if sought.is_claimed() { owners.next().flatten() } else { None };
             let found = match (&item.who, sought.found(owner)) {
-                (Who::Order(_) | Who::Case(_), Err(refusal)) => {
-                    let number = sought.claim();
-                    number.and_then(|number| numbers.get(&number).copied()).ok_or(refusal)
+                (Who::Order(_) | Who::Contract(_) | Who::Case(_), Err(refusal)) => {
+                    sought.claim().and_then(|number| numbers.get(&number).copied()).ok_or(refusal)
                 }
                 (_, found) => found,
             };
@@ -350,8 +349,9 @@ impl Crm {
                 }
             };
             if by_number
-                && item.prepared.fact.check().is_ok()
                 && let Some(number) = number_claim(&item.prepared.fact)
+                && item.prepared.fact.check().is_ok()
+                && crm_core::contract::check(&item.prepared.fact, item.prepared.at).is_ok()
             {
                 numbers.insert(number, found);
             }

@@ -1,6 +1,7 @@
 //! One fact at a time.
 
 use crm_core::change::Change;
+use crm_core::contract::ContractRef;
 use crm_core::customer::Customer;
 use crm_core::event::{Deed, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
@@ -15,8 +16,8 @@ use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::plan::{
-    Context, FactRefusal, Outcome, Plan, Planner, Prepared, case_claim, identifier_claim, number_claim, order_claim,
-    proves,
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, case_claim, contract_claim, identifier_claim, number_claim,
+    order_claim, proves,
 };
 
 /// What became of a recorded fact.
@@ -47,6 +48,7 @@ pub(super) enum Sought<'w> {
     Identifier(IdentifierKey),
     Order(&'w OrderRef),
     Case(&'w CaseRef),
+    Contract(&'w ContractRef),
     Nobody,
 }
 
@@ -63,6 +65,7 @@ impl Sought<'_> {
             Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
             Sought::Order(order) => Some(order_claim(order)),
             Sought::Case(case) => Some(case_claim(case)),
+            Sought::Contract(contract) => Some(contract_claim(contract)),
         }
     }
 
@@ -70,13 +73,16 @@ impl Sought<'_> {
     pub(super) fn found(&self, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
         match (self, owner) {
             (Sought::Customer(id), _) => Ok(Found::Known(*id)),
-            (Sought::Identifier(_) | Sought::Order(_) | Sought::Case(_), Some(owner)) => {
+            (Sought::Identifier(_) | Sought::Order(_) | Sought::Contract(_) | Sought::Case(_), Some(owner)) => {
                 Ok(Found::Known(owner.customer))
             }
             (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
             (Sought::Nobody, _) => Err(FactRefusal::NamesNobody),
             (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
             (Sought::Case(case), None) => Err(FactRefusal::NoCase { case: CaseRef::clone(case) }),
+            (Sought::Contract(contract), None) => {
+                Err(FactRefusal::NoContract { contract: ContractRef::clone(contract) })
+            }
         }
     }
 }
@@ -189,8 +195,9 @@ impl Crm {
                 _turn = Some(self.audit_turn().lock().await);
                 commit.writes.push(self.audit_write_all(entries).await?);
             }
-            if let (Some(owner), Some(key)) = (number_of, number_claim(&prepared.fact))
+            if let Some(owner) = number_of
                 && owner != through
+                && let Some(key) = number_claim(&prepared.fact)
             {
                 // The number leads to whose order it is now, also when the two are parted.
                 commit.releases.push(Release { key: key.clone(), customer: owner });
@@ -257,6 +264,7 @@ impl Crm {
             Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
             Who::Order(order) => Sought::Order(order),
             Who::Case(case) => Sought::Case(case),
+            Who::Contract(contract) => Sought::Contract(contract),
             Who::Presented(presented) => self.strongest(presented),
         }
     }
@@ -349,7 +357,8 @@ impl Crm {
         Ok(Planned::Ready(planner.finish()))
     }
 
-    /// Whether a number that is taken is the customer's own, by an order or a case that was voided and by no other.
+    /// Whether a number that is taken is the customer's own, by an order, a contract or a case that was voided and by no
+    /// other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
         if number_claim(&prepared.fact).is_none() {
             return Ok(false);
@@ -362,10 +371,11 @@ impl Crm {
             let facts = base.customer.facts();
             let in_use = if let Fact::CaseOpened(opened) = &prepared.fact {
                 facts.cases().has_told(&opened.case)
-            } else if let Fact::OrderPlaced(placed) = &prepared.fact {
-                facts.orders().list().iter().any(|order| order.order == placed.order)
+            } else if let Fact::ContractSigned(signed) = &prepared.fact {
+                facts.contracts().get(&signed.contract).is_some()
             } else {
-                true
+                let orders = facts.orders().list().iter().filter_map(|order| order.order.as_ref());
+                orders.map(order_claim).any(|own| Some(own) == number_claim(&prepared.fact))
             };
             facts.is_voided(owner.event) && !in_use
         };

@@ -312,6 +312,7 @@ impl<'a> Planner<'a> {
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
         fact.check()?;
+        crm_core::contract::check(fact, at)?;
         let arrival = if self.context.quiet { Arrival::History } else { Arrival::Live };
         crm_core::consent::check(fact, at, arrival, self.context.definitions)?;
         if fact.is_of_tie() && !self.both_sides {

@@ -12,6 +12,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
+use crm_core::contract::ContractRef;
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, Fact};
 use crm_core::identity::IdentifierKey;
@@ -470,12 +471,21 @@ pub(crate) fn case_claim(case: &CaseRef) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("case"), key: case.as_str().as_bytes().to_vec() }
 }
 
-/// The number that a fact claims for what it tells of: an order, or a case.
+/// The key under which a fact claims the number of what it tells of: of an order, a contract, or a case.
 pub(crate) fn number_claim(fact: &Fact) -> Option<ClaimKey> {
     if let Fact::OrderPlaced(placed) = fact {
         return placed.order.as_ref().map(order_claim);
     }
-    if let Fact::CaseOpened(opened) = fact { Some(case_claim(&opened.case)) } else { None }
+    if let Fact::CaseOpened(opened) = fact {
+        return Some(case_claim(&opened.case));
+    }
+    let Fact::ContractSigned(signed) = fact else { return None };
+    Some(contract_claim(&signed.contract))
+}
+
+/// The key under which the number of a contract is claimed.
+pub(crate) fn contract_claim(contract: &ContractRef) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("contract"), key: contract.as_str().as_bytes().to_vec() }
 }
 
 fn change_row(change: &Change) -> ChangeRow {

@@ -1,6 +1,7 @@
 //! What became of a fact.
 
 use crm_core::consent::ConsentError;
+use crm_core::contract::{ContractError, ContractRef};
 use crm_core::custom::CustomError;
 use crm_core::declared::DeclaredError;
 use crm_core::event::Fact;
@@ -67,6 +68,19 @@ pub enum FactRefusal {
         /// The event that told of it.
         event: EventId,
     },
+    /// A fact about a contract is malformed.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// Another fact told of a contract with the same number.
+    #[error("contract {contract} is told of by event {event} of {customer}")]
+    ContractTaken {
+        /// The number.
+        contract: ContractRef,
+        /// The customer whose contract it is.
+        customer: CustomerId,
+        /// The event that told of it.
+        event: EventId,
+    },
     /// Another customer is known by the identifier.
     #[error("the identifier belongs to {customer}")]
     IdentifierTaken {
@@ -84,6 +98,12 @@ pub enum FactRefusal {
     NoCustomer {
         /// The id given.
         customer: CustomerId,
+    },
+    /// No contract of that number is recorded, so that nobody can be found by it.
+    #[error("there is no contract {contract}")]
+    NoContract {
+        /// The number given.
+        contract: ContractRef,
     },
     /// No order of that number is recorded, so that nobody can be found by it.
     #[error("there is no order {order}")]
@@ -105,6 +125,9 @@ impl FactRefusal {
         if let Fact::CaseOpened(opened) = fact {
             return Some(FactRefusal::CaseTaken { case: opened.case.clone(), customer, event });
         }
+        if let Fact::ContractSigned(signed) = fact {
+            return Some(FactRefusal::ContractTaken { contract: signed.contract.clone(), customer, event });
+        }
         let Fact::OrderPlaced(placed) = fact else { return None };
         placed.order.clone().map(|order| FactRefusal::OrderTaken { order, customer, event })
     }
@@ -121,12 +144,15 @@ impl FactRefusal {
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
             FactRefusal::CaseTaken { .. } => "case_taken",
+            FactRefusal::Contract(_) => "contract",
+            FactRefusal::ContractTaken { .. } => "contract_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",
             FactRefusal::NamesNobody => "names_nobody",
             FactRefusal::Identifiers(_) => "identifiers",
             FactRefusal::NoCustomer { .. } => "no_customer",
             FactRefusal::NoOrder { .. } => "no_order",
             FactRefusal::NoCase { .. } => "no_case",
+            FactRefusal::NoContract { .. } => "no_contract",
         }
     }
 }

@@ -221,7 +221,7 @@ impl Happenings {
             opened.sort_unstable();
             return Cow::Owned(opened);
         }
-        match facts.instants(&self.what).as_slice() {
+        match facts.all_instants(&self.what).as_slice() {
             [] => Cow::Borrowed(&[]),
             [one] => Cow::Borrowed(one.remembered()),
             several => {
@@ -286,7 +286,7 @@ impl Happenings {
             | Events::Cases(_)
             | Events::OpenCases(_)
             | Events::Custom(_) => {
-                let lists = subject.customer.facts().instants(&self.what);
+                let lists = subject.customer.facts().all_instants(&self.what);
                 match self.within {
                     Window::Ever if !lists.is_empty() => lists.iter().filter_map(|instants| instants.first()).min(),
                     Window::Ever | Window::Last(_) | Window::Between { .. } => self.instants(subject).first().copied(),
@@ -316,7 +316,9 @@ impl Happenings {
             (Events::Orders, _) => self.orders(subject).count() as i64,
             (Events::OrdersOf(_) | Events::OrdersIn(_), _) => self.baskets(subject).count() as i64,
             (Events::OpenCases(_), Window::Ever) => self.instants(subject).len() as i64,
-            (_, Window::Ever) => facts.instants(&self.what).iter().map(|instants| i64::from(instants.count())).sum(),
+            (_, Window::Ever) => {
+                facts.all_instants(&self.what).iter().map(|instants| i64::from(instants.count())).sum()
+            }
             (_, _) => self.instants(subject).len() as i64,
         }
     }

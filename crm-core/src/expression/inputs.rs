@@ -38,6 +38,8 @@ impl Inputs {
     /// And from here on scores, in the same way.
     const SCORES: usize = Self::DECLARED + Self::DECLARED_COUNT;
     const SCORES_COUNT: usize = 16;
+    pub(crate) const EVERY_DECLARED: Inputs = Inputs(((1 << Self::DECLARED_COUNT) - 1) << Self::DECLARED);
+    pub(crate) const EVERY_SCORE: Inputs = Inputs(((1 << Self::SCORES_COUNT) - 1) << Self::SCORES);
     pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
     /// How many there are.
     pub(crate) const COUNT: usize = Self::SCORES + Self::SCORES_COUNT;
@@ -103,6 +105,7 @@ impl Fact {
             | Fact::SuppressionLifted(_) => Inputs::NONE,
             // No rule asks for these.
             Fact::CardChanged(_) | Fact::Identified(_) | Fact::Tied(_) | Fact::Untied(_) => Inputs::NONE,
+            Fact::ContractSigned(_) | Fact::ContractRenewed(_) | Fact::ContractEnded(_) => Inputs::NONE,
         };
         own.and(Inputs::LAST_SEEN)
     }

@@ -374,8 +374,9 @@ pub struct RetentionDue {
 
 impl Fact {
     /// Whether it is something that the customer did, so that data which is kept since their last activity is kept
-    /// longer for it: visits, enquiries, carts, orders, payments, refunds, messages that they sent, cases that were opened
-    /// or reopened, consent that they gave, and whatever is of a kind of the shop's own. What the shop does about a customer is not, nor is saying no.
+    /// longer for it: visits, enquiries, carts, orders, payments, refunds, contracts, messages that they sent, cases that
+    /// were opened or reopened, consent that they gave, and whatever is of a kind of the shop's own. What the shop does
+    /// about a customer is not, nor is saying no.
     #[must_use]
     pub const fn is_activity(&self) -> bool {
         match self {
@@ -389,7 +390,10 @@ impl Fact {
             | Fact::MessageReceived(_)
             | Fact::CaseOpened(_)
             | Fact::CaseReopened(_)
-            | Fact::Custom(_) => true,
+            | Fact::Custom(_)
+            | Fact::ContractSigned(_)
+            | Fact::ContractRenewed(_)
+            | Fact::ContractEnded(_) => true,
             Fact::Tagged(_)
             | Fact::Untagged(_)
             | Fact::CardChanged(_)
