@@ -15,7 +15,7 @@ use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
+use crate::segment::{Past, Pasts, ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
 
 /// One definition, as it is stored.
@@ -142,6 +142,25 @@ impl Definition {
         }
     }
 
+    /// Whether who is in which segment may be another from its instant on, though nothing happens then.
+    const fn moves_members(&self) -> bool {
+        match self {
+            Definition::Segment(..)
+            | Definition::Currency(_)
+            | Definition::Program(..)
+            | Definition::Consent(_) => true,
+            // These are looked up when something happens, and what came of it stays.
+            Definition::Lifecycle(_)
+            | Definition::Kind(..)
+            | Definition::CardSchema(_)
+            | Definition::Completeness(_)
+            | Definition::Identity(_)
+            | Definition::Privacy(_)
+            | Definition::View(..)
+            | Definition::Retention(..) => false,
+        }
+    }
+
     /// The kind and the name under which its versions are kept together.
     #[must_use]
     pub fn key(&self) -> (&'static str, &str) {
@@ -191,6 +210,7 @@ pub struct Definitions {
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
     segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
     segment_sets: SegmentSets,
+    pasts: Pasts,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
@@ -250,7 +270,12 @@ impl Definitions {
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
             Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
         }
+        let moves_members = version.definition.moves_members();
         self.all.push(version);
+        if moves_members {
+            let moving = self.all.iter().filter(|version| version.definition.moves_members());
+            self.pasts = Pasts::of(moving.map(|version| version.from));
+        }
         Ok(true)
     }
 
@@ -352,6 +377,33 @@ impl Definitions {
             SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
         });
         set.map(Arc::as_ref)
+    }
+
+    /// The segments in force, by name, as those who keep them share them.
+    pub(crate) fn segments_shared(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Arc<Predicate>)> {
+        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// Every version of a segment, the oldest first; what ends it is none.
+    pub(crate) fn segment_versions(
+        &self,
+        name: &SegmentName,
+    ) -> impl Iterator<Item = (Timestamp, Option<&Predicate>)> + use<'_> {
+        let versions = self.segments.get(name).into_iter().flat_map(|versions| &versions.0);
+        versions.map(|(from, rule)| (*from, rule.as_deref()))
+    }
+
+    /// From when on what segments are counted by was another, beside their own rules.
+    pub(crate) fn counted_by(&self) -> impl Iterator<Item = Timestamp> {
+        let counts = |version: &&DefinitionVersion| {
+            version.definition.moves_members() && !matches!(version.definition, Definition::Segment(..))
+        };
+        self.all.iter().filter(counts).map(|version| version.from)
+    }
+
+    /// What is asked at an instant about the past of segments; none if nothing is.
+    pub(crate) fn past(&self, at: Timestamp) -> Option<&Past> {
+        self.pasts.at(at, self)
     }
 
     /// The free attributes of cards in force; none were ever declared if there are none.

@@ -483,6 +483,12 @@ impl Customer {
 }
 
 impl Family {
+    /// The same people before anything was decided about them.
+    pub(super) fn unborn(&self) -> Self {
+        let members = self.members.iter().map(|(id, _)| (*id, DecidedState::default())).collect();
+        Family { members, joins: self.joins.clone(), ..Family::default() }
+    }
+
     /// What was decided about all members, as if it were about one.
     fn together(&self, head: CustomerId) -> DecidedState {
         let mut all = DecidedState::default();

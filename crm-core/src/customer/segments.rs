@@ -53,13 +53,12 @@ impl Customer {
     /// Brings the segments up to date and tells which were entered and left.
     pub(super) fn derive_segments(
         &mut self,
+        set: &SegmentSet,
         at: Timestamp,
         cause: Cause,
         definitions: &Definitions,
         changes: &mut Vec<Change>,
     ) {
-        let none = SegmentSet::default();
-        let set = definitions.segment_set(at).unwrap_or(&none);
         let touched = std::mem::replace(&mut self.watch.touched, Inputs::NONE);
         let mut asked = self.asked_now(set, touched, at, cause, changes);
         let currency = definitions.currency(at);
@@ -83,6 +82,9 @@ impl Customer {
                     ChangeBody::SegmentLeft { segment: name, because }
                 };
                 changes.push(Change { at, cause, body });
+                if segment.remembered {
+                    self.spells.note(&segment.name, is_in, at);
+                }
                 // They come later in the set.
                 segment.asked_by.iter().for_each(|place| asked.add(*place));
             }
@@ -102,9 +104,11 @@ impl Customer {
         if self.watch.mark != set.mark {
             self.watch.mark = set.mark;
             self.watch.due.clear();
+            let spells = &mut self.spells;
             self.standing.segments.retain(|name| {
                 let stays = set.place(name).is_some();
                 if !stays {
+                    spells.note(name, false, at);
                     let body = ChangeBody::SegmentLeft { segment: name.clone(), because: None };
                     changes.push(Change { at, cause, body });
                 }

@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use super::number::{Events, Happenings, Moment, Number, Take, Window};
 use super::predicate::{Predicate, TextTest, Texts};
 use crate::consent::{ConsentKey, ConsentStatus};
-use crate::customer::Customer;
+use crate::customer::{Customer, Spells};
 use crate::definitions::Definitions;
 use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
 use crate::order::{Basket, Order};
-use crate::segment::SegmentName;
+use crate::segment::{SegmentName, Spell};
 use crate::time::Timestamp;
+
+/// How often a membership may move by time alone while it is worked out since when it lasts.
+const SPELL_STEPS_MAX: usize = 256;
 
 /// Whom a rule is asked about, and when.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +24,8 @@ pub struct Subject<'a> {
     pub(super) at: Timestamp,
     pub(super) currency: Currency,
     derived: Derived<'a>,
+    /// Who was in which segment, where that is told apart from the customer.
+    spells: Option<&'a Spells>,
 }
 
 /// Where it is looked up what follows from the rest: segments, tiers, consents.
@@ -34,15 +39,24 @@ enum Derived<'a> {
 
 impl<'a> Subject<'a> {
     /// A customer at an instant. Other segments, tiers and consents that a rule asks about are worked out for that
-    /// instant; the stage and points are as they are.
+    /// instant; the stage and points are as they are. Of who was in a segment before it knows what the customer does:
+    /// all of it where a segment in force asks so, and otherwise nothing before the customer's clock; see
+    /// [`with_spells`](Self::with_spells).
     #[must_use]
     pub fn new(customer: &'a Customer, at: Timestamp, definitions: &'a Definitions) -> Self {
-        Subject { customer, at, currency: definitions.currency(at), derived: Derived::WorkedOut(definitions) }
+        let derived = Derived::WorkedOut(definitions);
+        Subject { customer, at, currency: definitions.currency(at), derived, spells: None }
     }
 
     /// The same with segments, tiers and consents as they are noted, which costs a look.
     pub(crate) const fn noted(customer: &'a Customer, at: Timestamp, currency: Currency) -> Self {
-        Subject { customer, at, currency, derived: Derived::Noted }
+        Subject { customer, at, currency, derived: Derived::Noted, spells: None }
+    }
+
+    /// The same, knowing who was in which segment: see [`Customer::spells_of`].
+    #[must_use]
+    pub const fn with_spells(self, spells: &'a Spells) -> Self {
+        Subject { spells: Some(spells), ..self }
     }
 
     /// The same at another instant, as if nothing happened in between.
@@ -65,6 +79,31 @@ impl<'a> Subject<'a> {
             // Definitions have no cycles.
             Derived::WorkedOut(_) => self.segment(name).is_some_and(|rule| rule.holds(self)),
         }
+    }
+
+    /// Since when the customer is in a segment, and when they last left it. Where segments are worked out, what time
+    /// alone did since the customer's clock is worked out too.
+    pub(super) fn spell(&self, name: &SegmentName) -> Spell {
+        let mut spell = self.spells.unwrap_or_else(|| self.customer.spells()).of(name);
+        if matches!(self.derived, Derived::Noted) {
+            return spell;
+        }
+        let mut at = self.customer.clock().map_or(self.at, |clock| clock.min(self.at));
+        for _ in 0..SPELL_STEPS_MAX {
+            let then = self.at(at);
+            spell.note(then.is_in(name), at);
+            match then.membership_moves(name).filter(|next| *next <= self.at) {
+                Some(next) => at = next,
+                None => return spell,
+            }
+        }
+        spell.note(self.is_in(name), self.at);
+        spell
+    }
+
+    /// When whether the customer is in another segment may change although nothing happens.
+    pub(super) fn membership_moves(&self, name: &SegmentName) -> Option<Timestamp> {
+        self.segment(name)?.moves(self)
     }
 
     fn tier(&self, program: &ProgramId) -> Option<&'a TierName> {
@@ -116,6 +155,9 @@ impl Predicate {
             Predicate::StageIn(stages) => Some(stages.contains(&customer.stage()?)),
             Predicate::Text(texts, test) => texts.any(subject, test),
             Predicate::InSegment(name) => Some(subject.is_in(name)),
+            Predicate::WasIn(name, None) => Some(subject.spell(name).ever()),
+            Predicate::WasIn(name, Some(span)) => Some(subject.spell(name).within(*span, subject.at)),
+            Predicate::InFor(name, span) => Some(subject.spell(name).lasts(*span, subject.at)),
             Predicate::Consents(key) => Some(subject.consents(key)),
         }
     }

@@ -13,9 +13,10 @@ pub struct Clause {
     pub text: String,
     /// Whether it holds; none where that depends on something that is missing.
     pub holds: Option<bool>,
-    /// The number on the left of a comparison, in whole units (money in minor ones, instants in milliseconds).
+    /// The number on the left of a comparison, in whole units (money in minor ones, instants in milliseconds). Where it
+    /// is asked about the past of another segment: since when the customer is in it.
     pub left: Option<i64>,
-    /// The number on the right.
+    /// The number on the right. Where it is asked about the past of another segment: when the customer last left it.
     pub right: Option<i64>,
     /// When time alone will change it; none if it will not.
     pub next_change: Option<Timestamp>,
@@ -35,6 +36,11 @@ impl Predicate {
             Predicate::All(of) | Predicate::Any(of) => parts = of.iter().map(|part| part.explain(subject)).collect(),
             Predicate::Not(part) => parts = vec![part.explain(subject)],
             Predicate::InSegment(name) => parts.extend(subject.segment(name).map(|rule| rule.explain(subject))),
+            Predicate::WasIn(name, _) | Predicate::InFor(name, _) => {
+                let spell = subject.spell(name);
+                (left, right) = (spell.since.map(Timestamp::as_millis), spell.left.map(Timestamp::as_millis));
+                parts.extend(subject.segment(name).map(|rule| rule.explain(subject)));
+            }
             Predicate::StageIn(_) | Predicate::Text(..) | Predicate::Consents(_) => {}
         }
         Clause {
@@ -59,6 +65,8 @@ impl Predicate {
             | Predicate::StageIn(_)
             | Predicate::Text(..)
             | Predicate::InSegment(_)
+            | Predicate::WasIn(..)
+            | Predicate::InFor(..)
             | Predicate::Consents(_) => return self,
         };
         let alike = || parts.iter().filter(|part| part.holds(subject) == by);

@@ -116,7 +116,7 @@ impl Predicate {
             Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
             Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
             Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => happenings.inputs(),
-            Predicate::InSegment(_) => Inputs::NONE,
+            Predicate::InSegment(_) | Predicate::WasIn(..) | Predicate::InFor(..) => Inputs::NONE,
             Predicate::Consents(_) => Inputs::CONSENTS,
         }
     }

@@ -116,6 +116,11 @@ pub enum Predicate {
     Text(Texts, TextTest),
     /// The customer is in another segment, which is asked at the same instant.
     InSegment(SegmentName),
+    /// The customer is in another segment or was in it at any instant before, as the past is known now; with a length
+    /// of time, at any instant of the last so long.
+    WasIn(SegmentName, Option<Span>),
+    /// The customer is in another segment and was so without interruption for so long at least.
+    InFor(SegmentName, Span),
     /// What was said comes to that they may be contacted so.
     Consents(ConsentKey),
 }
@@ -262,7 +267,13 @@ impl Predicate {
                 }
                 Part::Number(Number::Over(happenings, take)) if *take != Take::Count => happenings.check_orders()?,
                 Part::Number(_)
-                | Part::Rule(Predicate::StageIn(_) | Predicate::InSegment(_) | Predicate::Consents(_)) => {}
+                | Part::Rule(
+                    Predicate::StageIn(_)
+                    | Predicate::InSegment(_)
+                    | Predicate::WasIn(..)
+                    | Predicate::InFor(..)
+                    | Predicate::Consents(_),
+                ) => {}
             }
             if clauses > Self::CLAUSES_MAX {
                 return Err(LimitError::TooLarge { max: Self::CLAUSES_MAX });
@@ -274,17 +285,29 @@ impl Predicate {
     /// The longest text that is compared with, in bytes.
     pub const TEXT_MAX: usize = 1_024;
 
-    /// The segments that it asks about, each once.
+    /// The segments that it asks about, each once, now or in the past.
     #[must_use]
     pub fn segments(&self) -> BTreeSet<&SegmentName> {
+        self.named(|_| true)
+    }
+
+    /// Those of them of which it asks who was in before.
+    #[must_use]
+    pub fn remembered(&self) -> BTreeSet<&SegmentName> {
+        self.named(|part| !matches!(part, Predicate::InSegment(_)))
+    }
+
+    fn named(&self, counts: impl Fn(&Predicate) -> bool) -> BTreeSet<&SegmentName> {
         let mut named = BTreeSet::new();
         let mut open = vec![self];
         while let Some(part) = open.pop() {
             match part {
                 Predicate::All(parts) | Predicate::Any(parts) => open.extend(parts),
                 Predicate::Not(part) => open.push(part),
-                Predicate::InSegment(name) => {
-                    named.insert(name);
+                Predicate::InSegment(name) | Predicate::WasIn(name, _) | Predicate::InFor(name, _) => {
+                    if counts(part) {
+                        named.insert(name);
+                    }
                 }
                 Predicate::Compare(..)
                 | Predicate::Known(_)

@@ -83,6 +83,13 @@ impl Printed<'_> {
             }
             Predicate::Text(texts, test) => self.text(f, texts, test, within),
             Predicate::InSegment(name) => write!(f, "segment({})", quoted(name.as_str())),
+            Predicate::WasIn(name, None) => write!(f, "was_in({})", quoted(name.as_str())),
+            Predicate::WasIn(name, Some(span)) => {
+                write!(f, "was_in({}, \"{}\")", quoted(name.as_str()), span_text(*span))
+            }
+            Predicate::InFor(name, span) => {
+                write!(f, "in_for({}, \"{}\")", quoted(name.as_str()), span_text(*span))
+            }
             Predicate::Consents(key) => {
                 write!(f, "consent({}, {}", quoted(key.purpose.as_str()), quoted(key.channel.name()))?;
                 if let Some(scope) = &key.scope {

@@ -199,19 +199,21 @@ const NAMES: [&str; 12] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 12] = [
+const FUNCTIONS: [&str; 14] = [
     "bucket",
     "consent",
     "date",
     "days_since",
     "duration",
     "events",
+    "in_for",
     "known",
     "points",
     "segment",
     "size",
     "tier",
     "timestamp",
+    "was_in",
 ];
 /// The functions of what happens.
 const METHODS: [&str; 17] = [
@@ -415,6 +417,11 @@ impl Reader<'_> {
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
+            ("was_in", [name]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, None))),
+            ("was_in", [name, span]) => {
+                Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, Some(self.span(span)?))))
+            }
+            ("in_for", [name, span]) => Ok(Term::Rule(Predicate::InFor(self.segment(name)?, self.span(span)?))),
             ("consent", [purpose, channel]) => self.consent(purpose, channel, None),
             ("consent", [purpose, channel, scope]) => self.consent(purpose, channel, Some(scope)),
             ("bucket", [name, of]) => {

@@ -2,12 +2,16 @@
 //! state and the time, so it is right at every instant: a rule can say when its answer will next
 //! change with no new fact, and that instant becomes an alarm.
 
+mod past;
 mod references;
 mod set;
+mod spell;
 
+pub(crate) use past::{Past, Pasts};
 pub use references::ReferenceError;
 pub(crate) use references::check;
 pub(crate) use set::{Places, SegmentSet, SegmentSets};
+pub use spell::Spell;
 
 use crate::text::text_type;
 
