@@ -19,6 +19,7 @@ mod host_words;
 mod identify;
 mod import;
 mod ingest;
+mod membership;
 mod merge;
 mod personal;
 mod push;

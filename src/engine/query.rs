@@ -100,8 +100,10 @@ impl Crm {
         let (now, definitions) = (self.now(), self.definitions().await?);
         let none = || Error::NoSegment { segment: segment.clone() };
         let rule = definitions.segment(segment, now).ok_or_else(none)?;
-        let customer = self.customer(who).await?;
-        Ok(customer.map(|customer| rule.explain(&Subject::new(&customer, now, &definitions))))
+        let Some(customer) = self.customer(who).await? else { return Ok(None) };
+        let spells = self.past_of(rule, &customer, now, &definitions).await?;
+        let subject = Subject::new(&customer, now, &definitions);
+        Ok(Some(rule.explain(&spells.as_ref().map_or(subject, |spells| subject.with_spells(spells)))))
     }
 
     /// Everything that is kept about a customer; none if nobody is found. Reads their whole history.

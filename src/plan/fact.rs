@@ -100,8 +100,8 @@ impl<'a> Planner<'a> {
             self.customer.wait_for(id, at);
             // And there are segments for those to whom nothing happened so far.
             if is_new {
-                self.settle(self.context.now, Cause::Event(id), OrdersTouched::None);
-                self.react();
+                self.settle(self.context.now, Cause::Event(id), OrdersTouched::None)?;
+                self.react()?;
             }
         } else if in_order {
             self.happen(self.through, id, at, fact)?;
@@ -130,8 +130,8 @@ impl<'a> Planner<'a> {
             }
         }
         let instant = self.instant();
-        self.settle(instant, Cause::Event(last.id), touched);
-        self.react();
+        self.settle(instant, Cause::Event(last.id), touched)?;
+        self.react()?;
         Ok(())
     }
 
@@ -168,8 +168,8 @@ impl<'a> Planner<'a> {
             self.trigger(Trigger::of_fact(id, at, fact), Some(id), &[]);
         }
         let instant = self.instant();
-        self.settle(instant, Cause::Event(id), touched);
-        self.react();
+        self.settle(instant, Cause::Event(id), touched)?;
+        self.react()?;
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use super::{Customer, family::Kinship};
 use crate::change::{Cause, Change};
 use crate::definitions::Definitions;
 use crate::event::{Decision, EventBody, Fact};
-use crate::expression::Inputs;
+use crate::expression::{Inputs, Predicate};
+use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
 use crate::segment::{Past, SegmentName, SegmentSet};
 use crate::time::Timestamp;
@@ -29,14 +30,13 @@ impl<'a> Life<'a> {
         until: Timestamp,
     ) -> Self {
         let mut life = Life { facts: Vec::new(), decisions: Vec::new() };
-        let mut last: Option<(CustomerId, Timestamp)> = None;
+        let mut last: FlatMap<CustomerId, Timestamp> = FlatMap::default();
         for (member, id, at, body) in events {
             match body {
                 EventBody::Fact(fact) if at <= until && !waits(id, at) => life.facts.push((at, id, member, fact)),
                 EventBody::Decision(decision) => {
-                    let before = last.filter(|(of, _)| *of == member).map(|(_, at)| at);
-                    let at = before.map_or(at, |before| before.max(at)).min(until);
-                    last = Some((member, at));
+                    let at = last.get(&member).map_or(at, |before| at.max(*before)).min(until);
+                    last.insert(member, at);
                     life.decisions.push((at, id, member, decision));
                 }
                 EventBody::Fact(_) | EventBody::Unrecognised { .. } => {}
@@ -67,7 +67,16 @@ impl Customer {
         self.watch.touch(Inputs::ALL);
     }
 
-    /// Who the customer was as to some segments, whether or not others ask about their past: from the whole history up
+    /// Whether a rule that is asked at an instant asks about no other past than the customer knows. If not,
+    /// [`spells_of`](Self::spells_of) tells the past of all segments that it asks about.
+    #[must_use]
+    pub fn knows_past_of(&self, rule: &Predicate, at: Timestamp, definitions: &Definitions) -> bool {
+        let kept = |name: &SegmentName| definitions.past(at).is_some_and(|past| past.kept.contains(name));
+        rule.segments().is_empty() || (self.remembers(at, definitions) && rule.remembered().into_iter().all(kept))
+    }
+
+    /// Who the customer was as to some segments and those that they ask about, whether or not others ask about their
+    /// past: from the whole history up
     /// to the clock, as for [`recall`](Self::recall).
     #[must_use]
     pub fn spells_of<'a, 'n>(
@@ -77,7 +86,7 @@ impl Customer {
         definitions: &Definitions,
     ) -> Spells {
         let until = self.clock.unwrap_or(Timestamp::MIN);
-        let past = Past::of(definitions, segments, until);
+        let past = Past::of(definitions, segments, until).keeping_all();
         self.live_again(events, &past, until, definitions, &mut |_| {})
     }
 

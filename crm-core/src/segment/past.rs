@@ -15,6 +15,8 @@ pub(crate) struct Past {
     pub(crate) mark: u64,
     /// The segments whose past is asked about.
     pub(crate) kept: BTreeSet<SegmentName>,
+    /// These and what they ask about.
+    needed: BTreeSet<SegmentName>,
     /// What was in force from each instant on, in their order.
     stops: Vec<(Timestamp, SegmentSet)>,
 }
@@ -55,7 +57,12 @@ impl Past {
         let instants: Vec<i64> = instants.iter().map(|from| from.as_millis()).collect();
         let digest = Digest::of(&postcard::to_stdvec(&(kept.len(), names, instants)).unwrap_or_default());
         let mark = digest.as_bytes().iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte));
-        Past { mark: mark.max(1), kept, stops }
+        Past { mark: mark.max(1), kept, needed, stops }
+    }
+
+    /// The same, where it is kept of all segments involved.
+    pub(crate) fn keeping_all(self) -> Self {
+        Past { kept: self.needed.clone(), ..self }
     }
 
     /// What was in force at an instant; none before there were any segments.

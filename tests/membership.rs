@@ -1,0 +1,381 @@
+//! Who was in a segment before: right at every instant, whatever came in which order. Over each store.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")]
+
+#[path = "../crm-core/tests/rules/mod.rs"]
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::{
+    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Predicate,
+    SegmentName, Source, Span, Store, Subject, Timestamp,
+};
+use crm_core::customer::Customer;
+use crm_core::event::{Event, EventBody, Fact, Voided};
+use proptest::prelude::*;
+use rules::{Step, fact, hour, rule, steps};
+
+fn segment(name: &str) -> SegmentName {
+    SegmentName::new(name).unwrap()
+}
+
+struct Shop {
+    crm: Crm,
+    clock: Arc<ManualClock>,
+}
+
+/// A shop on each kind of store.
+fn shops() -> Vec<Shop> {
+    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
+    #[cfg(feature = "sqlite")]
+    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
+    let shops = stores.into_iter().map(|store| {
+        let clock = Arc::new(ManualClock::at(hour(0)));
+        let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).shared_store(store).build();
+        let crm = Crm::from(crm);
+        for definition in rules::defined() {
+            crm.define(Timestamp::MIN, definition).unwrap();
+        }
+        Shop { crm, clock }
+    });
+    shops.collect()
+}
+
+#[cfg(feature = "sqlite")]
+fn fresh() -> std::path::PathBuf {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("crm-membership-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join(format!("{next}.db"))
+}
+
+fn who(n: usize) -> Identifier {
+    Identifier::email(&format!("c{n}@example.com")).unwrap()
+}
+
+impl Shop {
+    fn define(&self, from: Timestamp, name: &str, rule: &str) {
+        let rule = self.crm.rule(rule).unwrap();
+        self.crm.define(from, Definition::Segment(segment(name), Some(rule))).unwrap();
+    }
+
+    fn record(&self, n: usize, at: i64, key: usize, fact: Fact) -> crm::Recorded {
+        let fact = Incoming::new(who(n), hour(at), Source::new("shop").unwrap(), fact);
+        self.crm.record(fact.with_key(format!("{n}-{key}").parse().unwrap())).unwrap()
+    }
+
+    /// An order of so many cents, when it happens.
+    fn order(&self, at: i64, key: usize, minor: i64) -> crm::Recorded {
+        self.clock.set(self.clock_at().max(hour(at)));
+        self.record(0, at, key, fact(&Step::Order(minor, Vec::new())))
+    }
+
+    fn clock_at(&self) -> Timestamp {
+        self.crm.now()
+    }
+
+    fn advance(&self, at: i64) {
+        self.clock.set(hour(at));
+        self.crm.advance(hour(at)).unwrap();
+    }
+
+    fn customers(&self) -> Vec<Customer> {
+        let mut all = Vec::new();
+        self.crm.for_each_customer(|customer| all.push(customer.clone())).unwrap();
+        all
+    }
+
+    fn is_in(&self, name: &str) -> bool {
+        self.customers()[0].standing().is_in(&segment(name))
+    }
+
+    fn holds(&self, rule: &str) -> bool {
+        let rule = self.crm.rule(rule).unwrap();
+        !self.crm.select(&rule, None, 10).unwrap().customers.is_empty()
+    }
+
+    fn selected(&self, rule: &Predicate) -> BTreeSet<CustomerId> {
+        let mut all = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let page = self.crm.select(rule, after, 2).unwrap();
+            all.extend(page.customers);
+            after = page.next;
+            if after.is_none() {
+                assert_eq!(self.crm.count(rule).unwrap(), all.len() as u64);
+                return all;
+            }
+        }
+    }
+}
+
+/// What a life comes to at each hour, as the past is known now: each hour is worked out anew from nothing.
+struct Hourly {
+    /// For each hour from the first event on, the segments they are in whose rules do not ask about the past.
+    hours: BTreeMap<i64, BTreeSet<SegmentName>>,
+}
+
+impl Hourly {
+    fn of(id: CustomerId, events: &[Event], now: i64, definitions: &Definitions) -> Self {
+        let known: Vec<&Event> = events.iter().filter(|event| event.at <= hour(now)).collect();
+        let voided = known.iter().filter_map(|event| match &event.body {
+            EventBody::Fact(Fact::Voided(voided)) => Some(voided.event),
+            _ => None,
+        });
+        let voided: BTreeSet<_> = voided.collect();
+        let first = known.iter().map(|event| event.at).min();
+        let first = first.map_or(now + 1, |first| first.as_millis() / 3_600_000);
+        let hours = (first..=now).map(|at| {
+            let by_then = known.iter().filter(|event| event.at <= hour(at) && !voided.contains(&event.id));
+            let by_then = by_then.map(|event| (event.customer, event.id, event.at, &event.body));
+            let then = Customer::replay(id, by_then, hour(at), definitions);
+            (at, then.standing().segments().cloned().collect())
+        });
+        Hourly { hours: hours.collect() }
+    }
+
+    fn was_in(&self, name: &str, within: Option<i64>, now: i64) -> bool {
+        let hours = self.hours.range(within.map_or(i64::MIN, |within| now - within + 1)..=now);
+        hours.into_iter().any(|(_, segments)| segments.contains(&segment(name)))
+    }
+
+    fn in_for(&self, name: &str, hours: i64, now: i64) -> bool {
+        (now - hours..=now).all(|at| self.hours.get(&at).is_some_and(|segments| segments.contains(&segment(name))))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: if std::env::var_os("CRM_SOAK").is_some() { 1_000 } else { 12 }, ..ProptestConfig::default() })]
+
+    /// Whatever came late or was voided, however time went on, and whenever the segment was defined anew.
+    #[test]
+    fn the_past_is_what_it_would_be_if_each_hour_were_worked_out_anew(
+        rules in prop::collection::vec(rule(), 2),
+        lives in prop::collection::vec(steps(), 1..3),
+        late in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..5),
+        voided in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..3),
+        redefined in 0..400_i64,
+        (span, steady) in (1..60_i64, 1..60_i64),
+        stops in prop::collection::vec(350..500_i64, 1..3),
+    ) {
+        let name = segment("first");
+        for shop in shops() {
+            shop.crm.define(Timestamp::MIN, Definition::Segment(name.clone(), Some(rules[0].clone()))).unwrap();
+            shop.crm.define(hour(redefined), Definition::Segment(name.clone(), Some(rules[1].clone()))).unwrap();
+            let asked = [
+                ("once", r#"was_in("first")"#.to_owned()),
+                ("lately", format!(r#"was_in("first", "{span}h")"#)),
+                ("steady", format!(r#"in_for("first", "{steady}h")"#)),
+            ];
+            for (asked, rule) in &asked {
+                shop.define(Timestamp::MIN, asked, rule);
+            }
+            // What follows from what follows.
+            shop.define(Timestamp::MIN, "lapsed", r#"was_in("steady") && !segment("steady")"#);
+            let mut all: Vec<(i64, usize, usize, &Step)> = Vec::new();
+            for (n, life) in lives.iter().enumerate() {
+                all.extend(life.iter().enumerate().map(|(key, (at, step))| (*at, n, key, step)));
+            }
+            all.sort_by_key(|(at, n, key, _)| (*at, *n, *key));
+            let (after, before): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, n, key, _)| late.contains(&(*n, *key)));
+            let mut events = BTreeMap::new();
+            for (at, n, key, step) in before {
+                shop.clock.set(hour(at));
+                events.insert((n, key), shop.record(n, at, key, fact(step)).event);
+            }
+            shop.advance(350);
+            for (at, n, key, step) in after {
+                events.insert((n, key), shop.record(n, at, key, fact(step)).event);
+            }
+            for (n, key) in &voided {
+                if let Some(event) = events.get(&(*n, *key)) {
+                    shop.record(*n, 350, 100 + key, Voided { event: *event, reason: None }.into());
+                }
+            }
+            let mut stops = stops.clone();
+            stops.sort_unstable();
+            for now in stops {
+                shop.advance(now);
+                let definitions = shop.crm.definitions().unwrap();
+                let mut expected: BTreeMap<&str, BTreeSet<CustomerId>> = BTreeMap::new();
+                for customer in shop.customers() {
+                    let story = shop.crm.story(customer.id()).unwrap().unwrap();
+                    let hourly = Hourly::of(customer.id(), &story.events, now, &definitions);
+                    let in_steady = hourly.in_for("first", steady, now);
+                    let was_steady = hourly.hours.keys().any(|at| hourly.in_for("first", steady, *at));
+                    let naive = [
+                        ("once", hourly.was_in("first", None, now)),
+                        ("lately", hourly.was_in("first", Some(span), now)),
+                        ("steady", in_steady),
+                        ("lapsed", was_steady && !in_steady),
+                    ];
+                    for (name, naive) in naive {
+                        let all = expected.entry(name).or_default();
+                        if naive {
+                            all.insert(customer.id());
+                        }
+                        let noted = customer.standing().is_in(&segment(name));
+                        prop_assert_eq!(noted, naive, "noted and by the hour, {} at {}", name, now);
+                        let rule = definitions.segment(&segment(name), hour(now)).unwrap();
+                        let asked = rule.holds(&Subject::new(&customer, hour(now), &definitions));
+                        prop_assert_eq!(asked, naive, "asked and by the hour, {} at {}", name, now);
+                        // A state that was lost knows all of it again.
+                        let events = story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+                        let again = Customer::replay(customer.id(), events, customer.clock().unwrap(), &definitions);
+                        prop_assert_eq!(again.spells(), customer.spells());
+                        prop_assert_eq!(again.digest(), customer.digest());
+                    }
+                }
+                for (name, expected) in &expected {
+                    let rule = definitions.segment(&segment(name), hour(now)).unwrap();
+                    prop_assert_eq!(&shop.selected(rule), expected, "selected, {} at {}", name, now);
+                    let members = Predicate::InSegment(segment(name));
+                    prop_assert_eq!(&shop.selected(&members), expected, "selected by name, {} at {}", name, now);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_was_a_member_once_is_remembered() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "busy", r#"orders.in_last("10d") >= 2"#);
+        shop.define(Timestamp::MIN, "once-busy", r#"was_in("busy") && !segment("busy")"#);
+        shop.define(Timestamp::MIN, "lately-busy", r#"was_in("busy", "30d")"#);
+        shop.order(0, 0, 5);
+        shop.advance(24);
+        assert!(!shop.is_in("once-busy") && !shop.is_in("lately-busy"));
+        shop.order(48, 1, 5);
+        assert!(shop.is_in("busy") && !shop.is_in("once-busy") && shop.is_in("lately-busy"));
+        // The first order falls out of the window.
+        shop.advance(240);
+        assert!(!shop.is_in("busy") && shop.is_in("once-busy"));
+        shop.advance(240 + 30 * 24 - 1);
+        assert!(shop.is_in("lately-busy"));
+        shop.advance(240 + 30 * 24);
+        assert!(!shop.is_in("lately-busy") && shop.is_in("once-busy"));
+    }
+}
+
+#[test]
+fn a_late_order_takes_back_that_somebody_was_a_member() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "one-timer", "orders == 1 && age_days >= 5");
+        shop.define(Timestamp::MIN, "was-one-timer", r#"was_in("one-timer")"#);
+        shop.order(0, 0, 5);
+        shop.advance(24 * 7);
+        assert!(shop.is_in("was-one-timer"));
+        // They had ordered again on the second day; it became known on the seventh.
+        shop.order(24, 1, 5);
+        assert!(!shop.is_in("one-timer") && !shop.is_in("was-one-timer"), "they never were, at any instant");
+    }
+}
+
+#[test]
+fn a_voided_order_never_made_anybody_a_member() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "rich", "spend > 100");
+        shop.define(Timestamp::MIN, "was-rich", r#"was_in("rich")"#);
+        shop.order(0, 0, 500);
+        let mistyped = shop.order(24, 1, 99_900).event;
+        assert!(shop.is_in("was-rich"));
+        shop.clock.set(hour(100));
+        shop.record(0, 100, 2, Voided { event: mistyped, reason: None }.into());
+        assert!(!shop.is_in("was-rich"));
+    }
+}
+
+#[test]
+fn a_timer_makes_a_lasting_member_at_the_very_instant() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "buyer", "orders >= 1");
+        shop.define(Timestamp::MIN, "settled", r#"in_for("buyer", "14d")"#);
+        shop.order(5, 0, 500);
+        let due = hour(5).plus(Span::days(14));
+        assert_eq!(shop.customers()[0].alarm().unwrap().due_at, due);
+        shop.clock.set(due.minus(Span::millis(1)));
+        shop.crm.advance(shop.clock_at()).unwrap();
+        assert!(!shop.is_in("settled"));
+        let why = shop.crm.explain(who(0), &segment("settled")).unwrap().unwrap();
+        assert_eq!((why.holds, why.next_change, why.left), (Some(false), Some(due), Some(hour(5).as_millis())));
+        assert_eq!(why.parts.len(), 1, "the rule of the segment it asks about");
+        shop.clock.set(due);
+        shop.crm.advance(due).unwrap();
+        assert!(shop.is_in("settled"));
+        let story = shop.crm.story(who(0)).unwrap().unwrap();
+        assert_eq!(story.changes.last().unwrap().at, due);
+    }
+}
+
+#[test]
+fn what_is_newly_asked_about_the_past_is_found_in_the_histories() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "busy", r#"orders.in_last("10d") >= 2"#);
+        shop.order(0, 0, 5);
+        shop.order(48, 1, 5);
+        shop.advance(24 * 100);
+        assert!(shop.holds(r#"was_in("busy")"#), "nobody asked before");
+        assert!(!shop.holds(r#"was_in("busy", "20d")"#) && !shop.holds(r#"in_for("busy", "1d")"#));
+        shop.define(hour(24 * 100), "once-busy", r#"was_in("busy")"#);
+        shop.order(24 * 101, 2, 5);
+        assert!(shop.is_in("once-busy"));
+        assert_eq!(shop.customers()[0].spells().of(&segment("busy")).left, Some(hour(240)));
+    }
+}
+
+#[test]
+fn versions_hold_from_their_instant_on() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "big", "orders >= 2");
+        shop.define(Timestamp::MIN, "was-big", r#"was_in("big")"#);
+        shop.order(0, 0, 5);
+        shop.advance(24);
+        // Before, one order was not enough; from now on it is, and from the hour 48 on it is not any more.
+        shop.define(hour(24), "big", "orders >= 1");
+        shop.define(hour(48), "big", "orders >= 2");
+        shop.clock.set(hour(72));
+        shop.record(0, 72, 1, fact(&Step::Visit));
+        assert!(!shop.is_in("big") && shop.is_in("was-big"));
+        let spell = shop.customers()[0].spells().of(&segment("big"));
+        assert_eq!((spell.since, spell.left), (None, Some(hour(48))));
+    }
+}
+
+#[test]
+fn a_segment_cannot_ask_about_its_own_past_and_not_end_while_others_ask_about_it() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "busy", "orders >= 2");
+        let own = shop.crm.rule(r#"orders >= 1 && !was_in("busy")"#).unwrap();
+        let circle = shop.crm.define(hour(1), Definition::Segment(segment("busy"), Some(own)));
+        assert!(matches!(circle, Err(crm::Error::Definition(_))), "{circle:?}");
+        shop.define(Timestamp::MIN, "lasting", r#"in_for("busy", "3d")"#);
+        let ended = shop.crm.define(hour(1), Definition::Segment(segment("busy"), None));
+        assert!(matches!(ended, Err(crm::Error::Definition(_))), "{ended:?}");
+    }
+}
+
+#[test]
+fn merged_customers_have_always_been_one_and_parted_ones_never_were() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "busy", r#"orders.in_last("10d") >= 2"#);
+        shop.define(Timestamp::MIN, "once-busy", r#"was_in("busy")"#);
+        let one = shop.record(0, 0, 0, fact(&Step::Order(5, Vec::new()))).customer;
+        shop.clock.set(hour(24));
+        let other = shop.record(1, 24, 0, fact(&Step::Order(5, Vec::new()))).customer;
+        shop.advance(24 * 50);
+        assert!(shop.customers().iter().all(|customer| !customer.standing().is_in(&segment("once-busy"))));
+        shop.crm.merge(one, other, "the same person".parse().unwrap()).unwrap();
+        let merged = shop.crm.customer(one).unwrap().unwrap();
+        assert!(merged.standing().is_in(&segment("once-busy")) && !merged.standing().is_in(&segment("busy")));
+        assert_eq!(merged.spells().of(&segment("busy")).left, Some(hour(240)));
+        shop.crm.part(one, other, "they are not".parse().unwrap()).unwrap();
+        for id in [one, other] {
+            let parted = shop.crm.customer(id).unwrap().unwrap();
+            assert!(!parted.standing().is_in(&segment("once-busy")));
+        }
+    }
+}
