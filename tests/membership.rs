@@ -157,14 +157,16 @@ proptest! {
         lives in prop::collection::vec(steps(), 1..3),
         late in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..5),
         voided in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..3),
-        redefined in 0..400_i64,
+        redefined in prop::option::of(0..400_i64),
         (span, steady) in (1..60_i64, 1..60_i64),
         stops in prop::collection::vec(350..500_i64, 1..3),
     ) {
         let name = segment("first");
         for shop in shops() {
             shop.crm.define(Timestamp::MIN, Definition::Segment(name.clone(), Some(rules[0].clone()))).unwrap();
-            shop.crm.define(hour(redefined), Definition::Segment(name.clone(), Some(rules[1].clone()))).unwrap();
+            if let Some(from) = redefined {
+                shop.crm.define(hour(from), Definition::Segment(name.clone(), Some(rules[1].clone()))).unwrap();
+            }
             let asked = [
                 ("once", r#"was_in("first")"#.to_owned()),
                 ("lately", format!(r#"was_in("first", "{span}h")"#)),
@@ -199,6 +201,10 @@ proptest! {
             stops.sort_unstable();
             for now in stops {
                 shop.advance(now);
+                if redefined.is_some() {
+                    // Otherwise they follow at the next thing that happens.
+                    shop.crm.refresh().unwrap();
+                }
                 let definitions = shop.crm.definitions().unwrap();
                 let mut expected: BTreeMap<&str, BTreeSet<CustomerId>> = BTreeMap::new();
                 for customer in shop.customers() {
@@ -342,6 +348,17 @@ fn versions_hold_from_their_instant_on() {
         assert!(!shop.is_in("big") && shop.is_in("was-big"));
         let spell = shop.customers()[0].spells().of(&segment("big"));
         assert_eq!((spell.since, spell.left), (None, Some(hour(48))));
+    }
+}
+
+#[test]
+fn a_refresh_follows_what_came_into_force_since_a_customer_was_last_heard_of() {
+    for shop in shops() {
+        shop.order(0, 0, 5);
+        shop.clock.set(hour(48));
+        shop.define(hour(24), "buying", "orders >= 1");
+        assert_eq!(shop.crm.refresh().unwrap(), 1);
+        assert!(shop.is_in("buying"));
     }
 }
 

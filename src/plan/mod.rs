@@ -255,7 +255,10 @@ impl<'a> Planner<'a> {
         let touched = self.refold(at)?;
         self.settle(at, Cause::Definition, touched)?;
         self.react()?;
-        self.elapse(self.context.now)
+        self.elapse(self.context.now)?;
+        // What came into force since they were last heard of.
+        self.settle(self.instant(), Cause::Definition, OrdersTouched::None)?;
+        self.react()
     }
 
     /// Tells workflows that a score was given, after what is due.
