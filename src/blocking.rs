@@ -12,7 +12,7 @@ use crm_core::interaction::Channel;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
-use crm_core::segment::SegmentName;
+use crm_core::segment::{OverrideCleared, OverrideSegment, SegmentName};
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
 use crm_storage::DeadLetter;
@@ -123,6 +123,29 @@ impl Crm {
     /// The same.
     pub fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
         wait(self.0.execute(customer, command, key))
+    }
+
+    /// See [`crate::Crm::override_segment`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn override_segment(
+        &self,
+        customer: CustomerId,
+        asked: OverrideSegment,
+        key: &str,
+    ) -> Result<Executed, Error> {
+        wait(self.0.override_segment(customer, asked, key))
+    }
+
+    /// See [`crate::Crm::clear_override`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn clear_override(&self, customer: CustomerId, cleared: OverrideCleared, key: &str) -> Result<Executed, Error> {
+        wait(self.0.clear_override(customer, cleared, key))
     }
 
     /// See [`crate::Crm::identified`].

@@ -72,7 +72,9 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::segment::{ReferenceError, SegmentName};
+pub use crm_core::segment::{
+    Override, OverrideCleared, OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell,
+};
 /// What customers are worth.
 pub use crm_core::value;
 pub use crm_core::value::{Rfm, RfmGroup, RfmPolicy, RfmScore, rfm_scores};

@@ -9,9 +9,12 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Predicate,
-    SegmentName, Source, Span, Store, Subject, Timestamp,
+    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Override,
+    OverrideCleared, OverrideRefusal, OverrideSegment, Predicate, Refusal, SegmentName, Source, Span, Store, Subject,
+    Timestamp,
 };
+use crm_core::audit::{ActorName, AuditActor};
+use crm_core::change::ChangeBody;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody, Fact, Voided};
 use proptest::prelude::*;
@@ -157,6 +160,7 @@ proptest! {
         lives in prop::collection::vec(steps(), 1..3),
         late in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..5),
         voided in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..3),
+        overridden in prop::collection::vec((0..350_i64, 0..2_usize, any::<bool>(), prop::option::of(1..100_i64)), 0..4),
         redefined in prop::option::of(0..400_i64),
         (span, steady) in (1..60_i64, 1..60_i64),
         stops in prop::collection::vec(350..500_i64, 1..3),
@@ -184,7 +188,17 @@ proptest! {
             all.sort_by_key(|(at, n, key, _)| (*at, *n, *key));
             let (after, before): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, n, key, _)| late.contains(&(*n, *key)));
             let mut events = BTreeMap::new();
+            let mut overridden: Vec<_> = overridden.iter().copied().enumerate().collect();
+            overridden.sort_by_key(|(_, (at, ..))| std::cmp::Reverse(*at));
             for (at, n, key, step) in before {
+                while let Some((number, (at, n, is_in, lasts))) = overridden.pop_if(|(_, (from, ..))| *from < at) {
+                    shop.clock.set(hour(at));
+                    let Some(customer) = shop.crm.customer(who(n)).unwrap() else { continue };
+                    let to = if is_in { Override::In } else { Override::Out };
+                    let until = lasts.map(|hours| hour(at + hours));
+                    let asked = OverrideSegment { until, ..OverrideSegment::new(name.clone(), to) };
+                    shop.crm.override_segment(customer.id(), asked, &format!("word {number}")).unwrap();
+                }
                 shop.clock.set(hour(at));
                 events.insert((n, key), shop.record(n, at, key, fact(step)).event);
             }
@@ -299,19 +313,20 @@ fn a_voided_order_never_made_anybody_a_member() {
 fn a_timer_makes_a_lasting_member_at_the_very_instant() {
     for shop in shops() {
         shop.define(Timestamp::MIN, "buyer", "orders >= 1");
-        shop.define(Timestamp::MIN, "settled", r#"in_for("buyer", "14d")"#);
+        shop.define(Timestamp::MIN, "loyal", r#"in_for("buyer", "14d")"#);
         shop.order(5, 0, 500);
         let due = hour(5).plus(Span::days(14));
+        shop.advance(60);
         assert_eq!(shop.customers()[0].alarm().unwrap().due_at, due);
         shop.clock.set(due.minus(Span::millis(1)));
         shop.crm.advance(shop.clock_at()).unwrap();
-        assert!(!shop.is_in("settled"));
-        let why = shop.crm.explain(who(0), &segment("settled")).unwrap().unwrap();
+        assert!(!shop.is_in("loyal"));
+        let why = shop.crm.explain(who(0), &segment("loyal")).unwrap().unwrap();
         assert_eq!((why.holds, why.next_change, why.left), (Some(false), Some(due), Some(hour(5).as_millis())));
         assert_eq!(why.parts.len(), 1, "the rule of the segment it asks about");
         shop.clock.set(due);
         shop.crm.advance(due).unwrap();
-        assert!(shop.is_in("settled"));
+        assert!(shop.is_in("loyal"));
         let story = shop.crm.story(who(0)).unwrap().unwrap();
         assert_eq!(story.changes.last().unwrap().at, due);
     }
@@ -394,5 +409,146 @@ fn merged_customers_have_always_been_one_and_parted_ones_never_were() {
             let parted = shop.crm.customer(id).unwrap().unwrap();
             assert!(!parted.standing().is_in(&segment("once-busy")));
         }
+    }
+}
+
+impl Shop {
+    fn override_to(&self, name: &str, to: Override, until: Option<i64>, key: &str) -> Result<crm::Executed, crm::Error> {
+        let id = self.customers()[0].id();
+        let by = Some(ActorName::new("support:17").unwrap());
+        let reason = Some("asked for it".parse().unwrap());
+        let asked = OverrideSegment { by, reason, until: until.map(hour), ..OverrideSegment::new(segment(name), to) };
+        self.crm.override_segment(id, asked, key)
+    }
+
+    fn clear(&self, name: &str, key: &str) -> crm::Executed {
+        let id = self.customers()[0].id();
+        self.crm.clear_override(id, OverrideCleared { segment: segment(name), by: None, reason: None }, key).unwrap()
+    }
+
+    /// When they came and went, and why.
+    fn moves(&self, name: &str) -> Vec<(Timestamp, bool, String)> {
+        let story = self.crm.story(self.customers()[0].id()).unwrap().unwrap();
+        let moves = story.changes.iter().filter_map(|change| match &change.body {
+            ChangeBody::SegmentEntered { segment: of, because } if *of == segment(name) => {
+                Some((change.at, true, because.as_ref().unwrap().to_string()))
+            }
+            ChangeBody::SegmentLeft { segment: of, because } if *of == segment(name) => {
+                Some((change.at, false, because.as_ref().unwrap().to_string()))
+            }
+            _ => None,
+        });
+        moves.collect()
+    }
+}
+
+#[test]
+fn an_override_outlives_a_new_version_of_its_segment_and_ends_with_it() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "vip", "spend > 1000");
+        shop.define(Timestamp::MIN, "greeted", r#"segment("vip")"#);
+        shop.order(0, 0, 500);
+        shop.override_to("vip", Override::In, None, "first").unwrap();
+        assert!(shop.is_in("vip") && shop.is_in("greeted"), "others ask about what holds");
+        assert!(shop.holds(r#"segment("vip")"#) && !shop.holds("spend > 1000"));
+        shop.define(hour(24), "vip", "spend > 2000");
+        shop.order(48, 1, 500);
+        assert!(shop.is_in("vip"));
+        let why = shop.crm.explain(who(0), &segment("vip")).unwrap().unwrap();
+        assert_eq!((why.holds, why.text.as_str()), (Some(true), r#"segment("vip")"#));
+        let [word, rule] = &why.parts[..] else { panic!("{why:?}") };
+        assert_eq!((word.text.as_str(), word.holds, word.next_change), ("override: in", Some(true), None));
+        assert_eq!((rule.text.as_str(), rule.holds), ("spend > 2000", Some(false)), "what the rule says is kept apart");
+        let customer = shop.customers().remove(0);
+        let said = &customer.overrides().next().unwrap().asked;
+        assert_eq!(said.by.as_ref().unwrap().as_str(), "support:17");
+        // Whoever asks about it goes first.
+        shop.define(hour(72), "greeted", "orders > 9");
+        shop.crm.define(hour(72), Definition::Segment(segment("vip"), None)).unwrap();
+        shop.order(96, 2, 500);
+        assert!(!shop.is_in("vip"));
+        shop.define(hour(120), "vip", "spend > 3000");
+        shop.order(144, 3, 500);
+        assert!(!shop.is_in("vip"), "it is another segment of that name");
+    }
+}
+
+#[test]
+fn an_override_ends_by_a_timer_and_moves_say_that_it_was_one() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "buyers-now", r#"orders.in_last("10d") >= 1"#);
+        shop.define(Timestamp::MIN, "buyers-ever", r#"was_in("buyers-now")"#);
+        shop.define(Timestamp::MIN, "buyers-long", r#"in_for("buyers-now", "15d")"#);
+        shop.order(0, 0, 500);
+        shop.override_to("buyers-now", Override::Out, Some(48), "out").unwrap();
+        assert!(!shop.is_in("buyers-now") && !shop.is_in("buyers-ever"), "in and out at one instant");
+        shop.advance(47);
+        assert!(!shop.is_in("buyers-now"));
+        shop.advance(72);
+        assert!(shop.is_in("buyers-now") && shop.is_in("buyers-ever"));
+        shop.override_to("buyers-now", Override::In, None, "in").unwrap();
+        // It lasts beyond the window of its rule.
+        shop.advance(24 * 30);
+        assert!(shop.is_in("buyers-now") && shop.is_in("buyers-long"));
+        shop.clear("buyers-now", "clear");
+        assert!(!shop.is_in("buyers-now"));
+        let clause = r#"orders.in_last("10d").count() >= 1"#.to_owned();
+        let expected = [
+            (hour(0), true, clause.clone()),
+            (hour(0), false, "override".to_owned()),
+            (hour(48), true, "override ended".to_owned()),
+            (hour(24 * 30), false, clause),
+        ];
+        assert_eq!(shop.moves("buyers-now"), expected);
+        assert!(shop.clear("buyers-now", "again").events.is_empty(), "there is nothing to clear");
+    }
+}
+
+#[test]
+fn an_override_is_refused_with_the_reason() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "vip", "spend > 1000");
+        shop.order(24, 0, 500);
+        let refused = |to: Result<crm::Executed, crm::Error>| match to {
+            Err(crm::Error::Refused(Refusal::Override(refusal))) => refusal,
+            other => panic!("{other:?}"),
+        };
+        assert!(matches!(refused(shop.override_to("vop", Override::In, None, "a")), OverrideRefusal::NoSegment { .. }));
+        let over = refused(shop.override_to("vip", Override::In, Some(24), "b"));
+        assert_eq!(over, OverrideRefusal::Over { until: hour(24), now: hour(24) });
+        assert!(shop.override_to("vip", Override::In, None, "c").unwrap().events.len() == 1);
+        assert!(shop.override_to("vip", Override::In, None, "c").unwrap().replayed);
+        assert!(shop.override_to("vip", Override::In, None, "d").unwrap().events.is_empty(), "it is so already");
+        shop.record(0, 24, 1, crm_core::consent::Restricted { reason: None }.into());
+        let restricted = refused(shop.override_to("vip", Override::Out, None, "e"));
+        assert_eq!(restricted, OverrideRefusal::Restricted { since: hour(24) });
+        let by = AuditActor::Host(ActorName::new("support:17").unwrap());
+        shop.crm.erase_with(shop.customers()[0].id(), crm::ErasureRequest::new(by).forced()).unwrap();
+        assert!(!shop.is_in("vip"), "nothing is left of what was said");
+        assert_eq!(shop.customers()[0].overrides().count(), 0);
+        assert_eq!(refused(shop.override_to("vip", Override::Out, None, "f")), OverrideRefusal::Erased);
+    }
+}
+
+#[test]
+fn of_what_was_said_of_merged_customers_the_last_word_holds_and_each_keeps_their_own() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "vip", "spend > 1000");
+        let one = shop.record(0, 0, 0, fact(&Step::Order(5, Vec::new()))).customer;
+        let other = shop.record(1, 0, 0, fact(&Step::Order(5, Vec::new()))).customer;
+        shop.clock.set(hour(1));
+        shop.crm.override_segment(one, OverrideSegment::new(segment("vip"), Override::In), "one").unwrap();
+        shop.clock.set(hour(2));
+        shop.crm.override_segment(other, OverrideSegment::new(segment("vip"), Override::Out), "other").unwrap();
+        shop.clock.set(hour(3));
+        shop.crm.merge(one, other, "one person".parse().unwrap()).unwrap();
+        assert!(!shop.crm.customer(one).unwrap().unwrap().standing().is_in(&segment("vip")));
+        shop.crm.part(one, other, "two".parse().unwrap()).unwrap();
+        let is_in = |id| shop.crm.customer(id).unwrap().unwrap().standing().is_in(&segment("vip"));
+        assert!(is_in(one) && !is_in(other));
+        shop.crm.merge(one, other, "one person".parse().unwrap()).unwrap();
+        let cleared = OverrideCleared { segment: segment("vip"), by: None, reason: None };
+        assert_eq!(shop.crm.clear_override(one, cleared, "clear").unwrap().events.len(), 1);
+        assert_eq!(shop.crm.customer(one).unwrap().unwrap().overrides().count(), 0, "whatever anybody said");
     }
 }

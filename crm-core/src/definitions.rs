@@ -393,6 +393,12 @@ impl Definitions {
         versions.map(|(from, rule)| (*from, rule.as_deref()))
     }
 
+    /// Since when a segment is in force without interruption; none if it is not.
+    pub(crate) fn in_force_since(&self, name: &SegmentName, at: Timestamp) -> Option<Timestamp> {
+        let versions = self.segments.get(name)?.0.iter().rev().filter(|(from, _)| *from <= at);
+        versions.take_while(|(_, rule)| rule.is_some()).last().map(|(from, _)| *from)
+    }
+
     /// From when on what segments are counted by was another, beside their own rules.
     pub(crate) fn counted_by(&self) -> impl Iterator<Item = Timestamp> {
         let counts = |version: &&DefinitionVersion| {

@@ -21,6 +21,7 @@ use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refund
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
+use crate::segment::{OverrideCleared, SegmentOverridden};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -200,6 +201,10 @@ pub enum Deed {
     PersonalKept(PersonalKept),
     /// An identifier was wrong, and another one is right.
     IdentifierCorrected(IdentifierCorrected),
+    /// What the rule of a segment says was overridden.
+    SegmentOverridden(SegmentOverridden),
+    /// It decides again.
+    OverrideCleared(OverrideCleared),
 }
 
 impl Deed {
@@ -227,6 +232,8 @@ impl Deed {
             Deed::Removed(_) => "personal_removed",
             Deed::PersonalKept(_) => "personal_kept",
             Deed::IdentifierCorrected(_) => "identifier_corrected",
+            Deed::SegmentOverridden(_) => "segment_overridden",
+            Deed::OverrideCleared(_) => "override_cleared",
         }
     }
 
@@ -253,7 +260,9 @@ impl Deed {
             | Deed::Forgotten(_)
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
-            | Deed::IdentifierCorrected(_) => None,
+            | Deed::IdentifierCorrected(_)
+            | Deed::SegmentOverridden(_)
+            | Deed::OverrideCleared(_) => None,
         }
     }
 }
@@ -540,7 +549,9 @@ impl EventBody {
             | "forgotten"
             | "personal_removed"
             | "personal_kept"
-            | "identifier_corrected" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "identifier_corrected"
+            | "segment_overridden"
+            | "override_cleared" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -586,6 +597,8 @@ impl Decision {
             Deed::Removed(deed) => json(&Stored { by, deed }),
             Deed::PersonalKept(deed) => json(&Stored { by, deed }),
             Deed::IdentifierCorrected(deed) => json(&Stored { by, deed }),
+            Deed::SegmentOverridden(deed) => json(&Stored { by, deed }),
+            Deed::OverrideCleared(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -615,6 +628,8 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "personal_removed" => read(body, Deed::Removed),
         "personal_kept" => read(body, Deed::PersonalKept),
         "identifier_corrected" => read(body, Deed::IdentifierCorrected),
+        "segment_overridden" => read(body, Deed::SegmentOverridden),
+        "override_cleared" => read(body, Deed::OverrideCleared),
         _ => read(body, Deed::PointsPosted),
     }
 }

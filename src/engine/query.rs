@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, JsonProblem};
-use crm_core::expression::{Clause, Subject};
+use crm_core::expression::{Clause, Predicate, Subject};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
@@ -73,6 +73,9 @@ impl Crm {
     /// Why a customer is in a segment, or is not: what each clause of its rule comes to, and when it will next change
     /// although nothing happens. None if nobody is found. They are as of the last time anything happened or was due.
     ///
+    /// Where the rule is [overridden](Self::override_segment), the clause is `segment("…")`, which comes to what holds, of
+    /// two parts: the override, and what the rule says.
+    ///
     /// ```
     /// use crm::{Channel, Crm, Definition, Identifier, Incoming, SegmentName, Source, Span, Timestamp, Visited};
     ///
@@ -101,6 +104,9 @@ impl Crm {
         let none = || Error::NoSegment { segment: segment.clone() };
         let rule = definitions.segment(segment, now).ok_or_else(none)?;
         let Some(customer) = self.customer(who).await? else { return Ok(None) };
+        let membership = Predicate::InSegment(segment.clone());
+        let overridden = customer.override_of(segment, now, &definitions).is_some();
+        let rule = if overridden { &membership } else { rule };
         let spells = self.past_of(rule, &customer, now, &definitions).await?;
         let subject = Subject::new(&customer, now, &definitions);
         Ok(Some(rule.explain(&spells.as_ref().map_or(subject, |spells| subject.with_spells(spells)))))

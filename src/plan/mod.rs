@@ -234,10 +234,17 @@ impl<'a> Planner<'a> {
     pub(crate) fn decide_of_all(&mut self, deed: &Deed) -> Result<(), NeedHistory> {
         self.elapse(self.context.now)?;
         let at = self.instant();
+        let overridden = self.customer.overrides().next().is_some();
+        let mut first = None;
         for member in self.customer.members().collect::<Vec<_>>() {
-            self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+            let id = self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+            first.get_or_insert(id);
         }
-        Ok(())
+        match first {
+            // What somebody said of who was erased says nothing any more.
+            Some(first) if overridden => self.follow(at, Cause::Event(first), &[]),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Records a decision of the shop's, after what is due.

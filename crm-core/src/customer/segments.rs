@@ -8,7 +8,7 @@ use super::Customer;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
 use crate::expression::{Inputs, Subject};
-use crate::segment::{Places, SegmentName, SegmentSet};
+use crate::segment::{BY_OVERRIDE, OVERRIDE_ENDED, Override, Places, SegmentName, SegmentSet};
 use crate::time::Timestamp;
 
 /// What is noted so that not every segment is asked at every event.
@@ -36,6 +36,11 @@ impl Watch {
     /// When the first segment changes although nothing happens.
     pub(super) fn next(&self) -> Option<Timestamp> {
         self.due.iter().map(|(_, at)| *at).min()
+    }
+
+    /// Asks a segment at the next opportunity.
+    pub(super) fn ask(&mut self, name: &SegmentName) {
+        self.note(name, Some(Timestamp::MIN));
     }
 
     fn note(&mut self, name: &SegmentName, due: Option<Timestamp>) {
@@ -67,12 +72,19 @@ impl Customer {
             place = next;
             let Some(segment) = set.rules.get(next) else { break };
             let subject = Subject::noted(self, at, currency);
-            let is_in = segment.rule.holds(&subject);
-            let due = segment.rule.next_change(&subject);
+            let overridden = self.override_of(&segment.name, at, definitions).map(|overridden| &overridden.asked);
+            let (is_in, due) = match overridden {
+                Some(asked) => (asked.to == Override::In, asked.until),
+                None => (segment.rule.holds(&subject), segment.rule.next_change(&subject)),
+            };
             let was_in = self.standing.segments.contains(&segment.name);
             if is_in != was_in {
-                let clause = segment.rule.deciding(&subject, touched).in_currency(currency).to_string();
-                let because = Some(SmolStr::new(clause));
+                let because = match overridden {
+                    Some(_) => SmolStr::new_static(BY_OVERRIDE),
+                    None if self.override_ends(&segment.name, at) => SmolStr::new_static(OVERRIDE_ENDED),
+                    None => SmolStr::new(segment.rule.deciding(&subject, touched).in_currency(currency).to_string()),
+                };
+                let because = Some(because);
                 let name = segment.name.clone();
                 let body = if is_in {
                     self.standing.segments.insert(name.clone());
@@ -90,6 +102,11 @@ impl Customer {
             }
             self.watch.note(&segment.name, due);
         }
+    }
+
+    /// Whether an override of a segment ends at this very instant.
+    fn override_ends(&self, segment: &SegmentName, at: Timestamp) -> bool {
+        self.decided.overrides.get(segment).is_some_and(|overridden| overridden.asked.until == Some(at))
     }
 
     /// The places of the segments to be asked. Those that are no longer in force are left at once.
@@ -122,6 +139,8 @@ impl Customer {
         }
         let mut asked = Places::none_of(set.rules.len());
         set.depending(touched).for_each(|place| asked.add(place));
+        // One that is not in force is not asked.
+        self.watch.due.retain(|(name, due)| *due > at || set.place(name).is_some());
         let due = self.watch.due.iter().filter(|(_, due)| *due <= at);
         due.filter_map(|(name, _)| set.place(name)).for_each(|place| asked.add(place));
         asked

@@ -11,7 +11,7 @@ use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
 use crate::order::{Basket, Order};
-use crate::segment::{SegmentName, Spell};
+use crate::segment::{Override, SegmentName, SegmentOverridden, Spell};
 use crate::time::Timestamp;
 
 /// How often a membership may move by time alone while it is worked out since when it lasts.
@@ -73,11 +73,20 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn is_in(&self, name: &SegmentName) -> bool {
-        match self.derived {
-            Derived::Noted => self.customer.standing().is_in(name),
+    pub(crate) fn is_in(&self, name: &SegmentName) -> bool {
+        match (self.derived, self.overridden(name)) {
+            (Derived::Noted, _) => self.customer.standing().is_in(name),
+            (Derived::WorkedOut(_), Some(overridden)) => overridden.asked.to == Override::In,
             // Definitions have no cycles.
-            Derived::WorkedOut(_) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+            (Derived::WorkedOut(_), None) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+        }
+    }
+
+    /// What overrides the rule of another segment, if it is not merely looked up.
+    pub(super) fn overridden(&self, name: &SegmentName) -> Option<&'a SegmentOverridden> {
+        match self.derived {
+            Derived::WorkedOut(definitions) => self.customer.override_of(name, self.at, definitions),
+            Derived::Noted => None,
         }
     }
 
@@ -103,7 +112,10 @@ impl<'a> Subject<'a> {
 
     /// When whether the customer is in another segment may change although nothing happens.
     pub(super) fn membership_moves(&self, name: &SegmentName) -> Option<Timestamp> {
-        self.segment(name)?.moves(self)
+        match self.overridden(name) {
+            Some(overridden) => overridden.asked.until,
+            None => self.segment(name)?.moves(self),
+        }
     }
 
     fn tier(&self, program: &ProgramId) -> Option<&'a TierName> {

@@ -98,6 +98,8 @@ impl Deed {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
+            // The segment itself is asked again.
+            Deed::SegmentOverridden(_) | Deed::OverrideCleared(_) => Inputs::NONE,
         }
     }
 }

@@ -2,11 +2,15 @@
 //! state and the time, so it is right at every instant: a rule can say when its answer will next
 //! change with no new fact, and that instant becomes an alarm.
 
+mod overrides;
 mod past;
 mod references;
 mod set;
 mod spell;
 
+pub use overrides::{
+    BY_OVERRIDE, OVERRIDE_ENDED, Override, OverrideCleared, OverrideRefusal, OverrideSegment, SegmentOverridden,
+};
 pub(crate) use past::{Past, Pasts};
 pub use references::ReferenceError;
 pub(crate) use references::check;

@@ -34,10 +34,12 @@ pub fn defined() -> Vec<Definition> {
     let club = Program::point_per_unit(Currency::EUR).with_tier(TierName::new("gold").unwrap(), 50);
     let kind = KindSchema { fields: Default::default(), shows_interest: false, ends_relation: false };
     let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
+    let settled = Predicate::InFor(SegmentName::new("buyers").unwrap(), Span::millis(50 * 3_600_000));
     vec![
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
+        Definition::Segment(SegmentName::new("settled").unwrap(), Some(settled)),
     ]
 }
 
@@ -146,7 +148,13 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
-        1 => Just(Predicate::InSegment(SegmentName::new("buyers").unwrap())),
+        1 => prop::sample::select(&["buyers", "settled"][..])
+            .prop_map(|name| Predicate::InSegment(SegmentName::new(name).unwrap())),
+        1 => prop::option::of(1..400_u64).prop_map(|hours| {
+            Predicate::WasIn(SegmentName::new("buyers").unwrap(), hours.map(|hours| Span::millis(hours * 3_600_000)))
+        }),
+        1 => (1..400_u64)
+            .prop_map(|hours| Predicate::InFor(SegmentName::new("buyers").unwrap(), Span::millis(hours * 3_600_000))),
         1 => Just(Predicate::Consents(ConsentKey {
             scope: Some(Scope::new("brand").unwrap()),
             ..ConsentKey::new(Purpose::new("newsletter").unwrap(), Channel::Email)
