@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Override,
-    OverrideCleared, OverrideRefusal, OverrideSegment, Predicate, Refusal, SegmentName, Source, Span, Store, Subject,
-    Timestamp,
+    CustomerId, Definition, Definitions, DerivedIds, Enlisted, Identifier, Incoming, ListAbout, ListError, ListName,
+    ListReport, ManualClock, MemoryStore, Override, OverrideCleared, OverrideRefusal, OverrideSegment, Predicate,
+    Refusal, SegmentName, Source, Span, Store, Subject, TimeZone, Timestamp, Unlisted,
 };
 use crm_core::audit::{ActorName, AuditActor};
 use crm_core::change::ChangeBody;
@@ -413,7 +413,13 @@ fn merged_customers_have_always_been_one_and_parted_ones_never_were() {
 }
 
 impl Shop {
-    fn override_to(&self, name: &str, to: Override, until: Option<i64>, key: &str) -> Result<crm::Executed, crm::Error> {
+    fn override_to(
+        &self,
+        name: &str,
+        to: Override,
+        until: Option<i64>,
+        key: &str,
+    ) -> Result<crm::Executed, crm::Error> {
         let id = self.customers()[0].id();
         let by = Some(ActorName::new("support:17").unwrap());
         let reason = Some("asked for it".parse().unwrap());
@@ -550,5 +556,150 @@ fn of_what_was_said_of_merged_customers_the_last_word_holds_and_each_keeps_their
         let cleared = OverrideCleared { segment: segment("vip"), by: None, reason: None };
         assert_eq!(shop.crm.clear_override(one, cleared, "clear").unwrap().events.len(), 1);
         assert_eq!(shop.crm.customer(one).unwrap().unwrap().overrides().count(), 0, "whatever anybody said");
+    }
+}
+
+fn list(name: &str) -> ListName {
+    ListName::new(name).unwrap()
+}
+
+#[test]
+fn a_list_is_kept_by_hand_and_chosen_by() {
+    for shop in shops() {
+        let source = Source::new("desk").unwrap();
+        let fair = list("fair-2026");
+        let undeclared = shop.crm.enlist(&fair, [who(0)], &source);
+        assert!(matches!(undeclared, Err(crm::Error::List(ListError::Undeclared { list })) if list == fair));
+        let about = ListAbout { title: Some("Spring fair".parse().unwrap()), description: None };
+        shop.crm.define(Timestamp::MIN, Definition::List(fair.clone(), Some(about))).unwrap();
+        let wrong = shop.crm.rule(r#"list("fair-2025")"#).unwrap_err();
+        assert!(wrong.to_string().ends_with(r#"there is no list "fair-2025"; did you mean "fair-2026"?"#), "{wrong}");
+        shop.define(Timestamp::MIN, "guests", r#"list("fair-2026") && !("fair-2026" in tags)"#);
+        for n in 0..3 {
+            shop.record(n, 0, 0, fact(&Step::Visit));
+        }
+        shop.clock.set(hour(1));
+        let named = [who(0), who(1), who(0), who(9)];
+        let told = shop.crm.enlist(&fair, named.clone(), &source).unwrap();
+        assert_eq!(told, ListReport { changed: 2, unchanged: 0, unknown: 1 });
+        shop.clock.set(hour(2));
+        let told = shop.crm.enlist(&fair, named, &source).unwrap();
+        assert_eq!(told, ListReport { changed: 0, unchanged: 2, unknown: 1 }, "who is on it stays");
+        let on = shop.crm.rule(r#""fair-2026" in lists"#).unwrap();
+        assert_eq!(on.to_string(), r#""fair-2026" in lists"#);
+        assert_eq!((shop.crm.count(&on).unwrap(), shop.selected(&on).len()), (2, 2));
+        assert_eq!(shop.selected(&Predicate::InSegment(segment("guests"))).len(), 2);
+        assert_eq!(shop.crm.overview().unwrap().lists, BTreeMap::from([(fair.clone(), 2)]));
+        shop.clock.set(hour(3));
+        let told = shop.crm.unlist(&fair, [who(1), who(2)], &source).unwrap();
+        assert_eq!((told.changed, told.unchanged), (1, 1));
+        assert_eq!(shop.selected(&on).len(), 1);
+        // Nobody is put on it any more, and who is on it stays.
+        shop.crm.define(hour(4), Definition::List(fair.clone(), None)).unwrap();
+        shop.clock.set(hour(5));
+        assert!(shop.crm.enlist(&fair, [who(2)], &source).is_err());
+        assert_eq!(shop.selected(&on).len(), 1);
+    }
+}
+
+#[test]
+fn of_what_is_told_about_a_list_what_happened_last_counts_and_what_was_voided_does_not() {
+    for shop in shops() {
+        let fair = list("fair");
+        shop.crm.define(Timestamp::MIN, Definition::List(fair.clone(), Some(ListAbout::default()))).unwrap();
+        shop.clock.set(hour(10));
+        shop.record(0, 5, 0, Enlisted { list: fair.clone() }.into());
+        shop.record(0, 3, 1, Unlisted { list: fair.clone() }.into());
+        assert!(shop.customers()[0].facts().is_on(&fair), "the taking off was before");
+        let off = shop.record(0, 7, 2, Unlisted { list: fair.clone() }.into()).event;
+        assert!(!shop.customers()[0].facts().is_on(&fair));
+        shop.record(0, 10, 3, Voided { event: off, reason: None }.into());
+        assert!(shop.customers()[0].facts().is_on(&fair));
+        let early = Incoming::new(who(1), hour(10), Source::new("shop").unwrap(), fact(&Step::Visit));
+        let other = shop.crm.record(early).unwrap().customer;
+        let one = shop.crm.customer(who(0)).unwrap().unwrap().id();
+        shop.crm.merge(one, other, "one person".parse().unwrap()).unwrap();
+        assert!(shop.crm.customer(other).unwrap().unwrap().facts().is_on(&fair));
+        shop.crm.part(other, one, "two".parse().unwrap()).unwrap();
+        let is_on = |id| shop.crm.customer(id).unwrap().unwrap().facts().is_on(&fair);
+        assert!(is_on(one) && !is_on(other));
+    }
+}
+
+#[test]
+fn the_history_of_a_membership_is_told_as_the_past_is_known_now() {
+    for shop in shops() {
+        let zone = TimeZone::new("UTC").unwrap();
+        shop.define(Timestamp::MIN, "busy", r#"orders.in_last("2d") >= 2"#);
+        let busy = segment("busy");
+        shop.order(0, 0, 5);
+        shop.order(24, 1, 5);
+        let other = shop.record(1, 24, 0, fact(&Step::Order(5, Vec::new()))).customer;
+        shop.advance(24 * 4);
+        let stays = shop.crm.memberships_of(who(0)).unwrap().unwrap();
+        let busy_ones: Vec<_> = stays.iter().filter(|stay| stay.segment == busy).collect();
+        let [stay] = busy_ones[..] else { panic!("{stays:?}") };
+        assert_eq!((stay.from, stay.until), (hour(24), Some(hour(48))));
+        let clause = r#"orders.in_last("2d").count() >= 2"#;
+        assert_eq!((stay.entered_because.as_deref(), stay.left_because.as_deref()), (Some(clause), Some(clause)));
+        let days = |last: i64| -> Vec<(u64, u64, u64)> {
+            let days = shop.crm.membership(&busy, hour(0), hour(last), &zone).unwrap();
+            days.iter().map(|day| (day.members, day.joined, day.left)).collect()
+        };
+        assert_eq!(days(95), [(0, 0, 0), (1, 1, 0), (0, 0, 1), (0, 0, 0)]);
+        // Both had ordered once more on the second day; it is known since the fifth.
+        shop.record(0, 36, 2, fact(&Step::Order(5, Vec::new())));
+        shop.record(1, 36, 1, fact(&Step::Order(5, Vec::new())));
+        shop.advance(24 * 4);
+        assert_eq!(days(95), [(0, 0, 0), (2, 2, 0), (2, 0, 0), (0, 0, 2)]);
+        let at = |hours: i64| {
+            let mut all = BTreeSet::new();
+            let mut after = None;
+            loop {
+                let page = shop.crm.members_at(&busy, hour(hours), after, 1).unwrap();
+                all.extend(page.customers);
+                after = page.next;
+                if after.is_none() {
+                    return all;
+                }
+            }
+        };
+        assert_eq!((at(23).len(), at(24).len(), at(36).len(), at(71).len(), at(72).len()), (0, 1, 2, 2, 0));
+        assert!(at(40).contains(&other));
+        let nobody = shop.crm.membership(&segment("nobody"), hour(0), hour(1), &zone);
+        assert!(matches!(nobody, Err(crm::Error::NoSegment { .. })));
+        let ever = shop.crm.membership(&busy, Timestamp::MIN, hour(0), &zone);
+        assert!(matches!(ever, Err(crm::Error::Days(_))));
+        assert!(shop.crm.memberships_of(who(7)).unwrap().is_none());
+    }
+}
+
+#[test]
+fn an_import_knows_the_same_past() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "busy", r#"orders.in_last("2d") >= 2"#);
+        shop.define(Timestamp::MIN, "once-busy", r#"was_in("busy")"#);
+        shop.crm.define(Timestamp::MIN, Definition::List(list("fair"), Some(ListAbout::default()))).unwrap();
+        shop.order(0, 0, 5);
+        shop.order(24, 1, 5);
+        shop.clock.set(hour(90));
+        shop.override_to("busy", Override::In, Some(120), "word").unwrap();
+        shop.crm.enlist(&list("fair"), [who(0)], &Source::new("desk").unwrap()).unwrap();
+        shop.advance(24 * 6);
+        let before = shop.customers().remove(0);
+        let package = shop.crm.export(before.id()).unwrap().unwrap();
+        for other in shops() {
+            other.clock.set(shop.clock_at());
+            for version in shop.crm.definitions().unwrap().all() {
+                let _ = other.crm.define(version.from, version.definition.clone());
+            }
+            other.crm.import(&package).unwrap();
+            let after = other.customers().remove(0);
+            assert_eq!(
+                (after.digest(), after.spells().of(&segment("busy"))),
+                (before.digest(), before.spells().of(&segment("busy")))
+            );
+            assert_eq!(after.spells().of(&segment("busy")).left, Some(hour(120)));
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::segment::{Past, Pasts, ReferenceError, SegmentName, SegmentSet, SegmentSets};
+use crate::segment::{ListAbout, ListName, Past, Pasts, ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
 
 /// One definition, as it is stored.
@@ -47,6 +47,8 @@ pub enum Definition {
     View(ViewName, Option<View>),
     /// For how long something is kept, and what goes then; none ends it.
     Retention(RetentionName, Option<RetentionPolicy>),
+    /// A list that the shop keeps by hand; none ends it: nobody is put on or taken off any more, and who is on it stays.
+    List(ListName, Option<ListAbout>),
 }
 
 /// A definition and the instant from which it holds.
@@ -138,17 +140,17 @@ impl Definition {
             | Definition::Program(..)
             | Definition::Kind(..)
             | Definition::View(_, None)
-            | Definition::Retention(_, None) => Ok(()),
+            | Definition::Retention(_, None)
+            | Definition::List(..) => Ok(()),
         }
     }
 
     /// Whether who is in which segment may be another from its instant on, though nothing happens then.
     const fn moves_members(&self) -> bool {
         match self {
-            Definition::Segment(..)
-            | Definition::Currency(_)
-            | Definition::Program(..)
-            | Definition::Consent(_) => true,
+            Definition::Segment(..) | Definition::Currency(_) | Definition::Program(..) | Definition::Consent(_) => {
+                true
+            }
             // These are looked up when something happens, and what came of it stays.
             Definition::Lifecycle(_)
             | Definition::Kind(..)
@@ -157,7 +159,8 @@ impl Definition {
             | Definition::Identity(_)
             | Definition::Privacy(_)
             | Definition::View(..)
-            | Definition::Retention(..) => false,
+            | Definition::Retention(..)
+            | Definition::List(..) => false,
         }
     }
 
@@ -177,6 +180,7 @@ impl Definition {
             Definition::Privacy(_) => ("privacy", ""),
             Definition::View(name, _) => ("view", name.as_str()),
             Definition::Retention(name, _) => ("retention", name.as_str()),
+            Definition::List(name, _) => ("list", name.as_str()),
         }
     }
 }
@@ -219,6 +223,7 @@ pub struct Definitions {
     privacy: Versions<PrivacyPolicy>,
     views: BTreeMap<ViewName, Versions<Option<View>>>,
     retentions: BTreeMap<RetentionName, Versions<Option<RetentionPolicy>>>,
+    lists: BTreeMap<ListName, Versions<Option<ListAbout>>>,
 }
 
 impl Definitions {
@@ -269,6 +274,7 @@ impl Definitions {
             Definition::Privacy(policy) => self.privacy.add(*from, policy),
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
             Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
+            Definition::List(name, about) => self.lists.entry(name).or_default().add(*from, about),
         }
         let moves_members = version.definition.moves_members();
         self.all.push(version);
@@ -377,6 +383,22 @@ impl Definitions {
             SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
         });
         set.map(Arc::as_ref)
+    }
+
+    /// The names of all segments there ever were.
+    pub fn segment_names(&self) -> impl Iterator<Item = &SegmentName> {
+        self.segments.keys()
+    }
+
+    /// The lists in force, by name.
+    pub fn lists(&self, at: Timestamp) -> impl Iterator<Item = (&ListName, &ListAbout)> {
+        self.lists.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// A list in force.
+    #[must_use]
+    pub fn list(&self, name: &ListName, at: Timestamp) -> Option<&ListAbout> {
+        self.lists.get(name)?.at(at)?.as_ref()
     }
 
     /// The segments in force, by name, as those who keep them share them.

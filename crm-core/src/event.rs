@@ -21,7 +21,7 @@ use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refund
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
-use crate::segment::{OverrideCleared, SegmentOverridden};
+use crate::segment::{Enlisted, OverrideCleared, SegmentOverridden, Unlisted};
 use crate::text::Remark;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
@@ -112,6 +112,10 @@ pub enum Fact {
     Tagged(Tagged),
     /// The shop took a tag off.
     Untagged(Untagged),
+    /// The shop put the customer on a list.
+    Enlisted(Enlisted),
+    /// The shop took the customer off a list.
+    Unlisted(Unlisted),
     /// Something was told about the card.
     CardChanged(CardChanged),
     /// The shop said what kind of party it is.
@@ -283,6 +287,8 @@ impl Fact {
             Fact::Refunded(_) => "refunded",
             Fact::Tagged(_) => "tagged",
             Fact::Untagged(_) => "untagged",
+            Fact::Enlisted(_) => "enlisted",
+            Fact::Unlisted(_) => "unlisted",
             Fact::CardChanged(_) => "card_changed",
             Fact::PartyDescribed(_) => "party_described",
             Fact::Identified(_) => "identified",
@@ -317,6 +323,8 @@ impl Fact {
             Fact::Refunded(body) => json(body),
             Fact::Tagged(body) => json(body),
             Fact::Untagged(body) => json(body),
+            Fact::Enlisted(body) => json(body),
+            Fact::Unlisted(body) => json(body),
             Fact::CardChanged(body) => json(body),
             Fact::PartyDescribed(body) => json(body),
             Fact::Identified(body) => json(body),
@@ -352,6 +360,8 @@ impl Fact {
             | Fact::Enquired(_)
             | Fact::Tagged(_)
             | Fact::Untagged(_)
+            | Fact::Enlisted(_)
+            | Fact::Unlisted(_)
             | Fact::CardChanged(_)
             | Fact::PartyDescribed(_)
             | Fact::Identified(_)
@@ -397,6 +407,8 @@ fact_from!(
     Refunded,
     Tagged,
     Untagged,
+    Enlisted,
+    Unlisted,
     CardChanged,
     PartyDescribed,
     Identified,
@@ -514,6 +526,8 @@ impl EventBody {
             "refunded" => read!(Refunded),
             "tagged" => read!(Tagged),
             "untagged" => read!(Untagged),
+            "enlisted" => read!(Enlisted),
+            "unlisted" => read!(Unlisted),
             "card_changed" => read!(CardChanged),
             "party_described" => read!(PartyDescribed),
             "identified" => read!(Identified),

@@ -68,6 +68,7 @@ fn push(rule: &Predicate, yes: bool, at: Timestamp) -> Pushed {
             Pushed::exact(Selection::OneOf(Column::Stage, asked.map(Stage::rank).collect()))
         }
         Predicate::Text(Texts::Tags, TextTest::OneOf(tags)) => sets(SetKind::Tag, tags, yes),
+        Predicate::Text(Texts::Lists, TextTest::OneOf(lists)) => sets(SetKind::List, lists, yes),
         Predicate::Text(Texts::Roles, TextTest::OneOf(roles)) => sets(SetKind::Role, roles, yes),
         Predicate::InSegment(name) => sets(SetKind::Segment, [name.as_str()], yes),
         // The store knows who is in now.

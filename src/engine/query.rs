@@ -9,7 +9,7 @@ use crm_core::expression::{Clause, Predicate, Subject};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
-use crm_core::segment::SegmentName;
+use crm_core::segment::{ListName, SegmentName};
 use crm_core::{Currency, CustomerId, Digest, SmolStr};
 use crm_storage::{Entries, Entry, Parts, ScoreRow};
 
@@ -40,6 +40,8 @@ pub struct Overview {
     pub stages: BTreeMap<Stage, u64>,
     /// How many are in each segment in force, empty ones included.
     pub segments: BTreeMap<SegmentName, u64>,
+    /// How many are on each list in force, empty ones included.
+    pub lists: BTreeMap<ListName, u64>,
     /// Orders, refunded ones included.
     pub orders: u64,
     /// Refunds, matched or not.
@@ -184,6 +186,7 @@ impl Crm {
         let mut overview = Overview::default();
         overview.stages.extend(Stage::ALL.map(|stage| (stage, 0)));
         overview.segments.extend(definitions.segments(self.now()).map(|(name, _)| (name.clone(), 0)));
+        overview.lists.extend(definitions.lists(self.now()).map(|(name, _)| (name.clone(), 0)));
         let mut digests = Vec::new();
         self.for_each_customer(|customer| {
             overview.add(customer);
@@ -204,6 +207,9 @@ impl Overview {
         }
         for segment in customer.standing().segments() {
             *self.segments.entry(segment.clone()).or_default() += 1;
+        }
+        for list in customer.facts().lists() {
+            *self.lists.entry(list.clone()).or_default() += 1;
         }
         self.orders += orders.list().len() as u64;
         self.refunds += u64::from(orders.refunds());

@@ -6,6 +6,7 @@ use crm_core::customer::OrdersTouched;
 use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierAttached, IdentifierKey};
 use crm_core::relationship::{TIES_MAX, TieError};
+use crm_core::segment::{Enlisted, ListError, Unlisted};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
@@ -314,6 +315,11 @@ impl<'a> Planner<'a> {
         crm_core::consent::check(fact, at, arrival, self.context.definitions)?;
         if fact.is_of_tie() && !self.both_sides {
             return Err(TieError::OneSided.into());
+        }
+        if let Fact::Enlisted(Enlisted { list }) | Fact::Unlisted(Unlisted { list }) = fact
+            && self.context.definitions.list(list, at).is_none()
+        {
+            return Err(ListError::Undeclared { list: list.clone() }.into());
         }
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };

@@ -386,7 +386,8 @@ impl<'a> Planner<'a> {
         }
         let history = self.history.ok_or(NeedHistory)?;
         let id = self.customer.id();
-        let rows = self.events.iter().map(|row| (id, row)).chain(self.others.iter().map(|(member, row)| (*member, row)));
+        let rows =
+            self.events.iter().map(|row| (id, row)).chain(self.others.iter().map(|(member, row)| (*member, row)));
         // They were written by this plan: each is of a kind and shape that is known.
         let planned = rows.filter_map(|(member, row)| {
             Some((member, row.id, row.at, EventBody::decode(&row.kind, row.shape, &row.body).ok()?))

@@ -5,6 +5,7 @@ use crm_core::custom::CustomError;
 use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
 use crm_core::relationship::TieError;
+use crm_core::segment::ListError;
 use crm_core::{CustomerId, EventId};
 
 /// What became of a fact.
@@ -32,6 +33,9 @@ pub enum FactRefusal {
     /// A fact about consent is not proved, or does not fit the policy.
     #[error(transparent)]
     Consent(#[from] ConsentError),
+    /// There is no such list.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// A tie between customers cannot be.
     #[error(transparent)]
     Tie(#[from] TieError),
@@ -85,6 +89,7 @@ impl FactRefusal {
             FactRefusal::Order(_) => "order_limits",
             FactRefusal::Custom(_) => "custom_schema",
             FactRefusal::Consent(error) => error.reason(),
+            FactRefusal::List(_) => "list",
             FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",

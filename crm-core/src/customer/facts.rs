@@ -16,6 +16,7 @@ use crate::lifecycle::{Lifecycle, StageMove};
 use crate::order::{Effect, Orders};
 use crate::profile::Party;
 use crate::relationship::Ties;
+use crate::segment::ListName;
 use crate::text::Tag;
 use crate::time::Timestamp;
 
@@ -31,6 +32,7 @@ pub struct FactState {
     custom: FlatMap<KindName, Instants>,
     identifiers: Held,
     tags: FlatSet<Tag>,
+    lists: FlatSet<ListName>,
     orders: Orders,
     lifecycle: Lifecycle,
     consents: ConsentBook,
@@ -143,6 +145,21 @@ impl FactState {
     /// The tags that the shop put on.
     pub fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.tags.iter()
+    }
+
+    /// The lists that the shop put the customer on.
+    pub fn lists(&self) -> impl Iterator<Item = &ListName> {
+        self.lists.iter()
+    }
+
+    /// Whether the shop put the customer on a list.
+    #[must_use]
+    pub fn is_on(&self, list: &ListName) -> bool {
+        self.lists.contains(list)
+    }
+
+    pub(crate) fn is_on_list_named(&self, list: &str) -> bool {
+        self.lists.contains(list)
     }
 
     /// What kind of party the shop says it is; none if it never said.
@@ -287,6 +304,14 @@ impl FactState {
             }
             Fact::Untagged(untagged) => {
                 self.tags.remove(&untagged.tag);
+                OrdersTouched::None
+            }
+            Fact::Enlisted(enlisted) => {
+                self.lists.insert(enlisted.list.clone());
+                OrdersTouched::None
+            }
+            Fact::Unlisted(unlisted) => {
+                self.lists.remove(&unlisted.list);
                 OrdersTouched::None
             }
             Fact::PartyDescribed(described) => {

@@ -282,7 +282,8 @@ impl Customer {
             | Deed::IdentifierCorrected(_)
             | Deed::SegmentOverridden(_) => vec![(through, deed)],
             Deed::OverrideCleared(cleared) => {
-                let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
+                let has =
+                    |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
                 holders.map(|id| (id, Deed::OverrideCleared(cleared.clone()))).collect()
             }

@@ -6,13 +6,13 @@
 
 use super::spells::Spells;
 use super::{Customer, family::Kinship};
-use crate::change::{Cause, Change};
+use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
 use crate::event::{Decision, EventBody, Fact};
 use crate::expression::{Inputs, Predicate};
 use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
-use crate::segment::{Past, SegmentName, SegmentSet};
+use crate::segment::{Past, SegmentName, SegmentSet, Stay};
 use crate::time::Timestamp;
 use crate::timer::AlarmKind;
 
@@ -88,6 +88,39 @@ impl Customer {
         let until = self.clock.unwrap_or(Timestamp::MIN);
         let past = Past::of(definitions, segments, until).keeping_all();
         self.live_again(events, &past, until, definitions, &mut |_| {})
+    }
+
+    /// Every while during which the customer was in one of some segments, in the order in which they began, as the past
+    /// is known now: from the whole history up to the clock, as for [`recall`](Self::recall).
+    #[must_use]
+    pub fn stays<'a, 'n>(
+        &self,
+        segments: impl IntoIterator<Item = &'n SegmentName>,
+        events: impl Iterator<Item = (CustomerId, EventId, Timestamp, &'a EventBody)>,
+        definitions: &Definitions,
+    ) -> Vec<Stay> {
+        let until = self.clock.unwrap_or(Timestamp::MIN);
+        let past = Past::of(definitions, segments, until);
+        let mut stays: Vec<Stay> = Vec::new();
+        self.live_again(events, &past, until, definitions, &mut |Change { at, cause, body }| match body {
+            ChangeBody::SegmentEntered { segment, because } if past.kept.contains(&segment) => stays.push(Stay {
+                segment,
+                from: at,
+                entered_by: cause,
+                entered_because: because,
+                until: None,
+                left_by: None,
+                left_because: None,
+            }),
+            ChangeBody::SegmentLeft { segment, because } => {
+                let open = stays.iter_mut().rev().find(|stay| stay.segment == segment && stay.until.is_none());
+                if let Some(stay) = open {
+                    (stay.until, stay.left_by, stay.left_because) = (Some(at), Some(cause), because);
+                }
+            }
+            _ => {}
+        });
+        stays
     }
 
     /// Lives a history again up to an instant, and tells what moved.

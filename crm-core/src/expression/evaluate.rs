@@ -359,6 +359,12 @@ impl Texts {
                     customer.tags().any(|tag| test.passes(tag.as_str()))
                 }
             }),
+            Texts::Lists => Some(match test {
+                TextTest::OneOf(lists) => lists.iter().any(|list| customer.facts().is_on_list_named(list)),
+                TextTest::StartsWith(_) | TextTest::EndsWith(_) | TextTest::Contains(_) | TextTest::Matches(_) => {
+                    customer.facts().lists().any(|list| test.passes(list.as_str()))
+                }
+            }),
             Texts::Roles => {
                 let mut roles = customer.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
                 Some(roles.any(|role| test.passes(&role)))

@@ -28,9 +28,10 @@ impl Inputs {
     pub(crate) const LAST_SEEN: Inputs = Inputs(1 << 12);
     /// Of whom the customer was merged.
     pub(crate) const MEMBERS: Inputs = Inputs(1 << 13);
+    pub(crate) const LISTS: Inputs = Inputs(1 << 14);
     pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
     /// How many there are.
-    pub(crate) const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = 15;
 
     pub(crate) const fn and(self, other: Inputs) -> Inputs {
         Inputs(self.0 | other.0)
@@ -55,6 +56,7 @@ impl Fact {
             Fact::CartUpdated(_) => Inputs::CARTS,
             Fact::OrderPlaced(_) | Fact::PaymentReceived(_) | Fact::Refunded(_) => Inputs::ORDERS,
             Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
+            Fact::Enlisted(_) | Fact::Unlisted(_) => Inputs::LISTS,
             Fact::PartyDescribed(_) => Inputs::PARTY,
             Fact::Custom(_) => Inputs::CUSTOM,
             // Nothing is left as it was.
@@ -115,6 +117,7 @@ impl Predicate {
             Predicate::Known(number) => number.inputs(),
             Predicate::StageIn(_) => Inputs::STAGE,
             Predicate::Text(Texts::Tags, _) => Inputs::TAGS,
+            Predicate::Text(Texts::Lists, _) => Inputs::LISTS,
             Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
             Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
             Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => happenings.inputs(),

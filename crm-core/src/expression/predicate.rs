@@ -134,6 +134,8 @@ pub enum Texts {
     Tags,
     /// What they are to the shop: see [`Party::set_names`](crate::profile::Party::set_names).
     Roles,
+    /// The lists that the shop put them on.
+    Lists,
     /// Their tier in a programme: one at most.
     Tier(ProgramId),
     /// The products of their orders, each once.

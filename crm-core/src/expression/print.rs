@@ -183,6 +183,7 @@ impl Printed<'_> {
     fn text(&self, f: &mut Formatter<'_>, texts: &Texts, test: &TextTest, within: Tightness) -> Result {
         let list = |f: &mut Formatter<'_>| match texts {
             Texts::Tags => f.write_str("tags"),
+            Texts::Lists => f.write_str("lists"),
             Texts::Roles => f.write_str("roles"),
             Texts::Tier(program) => write!(f, "tier({})", quoted(program.as_str())),
             Texts::Products(happenings) => {

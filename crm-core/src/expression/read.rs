@@ -184,9 +184,10 @@ impl Wrong {
 pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The names that stand for themselves.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "stage",
     "tags",
+    "lists",
     "roles",
     "segments",
     "consents",
@@ -199,7 +200,7 @@ const NAMES: [&str; 12] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 15] = [
     "bucket",
     "consent",
     "date",
@@ -208,6 +209,7 @@ const FUNCTIONS: [&str; 14] = [
     "events",
     "in_for",
     "known",
+    "list",
     "points",
     "segment",
     "size",
@@ -332,6 +334,7 @@ impl Reader<'_> {
         Ok(match name {
             "stage" => Term::Stage,
             "tags" => Term::Texts(Texts::Tags),
+            "lists" => Term::Texts(Texts::Lists),
             "roles" => Term::Texts(Texts::Roles),
             "segments" => Term::Segments,
             "consents" => Term::Consents,
@@ -417,10 +420,12 @@ impl Reader<'_> {
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
-            ("was_in", [name]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, None))),
-            ("was_in", [name, span]) => {
-                Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, Some(self.span(span)?))))
+            ("list", [name]) => {
+                let on = TextTest::OneOf(BTreeSet::from([self.list(name)?]));
+                Ok(Term::Rule(Predicate::Text(Texts::Lists, on)))
             }
+            ("was_in", [name]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, None))),
+            ("was_in", [name, span]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, Some(self.span(span)?)))),
             ("in_for", [name, span]) => Ok(Term::Rule(Predicate::InFor(self.segment(name)?, self.span(span)?))),
             ("consent", [purpose, channel]) => self.consent(purpose, channel, None),
             ("consent", [purpose, channel, scope]) => self.consent(purpose, channel, Some(scope)),
@@ -636,6 +641,14 @@ impl Reader<'_> {
         ProgramId::new(&name).map_err(self.malformed(tree.id))
     }
 
+    fn list(&self, tree: &IdedExpr) -> Read<SmolStr> {
+        let name = self.text(tree)?;
+        if self.vocabulary.lists.contains(&name) {
+            return Ok(name);
+        }
+        self.unknown(tree.id, "list", &name, self.vocabulary.lists.iter().map(SmolStr::as_str))
+    }
+
     fn segment(&self, tree: &IdedExpr) -> Read<SegmentName> {
         let name = self.text(tree)?;
         if !self.vocabulary.segments.contains(&name) {
@@ -830,7 +843,7 @@ impl Reader<'_> {
                 Ok(Term::Rule(Predicate::Consents(ConsentKey { purpose, channel: by, scope })))
             }
             Term::Texts(texts) if !texts.is_single() => {
-                let text = self.text(left)?;
+                let text = if texts == Texts::Lists { self.list(left)? } else { self.text(left)? };
                 Ok(Term::Rule(Predicate::Text(texts, TextTest::OneOf(BTreeSet::from([text])))))
             }
             Term::List(parts) => {

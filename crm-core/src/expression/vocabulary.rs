@@ -15,6 +15,7 @@ pub struct Vocabulary {
     pub(super) programs: BTreeSet<SmolStr>,
     pub(super) segments: BTreeSet<SmolStr>,
     pub(super) kinds: BTreeSet<SmolStr>,
+    pub(super) lists: BTreeSet<SmolStr>,
 }
 
 impl Vocabulary {
@@ -28,6 +29,7 @@ impl Vocabulary {
             programs: names(&mut programs.map(AsRef::as_ref)),
             segments: names(&mut definitions.segments(at).map(|(name, _)| name.as_str())),
             kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
+            lists: names(&mut definitions.lists(at).map(|(name, _)| name.as_str())),
         }
     }
 }

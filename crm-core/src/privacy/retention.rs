@@ -388,6 +388,8 @@ impl Fact {
             | Fact::Custom(_) => true,
             Fact::Tagged(_)
             | Fact::Untagged(_)
+            | Fact::Enlisted(_)
+            | Fact::Unlisted(_)
             | Fact::CardChanged(_)
             | Fact::PartyDescribed(_)
             | Fact::Identified(_)
