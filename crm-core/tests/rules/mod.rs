@@ -21,7 +21,7 @@ use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::{Program, ProgramId, TierName};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
-use crm_core::segment::SegmentName;
+use crm_core::segment::{Enlisted, ListAbout, ListName, SegmentName, Unlisted};
 use crm_core::{Currency, Definition, Money, SmolStr, Span, Timestamp};
 use proptest::prelude::*;
 
@@ -39,6 +39,7 @@ pub fn defined() -> Vec<Definition> {
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
+        Definition::List(ListName::new("mug").unwrap(), Some(ListAbout::default())),
         Definition::Segment(SegmentName::new("settled").unwrap(), Some(settled)),
     ]
 }
@@ -147,6 +148,7 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => prop::collection::btree_set(prop::sample::select(&Stage::ALL[..]), 1..3).prop_map(Predicate::StageIn),
         1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Lists, test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
         1 => prop::sample::select(&["buyers", "settled"][..])
             .prop_map(|name| Predicate::InSegment(SegmentName::new(name).unwrap())),
@@ -174,6 +176,8 @@ pub enum Step {
     Visit,
     Enquire,
     Review,
+    Enlist,
+    Unlist,
     Order(i64, Vec<usize>),
 }
 
@@ -182,6 +186,8 @@ pub fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
         Just(Step::Visit),
         Just(Step::Enquire),
         Just(Step::Review),
+        Just(Step::Enlist),
+        Just(Step::Unlist),
         (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
             .prop_map(|(minor, bought)| Step::Order(minor, bought)),
     ];
@@ -193,6 +199,8 @@ pub fn fact(step: &Step) -> Fact {
         Step::Visit => Visited { channel: Channel::Web, place: None }.into(),
         Step::Enquire => Enquired { channel: Channel::Email, subject: None }.into(),
         Step::Review => CustomFact::new(KindName::new("review").unwrap()).into(),
+        Step::Enlist => Enlisted { list: ListName::new("mug").unwrap() }.into(),
+        Step::Unlist => Unlisted { list: ListName::new("mug").unwrap() }.into(),
         Step::Order(minor, bought) => {
             let line = |product: &usize| Line {
                 product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),
