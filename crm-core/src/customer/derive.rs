@@ -79,7 +79,8 @@ impl Customer {
     }
 
     /// Brings the standing up to date and tells what moved. `moves` are the stage moves that led here;
-    /// if they do not explain the stage, the past was corrected, and one change says so.
+    /// if they do not explain the stage, the past was corrected, and one change says so. Where rules ask about the past
+    /// of segments, the customer has to [remember](Self::remembers) it.
     pub fn derive(
         &mut self,
         at: Timestamp,

@@ -35,13 +35,15 @@ pub fn defined() -> Vec<Definition> {
     let kind = KindSchema { fields: Default::default(), shows_interest: false, ends_relation: false };
     let buyers = Predicate::compare(Attribute::Orders, Comparison::Ge, 1);
     let settled = Predicate::InFor(SegmentName::new("buyers").unwrap(), Span::millis(50 * 3_600_000));
-    vec![
+    let lists = PRODUCTS.map(|name| Definition::List(ListName::new(name).unwrap(), Some(ListAbout::default())));
+    let mut defined = vec![
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
-        Definition::List(ListName::new("mug").unwrap(), Some(ListAbout::default())),
         Definition::Segment(SegmentName::new("settled").unwrap(), Some(settled)),
-    ]
+    ];
+    defined.extend(lists);
+    defined
 }
 
 pub const PRODUCTS: [&str; 4] = ["mug", "cup", "王", "a/b\"c"];
