@@ -206,9 +206,9 @@ impl FactState {
         self.identifiers.resolves(identifier)
     }
 
-    /// These never happened.
-    pub(super) fn void(&mut self, facts: impl Iterator<Item = EventId>) {
-        facts.for_each(|fact| self.voided.insert(fact));
+    /// A fact never happened, known or not.
+    pub(super) fn void(&mut self, fact: EventId) {
+        self.voided.insert(fact);
     }
 
     pub(super) fn has_tag(&self, tag: &str) -> bool {
@@ -415,10 +415,11 @@ impl FactState {
         facts.sort_unstable_by_key(|(member, id, at, _)| (*at, *id, *member));
         facts.dedup_by_key(|(_, id, at, _)| (*at, *id));
         let mut state = FactState::default();
-        state.void(facts.iter().filter_map(|(_, _, _, fact)| match fact {
-            Fact::Voided(voided) => Some(voided.event),
-            _ => None,
-        }));
+        for (_, _, _, fact) in &facts {
+            if let Fact::Voided(voided) = fact {
+                state.void(voided.event);
+            }
+        }
         let mut moves = Vec::new();
         for (member, id, at, fact) in facts {
             state.fold_told(member, id, at, fact, definitions, &mut moves, counts);

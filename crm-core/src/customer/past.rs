@@ -118,7 +118,11 @@ impl Customer {
                     (stay.until, stay.left_by, stay.left_because) = (Some(at), Some(cause), because);
                 }
             }
-            _ => {}
+            ChangeBody::SegmentEntered { .. }
+            | ChangeBody::StageChanged { .. }
+            | ChangeBody::TierReached { .. }
+            | ChangeBody::TierLost { .. }
+            | ChangeBody::ConsentChanged { .. } => {}
         });
         stays
     }
@@ -134,10 +138,11 @@ impl Customer {
     ) -> Spells {
         let life = Life::of(events, |id, at| self.waits_for(id, at), until);
         let mut one = Customer { kinship: self.kinship.unborn(), ..Customer::new(self.id) };
-        one.facts.void(life.facts.iter().filter_map(|(_, _, _, fact)| match fact {
-            Fact::Voided(voided) => Some(voided.event),
-            _ => None,
-        }));
+        for (_, _, _, fact) in &life.facts {
+            if let Fact::Voided(voided) = fact {
+                one.facts.void(voided.event);
+            }
+        }
         let none = SegmentSet::default();
         let (mut facts, mut decisions) = (life.facts.iter().peekable(), life.decisions.iter().peekable());
         let (mut moves, mut changes) = (Vec::new(), Vec::new());
