@@ -35,6 +35,10 @@ impl Spells {
     pub(super) fn note(&mut self, segment: &SegmentName, is_in: bool, at: Timestamp) {
         if let Some(spell) = self.of.get_mut(segment) {
             spell.note(is_in, at);
+            // Whoever came and went at once was never there.
+            if !spell.ever() {
+                self.of.remove(segment);
+            }
         } else if is_in {
             self.of.get_or_default(segment).note(true, at);
         }
