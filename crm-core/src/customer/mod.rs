@@ -9,6 +9,7 @@ mod facts;
 mod family;
 mod overrides;
 mod past;
+mod policy;
 mod segments;
 mod snapshot;
 mod spells;
