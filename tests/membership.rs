@@ -17,6 +17,7 @@ use crm_core::audit::{ActorName, AuditActor};
 use crm_core::change::ChangeBody;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody, Fact, Voided};
+use crm_core::lifecycle::SegmentPolicy;
 use proptest::prelude::*;
 use rules::{Step, fact, hour, rule, steps};
 
@@ -701,5 +702,21 @@ fn an_import_knows_the_same_past() {
             );
             assert_eq!(after.spells().of(&segment("busy")).left, Some(hour(120)));
         }
+    }
+}
+
+#[test]
+fn a_policy_of_the_life_cycle_may_be_for_a_list_and_not_for_a_past() {
+    for shop in shops() {
+        shop.define(Timestamp::MIN, "partners", r#"list("mug")"#);
+        shop.define(Timestamp::MIN, "once-partners", r#"was_in("partners")"#);
+        let policy = |name: &str| {
+            let policy = crm_core::lifecycle::LifecyclePolicy::default();
+            Definition::LifecycleSegments(vec![SegmentPolicy { segment: segment(name), policy }])
+        };
+        let refused = shop.crm.define(Timestamp::MIN, policy("once-partners")).unwrap_err();
+        let told = std::error::Error::source(&refused).map_or_else(|| refused.to_string(), ToString::to_string);
+        assert!(told.contains("the past of a segment"), "{told}");
+        assert!(shop.crm.define(Timestamp::MIN, policy("partners")).unwrap());
     }
 }
