@@ -12,9 +12,9 @@ use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
-use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
+use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
-use crm_core::segment::SegmentName;
+use crm_core::segment::{ListName, MemberDay, OverrideCleared, OverrideSegment, SegmentName, Stay};
 use crm_core::workflow::FieldName;
 use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
 use crm_storage::DeadLetter;
@@ -22,9 +22,9 @@ use crm_storage::DeadLetter;
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
     Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion,
-    MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification,
-    RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, Unsubscribe,
-    UnsubscribeToken, Withdrawal,
+    ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded,
+    Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
+    Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
@@ -128,6 +128,91 @@ impl Crm {
     /// The same.
     pub fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
         wait(self.0.execute(customer, command, key))
+    }
+
+    /// See [`crate::Crm::override_segment`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn override_segment(&self, customer: CustomerId, asked: OverrideSegment, key: &str) -> Result<Executed, Error> {
+        wait(self.0.override_segment(customer, asked, key))
+    }
+
+    /// See [`crate::Crm::clear_override`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn clear_override(&self, customer: CustomerId, cleared: OverrideCleared, key: &str) -> Result<Executed, Error> {
+        wait(self.0.clear_override(customer, cleared, key))
+    }
+
+    /// See [`crate::Crm::memberships_of`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn memberships_of(&self, who: impl Into<Who> + Send) -> Result<Option<Vec<Stay>>, Error> {
+        wait(self.0.memberships_of(who))
+    }
+
+    /// See [`crate::Crm::members_at`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn members_at(
+        &self,
+        segment: &SegmentName,
+        at: Timestamp,
+        after: Option<CustomerId>,
+        limit: usize,
+    ) -> Result<Selected, Error> {
+        wait(self.0.members_at(segment, at, after, limit))
+    }
+
+    /// See [`crate::Crm::membership`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn membership(
+        &self,
+        segment: &SegmentName,
+        first: Timestamp,
+        last: Timestamp,
+        zone: &TimeZone,
+    ) -> Result<Vec<MemberDay>, Error> {
+        wait(self.0.membership(segment, first, last, zone))
+    }
+
+    /// See [`crate::Crm::enlist`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn enlist<W: Into<Who>>(
+        &self,
+        list: &ListName,
+        customers: impl IntoIterator<Item = W, IntoIter: Send> + Send,
+        source: &Source,
+    ) -> Result<ListReport, Error> {
+        wait(self.0.enlist(list, customers, source))
+    }
+
+    /// See [`crate::Crm::unlist`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn unlist<W: Into<Who>>(
+        &self,
+        list: &ListName,
+        customers: impl IntoIterator<Item = W, IntoIter: Send> + Send,
+        source: &Source,
+    ) -> Result<ListReport, Error> {
+        wait(self.0.unlist(list, customers, source))
     }
 
     /// See [`crate::Crm::identified`].

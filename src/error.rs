@@ -5,7 +5,7 @@ use crm_core::customer::{MergeRefusal, Refusal};
 use crm_core::expression::{ExpressionError, LimitError};
 use crm_core::privacy::{Blocked, HoldRefusal, ViewName};
 use crm_core::profile::CardError;
-use crm_core::segment::SegmentName;
+use crm_core::segment::{ListError, SegmentName, TooManyDays};
 use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
@@ -91,6 +91,12 @@ pub enum Error {
     /// What was to be taken in is no export, or contradicts what is there.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// There is no such list.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// A report over too many days.
+    #[error(transparent)]
+    Days(#[from] TooManyDays),
     /// There is no such segment in force.
     #[error("there is no segment {segment}")]
     NoSegment {

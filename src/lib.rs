@@ -82,7 +82,11 @@ pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
 pub use crm_core::score::{Score, ScoreName, ScoreOutput};
-pub use crm_core::segment::{ReferenceError, SegmentName};
+pub use crm_core::segment::{
+    Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,
+    OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell, Stay, TooManyDays,
+    Unlisted,
+};
 pub use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 /// What customers are worth.
 pub use crm_core::value;
@@ -108,10 +112,10 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
-    OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal,
-    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
-    TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Erasure, ErasureRequest, Executed, Found, ImportError, Imported, IngestReport, Ingestion, ListReport, MergeOutcome,
+    OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification,
+    RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed,
+    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,

@@ -196,6 +196,8 @@ impl Trigger {
             }
             Fact::Tagged(tagged) => put("tag", Text(tagged.tag.clone().into())),
             Fact::Untagged(untagged) => put("tag", Text(untagged.tag.clone().into())),
+            Fact::Enlisted(enlisted) => put("list", Text(enlisted.list.clone().into())),
+            Fact::Unlisted(unlisted) => put("list", Text(unlisted.list.clone().into())),
             Fact::Tied(tied) => {
                 put("tie", Text(SmolStr::new(tied.kind.name())));
                 put("strength", Int(i64::from(tied.strength.per_mille())));

@@ -43,6 +43,15 @@ fn shop_on(store: Arc<dyn Store>) -> (Arc<ManualClock>, Crm) {
     crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
     let tagged = Predicate::tag(&Tag::new("vip").unwrap());
     crm.define(hour(0), Definition::Segment(SegmentName::new("vips").unwrap(), Some(tagged))).unwrap();
+    let asking = [
+        ("busy", r#"orders.in_last("4d") >= 2 || points > 60"#),
+        ("was-busy", r#"was_in("busy", "9d") && !segment("busy")"#),
+        ("steady", r#"in_for("busy", "2d") || was_in("was-busy")"#),
+    ];
+    for (name, rule) in asking {
+        let rule = crm.rule(rule).unwrap();
+        crm.define(hour(0), Definition::Segment(SegmentName::new(name).unwrap(), Some(rule))).unwrap();
+    }
     (clock, crm)
 }
 
@@ -361,6 +370,8 @@ enum Step {
     Merge(u8, u8),
     Part(u8, u8),
     Wait(i64),
+    Override(u8, bool, Option<i64>),
+    Clear(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -374,6 +385,9 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (one(), one()).prop_map(|(one, other)| Step::Merge(one, other)),
         2 => (one(), one()).prop_map(|(one, other)| Step::Part(one, other)),
         2 => (0..200_i64).prop_map(Step::Wait),
+        1 => (one(), any::<bool>(), proptest::option::of(1..150_i64))
+            .prop_map(|(who, is_in, until)| Step::Override(who, is_in, until)),
+        1 => one().prop_map(Step::Clear),
     ]
 }
 
@@ -407,6 +421,16 @@ fn walk(steps: &[Step], store: Arc<dyn Store>) -> Vec<String> {
                 let award = AwardPoints { program: points(), points: *amount, reason: why() };
                 crm.execute(id(*who_), Command::AwardPoints(award), &format!("{n}")).unwrap();
             }
+            Step::Override(who_, is_in, lasts) => {
+                let to = if *is_in { crm::Override::In } else { crm::Override::Out };
+                let until = lasts.map(|hours| hour(now + hours));
+                let asked = crm::OverrideSegment { until, ..crm::OverrideSegment::new("busy".parse().unwrap(), to) };
+                crm.override_segment(id(*who_), asked, &format!("{n}")).unwrap();
+            }
+            Step::Clear(who_) => {
+                let cleared = crm::OverrideCleared { segment: "busy".parse().unwrap(), by: None, reason: None };
+                crm.clear_override(id(*who_), cleared, &format!("{n}")).unwrap();
+            }
             Step::Merge(one, other) => {
                 crm.merge(id(*one), id(*other), why()).unwrap();
             }
@@ -433,6 +457,7 @@ fn walk(steps: &[Step], store: Arc<dyn Store>) -> Vec<String> {
         let again = crm::Customer::replay(customer.id(), told, customer.clock().unwrap(), &definitions);
         assert_eq!(again.facts(), customer.facts());
         assert_eq!(again.digest(), customer.digest());
+        assert_eq!(again.spells(), customer.spells());
         assert_eq!(again.joins(), customer.joins());
         earned += customer.book(&points()).map_or(0, |book| book.totals().outstanding());
         digests.push(format!("{} {}", customer.id(), customer.digest()));

@@ -117,11 +117,14 @@ pub enum SetKind {
     Consent,
     /// Parties of a kind or in a role: see [`crate::profile::Party::set_names`].
     Role,
+    /// Customers on a list that the shop keeps by hand.
+    List,
 }
 
 impl SetKind {
     /// All of them.
-    pub const ALL: [SetKind; 5] = [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent, SetKind::Role];
+    pub const ALL: [SetKind; 6] =
+        [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent, SetKind::Role, SetKind::List];
 
     /// The name it is stored under.
     #[must_use]
@@ -132,6 +135,7 @@ impl SetKind {
             SetKind::Tier => "tier",
             SetKind::Consent => "consent",
             SetKind::Role => "role",
+            SetKind::List => "list",
         }
     }
 }
@@ -289,7 +293,9 @@ impl Customer {
         let consents = granted.map(|(key, _)| SetKey::consent(key));
         let roles = self.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
         let roles = roles.map(|name| SetKey::named(SetKind::Role, &name));
-        let mut sets: Vec<SetKey> = tags.chain(segments).chain(tiers).chain(consents).chain(roles).collect();
+        let lists = self.facts().lists().map(|list| SetKey::named(SetKind::List, list.as_str()));
+        let mut sets: Vec<SetKey> =
+            tags.chain(segments).chain(tiers).chain(consents).chain(roles).chain(lists).collect();
         sets.sort_unstable();
         sets.dedup();
         sets

@@ -17,7 +17,7 @@ use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::score::{OUTPUTS_MAX, ScoreOutput};
-use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
+use crate::segment::{ListAbout, ListName, Past, Pasts, ReferenceError, SegmentName, SegmentSet, SegmentSets};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
 use crate::workflow::PluginName;
@@ -55,6 +55,8 @@ pub enum Definition {
     View(ViewName, Option<View>),
     /// For how long something is kept, and what goes then; none ends it.
     Retention(RetentionName, Option<RetentionPolicy>),
+    /// A list that the shop keeps by hand; none ends it: nobody is put on or taken off any more, and who is on it stays.
+    List(ListName, Option<ListAbout>),
     /// How customers are valued.
     Value(Box<ValuePolicy>),
     /// Which segments have a policy of the life cycle of their own: the first one that somebody is in holds.
@@ -175,7 +177,31 @@ impl Definition {
             | Definition::Attribute(_, None)
             | Definition::Scorer(_, None)
             | Definition::View(_, None)
-            | Definition::Retention(_, None) => Ok(()),
+            | Definition::Retention(_, None)
+            | Definition::List(..) => Ok(()),
+        }
+    }
+
+    /// Whether who is in which segment may be another from its instant on, though nothing happens then.
+    const fn moves_members(&self) -> bool {
+        match self {
+            Definition::Segment(..) | Definition::Currency(_) | Definition::Program(..) | Definition::Consent(_) => {
+                true
+            }
+            // These are looked up when something happens, and what came of it stays.
+            Definition::Lifecycle(_)
+            | Definition::Kind(..)
+            | Definition::Attribute(..)
+            | Definition::Scorer(..)
+            | Definition::CardSchema(_)
+            | Definition::Completeness(_)
+            | Definition::Identity(_)
+            | Definition::Privacy(_)
+            | Definition::View(..)
+            | Definition::Retention(..)
+            | Definition::List(..)
+            | Definition::Value(_)
+            | Definition::LifecycleSegments(_) => false,
         }
     }
 
@@ -197,6 +223,7 @@ impl Definition {
             Definition::Privacy(_) => ("privacy", ""),
             Definition::View(name, _) => ("view", name.as_str()),
             Definition::Retention(name, _) => ("retention", name.as_str()),
+            Definition::List(name, _) => ("list", name.as_str()),
             Definition::Value(_) => ("value", ""),
             Definition::LifecycleSegments(_) => ("lifecycle_segments", ""),
         }
@@ -232,6 +259,7 @@ pub struct Definitions {
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
     segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
     segment_sets: SegmentSets,
+    pasts: Pasts,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
     scorers: BTreeMap<PluginName, Versions<Option<BTreeSet<ScoreOutput>>>>,
@@ -242,6 +270,7 @@ pub struct Definitions {
     privacy: Versions<PrivacyPolicy>,
     views: BTreeMap<ViewName, Versions<Option<View>>>,
     retentions: BTreeMap<RetentionName, Versions<Option<RetentionPolicy>>>,
+    lists: BTreeMap<ListName, Versions<Option<ListAbout>>>,
     value: Versions<Arc<ValuePolicy>>,
     lifecycle_segments: Versions<Vec<SegmentPolicy>>,
 }
@@ -300,10 +329,16 @@ impl Definitions {
             Definition::Privacy(policy) => self.privacy.add(*from, policy),
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
             Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
+            Definition::List(name, about) => self.lists.entry(name).or_default().add(*from, about),
             Definition::Value(policy) => self.value.add(*from, Arc::new(*policy)),
             Definition::LifecycleSegments(list) => self.lifecycle_segments.add(*from, list),
         }
+        let moves_members = version.definition.moves_members();
         self.all.push(version);
+        if moves_members {
+            let moving = self.all.iter().filter(|version| version.definition.moves_members());
+            self.pasts = Pasts::of(moving.map(|version| version.from));
+        }
         Ok(true)
     }
 
@@ -464,6 +499,55 @@ impl Definitions {
             SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
         });
         set.map(Arc::as_ref)
+    }
+
+    /// The names of all segments there ever were.
+    pub fn segment_names(&self) -> impl Iterator<Item = &SegmentName> {
+        self.segments.keys()
+    }
+
+    /// The lists in force, by name.
+    pub fn lists(&self, at: Timestamp) -> impl Iterator<Item = (&ListName, &ListAbout)> {
+        self.lists.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// A list in force.
+    #[must_use]
+    pub fn list(&self, name: &ListName, at: Timestamp) -> Option<&ListAbout> {
+        self.lists.get(name)?.at(at)?.as_ref()
+    }
+
+    /// The segments in force, by name, as those who keep them share them.
+    pub(crate) fn segments_shared(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Arc<Predicate>)> {
+        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
+    }
+
+    /// Every version of a segment, the oldest first; what ends it is none.
+    pub(crate) fn segment_versions(
+        &self,
+        name: &SegmentName,
+    ) -> impl Iterator<Item = (Timestamp, Option<&Predicate>)> + use<'_> {
+        let versions = self.segments.get(name).into_iter().flat_map(|versions| &versions.0);
+        versions.map(|(from, rule)| (*from, rule.as_deref()))
+    }
+
+    /// Since when a segment is in force without interruption; none if it is not.
+    pub(crate) fn in_force_since(&self, name: &SegmentName, at: Timestamp) -> Option<Timestamp> {
+        let versions = self.segments.get(name)?.0.iter().rev().filter(|(from, _)| *from <= at);
+        versions.take_while(|(_, rule)| rule.is_some()).last().map(|(from, _)| *from)
+    }
+
+    /// From when on what segments are counted by was another, beside their own rules.
+    pub(crate) fn counted_by(&self) -> impl Iterator<Item = Timestamp> {
+        let counts = |version: &&DefinitionVersion| {
+            version.definition.moves_members() && !matches!(version.definition, Definition::Segment(..))
+        };
+        self.all.iter().filter(counts).map(|version| version.from)
+    }
+
+    /// What is asked at an instant about the past of segments; none if nothing is.
+    pub(crate) fn past(&self, at: Timestamp) -> Option<&Past> {
+        self.pasts.at(at, self)
     }
 
     /// The free attributes of cards in force; none were ever declared if there are none.

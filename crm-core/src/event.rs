@@ -24,6 +24,7 @@ use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refund
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
+use crate::segment::{Enlisted, OverrideCleared, SegmentOverridden, Unlisted};
 use crate::service::{CaseClosed, CaseOpened, CaseReopened};
 use crate::text::Remark;
 use crate::time::Timestamp;
@@ -115,6 +116,10 @@ pub enum Fact {
     Tagged(Tagged),
     /// The shop took a tag off.
     Untagged(Untagged),
+    /// The shop put the customer on a list.
+    Enlisted(Enlisted),
+    /// The shop took the customer off a list.
+    Unlisted(Unlisted),
     /// Something was told about the card.
     CardChanged(CardChanged),
     /// The shop said what kind of party it is.
@@ -220,6 +225,10 @@ pub enum Deed {
     PersonalKept(PersonalKept),
     /// An identifier was wrong, and another one is right.
     IdentifierCorrected(IdentifierCorrected),
+    /// What the rule of a segment says was overridden.
+    SegmentOverridden(SegmentOverridden),
+    /// It decides again.
+    OverrideCleared(OverrideCleared),
 }
 
 impl Deed {
@@ -247,6 +256,8 @@ impl Deed {
             Deed::Removed(_) => "personal_removed",
             Deed::PersonalKept(_) => "personal_kept",
             Deed::IdentifierCorrected(_) => "identifier_corrected",
+            Deed::SegmentOverridden(_) => "segment_overridden",
+            Deed::OverrideCleared(_) => "override_cleared",
         }
     }
 
@@ -273,7 +284,9 @@ impl Deed {
             | Deed::Forgotten(_)
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
-            | Deed::IdentifierCorrected(_) => None,
+            | Deed::IdentifierCorrected(_)
+            | Deed::SegmentOverridden(_)
+            | Deed::OverrideCleared(_) => None,
         }
     }
 }
@@ -294,6 +307,8 @@ impl Fact {
             Fact::Refunded(_) => "refunded",
             Fact::Tagged(_) => "tagged",
             Fact::Untagged(_) => "untagged",
+            Fact::Enlisted(_) => "enlisted",
+            Fact::Unlisted(_) => "unlisted",
             Fact::CardChanged(_) => "card_changed",
             Fact::PartyDescribed(_) => "party_described",
             Fact::Identified(_) => "identified",
@@ -336,6 +351,8 @@ impl Fact {
             Fact::Refunded(body) => json(body),
             Fact::Tagged(body) => json(body),
             Fact::Untagged(body) => json(body),
+            Fact::Enlisted(body) => json(body),
+            Fact::Unlisted(body) => json(body),
             Fact::CardChanged(body) => json(body),
             Fact::PartyDescribed(body) => json(body),
             Fact::Identified(body) => json(body),
@@ -379,6 +396,8 @@ impl Fact {
             | Fact::Enquired(_)
             | Fact::Tagged(_)
             | Fact::Untagged(_)
+            | Fact::Enlisted(_)
+            | Fact::Unlisted(_)
             | Fact::CardChanged(_)
             | Fact::PartyDescribed(_)
             | Fact::Identified(_)
@@ -432,6 +451,8 @@ fact_from!(
     Refunded,
     Tagged,
     Untagged,
+    Enlisted,
+    Unlisted,
     CardChanged,
     PartyDescribed,
     Identified,
@@ -557,6 +578,8 @@ impl EventBody {
             "refunded" => read!(Refunded),
             "tagged" => read!(Tagged),
             "untagged" => read!(Untagged),
+            "enlisted" => read!(Enlisted),
+            "unlisted" => read!(Unlisted),
             "card_changed" => read!(CardChanged),
             "party_described" => read!(PartyDescribed),
             "identified" => read!(Identified),
@@ -600,7 +623,9 @@ impl EventBody {
             | "forgotten"
             | "personal_removed"
             | "personal_kept"
-            | "identifier_corrected" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "identifier_corrected"
+            | "segment_overridden"
+            | "override_cleared" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -646,6 +671,8 @@ impl Decision {
             Deed::Removed(deed) => json(&Stored { by, deed }),
             Deed::PersonalKept(deed) => json(&Stored { by, deed }),
             Deed::IdentifierCorrected(deed) => json(&Stored { by, deed }),
+            Deed::SegmentOverridden(deed) => json(&Stored { by, deed }),
+            Deed::OverrideCleared(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -675,6 +702,8 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "personal_removed" => read(body, Deed::Removed),
         "personal_kept" => read(body, Deed::PersonalKept),
         "identifier_corrected" => read(body, Deed::IdentifierCorrected),
+        "segment_overridden" => read(body, Deed::SegmentOverridden),
+        "override_cleared" => read(body, Deed::OverrideCleared),
         _ => read(body, Deed::PointsPosted),
     }
 }

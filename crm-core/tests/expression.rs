@@ -63,6 +63,9 @@ fn what_is_written_is_read_and_written_again() {
             r#"consent("newsletter", "email") || consent("newsletter", "sms", "brand")"#,
         ),
         (r#"tier("club") == "gold" && points("club") >= 100"#, r#"tier("club") == "gold" && points("club") >= 100"#),
+        (r#"was_in("buyers") || was_in("buyers", "2w")"#, r#"was_in("buyers") || was_in("buyers", "14d")"#),
+        (r#"!in_for("buyers", "1d12h")"#, r#"!in_for("buyers", "1d12h")"#),
+        (r#"list("mug") && "mug" in lists"#, r#""mug" in lists && "mug" in lists"#),
         (r#"bucket("autumn", 10) < 5"#, r#"bucket("autumn", 10) < 5"#),
         (r#"events("review").in_last("30d") > 0"#, r#"events("review").in_last("30d").count() > 0"#),
         (r#""mug" in orders.products()"#, r#""mug" in orders.products()"#),
@@ -139,6 +142,9 @@ fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
         ),
         (r#"stage == "purchased""#, r#"line 1, column 10: there is no stage "purchased"; did you mean "purchase"?"#),
         (r#"segment("buyer")"#, r#"line 1, column 9: there is no segment "buyer"; did you mean "buyers"?"#),
+        (r#"was_in("buyer")"#, r#"line 1, column 8: there is no segment "buyer"; did you mean "buyers"?"#),
+        (r#"in_for("buyers")"#, "line 1, column 7: `in_for` takes other arguments"),
+        (r#"list("mugs")"#, r#"line 1, column 6: there is no list "mugs"; did you mean "mug"?"#),
         (r#"points("klub") > 3"#, r#"line 1, column 8: there is no programme "klub"; did you mean "club"?"#),
         (
             r#"events("reviews") > 3"#,
@@ -416,6 +422,7 @@ fn segments_that_ask_about_each_other_are_refused_with_the_chain() {
     };
     let used = end(70, "c").unwrap_err();
     assert_eq!(std::error::Error::source(&used).unwrap().to_string(), "it is asked about by d");
+    end(80, "settled").unwrap();
     end(80, "buyers").unwrap();
     end(80, "d").unwrap();
     end(80, "c").unwrap();

@@ -2,14 +2,17 @@
 //! what was theirs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+use crm_core::attribute::Attribute;
 use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
+use crm_core::expression::{Comparison, Predicate};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
 use crm_core::interaction::{Channel, Visited};
 use crm_core::loyalty::{AwardPoints, ClaimCoupon, PostingKind, Program, ProgramId, RedeemPoints};
 use crm_core::order::{OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
+use crm_core::segment::{Enlisted, ListName, Override, OverrideCleared, OverrideSegment, SegmentName, Unlisted};
 use crm_core::workflow::{Actor, PluginName, PluginStamp, Remembered};
 use crm_core::{
     Currency, CustomerId, Definition, DefinitionVersion, Definitions, Digest, EventId, Money, Source, Span, Tag,
@@ -30,7 +33,18 @@ fn definitions() -> Definitions {
     let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(30));
     let definition = Definition::Program(program(), Some(scheme));
     definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
+    let rich = Predicate::compare(Attribute::Spend, Comparison::Gt, 5_000);
+    let definition = Definition::Segment(vip(), Some(rich));
+    definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
     definitions
+}
+
+fn vip() -> SegmentName {
+    SegmentName::new("vip").unwrap()
+}
+
+fn list(n: u8) -> ListName {
+    ListName::new(format!("l{n}")).unwrap()
 }
 
 fn member(n: usize) -> CustomerId {
@@ -61,6 +75,8 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),
         1 => (0..3_u8).prop_map(|n| Fact::from(Tagged { tag: tag(n) })),
         1 => (0..3_u8).prop_map(|n| Fact::from(Untagged { tag: tag(n) })),
+        1 => (0..3_u8).prop_map(|n| Fact::from(Enlisted { list: list(n) })),
+        1 => (0..3_u8).prop_map(|n| Fact::from(Unlisted { list: list(n) })),
         1 => (0..3_u8).prop_map(|n| {
             let identifier = Identifier::external(&ExternalSystem::new("erp").unwrap(), &n.to_string()).unwrap();
             Fact::from(Identified::new(LookupKey::public().hash(&TenantId::default(), &identifier)))
@@ -82,6 +98,11 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
         2 => (1..120_i64).prop_map(move |points| Command::AwardPoints(AwardPoints { program: program(), points, reason: reason() })),
         1 => (0..3_u8).prop_map(|n| Command::AddTag(tag(n))),
         1 => (0..3_u8).prop_map(|n| Command::RemoveTag(tag(n))),
+        1 => any::<bool>().prop_map(|is_in| {
+            let to = if is_in { Override::In } else { Override::Out };
+            Command::OverrideSegment(OverrideSegment::new(vip(), to))
+        }),
+        1 => Just(Command::ClearOverride(OverrideCleared { segment: vip(), by: None, reason: None })),
         1 => (0..3_u8).prop_map(|n| Command::ClaimCoupon(ClaimCoupon { coupon: format!("c{n}").parse().unwrap(), uses: 100 })),
     ];
     let what = prop_oneof![

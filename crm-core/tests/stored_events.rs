@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 65] = [
+const STORED: [(&str, &str); 69] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -18,6 +18,13 @@ const STORED: [(&str, &str); 65] = [
     ("refunded", r#"{"amount":{"minor":500,"currency":"JPY"}}"#),
     ("tagged", r#"{"tag":"vip"}"#),
     ("untagged", r#"{"tag":"vip"}"#),
+    ("enlisted", r#"{"list":"fair-2026"}"#),
+    ("unlisted", r#"{"list":"fair-2026"}"#),
+    (
+        "segment_overridden",
+        r#"{"by":"shop","deed":{"at":852076800000,"asked":{"segment":"vip","to":"in","until":883612800000,"by":"support:17","reason":"asked for it"}}}"#,
+    ),
+    ("override_cleared", r#"{"by":"shop","deed":{"segment":"vip","by":null,"reason":null}}"#),
     ("card_changed", r#"{"fields":["name","attribute.shoe size"]}"#),
     (
         "party_described",

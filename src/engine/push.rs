@@ -75,8 +75,12 @@ fn push(rule: &Predicate, yes: bool, at: Timestamp) -> Pushed {
             Pushed::exact(Selection::OneOf(Column::Stage, asked.map(Stage::rank).collect()))
         }
         Predicate::Text(Texts::Tags, TextTest::OneOf(tags)) => sets(SetKind::Tag, tags, yes),
+        Predicate::Text(Texts::Lists, TextTest::OneOf(lists)) => sets(SetKind::List, lists, yes),
         Predicate::Text(Texts::Roles, TextTest::OneOf(roles)) => sets(SetKind::Role, roles, yes),
         Predicate::InSegment(name) => sets(SetKind::Segment, [name.as_str()], yes),
+        // The store knows who is in now.
+        Predicate::WasIn(name, _) if !yes => Pushed { exact: false, ..sets(SetKind::Segment, [name.as_str()], false) },
+        Predicate::InFor(name, _) if yes => Pushed { exact: false, ..sets(SetKind::Segment, [name.as_str()], true) },
         Predicate::Consents(key) => one_set(SetKey::consent(key), yes),
         _ => Pushed::superset(Selection::EVERYBODY),
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, JsonProblem};
-use crm_core::expression::{Clause, Subject};
+use crm_core::expression::{Clause, Predicate, Subject};
 use crm_core::lifecycle::Stage;
 use crm_core::loyalty::PointsTotals;
 use crm_core::order::Turnover;
-use crm_core::segment::SegmentName;
+use crm_core::segment::{ListName, SegmentName};
 use crm_core::{Currency, CustomerId, Digest, SmolStr};
 use crm_storage::{Entries, Entry, Parts, ScoreRow};
 
@@ -40,6 +40,8 @@ pub struct Overview {
     pub stages: BTreeMap<Stage, u64>,
     /// How many are in each segment in force, empty ones included.
     pub segments: BTreeMap<SegmentName, u64>,
+    /// How many are on each list in force, empty ones included.
+    pub lists: BTreeMap<ListName, u64>,
     /// Orders, refunded ones included.
     pub orders: u64,
     /// Refunds, matched or not.
@@ -73,6 +75,9 @@ impl Crm {
     /// Why a customer is in a segment, or is not: what each clause of its rule comes to, and when it will next change
     /// although nothing happens. None if nobody is found. They are as of the last time anything happened or was due.
     ///
+    /// Where the rule is [overridden](Self::override_segment), the clause is `segment("…")`, which comes to what holds, of
+    /// two parts: the override, and what the rule says.
+    ///
     /// ```
     /// use crm::{Channel, Crm, Definition, Identifier, Incoming, SegmentName, Source, Span, Timestamp, Visited};
     ///
@@ -100,8 +105,13 @@ impl Crm {
         let (now, definitions) = (self.now(), self.definitions().await?);
         let none = || Error::NoSegment { segment: segment.clone() };
         let rule = definitions.segment(segment, now).ok_or_else(none)?;
-        let customer = self.customer(who).await?;
-        Ok(customer.map(|customer| rule.explain(&Subject::new(&customer, now, &definitions))))
+        let Some(customer) = self.customer(who).await? else { return Ok(None) };
+        let membership = Predicate::InSegment(segment.clone());
+        let overridden = customer.override_of(segment, now, &definitions).is_some();
+        let rule = if overridden { &membership } else { rule };
+        let spells = self.past_of(rule, &customer, now, &definitions).await?;
+        let subject = Subject::new(&customer, now, &definitions);
+        Ok(Some(rule.explain(&spells.as_ref().map_or(subject, |spells| subject.with_spells(spells)))))
     }
 
     /// Everything that is kept about a customer; none if nobody is found. Reads their whole history.
@@ -176,6 +186,7 @@ impl Crm {
         let mut overview = Overview::default();
         overview.stages.extend(Stage::ALL.map(|stage| (stage, 0)));
         overview.segments.extend(definitions.segments(self.now()).map(|(name, _)| (name.clone(), 0)));
+        overview.lists.extend(definitions.lists(self.now()).map(|(name, _)| (name.clone(), 0)));
         let mut digests = Vec::new();
         self.for_each_customer(|customer| {
             overview.add(customer);
@@ -196,6 +207,9 @@ impl Overview {
         }
         for segment in customer.standing().segments() {
             *self.segments.entry(segment.clone()).or_default() += 1;
+        }
+        for list in customer.facts().lists() {
+            *self.lists.entry(list.clone()).or_default() += 1;
         }
         self.orders += orders.list().len() as u64;
         self.refunds += u64::from(orders.refunds());

@@ -24,7 +24,8 @@ impl Crm {
     /// [`advance`](Self::advance) first where time has passed.
     ///
     /// Costs a scan of the store's columns, in the store; only averages and windows of days are finished by
-    /// reading the customers who come into question.
+    /// reading the customers who come into question. Who was in a segment before is in the states of customers if a
+    /// segment in force asks for it; otherwise their histories are read too.
     ///
     /// # Errors
     ///
@@ -96,7 +97,9 @@ impl Crm {
         let mut held = Vec::new();
         for row in loaded.rows.into_iter().flatten() {
             let customer = self.decode(&row, &definitions).await?.customer;
-            if predicate.holds(&Subject::new(&customer, now, &definitions)) {
+            let spells = self.past_of(predicate, &customer, now, &definitions).await?;
+            let subject = Subject::new(&customer, now, &definitions);
+            if predicate.holds(&spells.as_ref().map_or(subject, |spells| subject.with_spells(spells))) {
                 held.push(customer.id());
             }
         }

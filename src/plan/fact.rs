@@ -6,6 +6,7 @@ use crm_core::customer::OrdersTouched;
 use crm_core::event::{Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::{IdentifierAttached, IdentifierKey};
 use crm_core::relationship::{TIES_MAX, TieError};
+use crm_core::segment::{Enlisted, ListError, Unlisted};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
@@ -97,8 +98,8 @@ impl<'a> Planner<'a> {
             self.customer.wait_for(id, at);
             // And there are segments for those to whom nothing happened so far.
             if is_new {
-                self.settle(self.context.now, Cause::Event(id), OrdersTouched::None);
-                self.react();
+                self.settle(self.context.now, Cause::Event(id), OrdersTouched::None)?;
+                self.react()?;
             }
         } else if in_order {
             self.happen(self.through, id, at, fact)?;
@@ -127,8 +128,8 @@ impl<'a> Planner<'a> {
             }
         }
         let instant = self.instant();
-        self.settle(instant, Cause::Event(last.id), touched);
-        self.react();
+        self.settle(instant, Cause::Event(last.id), touched)?;
+        self.react()?;
         Ok(())
     }
 
@@ -165,8 +166,8 @@ impl<'a> Planner<'a> {
             self.trigger(Trigger::of_fact(id, at, fact), Some(id), &[]);
         }
         let instant = self.instant();
-        self.settle(instant, Cause::Event(id), touched);
-        self.react();
+        self.settle(instant, Cause::Event(id), touched)?;
+        self.react()?;
         Ok(())
     }
 
@@ -320,6 +321,11 @@ impl<'a> Planner<'a> {
         }
         if let Fact::AttributeSet(set) = fact {
             self.context.definitions.check_attribute(set, at)?;
+        }
+        if let Fact::Enlisted(Enlisted { list }) | Fact::Unlisted(Unlisted { list }) = fact
+            && self.context.definitions.list(list, at).is_none()
+        {
+            return Err(ListError::Undeclared { list: list.clone() }.into());
         }
         if let Fact::Custom(custom) = fact {
             let undeclared = || crm_core::custom::CustomError::Undeclared { kind: custom.kind.clone() };

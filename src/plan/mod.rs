@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crm_core::change::{Cause, Change};
 use crm_core::contract::ContractRef;
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
-use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, Fact};
+use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
 use crm_core::loyalty::Posting;
@@ -207,8 +207,8 @@ impl<'a> Planner<'a> {
         }
         self.next = None;
         let cause = first.map_or(Cause::Definition, Cause::Event);
-        self.settle(at, cause, OrdersTouched::Gone);
-        self.react();
+        self.settle(at, cause, OrdersTouched::Gone)?;
+        self.react()?;
         self.elapse(self.context.now)
     }
 
@@ -226,8 +226,8 @@ impl<'a> Planner<'a> {
             ids.extend(self.decide(at, &Actor::Shop, deed, None, &[]));
         }
         if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &[]);
-            self.react();
+            self.follow(at, Cause::Event(first), &[])?;
+            self.react()?;
         }
         self.elapse(self.context.now)?;
         Ok(Ok(ids))
@@ -244,7 +244,7 @@ impl<'a> Planner<'a> {
             first.get_or_insert(id);
         }
         if let Some(first) = first {
-            self.follow(at, Cause::Event(first), &[]);
+            self.follow(at, Cause::Event(first), &[])?;
         }
         Ok(())
     }
@@ -262,9 +262,12 @@ impl<'a> Planner<'a> {
         self.rewrite = true;
         let at = self.instant();
         let touched = self.refold(at)?;
-        self.settle(at, Cause::Definition, touched);
-        self.react();
-        self.elapse(self.context.now)
+        self.settle(at, Cause::Definition, touched)?;
+        self.react()?;
+        self.elapse(self.context.now)?;
+        // What came into force since they were last heard of.
+        self.settle(self.instant(), Cause::Definition, OrdersTouched::None)?;
+        self.react()
     }
 
     /// Takes scores that were given, after what is due, and tells workflows of each.
@@ -280,9 +283,9 @@ impl<'a> Planner<'a> {
         if self.customer.take_scores(scores) {
             self.rewrite = true;
             self.next = None;
-            self.follow(self.instant(), Cause::Scored, &[]);
+            self.follow(self.instant(), Cause::Scored, &[])?;
         }
-        self.react();
+        self.react()?;
         self.elapse(self.context.now)
     }
 
@@ -356,7 +359,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Brings points, stage, segments and tiers in line after something happened.
-    fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) {
+    fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) -> Result<(), NeedHistory> {
         let event = match cause {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
@@ -364,11 +367,12 @@ impl<'a> Planner<'a> {
         for (member, posting) in self.customer.reconcile_points(touched, self.context.definitions) {
             self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
         }
-        self.follow(at, cause, &[]);
+        self.follow(at, cause, &[])
     }
 
     /// Works out what moved, and tells those who listen.
-    fn follow(&mut self, at: Timestamp, cause: Cause, chain: &[SmolStr]) {
+    fn follow(&mut self, at: Timestamp, cause: Cause, chain: &[SmolStr]) -> Result<(), NeedHistory> {
+        self.recall(at)?;
         let before = self.changes.len();
         self.customer.derive(at, cause, &mut self.moves, self.context.definitions, &mut self.changes);
         for n in before..self.changes.len() {
@@ -382,6 +386,28 @@ impl<'a> Planner<'a> {
                 self.trigger(trigger, cause, chain);
             }
         }
+        Ok(())
+    }
+
+    /// Has the customer know what rules ask about the past, if any does: when it was corrected, or other things are
+    /// asked since. That takes the history, and the events of this plan.
+    fn recall(&mut self, at: Timestamp) -> Result<(), NeedHistory> {
+        if self.customer.remembers(at, self.context.definitions) {
+            return Ok(());
+        }
+        let history = self.history.ok_or(NeedHistory)?;
+        let id = self.customer.id();
+        let rows =
+            self.events.iter().map(|row| (id, row)).chain(self.others.iter().map(|(member, row)| (*member, row)));
+        // They were written by this plan: each is of a kind and shape that is known.
+        let planned = rows.filter_map(|(member, row)| {
+            Some((member, row.id, row.at, EventBody::decode(&row.kind, row.shape, &row.body).ok()?))
+        });
+        let planned: Vec<(CustomerId, EventId, Timestamp, EventBody)> = planned.collect();
+        let stored = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+        let planned = planned.iter().map(|(member, id, at, body)| (*member, *id, *at, body));
+        self.customer.recall(stored.chain(planned), at, self.context.definitions);
+        Ok(())
     }
 
     fn anyone_listens(&self, kind: &str) -> bool {

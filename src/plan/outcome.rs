@@ -8,6 +8,7 @@ use crm_core::event::Fact;
 use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
 use crm_core::relationship::TieError;
+use crm_core::segment::ListError;
 use crm_core::service::CaseRef;
 use crm_core::{CustomerId, EventId};
 
@@ -39,6 +40,9 @@ pub enum FactRefusal {
     /// A fact about consent is not proved, or does not fit the policy.
     #[error(transparent)]
     Consent(#[from] ConsentError),
+    /// There is no such list.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// A tie between customers cannot be.
     #[error(transparent)]
     Tie(#[from] TieError),
@@ -140,6 +144,7 @@ impl FactRefusal {
             FactRefusal::Custom(_) => "custom_schema",
             FactRefusal::Attribute(_) => "attribute",
             FactRefusal::Consent(error) => error.reason(),
+            FactRefusal::List(_) => "list",
             FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",

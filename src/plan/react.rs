@@ -9,7 +9,7 @@ use crm_core::event::Deed;
 use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
 use crm_core::{EventId, SmolStr};
 
-use super::{CALLS_MAX, CHAIN_MAX, Pending, Planner};
+use super::{CALLS_MAX, CHAIN_MAX, NeedHistory, Pending, Planner};
 use crate::workflow::{Workflow, WorkflowCall};
 
 /// The most that a workflow may keep for one customer, in bytes.
@@ -17,27 +17,28 @@ const MEMORY_MAX: usize = 64 * 1024;
 
 impl Planner<'_> {
     /// Calls workflows until none has anything more to say.
-    pub(super) fn react(&mut self) {
+    pub(super) fn react(&mut self) -> Result<(), NeedHistory> {
         while let Some(pending) = self.triggers.pop_front() {
             let workflows = self.context.workflows;
             for workflow in workflows.iter().filter(|workflow| workflow.listens(&pending.trigger.kind)) {
                 if self.calls_left == 0 {
                     self.fault(workflow.stamp(), &pending, &format!("more than {CALLS_MAX} calls"));
                     self.triggers.clear();
-                    return;
+                    return Ok(());
                 }
                 self.calls_left -= 1;
                 if pending.chain.len() > CHAIN_MAX {
                     let chain = pending.chain.join(" → ");
                     self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {chain}"));
                 } else {
-                    self.call(workflow, &pending);
+                    self.call(workflow, &pending)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn call(&mut self, workflow: &Arc<dyn Workflow>, pending: &Pending) {
+    fn call(&mut self, workflow: &Arc<dyn Workflow>, pending: &Pending) -> Result<(), NeedHistory> {
         let at = self.instant();
         let stamp = workflow.stamp();
         let call = WorkflowCall {
@@ -49,7 +50,10 @@ impl Planner<'_> {
         };
         let reply = match workflow.handle(&call) {
             Ok(reply) => reply,
-            Err(fault) => return self.fault(stamp, pending, &fault.kind),
+            Err(fault) => {
+                self.fault(stamp, pending, &fault.kind);
+                return Ok(());
+            }
         };
         let mut first: Option<EventId> = None;
         for command in reply.commands {
@@ -77,8 +81,9 @@ impl Planner<'_> {
             }
         }
         if let Some(id) = first {
-            self.follow(at, Cause::Event(id), &pending.chain);
+            self.follow(at, Cause::Event(id), &pending.chain)?;
         }
+        Ok(())
     }
 
     /// Records that a plugin failed.

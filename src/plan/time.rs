@@ -61,9 +61,9 @@ impl Planner<'_> {
                 self.decide_of(member, alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
             }
         }
-        self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None);
+        self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None)?;
         self.next = None;
-        self.react();
+        self.react()?;
         Ok(())
     }
 }

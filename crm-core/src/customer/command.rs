@@ -7,6 +7,7 @@ use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
 use crate::loyalty::{AwardPoints, ClaimCoupon, LoyaltyError, PointsBook, RedeemPoints};
+use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{FIELD_TEXT_MAX, FIELDS_MAX, FieldValue, Fields, Notified, TagAdded, TagRemoved, Topic};
@@ -27,6 +28,10 @@ pub enum Command {
     /// Take off a tag that a command or a plugin put on. One that is not there stays away, and nothing
     /// happens.
     RemoveTag(Tag),
+    /// Have a customer be in a segment, or not, whatever its rule says. The same again changes nothing.
+    OverrideSegment(OverrideSegment),
+    /// Have the rule of a segment decide again. Where nothing overrides it nothing happens.
+    ClearOverride(OverrideCleared),
     /// Tell the host something, by an entry in the outbox.
     Notify {
         /// What about.
@@ -43,6 +48,9 @@ pub enum Refusal {
     /// Points.
     #[error(transparent)]
     Loyalty(#[from] LoyaltyError),
+    /// The rule of a segment.
+    #[error(transparent)]
+    Override(#[from] OverrideRefusal),
     /// Too many fields, or a text too long.
     #[error("a notification has more than {max} {what}")]
     TooLarge {
@@ -63,6 +71,8 @@ impl Command {
             Command::ClaimCoupon(_) => "claim_coupon",
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
+            Command::OverrideSegment(_) => "override_segment",
+            Command::ClearOverride(_) => "clear_override",
             Command::Notify { .. } => "notify",
         }
     }
@@ -106,6 +116,8 @@ impl Command {
                 let there = customer.decided.tags.contains(&tag);
                 Ok(if there { vec![Deed::TagRemoved(TagRemoved { tag })] } else { Vec::new() })
             }
+            Command::OverrideSegment(asked) => customer.decide_override(asked, at, definitions),
+            Command::ClearOverride(cleared) => customer.decide_clearing(cleared, at),
             Command::Notify { topic, fields } => {
                 if fields.len() > FIELDS_MAX {
                     return Err(Refusal::TooLarge { what: "fields", max: FIELDS_MAX });

@@ -8,6 +8,7 @@ use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
 use crate::loyalty::{CouponCode, PointsBook, ProgramId};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
+use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::workflow::{Actor, PluginName};
@@ -43,6 +44,7 @@ pub struct DecidedState {
     pub(crate) erased: bool,
     pub(super) doubts: Doubts,
     pub(crate) retained: Retained,
+    pub(crate) overrides: FlatMap<SegmentName, SegmentOverridden>,
 }
 
 impl DecidedState {
@@ -88,6 +90,12 @@ impl DecidedState {
                 self.retained.forget_identifier(corrected.from, corrected.at);
                 self.identifiers.note(corrected.to, corrected.scope, corrected.at, &corrected.assurance);
             }
+            Deed::SegmentOverridden(overridden) => {
+                self.overrides.insert(overridden.asked.segment.clone(), overridden.clone());
+            }
+            Deed::OverrideCleared(cleared) => {
+                self.overrides.remove(&cleared.segment);
+            }
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
@@ -96,10 +104,12 @@ impl DecidedState {
             // Who is merged with whom is kept beside what was decided about each.
             Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) => {}
         }
-        // Nobody is found by what somebody was known by who was erased, and nothing says what it was.
+        // Nobody is found by what somebody was known by who was erased, and nothing says what it was, nor what somebody
+        // said of them.
         if self.erased {
             self.identifiers = Held::default();
             self.doubts = Doubts::default();
+            self.overrides = FlatMap::default();
         }
     }
 }

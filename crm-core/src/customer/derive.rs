@@ -12,7 +12,7 @@ use crate::expression::Inputs;
 use crate::flat::{FlatMap, FlatSet};
 use crate::lifecycle::{Stage, StageCause, StageMove};
 use crate::loyalty::{ProgramId, TierName};
-use crate::segment::SegmentName;
+use crate::segment::{SegmentName, SegmentSet};
 use crate::time::Timestamp;
 
 /// Stage, segments and tiers, as of the last time anything happened or was due.
@@ -63,7 +63,9 @@ impl Customer {
             consents: self.statuses(at, definitions),
         };
         self.watch = Watch::default();
-        self.derive_segments(at, Cause::Definition, definitions, &mut Vec::new());
+        let none = SegmentSet::default();
+        let set = definitions.segment_set(at).unwrap_or(&none);
+        self.derive_segments(set, at, Cause::Definition, definitions, &mut Vec::new());
     }
 
     fn tiers<'a>(
@@ -77,9 +79,25 @@ impl Customer {
     }
 
     /// Brings the standing up to date and tells what moved. `moves` are the stage moves that led here;
-    /// if they do not explain the stage, the past was corrected, and one change says so.
+    /// if they do not explain the stage, the past was corrected, and one change says so. Where rules ask about the past
+    /// of segments, the customer has to [remember](Self::remembers) it.
     pub fn derive(
         &mut self,
+        at: Timestamp,
+        cause: Cause,
+        moves: &mut Vec<StageMove>,
+        definitions: &Definitions,
+        changes: &mut Vec<Change>,
+    ) {
+        let none = SegmentSet::default();
+        let set = definitions.segment_set(at).unwrap_or(&none);
+        self.derive_in(set, at, cause, moves, definitions, changes);
+    }
+
+    /// The same with certain segments.
+    pub(super) fn derive_in(
+        &mut self,
+        set: &SegmentSet,
         at: Timestamp,
         cause: Cause,
         moves: &mut Vec<StageMove>,
@@ -122,7 +140,7 @@ impl Customer {
         self.derive_tiers(at, cause, definitions, changes);
         self.derive_consents(at, cause, definitions, changes);
         // Segments come last: they ask for all of these.
-        self.derive_segments(at, cause, definitions, changes);
+        self.derive_segments(set, at, cause, definitions, changes);
     }
 
     fn derive_tiers(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {

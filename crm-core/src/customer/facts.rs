@@ -22,6 +22,7 @@ use crate::messaging::{MessageDirection, Messages};
 use crate::order::{Effect, Orders};
 use crate::profile::Party;
 use crate::relationship::Ties;
+use crate::segment::ListName;
 use crate::service::Cases;
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -38,6 +39,7 @@ pub struct FactState {
     custom: FlatMap<KindName, Instants>,
     identifiers: Held,
     tags: FlatSet<Tag>,
+    lists: FlatSet<ListName>,
     orders: Orders,
     lifecycle: Lifecycle,
     consents: ConsentBook,
@@ -216,6 +218,21 @@ impl FactState {
         self.tags.iter()
     }
 
+    /// The lists that the shop put the customer on.
+    pub fn lists(&self) -> impl Iterator<Item = &ListName> {
+        self.lists.iter()
+    }
+
+    /// Whether the shop put the customer on a list.
+    #[must_use]
+    pub fn is_on(&self, list: &ListName) -> bool {
+        self.lists.contains(list)
+    }
+
+    pub(crate) fn is_on_list_named(&self, list: &str) -> bool {
+        self.lists.contains(list)
+    }
+
     /// What kind of party the shop says it is; none if it never said.
     #[must_use]
     pub fn party(&self) -> Option<&Party> {
@@ -267,6 +284,11 @@ impl FactState {
     #[must_use]
     pub fn has_identifier(&self, identifier: &IdentifierKey) -> bool {
         self.identifiers.resolves(identifier)
+    }
+
+    /// A fact never happened, known or not.
+    pub(super) fn void(&mut self, fact: EventId) {
+        self.voided.insert(fact);
     }
 
     pub(super) fn has_tag(&self, tag: &str) -> bool {
@@ -377,6 +399,14 @@ impl FactState {
             }
             Fact::Untagged(untagged) => {
                 self.tags.remove(&untagged.tag);
+                OrdersTouched::None
+            }
+            Fact::Enlisted(enlisted) => {
+                self.lists.insert(enlisted.list.clone());
+                OrdersTouched::None
+            }
+            Fact::Unlisted(unlisted) => {
+                self.lists.remove(&unlisted.list);
                 OrdersTouched::None
             }
             Fact::PartyDescribed(described) => {
@@ -522,7 +552,7 @@ impl FactState {
         let mut state = FactState::default();
         for (_, _, _, fact) in &facts {
             if let Fact::Voided(voided) = fact {
-                state.voided.insert(voided.event);
+                state.void(voided.event);
             }
         }
         let mut moves = Vec::new();

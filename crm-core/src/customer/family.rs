@@ -14,6 +14,7 @@ use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
 use crate::loyalty::{PointsBook, Posting, ProgramId};
 use crate::order::Order;
 use crate::privacy::Retained;
+use crate::segment::{OverrideCleared, OverrideSegment, SegmentOverridden};
 use crate::time::Timestamp;
 
 /// Whether somebody is one customer, several, or another one.
@@ -233,6 +234,11 @@ impl Customer {
             }
             Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
         }
+        if let Deed::SegmentOverridden(SegmentOverridden { asked: OverrideSegment { segment, .. }, .. })
+        | Deed::OverrideCleared(OverrideCleared { segment, .. }) = &decision.deed
+        {
+            self.watch.ask(segment);
+        }
         if let Deed::Forgotten(forgotten) = &decision.deed {
             forgotten.identifiers.iter().for_each(|key| self.facts.forget_identifier(key));
         } else if let Deed::IdentifierCorrected(corrected) = &decision.deed {
@@ -273,7 +279,14 @@ impl Customer {
             | Deed::Forgotten(_)
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
-            | Deed::IdentifierCorrected(_) => vec![(through, deed)],
+            | Deed::IdentifierCorrected(_)
+            | Deed::SegmentOverridden(_) => vec![(through, deed)],
+            Deed::OverrideCleared(cleared) => {
+                let has =
+                    |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
+                let holders = family.members.iter().filter(has).map(|(id, _)| *id);
+                holders.map(|id| (id, Deed::OverrideCleared(cleared.clone()))).collect()
+            }
             Deed::HoldReleased(released) => {
                 let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.holds.get(&released.name).is_some();
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
@@ -483,6 +496,12 @@ impl Customer {
 }
 
 impl Family {
+    /// The same people before anything was decided about them.
+    pub(super) fn unborn(&self) -> Self {
+        let members = self.members.iter().map(|(id, _)| (*id, DecidedState::default())).collect();
+        Family { members, joins: self.joins.clone(), ..Family::default() }
+    }
+
     /// What was decided about all members, as if it were about one.
     fn together(&self, head: CustomerId) -> DecidedState {
         let mut all = DecidedState::default();
@@ -502,6 +521,7 @@ impl Family {
                 holds,
                 erased,
                 retained: _,
+                overrides,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
@@ -512,6 +532,10 @@ impl Family {
             all.identifiers.join(identifiers);
             holds.iter().for_each(|(name, hold)| all.holds.insert(name.clone(), hold.clone()));
             all.erased |= erased;
+            for (segment, own) in overrides.iter() {
+                let last = all.overrides.remove(segment).map_or_else(|| own.clone(), |other| other.later(own.clone()));
+                all.overrides.insert(segment.clone(), last);
+            }
             all.doubts.join(doubts);
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
             for (plugin, memory) in memories.iter() {

@@ -7,9 +7,12 @@ mod decided;
 mod derive;
 mod facts;
 mod family;
+mod overrides;
+mod past;
 mod policy;
 mod segments;
 mod snapshot;
+mod spells;
 mod told;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,7 @@ pub use derive::Standing;
 pub use facts::{FactState, OrdersTouched};
 pub use family::{Group, MergeRefusal, Side};
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
+pub use spells::Spells;
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
@@ -52,6 +56,7 @@ pub struct Customer {
     watch: Watch,
     /// The newest scores, which follow from the rows that stores keep of them, and not from events.
     scores: Option<Box<Scores>>,
+    spells: Spells,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
     clock: Option<Timestamp>,
@@ -72,6 +77,7 @@ impl Customer {
             kinship: Kinship::Alone,
             watch: Watch::default(),
             scores: None,
+            spells: Spells::default(),
             clock: None,
             alarm: None,
         }
@@ -326,6 +332,9 @@ impl Customer {
         moves: &mut Vec<StageMove>,
     ) -> OrdersTouched {
         self.note_fact(member, id, fact);
+        if self.clock.is_some_and(|clock| at < clock) {
+            self.forget_spells();
+        }
         self.watch.touch(if self.facts.first_at().is_none() { Inputs::ALL } else { fact.touches() });
         let told = |member: CustomerId, key: &IdentifierKey, at: Timestamp| {
             counts(&self.kinship, &self.decided, member, key, at)
@@ -354,6 +363,7 @@ impl Customer {
         let waits = |id: EventId, at: Timestamp| at > clock || waiting.binary_search(&(at, id)).is_ok();
         self.note_facts(facts.clone());
         self.watch.touch(Inputs::ALL);
+        self.forget_spells();
         let told = |member: CustomerId, key: &IdentifierKey, at: Timestamp| {
             counts(&self.kinship, &self.decided, member, key, at)
         };
@@ -379,11 +389,12 @@ impl Customer {
     ) -> Self {
         let mut customer = Customer::new(id);
         customer.settle_kinship(Side::replay(id, events.clone()));
-        let facts = events.filter_map(|(member, id, at, body)| match body {
+        let facts = events.clone().filter_map(|(member, id, at, body)| match body {
             EventBody::Fact(fact) => Some((member, id, at, fact)),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
         });
         customer.refold(facts, until, definitions);
+        customer.recall(events, until, definitions);
         customer.stand(until, definitions);
         customer
     }

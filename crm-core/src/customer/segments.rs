@@ -8,7 +8,7 @@ use super::Customer;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
 use crate::expression::{Inputs, Subject};
-use crate::segment::{Places, SegmentName, SegmentSet};
+use crate::segment::{BY_OVERRIDE, OVERRIDE_ENDED, Override, Places, SegmentName, SegmentSet};
 use crate::time::Timestamp;
 
 /// What is noted so that not every segment is asked at every event.
@@ -38,6 +38,11 @@ impl Watch {
         self.due.iter().map(|(_, at)| *at).min()
     }
 
+    /// Asks a segment at the next opportunity.
+    pub(super) fn ask(&mut self, name: &SegmentName) {
+        self.note(name, Some(Timestamp::MIN));
+    }
+
     fn note(&mut self, name: &SegmentName, due: Option<Timestamp>) {
         let place = self.due.binary_search_by(|(own, _)| own.cmp(name));
         match (place, due) {
@@ -53,13 +58,12 @@ impl Customer {
     /// Brings the segments up to date and tells which were entered and left.
     pub(super) fn derive_segments(
         &mut self,
+        set: &SegmentSet,
         at: Timestamp,
         cause: Cause,
         definitions: &Definitions,
         changes: &mut Vec<Change>,
     ) {
-        let none = SegmentSet::default();
-        let set = definitions.segment_set(at).unwrap_or(&none);
         let touched = std::mem::replace(&mut self.watch.touched, Inputs::NONE);
         let mut asked = self.asked_now(set, touched, at, cause, changes);
         let currency = definitions.currency(at);
@@ -68,12 +72,19 @@ impl Customer {
             place = next;
             let Some(segment) = set.rules.get(next) else { break };
             let subject = Subject::noted(self, at, currency);
-            let is_in = segment.rule.holds(&subject);
-            let due = segment.rule.next_change(&subject);
+            let overridden = self.override_of(&segment.name, at, definitions).map(|overridden| &overridden.asked);
+            let (is_in, due) = match overridden {
+                Some(asked) => (asked.to == Override::In, asked.until),
+                None => (segment.rule.holds(&subject), segment.rule.next_change(&subject)),
+            };
             let was_in = self.standing.segments.contains(&segment.name);
             if is_in != was_in {
-                let clause = segment.rule.deciding(&subject, touched).in_currency(currency).to_string();
-                let because = Some(SmolStr::new(clause));
+                let because = match overridden {
+                    Some(_) => SmolStr::new_static(BY_OVERRIDE),
+                    None if self.override_ends(&segment.name, at) => SmolStr::new_static(OVERRIDE_ENDED),
+                    None => SmolStr::new(segment.rule.deciding(&subject, touched).in_currency(currency).to_string()),
+                };
+                let because = Some(because);
                 let name = segment.name.clone();
                 let body = if is_in {
                     self.standing.segments.insert(name.clone());
@@ -83,11 +94,19 @@ impl Customer {
                     ChangeBody::SegmentLeft { segment: name, because }
                 };
                 changes.push(Change { at, cause, body });
+                if segment.remembered {
+                    self.spells.note(&segment.name, is_in, at);
+                }
                 // They come later in the set.
                 segment.asked_by.iter().for_each(|place| asked.add(*place));
             }
             self.watch.note(&segment.name, due);
         }
+    }
+
+    /// Whether an override of a segment ends at this very instant.
+    fn override_ends(&self, segment: &SegmentName, at: Timestamp) -> bool {
+        self.decided.overrides.get(segment).is_some_and(|overridden| overridden.asked.until == Some(at))
     }
 
     /// The places of the segments to be asked. Those that are no longer in force are left at once.
@@ -102,9 +121,11 @@ impl Customer {
         if self.watch.mark != set.mark {
             self.watch.mark = set.mark;
             self.watch.due.clear();
+            let spells = &mut self.spells;
             self.standing.segments.retain(|name| {
                 let stays = set.place(name).is_some();
                 if !stays {
+                    spells.note(name, false, at);
                     let body = ChangeBody::SegmentLeft { segment: name.clone(), because: None };
                     changes.push(Change { at, cause, body });
                 }
@@ -112,8 +133,14 @@ impl Customer {
             });
             return Places::all_of(set.rules.len());
         }
+        if touched == Inputs::ALL {
+            // Those too that ask about nothing but the past of others.
+            return Places::all_of(set.rules.len());
+        }
         let mut asked = Places::none_of(set.rules.len());
         set.depending(touched).for_each(|place| asked.add(place));
+        // One that is not in force is not asked.
+        self.watch.due.retain(|(name, due)| *due > at || set.place(name).is_some());
         let due = self.watch.due.iter().filter(|(_, due)| *due <= at);
         due.filter_map(|(name, _)| set.place(name)).for_each(|place| asked.add(place));
         asked

@@ -29,7 +29,7 @@ impl Predicate {
     }
 
     /// The first instant after the subject's at which something in it moves that may move the answer.
-    fn moves(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+    pub(super) fn moves(&self, subject: &Subject<'_>) -> Option<Timestamp> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().filter_map(|part| part.moves(subject)).min(),
             Predicate::Not(part) => part.moves(subject),
@@ -40,7 +40,15 @@ impl Predicate {
             Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => {
                 happenings.moves(subject)
             }
-            Predicate::InSegment(name) => subject.segment(name).and_then(|rule| rule.moves(subject)),
+            Predicate::InSegment(name) => subject.membership_moves(name),
+            Predicate::WasIn(name, within) => {
+                let forgotten = within.and_then(|span| subject.spell(name).forgotten(span));
+                earliest(subject.membership_moves(name), forgotten.filter(|at| *at > subject.at))
+            }
+            Predicate::InFor(name, span) => {
+                let reached = subject.spell(name).reached(*span);
+                earliest(subject.membership_moves(name), reached.filter(|at| *at > subject.at))
+            }
             Predicate::Consents(_) => subject.consents_move(),
             Predicate::StageIn(_) | Predicate::Text(..) | Predicate::DeclaredFlag(_) | Predicate::DeclaredKnown(_) => {
                 None
@@ -49,7 +57,7 @@ impl Predicate {
     }
 }
 
-fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+pub(super) fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::number::{Events, Happenings, Moment, Number, Take, Window};
 use super::predicate::{Predicate, TextTest, Texts};
 use crate::consent::{ConsentKey, ConsentStatus};
-use crate::customer::Customer;
+use crate::customer::{Customer, Spells};
 use crate::declared::{DeclaredName, DeclaredValue};
 use crate::definitions::Definitions;
 use crate::fixed::Millionths;
@@ -14,8 +14,11 @@ use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
 use crate::order::{Basket, Order};
-use crate::segment::SegmentName;
+use crate::segment::{Override, SegmentName, SegmentOverridden, Spell};
 use crate::time::Timestamp;
+
+/// How often a membership may move by time alone while it is worked out since when it lasts.
+const SPELL_STEPS_MAX: usize = 256;
 
 /// Whom a rule is asked about, and when.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +27,8 @@ pub struct Subject<'a> {
     pub(super) at: Timestamp,
     pub(super) currency: Currency,
     derived: Derived<'a>,
+    /// Who was in which segment, where that is told apart from the customer.
+    spells: Option<&'a Spells>,
 }
 
 /// Where it is looked up what follows from the rest: segments, tiers, consents.
@@ -37,15 +42,24 @@ enum Derived<'a> {
 
 impl<'a> Subject<'a> {
     /// A customer at an instant. Other segments, tiers and consents that a rule asks about are worked out for that
-    /// instant; the stage and points are as they are.
+    /// instant; the stage and points are as they are. Of who was in a segment before it knows what the customer does:
+    /// all of it where a segment in force asks so, and otherwise nothing before the customer's clock; see
+    /// [`with_spells`](Self::with_spells).
     #[must_use]
     pub fn new(customer: &'a Customer, at: Timestamp, definitions: &'a Definitions) -> Self {
-        Subject { customer, at, currency: definitions.currency(at), derived: Derived::WorkedOut(definitions) }
+        let derived = Derived::WorkedOut(definitions);
+        Subject { customer, at, currency: definitions.currency(at), derived, spells: None }
     }
 
     /// The same with segments, tiers and consents as they are noted, which costs a look.
     pub(crate) const fn noted(customer: &'a Customer, at: Timestamp, currency: Currency) -> Self {
-        Subject { customer, at, currency, derived: Derived::Noted }
+        Subject { customer, at, currency, derived: Derived::Noted, spells: None }
+    }
+
+    /// The same, knowing who was in which segment: see [`Customer::spells_of`].
+    #[must_use]
+    pub const fn with_spells(self, spells: &'a Spells) -> Self {
+        Subject { spells: Some(spells), ..self }
     }
 
     /// The same at another instant, as if nothing happened in between.
@@ -62,11 +76,48 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn is_in(&self, name: &SegmentName) -> bool {
-        match self.derived {
-            Derived::Noted => self.customer.standing().is_in(name),
+    pub(crate) fn is_in(&self, name: &SegmentName) -> bool {
+        match (self.derived, self.overridden(name)) {
+            (Derived::Noted, _) => self.customer.standing().is_in(name),
+            (Derived::WorkedOut(_), Some(overridden)) => overridden.asked.to == Override::In,
             // Definitions have no cycles.
-            Derived::WorkedOut(_) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+            (Derived::WorkedOut(_), None) => self.segment(name).is_some_and(|rule| rule.holds(self)),
+        }
+    }
+
+    /// What overrides the rule of another segment, if it is not merely looked up.
+    pub(super) fn overridden(&self, name: &SegmentName) -> Option<&'a SegmentOverridden> {
+        match self.derived {
+            Derived::WorkedOut(definitions) => self.customer.override_of(name, self.at, definitions),
+            Derived::Noted => None,
+        }
+    }
+
+    /// Since when the customer is in a segment, and when they last left it. Where segments are worked out, what time
+    /// alone did since the customer's clock is worked out too.
+    pub(super) fn spell(&self, name: &SegmentName) -> Spell {
+        let mut spell = self.spells.unwrap_or_else(|| self.customer.spells()).of(name);
+        if matches!(self.derived, Derived::Noted) {
+            return spell;
+        }
+        let mut at = self.customer.clock().map_or(self.at, |clock| clock.min(self.at));
+        for _ in 0..SPELL_STEPS_MAX {
+            let then = self.at(at);
+            spell.note(then.is_in(name), at);
+            match then.membership_moves(name).filter(|next| *next <= self.at) {
+                Some(next) => at = next,
+                None => return spell,
+            }
+        }
+        spell.note(self.is_in(name), self.at);
+        spell
+    }
+
+    /// When whether the customer is in another segment may change although nothing happens.
+    pub(super) fn membership_moves(&self, name: &SegmentName) -> Option<Timestamp> {
+        match self.overridden(name) {
+            Some(overridden) => overridden.asked.until,
+            None => self.segment(name)?.moves(self),
         }
     }
 
@@ -123,6 +174,9 @@ impl Predicate {
             Predicate::StageIn(stages) => Some(stages.contains(&customer.stage()?)),
             Predicate::Text(texts, test) => texts.any(subject, test),
             Predicate::InSegment(name) => Some(subject.is_in(name)),
+            Predicate::WasIn(name, None) => Some(subject.spell(name).ever()),
+            Predicate::WasIn(name, Some(span)) => Some(subject.spell(name).within(*span, subject.at)),
+            Predicate::InFor(name, span) => Some(subject.spell(name).lasts(*span, subject.at)),
             Predicate::Consents(key) => Some(subject.consents(key)),
             Predicate::DeclaredFlag(attribute) => subject.declared(attribute)?.flag(),
             Predicate::DeclaredKnown(attribute) => Some(subject.declared(attribute).is_some()),
@@ -366,6 +420,12 @@ impl Texts {
                 TextTest::OneOf(tags) => tags.iter().any(|tag| customer.has_tag_named(tag)),
                 TextTest::StartsWith(_) | TextTest::EndsWith(_) | TextTest::Contains(_) | TextTest::Matches(_) => {
                     customer.tags().any(|tag| test.passes(tag.as_str()))
+                }
+            }),
+            Texts::Lists => Some(match test {
+                TextTest::OneOf(lists) => lists.iter().any(|list| customer.facts().is_on_list_named(list)),
+                TextTest::StartsWith(_) | TextTest::EndsWith(_) | TextTest::Contains(_) | TextTest::Matches(_) => {
+                    customer.facts().lists().any(|list| test.passes(list.as_str()))
                 }
             }),
             Texts::Roles => {

@@ -4,6 +4,7 @@ use super::evaluate::Subject;
 use super::inputs::Inputs;
 use super::number::Number;
 use super::predicate::Predicate;
+use crate::segment::{BY_OVERRIDE, Override, SegmentName};
 use crate::time::Timestamp;
 
 /// A clause of a rule with what it comes to for one customer at one instant.
@@ -14,14 +15,27 @@ pub struct Clause {
     /// Whether it holds; none where that depends on something that is missing.
     pub holds: Option<bool>,
     /// The number on the left of a comparison, in whole units (money in minor ones, decimals in millionths,
-    /// instants in milliseconds).
+    /// instants in milliseconds). Where it is asked about the past of another segment: since when the customer is in it.
     pub left: Option<i64>,
-    /// The number on the right.
+    /// The number on the right. Where it is asked about the past of another segment: when the customer last left it.
     pub right: Option<i64>,
     /// When time alone will change it; none if it will not.
     pub next_change: Option<Timestamp>,
-    /// The clauses that it is made of.
+    /// The clauses that it is made of. Of another segment: its rule, and before it what overrides it.
     pub parts: Vec<Clause>,
+}
+
+/// What a membership of another segment comes to: what overrides its rule, if anything does, and the rule.
+fn memberships(name: &SegmentName, subject: &Subject<'_>) -> Vec<Clause> {
+    let overridden = subject.overridden(name).map(|overridden| Clause {
+        text: format!("{BY_OVERRIDE}: {}", overridden.asked.to.name()),
+        holds: Some(overridden.asked.to == Override::In),
+        left: None,
+        right: None,
+        next_change: overridden.asked.until,
+        parts: Vec::new(),
+    });
+    overridden.into_iter().chain(subject.segment(name).map(|rule| rule.explain(subject))).collect()
 }
 
 impl Predicate {
@@ -35,7 +49,12 @@ impl Predicate {
             Predicate::Known(number) => left = value(number),
             Predicate::All(of) | Predicate::Any(of) => parts = of.iter().map(|part| part.explain(subject)).collect(),
             Predicate::Not(part) => parts = vec![part.explain(subject)],
-            Predicate::InSegment(name) => parts.extend(subject.segment(name).map(|rule| rule.explain(subject))),
+            Predicate::InSegment(name) => parts = memberships(name, subject),
+            Predicate::WasIn(name, _) | Predicate::InFor(name, _) => {
+                let spell = subject.spell(name);
+                (left, right) = (spell.since.map(Timestamp::as_millis), spell.left.map(Timestamp::as_millis));
+                parts = memberships(name, subject);
+            }
             Predicate::StageIn(_)
             | Predicate::Text(..)
             | Predicate::Consents(_)
@@ -64,6 +83,8 @@ impl Predicate {
             | Predicate::StageIn(_)
             | Predicate::Text(..)
             | Predicate::InSegment(_)
+            | Predicate::WasIn(..)
+            | Predicate::InFor(..)
             | Predicate::Consents(_)
             | Predicate::DeclaredFlag(_)
             | Predicate::DeclaredKnown(_) => return self,

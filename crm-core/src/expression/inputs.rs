@@ -32,8 +32,9 @@ impl Inputs {
     pub(crate) const MEMBERS: Inputs = Inputs(1 << 13);
     pub(crate) const MESSAGES: Inputs = Inputs(1 << 14);
     pub(crate) const CASES: Inputs = Inputs(1 << 15);
+    pub(crate) const LISTS: Inputs = Inputs(1 << 16);
     /// From here on declared attributes, several sharing each of these.
-    const DECLARED: usize = 16;
+    const DECLARED: usize = 17;
     const DECLARED_COUNT: usize = 16;
     /// And from here on scores, in the same way.
     const SCORES: usize = Self::DECLARED + Self::DECLARED_COUNT;
@@ -86,6 +87,7 @@ impl Fact {
             Fact::CartUpdated(_) => Inputs::CARTS,
             Fact::OrderPlaced(_) | Fact::PaymentReceived(_) | Fact::Refunded(_) => Inputs::ORDERS,
             Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
+            Fact::Enlisted(_) | Fact::Unlisted(_) => Inputs::LISTS,
             Fact::PartyDescribed(_) => Inputs::PARTY,
             Fact::Custom(_) => Inputs::CUSTOM,
             Fact::Contacted(_) | Fact::MessageReceived(_) => Inputs::MESSAGES,
@@ -132,6 +134,8 @@ impl Deed {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
+            // The segment itself is asked again.
+            Deed::SegmentOverridden(_) | Deed::OverrideCleared(_) => Inputs::NONE,
         }
     }
 }
@@ -147,13 +151,14 @@ impl Predicate {
             Predicate::Known(number) => number.inputs(),
             Predicate::StageIn(_) => Inputs::STAGE,
             Predicate::Text(Texts::Tags, _) => Inputs::TAGS,
+            Predicate::Text(Texts::Lists, _) => Inputs::LISTS,
             Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
             Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
             Predicate::Text(Texts::Declared(attribute), _)
             | Predicate::DeclaredFlag(attribute)
             | Predicate::DeclaredKnown(attribute) => Inputs::declared(attribute),
             Predicate::Text(Texts::Products(happenings) | Texts::Categories(happenings), _) => happenings.inputs(),
-            Predicate::InSegment(_) => Inputs::NONE,
+            Predicate::InSegment(_) | Predicate::WasIn(..) | Predicate::InFor(..) => Inputs::NONE,
             Predicate::Consents(_) => Inputs::CONSENTS,
         }
     }

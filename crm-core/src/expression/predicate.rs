@@ -117,6 +117,11 @@ pub enum Predicate {
     Text(Texts, TextTest),
     /// The customer is in another segment, which is asked at the same instant.
     InSegment(SegmentName),
+    /// The customer is in another segment or was in it at any instant before, as the past is known now; with a length
+    /// of time, at any instant of the last so long.
+    WasIn(SegmentName, Option<Span>),
+    /// The customer is in another segment and was so without interruption for so long at least.
+    InFor(SegmentName, Span),
     /// What was said comes to that they may be contacted so.
     Consents(ConsentKey),
     /// An attribute that the shop declared as a yes or no is yes; missing where nothing is known of it.
@@ -134,6 +139,8 @@ pub enum Texts {
     Tags,
     /// What they are to the shop: see [`Party::set_names`](crate::profile::Party::set_names).
     Roles,
+    /// The lists that the shop put them on.
+    Lists,
     /// Their tier in a programme: one at most.
     Tier(ProgramId),
     /// An attribute that the shop declared as a text: one at most.
@@ -272,6 +279,8 @@ impl Predicate {
                 | Part::Rule(
                     Predicate::StageIn(_)
                     | Predicate::InSegment(_)
+                    | Predicate::WasIn(..)
+                    | Predicate::InFor(..)
                     | Predicate::Consents(_)
                     | Predicate::DeclaredFlag(_)
                     | Predicate::DeclaredKnown(_),
@@ -287,17 +296,29 @@ impl Predicate {
     /// The longest text that is compared with, in bytes.
     pub const TEXT_MAX: usize = 1_024;
 
-    /// The segments that it asks about, each once.
+    /// The segments that it asks about, each once, now or in the past.
     #[must_use]
     pub fn segments(&self) -> BTreeSet<&SegmentName> {
+        self.named(|_| true)
+    }
+
+    /// Those of them of which it asks who was in before.
+    #[must_use]
+    pub fn remembered(&self) -> BTreeSet<&SegmentName> {
+        self.named(|part| !matches!(part, Predicate::InSegment(_)))
+    }
+
+    fn named(&self, counts: impl Fn(&Predicate) -> bool) -> BTreeSet<&SegmentName> {
         let mut named = BTreeSet::new();
         let mut open = vec![self];
         while let Some(part) = open.pop() {
             match part {
                 Predicate::All(parts) | Predicate::Any(parts) => open.extend(parts),
                 Predicate::Not(part) => open.push(part),
-                Predicate::InSegment(name) => {
-                    named.insert(name);
+                Predicate::InSegment(name) | Predicate::WasIn(name, _) | Predicate::InFor(name, _) => {
+                    if counts(part) {
+                        named.insert(name);
+                    }
                 }
                 Predicate::Compare(..)
                 | Predicate::Known(_)

@@ -86,6 +86,13 @@ impl Printed<'_> {
             }
             Predicate::Text(texts, test) => self.text(f, texts, test, within),
             Predicate::InSegment(name) => write!(f, "segment({})", quoted(name.as_str())),
+            Predicate::WasIn(name, None) => write!(f, "was_in({})", quoted(name.as_str())),
+            Predicate::WasIn(name, Some(span)) => {
+                write!(f, "was_in({}, \"{}\")", quoted(name.as_str()), span_text(*span))
+            }
+            Predicate::InFor(name, span) => {
+                write!(f, "in_for({}, \"{}\")", quoted(name.as_str()), span_text(*span))
+            }
             Predicate::Consents(key) => {
                 write!(f, "consent({}, {}", quoted(key.purpose.as_str()), quoted(key.channel.name()))?;
                 if let Some(scope) = &key.scope {
@@ -190,6 +197,7 @@ impl Printed<'_> {
     fn text(&self, f: &mut Formatter<'_>, texts: &Texts, test: &TextTest, within: Tightness) -> Result {
         let list = |f: &mut Formatter<'_>| match texts {
             Texts::Tags => f.write_str("tags"),
+            Texts::Lists => f.write_str("lists"),
             Texts::Roles => f.write_str("roles"),
             Texts::Tier(program) => write!(f, "tier({})", quoted(program.as_str())),
             Texts::Declared(attribute) => write_declared(f, attribute),

@@ -195,9 +195,10 @@ impl Wrong {
 pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The names that stand for themselves.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "stage",
     "tags",
+    "lists",
     "roles",
     "segments",
     "consents",
@@ -212,7 +213,7 @@ const NAMES: [&str; 14] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 14] = [
+const FUNCTIONS: [&str; 17] = [
     "attribute",
     "bucket",
     "consent",
@@ -220,13 +221,16 @@ const FUNCTIONS: [&str; 14] = [
     "days_since",
     "duration",
     "events",
+    "in_for",
     "known",
+    "list",
     "points",
     "score",
     "segment",
     "size",
     "tier",
     "timestamp",
+    "was_in",
 ];
 /// The functions of what happens.
 const METHODS: [&str; 22] = [
@@ -350,6 +354,7 @@ impl Reader<'_> {
         Ok(match name {
             "stage" => Term::Stage,
             "tags" => Term::Texts(Texts::Tags),
+            "lists" => Term::Texts(Texts::Lists),
             "roles" => Term::Texts(Texts::Roles),
             "segments" => Term::Segments,
             "consents" => Term::Consents,
@@ -440,6 +445,13 @@ impl Reader<'_> {
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
+            ("list", [name]) => {
+                let on = TextTest::OneOf(BTreeSet::from([self.list(name)?]));
+                Ok(Term::Rule(Predicate::Text(Texts::Lists, on)))
+            }
+            ("was_in", [name]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, None))),
+            ("was_in", [name, span]) => Ok(Term::Rule(Predicate::WasIn(self.segment(name)?, Some(self.span(span)?)))),
+            ("in_for", [name, span]) => Ok(Term::Rule(Predicate::InFor(self.segment(name)?, self.span(span)?))),
             ("consent", [purpose, channel]) => self.consent(purpose, channel, None),
             ("consent", [purpose, channel, scope]) => self.consent(purpose, channel, Some(scope)),
             ("bucket", [name, of]) => {
@@ -745,6 +757,14 @@ impl Reader<'_> {
         ProgramId::new(&name).map_err(self.malformed(tree.id))
     }
 
+    fn list(&self, tree: &IdedExpr) -> Read<SmolStr> {
+        let name = self.text(tree)?;
+        if self.vocabulary.lists.contains(&name) {
+            return Ok(name);
+        }
+        self.unknown(tree.id, "list", &name, self.vocabulary.lists.iter().map(SmolStr::as_str))
+    }
+
     fn segment(&self, tree: &IdedExpr) -> Read<SegmentName> {
         let name = self.text(tree)?;
         if !self.vocabulary.segments.contains(&name) {
@@ -961,7 +981,7 @@ impl Reader<'_> {
                 Ok(Term::Rule(Predicate::Consents(ConsentKey { purpose, channel: by, scope })))
             }
             Term::Texts(texts) if !texts.is_single() => {
-                let text = self.text(left)?;
+                let text = if texts == Texts::Lists { self.list(left)? } else { self.text(left)? };
                 Ok(Term::Rule(Predicate::Text(texts, TextTest::OneOf(BTreeSet::from([text])))))
             }
             Term::List(parts) => {

@@ -19,6 +19,7 @@ pub struct Vocabulary {
     pub(super) kinds: BTreeSet<SmolStr>,
     pub(super) scorers: BTreeMap<SmolStr, BTreeSet<ScoreOutput>>,
     pub(super) attributes: BTreeMap<SmolStr, DeclaredKind>,
+    pub(super) lists: BTreeSet<SmolStr>,
 }
 
 impl Vocabulary {
@@ -34,6 +35,7 @@ impl Vocabulary {
             attributes: definitions.attributes(at).map(|(name, kind)| (name.clone().into(), kind.clone())).collect(),
             scorers: definitions.scorers(at).map(|(name, all)| (name.clone().into(), all.clone())).collect(),
             kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
+            lists: names(&mut definitions.lists(at).map(|(name, _)| name.as_str())),
         }
     }
 }

@@ -28,7 +28,9 @@ pub(crate) fn check(
             }
             seen.push(asking);
             let rule = segments.get(asking).ok_or_else(|| LifecycleError::Unknown { segment: asking.clone() })?;
-            if let Some(what) = rule.inputs().beyond_facts() {
+            // Who was in before may have followed from decisions, and is worked out from the stages there were.
+            let past = (!rule.remembered().is_empty()).then_some("the past of a segment");
+            if let Some(what) = past.or_else(|| rule.inputs().beyond_facts()) {
                 return Err(LifecycleError::NotOfFacts { segment: segment.clone(), asking: asking.clone(), what });
             }
             open.extend(rule.segments());
@@ -59,6 +61,7 @@ impl Inputs {
             Inputs::MESSAGES,
             Inputs::CASES,
             Inputs::TAGS,
+            Inputs::LISTS,
             Inputs::PARTY,
             Inputs::FIRST_SEEN,
             Inputs::LAST_SEEN,

@@ -396,6 +396,8 @@ impl Fact {
             | Fact::ContractEnded(_) => true,
             Fact::Tagged(_)
             | Fact::Untagged(_)
+            | Fact::Enlisted(_)
+            | Fact::Unlisted(_)
             | Fact::CardChanged(_)
             | Fact::PartyDescribed(_)
             | Fact::Identified(_)

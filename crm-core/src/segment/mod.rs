@@ -2,12 +2,24 @@
 //! state and the time, so it is right at every instant: a rule can say when its answer will next
 //! change with no new fact, and that instant becomes an alarm.
 
+mod days;
+mod list;
+mod overrides;
+mod past;
 mod references;
 mod set;
+mod spell;
 
+pub use days::{MemberDay, MemberDays, Stay, TooManyDays};
+pub use list::{Enlisted, ListAbout, ListError, ListName, ListText, Unlisted};
+pub use overrides::{
+    BY_OVERRIDE, OVERRIDE_ENDED, Override, OverrideCleared, OverrideRefusal, OverrideSegment, SegmentOverridden,
+};
+pub(crate) use past::{Past, Pasts};
 pub use references::ReferenceError;
 pub(crate) use references::check;
 pub(crate) use set::{Places, SegmentSet, SegmentSets};
+pub use spell::Spell;
 
 use crate::text::text_type;
 

@@ -15,6 +15,8 @@ pub(crate) struct SegmentRule {
     pub(crate) rule: Arc<Predicate>,
     /// The places of those that ask about it, all of them later.
     pub(crate) asked_by: Vec<usize>,
+    /// Whether it is noted since when a customer is in it: another one asks about its past.
+    pub(crate) remembered: bool,
 }
 
 /// The segments in force.
@@ -59,7 +61,13 @@ impl SegmentSet {
                 set.by_input[input].push(place);
             }
             set.places.insert(name.clone(), place);
-            set.rules.push(SegmentRule { name: name.clone(), rule: Arc::clone(rule), asked_by: Vec::new() });
+            let rule = Arc::clone(rule);
+            set.rules.push(SegmentRule { name: name.clone(), rule, asked_by: Vec::new(), remembered: false });
+        }
+        for asked in all.values().flat_map(|rule| rule.remembered()) {
+            if let Some(segment) = set.places.get(asked).and_then(|of| set.rules.get_mut(*of)) {
+                segment.remembered = true;
+            }
         }
         set
     }

@@ -24,7 +24,7 @@ use crm_core::loyalty::{Program, ProgramId, TierName};
 use crm_core::messaging::{MessageDirection, MessageReceived};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
 use crm_core::score::{Score, ScoreName, ScoreOutput};
-use crm_core::segment::SegmentName;
+use crm_core::segment::{Enlisted, ListAbout, ListName, SegmentName, Unlisted};
 use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 use crm_core::workflow::PluginName;
 use crm_core::{Currency, Definition, Millionths, Money, SmolStr, Span, Timestamp};
@@ -47,6 +47,8 @@ pub fn defined() -> Vec<Definition> {
         DeclaredKind::Instant,
         DeclaredKind::Flag,
     ]);
+    let settled = Predicate::InFor(SegmentName::new("buyers").unwrap(), Span::millis(50 * 3_600_000));
+    let lists = PRODUCTS.map(|name| Definition::List(ListName::new(name).unwrap(), Some(ListAbout::default())));
     let mut defined: Vec<Definition> = attributes.map(attribute).collect();
     defined.extend([
         Definition::Scorer(
@@ -57,7 +59,9 @@ pub fn defined() -> Vec<Definition> {
         Definition::Program(ProgramId::new("club").unwrap(), Some(club)),
         Definition::Kind(KindName::new("review").unwrap(), Some(kind)),
         Definition::Segment(SegmentName::new("buyers").unwrap(), Some(buyers)),
+        Definition::Segment(SegmentName::new("settled").unwrap(), Some(settled)),
     ]);
+    defined.extend(lists);
     defined
 }
 
@@ -206,6 +210,7 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => prop::collection::btree_set(prop::sample::select(&Stage::ALL[..]), 1..3).prop_map(Predicate::StageIn),
         1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Lists, test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Declared(declared(ATTRIBUTES[2])), test)),
         1 => (comparison(), -1..7_i64).prop_map(|(is, halves)| {
@@ -224,7 +229,13 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
             3 => Predicate::Known(Number::Instant(Moment::Declared(declared(ATTRIBUTES[3])))),
             n => Predicate::DeclaredKnown(declared(ATTRIBUTES[n])),
         }),
-        1 => Just(Predicate::InSegment(SegmentName::new("buyers").unwrap())),
+        1 => prop::sample::select(&["buyers", "settled"][..])
+            .prop_map(|name| Predicate::InSegment(SegmentName::new(name).unwrap())),
+        1 => prop::option::of(1..400_u64).prop_map(|hours| {
+            Predicate::WasIn(SegmentName::new("buyers").unwrap(), hours.map(|hours| Span::millis(hours * 3_600_000)))
+        }),
+        1 => (1..400_u64)
+            .prop_map(|hours| Predicate::InFor(SegmentName::new("buyers").unwrap(), Span::millis(hours * 3_600_000))),
         1 => Just(Predicate::Consents(ConsentKey {
             scope: Some(Scope::new("brand").unwrap()),
             ..ConsentKey::new(Purpose::new("newsletter").unwrap(), Channel::Email)
@@ -244,6 +255,8 @@ pub enum Step {
     Visit,
     Enquire,
     Review,
+    Enlist,
+    Unlist,
     Order(i64, Vec<usize>),
     Message(MessageDirection, Channel),
     /// Of one of three cases.
@@ -275,6 +288,8 @@ pub fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
         Just(Step::Visit),
         Just(Step::Enquire),
         Just(Step::Review),
+        Just(Step::Enlist),
+        Just(Step::Unlist),
         (0..5_000_i64, prop::collection::vec(0..PRODUCTS.len(), 0..3))
             .prop_map(|(minor, bought)| Step::Order(minor, bought)),
         (direction(), prop::sample::select(&CHANNELS[..]))
@@ -322,6 +337,8 @@ pub fn fact(step: &Step) -> Fact {
             let value = number.map(|number| value(*which, number));
             AttributeSet { attribute: declared(ATTRIBUTES[*which]), value }.into()
         }
+        Step::Enlist => Enlisted { list: ListName::new("mug").unwrap() }.into(),
+        Step::Unlist => Unlisted { list: ListName::new("mug").unwrap() }.into(),
         Step::Order(minor, bought) => {
             let line = |product: &usize| Line {
                 product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),

@@ -19,7 +19,7 @@ pub(super) const NUMBERS: [i64; 12] =
 pub(super) const SCORES: [f64; 9] = [f64::MIN, -1.5, -f64::MIN_POSITIVE, 0.0, 5e-324, 0.1, 0.3, 1.5, f64::MAX];
 
 const NAMES: [&str; 6] = ["vip", "VIP", "v%", "v_p", "a,b", "a"];
-const KINDS: [SetKind; 3] = [SetKind::Tag, SetKind::Segment, SetKind::Tier];
+const KINDS: [SetKind; 4] = [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::List];
 pub(super) const PLUGINS: [(&str, &str); 3] = [("rfm", "x"), ("rfm", "y"), ("rfm/x", "y")];
 
 fn set(dice: &mut Dice) -> SetKey {
