@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ends::Ends;
 use super::options::Dialect;
 use super::part::{self, Part, PartId, Places};
 use super::schema::qualified;
@@ -16,8 +17,12 @@ pub(super) struct Shape {
     pub(super) lanes: u16,
     pub(super) durable: bool,
     pub(super) wall: bool,
+    /// Whether the server carries out blocks of code.
+    pub(super) blocks: bool,
     pub(super) prepared: bool,
     pub(super) texts: Texts,
+    /// How far each lane is known to have come.
+    pub(super) ends: Ends,
     parts: Vec<Part>,
     /// Texts that were put together before: by which parts they have, and how entries come by their positions.
     bulk: Mutex<HashMap<(u32, Places), Arc<str>>>,
@@ -33,8 +38,10 @@ impl Shape {
             lanes: facts.lanes,
             durable: facts.durable,
             wall: facts.wall,
+            blocks: facts.blocks,
             prepared,
             texts: Texts::new(schema, dialect),
+            ends: Ends::unknown(facts.lanes),
             parts: part::all(),
             bulk: Mutex::default(),
             single: Mutex::default(),
@@ -75,7 +82,7 @@ mod tests {
     use crate::selection::Selection;
 
     /// Statements about a lane as a whole, which is of all tenants, and about no table.
-    const OF_STORE: [&str; 16] = [
+    const OF_STORE: [&str; 19] = [
         "begin",
         "end",
         "roll_back",
@@ -86,6 +93,9 @@ mod tests {
         "wall",
         "lock_head",
         "lock_lanes",
+        "name_lanes",
+        "lock_many_lanes",
+        "share_entries",
         "ends_of_lanes",
         "look_cursor",
         "lock_cursor",
@@ -95,10 +105,18 @@ mod tests {
     ];
 
     /// Statements of the plain dialect only.
-    const PLAIN_ONLY: [&str; 4] = ["lock_lanes", "ends_of_lanes", "lease", "load_with_revision"];
+    const PLAIN_ONLY: [&str; 7] = [
+        "lock_lanes",
+        "name_lanes",
+        "lock_many_lanes",
+        "share_entries",
+        "ends_of_lanes",
+        "lease",
+        "load_with_revision",
+    ];
 
     fn shape(dialect: Dialect) -> Shape {
-        let facts = Facts { lanes: 16, durable: true, wall: false };
+        let facts = Facts { lanes: 16, durable: true, wall: false, blocks: true };
         Shape::new("crm", dialect, true, facts)
     }
 
@@ -110,11 +128,12 @@ mod tests {
         let ids: Vec<PartId> = shape.parts.iter().map(|part| part.id).collect();
         match dialect {
             Dialect::Plain => {
-                for places in [Places::OneLane, Places::Found, Places::Given] {
-                    texts.push((format!("all parts, {places:?}"), shape.bulk(&ids, places).to_string()));
+                for places in [Places::OneLane, Places::Each, Places::Found, Places::Given] {
+                    let from = usize::from(!places.have_heads());
+                    texts.push((format!("all parts, {places:?}"), shape.bulk(&ids[from..], places).to_string()));
                     for part in shape.parts.iter().filter(|part| part.id != PartId::Heads) {
-                        let ids = [PartId::Heads, part.id];
-                        texts.push((format!("{}, {places:?}", part.name), shape.bulk(&ids, places).to_string()));
+                        let ids = &[PartId::Heads, part.id][from..];
+                        texts.push((format!("{}, {places:?}", part.name), shape.bulk(ids, places).to_string()));
                     }
                 }
             }
