@@ -163,7 +163,8 @@ fn large_and_small_batches_at_once_leave_no_gap_and_no_circle() {
         // Two processes, neither of which knows what the other wrote.
         let options = PostgresOptions::default().connections(4);
         let mut stores = Vec::new();
-        for _ in 0..2 {
+        for prepared in [true, false] {
+            let options = options.clone().prepared(prepared);
             stores.push(Arc::new(PostgresStore::connect(&url, &options).await.unwrap()));
         }
         let writers = (0..8_u64).map(|writer| {
