@@ -1,6 +1,6 @@
 //! The same rows by hand: one connection, and one prepared statement over arrays for each batch. With the lanes held and
-//! their ends found as the store does it: one lane within the statement, several held by a statement before it, many by
-//! one lock; the ends from a position that the client remembers, and of some lanes asked for afterwards.
+//! their ends found as the store does it: one lane within the statement, several held by a statement before it; the
+//! ends from a position that the client remembers, and of some lanes asked for afterwards.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ pub(crate) struct ByHand {
     heads: Heads,
     /// For one lane, for several, and for several with more entries.
     statements: [Statement; 3],
-    /// What goes around it: the beginning, the locks, the lanes to lock by one lock, that lock, the ends, the end.
-    around: [Statement; 6],
+    /// What goes around it: the beginning, the locks, the ends, the end.
+    around: [Statement; 4],
     tenant: i64,
 }
 
@@ -68,17 +68,11 @@ impl ByHand {
             client.prepare(&statement(heads, Ends::Found)).await.unwrap(),
         ];
         let locks = "SELECT count(pg_advisory_xact_lock(7, u.key)) FROM unnest($1::integer[]) AS u(key)";
-        let named = "SELECT set_config('crm.lanes', $1, true)";
-        let one_lock = "DO $$ BEGIN LOCK TABLE crm.entry IN SHARE ROW EXCLUSIVE MODE NOWAIT; \
-            EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN PERFORM pg_advisory_xact_lock(7, u.key) \
-            FROM unnest(current_setting('crm.lanes')::integer[]) AS u(key); END $$";
         let ends = "SELECT u.lane, (SELECT e.position FROM crm.entry e WHERE e.lane = u.lane \
             ORDER BY e.position DESC LIMIT 1) FROM unnest($1::smallint[]) AS u(lane)";
         let around = [
             client.prepare("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.unwrap(),
             client.prepare(locks).await.unwrap(),
-            client.prepare(named).await.unwrap(),
-            client.prepare(one_lock).await.unwrap(),
             client.prepare(ends).await.unwrap(),
             client.prepare("COMMIT").await.unwrap(),
         ];
@@ -136,14 +130,11 @@ impl ByHand {
             lanes.iter().filter(|lane| (before[lane] + counts[lane]) % 64 < counts[lane]).copied().collect();
         let written = if self.heads == Heads::Found && (lanes.len() > 1 || !asked.is_empty()) {
             let keys: Vec<i32> = lanes.iter().copied().map(i32::from).collect();
-            let named = format!("{{{}}}", keys.iter().map(i32::to_string).collect::<Vec<_>>().join(","));
-            let [begin, lock, name, one_lock, ends, end] = &self.around;
+            let [begin, lock, ends, end] = &self.around;
             // Sent in this order, before any is answered.
             let mut sent: Vec<(&Statement, Vec<&(dyn ToSql + Sync)>)> = vec![(begin, Vec::new())];
-            match lanes.len() {
-                1 => {}
-                many if many * 4 < usize::from(PostgresOptions::DEFAULT_LANES) => sent.push((lock, vec![&keys])),
-                _ => sent.extend([(name, vec![&named as &(dyn ToSql + Sync)]), (one_lock, Vec::new())]),
+            if lanes.len() > 1 {
+                sent.push((lock, vec![&keys]));
             }
             let at = sent.len();
             sent.push((statement, values));

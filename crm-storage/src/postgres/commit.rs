@@ -100,17 +100,17 @@ async fn at_once(
 ) -> Result<(), Fault> {
     let heads = Heads::of(shape, writes);
     let written = bulk(shape, place, writes, Some(&heads), &BTreeMap::new());
-    let (mut calls, after) = (heads.before(shape), heads.after(shape));
+    let (before, after) = (heads.before(shape), heads.after(shape));
     let mut answers = Vec::new();
-    if calls.is_empty() && after.is_none() {
+    if before.is_none() && after.is_none() {
         session.write(written).await?;
     } else {
         let asked = after.is_some();
-        calls.push(written);
-        calls.extend(after);
+        let calls = before.into_iter().chain([written]).chain(after).collect();
         answers = session.write_together(calls).await?.pop().filter(|_| asked).unwrap_or_default();
     }
-    heads.came(shape, &answers)
+    heads.came(shape, &answers);
+    Ok(())
 }
 
 /// The versions after a commit that found what it expected.

@@ -16,11 +16,6 @@ use super::writes::Writes;
 /// With so many lanes or fewer, one lane too is taken by a statement of its own.
 const FEW_LANES: u16 = 16;
 
-/// So many lanes are rather held by one lock of all, if they are a part of all lanes as well.
-const MANY_LANES: usize = 64;
-/// One of so many: who holds a quarter of the lanes holds off many others already.
-const MANY_OF_ALL: usize = 4;
-
 /// The lanes of a batch in the plain dialect that was not judged.
 #[derive(Debug)]
 pub(super) struct Heads {
@@ -61,18 +56,8 @@ impl Heads {
     }
 
     /// What is sent before the entries.
-    pub(super) fn before<'a>(&self, shape: &Shape) -> Vec<Call<'a>> {
-        if !self.lock_first {
-            return Vec::new();
-        }
-        let lanes: Vec<i16> = self.lanes.keys().copied().collect();
-        let many = lanes.len() >= MANY_LANES && lanes.len() * MANY_OF_ALL >= usize::from(shape.lanes);
-        if !many || !shape.blocks {
-            return vec![lock_lanes(shape, lanes)];
-        }
-        let keys: Vec<String> = keys(lanes).into_iter().map(|key| key.to_string()).collect();
-        let keys = format!("{{{}}}", keys.join(","));
-        vec![call!(shape.texts.name_lanes, one(keys)), call!(shape.texts.lock_many_lanes)]
+    pub(super) fn before<'a>(&self, shape: &Shape) -> Option<Call<'a>> {
+        self.lock_first.then(|| lock_lanes(shape, self.lanes.keys().copied()))
     }
 
     /// What is sent after the entries: it asks some of the lanes where they end now.
@@ -82,41 +67,31 @@ impl Heads {
         (!asked.is_empty()).then(|| call!(shape.texts.ends_of_lanes, list(asked)))
     }
 
-    /// Remembers how far the lanes have come, once it is committed. `answers` are of what was sent after the entries.
-    pub(super) fn came(&self, shape: &Shape, answers: &[Row]) -> Result<(), Fault> {
+    /// Remembers how far the lanes have come, once it is committed. `answers` are of what was sent after the entries;
+    /// one that cannot be read is left out, since what was committed did not fail.
+    pub(super) fn came(&self, shape: &Shape, answers: &[Row]) {
         for (lane, (known, added)) in &self.lanes {
             shape.ends.came_to(*lane, known.saturating_add(*added));
         }
-        for row in answers {
-            let (lane, end) = end(row)?;
+        for (lane, end) in answers.iter().filter_map(|row| end(row).ok()) {
             shape.ends.came_to(lane, end);
         }
-        Ok(())
     }
 }
 
-/// Takes lanes until the transaction ends, in ascending order. Who takes them so looks before it writes. In the plain dialect
-/// it also keeps off who would hold all lanes at once, even if it takes none.
+/// Takes lanes until the transaction ends, in ascending order.
 pub(super) fn lock<'a>(shape: &Shape, lanes: &BTreeSet<i16>) -> Vec<Call<'a>> {
     match shape.dialect {
-        Dialect::Plain => {
-            let lanes = (!lanes.is_empty()).then(|| lock_lanes(shape, lanes.iter().copied().collect()));
-            [call!(shape.texts.share_entries)].into_iter().chain(lanes).collect()
-        }
+        _ if lanes.is_empty() => Vec::new(),
+        Dialect::Plain => vec![lock_lanes(shape, lanes.iter().copied())],
         Dialect::Sharded => lanes.iter().map(|lane| call!(shape.texts.lock_head, one(*lane))).collect(),
     }
 }
 
-fn lock_lanes<'a>(shape: &Shape, lanes: Vec<i16>) -> Call<'a> {
-    call!(shape.texts.lock_lanes, list(keys(lanes)))
-}
-
-/// The second numbers of the advisory locks, in ascending order.
-fn keys(lanes: Vec<i16>) -> Vec<i32> {
-    let mut keys: Vec<i32> = lanes.into_iter().map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys
+/// By the second numbers of their advisory locks, in ascending order.
+fn lock_lanes<'a>(shape: &Shape, lanes: impl Iterator<Item = i16>) -> Call<'a> {
+    let keys: BTreeSet<i32> = lanes.map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
+    call!(shape.texts.lock_lanes, list(keys.into_iter().collect()))
 }
 
 /// Where lanes end. To be sent after they are taken.

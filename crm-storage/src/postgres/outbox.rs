@@ -253,11 +253,10 @@ pub(super) async fn erase(
     let lane = place.of_customer(customer);
     let whose = || one(*customer.as_uuid());
     let mut look = lock(shape, &[lane].into());
-    let locks = look.len();
     look.push(call!(texts.entries_about, one(tenant), whose()));
     let rows = session.begin(look).await?;
     let mut entries: BTreeMap<i16, Vec<Uuid>> = BTreeMap::new();
-    for row in rows.iter().skip(locks).flatten() {
+    for row in rows.iter().skip(1).flatten() {
         let mut columns = Columns::of(row);
         entries.entry(columns.plain()?).or_default().push(columns.plain()?);
     }

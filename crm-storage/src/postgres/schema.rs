@@ -142,8 +142,6 @@ pub(super) struct Facts {
     pub(super) lanes: u16,
     pub(super) durable: bool,
     pub(super) wall: bool,
-    /// Whether there is the language that blocks of code are in, and it may be used.
-    pub(super) blocks: bool,
 }
 
 /// Looks at a schema and touches nothing. One that is newer than this program, or was altered, is refused.
@@ -277,8 +275,7 @@ pub(super) async fn facts(client: &Client, options: &PostgresOptions) -> Result<
     let schema = &options.schema;
     let text = "SELECT current_setting('fsync') = 'on' AND current_setting('synchronous_commit') <> 'off' AND \
         current_setting('full_page_writes') = 'on', COALESCE((SELECT relrowsecurity FROM pg_class \
-        JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = 'customer'), false), COALESCE((SELECT has_language_privilege(oid, 'USAGE') \
-        FROM pg_language WHERE lanname = 'plpgsql'), false)";
+        JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = 'customer'), false)";
     let row = client.query_typed_one(text, &[(schema, Type::TEXT)]).await.map_err(unreadable)?;
     let heads = qualified("SELECT count(*) FROM @.lane_head", schema);
     let lanes: i64 = client.query_typed_one(&heads, &[]).await.map_err(unreadable)?.get(0);
@@ -288,7 +285,7 @@ pub(super) async fn facts(client: &Client, options: &PostgresOptions) -> Result<
         Some(wanted) if wanted != lanes => {
             Err(refused(format!("the schema {schema} was made with {lanes} lanes, and {wanted} were asked for")))
         }
-        _ => Ok(Facts { lanes, durable: row.get(0), wall: row.get(1), blocks: row.get(2) }),
+        _ => Ok(Facts { lanes, durable: row.get(0), wall: row.get(1) }),
     }
 }
 

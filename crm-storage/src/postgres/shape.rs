@@ -17,8 +17,6 @@ pub(super) struct Shape {
     pub(super) lanes: u16,
     pub(super) durable: bool,
     pub(super) wall: bool,
-    /// Whether the server carries out blocks of code.
-    pub(super) blocks: bool,
     pub(super) prepared: bool,
     pub(super) texts: Texts,
     /// How far each lane is known to have come.
@@ -38,7 +36,6 @@ impl Shape {
             lanes: facts.lanes,
             durable: facts.durable,
             wall: facts.wall,
-            blocks: facts.blocks,
             prepared,
             texts: Texts::new(schema, dialect),
             ends: Ends::unknown(facts.lanes),
@@ -82,7 +79,7 @@ mod tests {
     use crate::selection::Selection;
 
     /// Statements about a lane as a whole, which is of all tenants, and about no table.
-    const OF_STORE: [&str; 19] = [
+    const OF_STORE: [&str; 16] = [
         "begin",
         "end",
         "roll_back",
@@ -93,9 +90,6 @@ mod tests {
         "wall",
         "lock_head",
         "lock_lanes",
-        "name_lanes",
-        "lock_many_lanes",
-        "share_entries",
         "ends_of_lanes",
         "look_cursor",
         "lock_cursor",
@@ -105,18 +99,10 @@ mod tests {
     ];
 
     /// Statements of the plain dialect only.
-    const PLAIN_ONLY: [&str; 7] = [
-        "lock_lanes",
-        "name_lanes",
-        "lock_many_lanes",
-        "share_entries",
-        "ends_of_lanes",
-        "lease",
-        "load_with_revision",
-    ];
+    const PLAIN_ONLY: [&str; 4] = ["lock_lanes", "ends_of_lanes", "lease", "load_with_revision"];
 
     fn shape(dialect: Dialect) -> Shape {
-        let facts = Facts { lanes: 16, durable: true, wall: false, blocks: true };
+        let facts = Facts { lanes: 16, durable: true, wall: false };
         Shape::new("crm", dialect, true, facts)
     }
 

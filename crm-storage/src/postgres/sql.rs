@@ -113,16 +113,6 @@ texts! {
         // A lane is held by an advisory lock, which writes nothing to the log. The two numbers are the schema's and the
         // lane's; they come in ascending order, so that two writers never wait for each other.
         lock_lanes: "SELECT count(pg_advisory_xact_lock(@class, u.key)) FROM unnest($1::integer[]) AS u(key)";
-        // Many lanes are held by holding off everybody who writes entries, if nobody is writing any. If somebody is, or
-        // the role may not, they are held one by one: a large batch never waits in front of those who share no lane
-        // with it.
-        name_lanes: "SELECT set_config('crm.lanes', $1, true)";
-        lock_many_lanes: "DO $$ BEGIN LOCK TABLE @.entry IN SHARE ROW EXCLUSIVE MODE NOWAIT; \
-            EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN \
-            PERFORM pg_advisory_xact_lock(@class, u.key) \
-            FROM unnest(current_setting('crm.lanes')::integer[]) AS u(key); END $$";
-        // What each statement that writes entries takes by itself. Who looks before it writes takes it before that.
-        share_entries: "LOCK TABLE @.entry IN ROW EXCLUSIVE MODE";
         // On a cluster only a row is a lock that every node sees.
         lock_head: "SELECT lane FROM @.lane_head WHERE lane = $1 FOR UPDATE";
         // Sent after the lane is locked, in a statement of its own: only what it sees then is the end.
