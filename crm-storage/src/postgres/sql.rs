@@ -23,7 +23,14 @@ struct Keyed {
 
 impl Keyed {
     fn text(&self, dialect: Dialect) -> String {
-        let Keyed { select, table, keys, rest } = self;
+        let Keyed { table, rest, .. } = self;
+        let (select, keys, matches) = self.parts(dialect);
+        format!("SELECT {select} FROM {keys} JOIN @.{table} t ON {matches}{rest}")
+    }
+
+    /// What is read, the keys, and the condition that a row has one of them.
+    fn parts(&self, dialect: Dialect) -> (String, String, String) {
+        let Keyed { select, keys, .. } = self;
         let mut lists = Vec::new();
         let mut names = Vec::new();
         let mut matches = String::new();
@@ -43,9 +50,22 @@ impl Keyed {
         let (lists, names) = (lists.join(", "), names.join(", "));
         let columns = Column::ALL.map(|column| format!("t.{}", column.name())).join(", ");
         let select = select.replace("@columns", &columns);
+        let keys = format!("unnest({lists}) AS k({names})");
+        (select, keys, format!("t.lane = {lane} AND t.tenant = $2{matches}"))
+    }
+}
+
+/// The same, but each key is looked for by itself, whatever the server believes of the table. Before it has counted the rows
+/// it would rather read all of a tenant's, and compare each with each key.
+struct OneByOne(Keyed);
+
+impl OneByOne {
+    fn text(&self, dialect: Dialect) -> String {
+        let OneByOne(Keyed { table, rest, .. }) = self;
+        let (select, keys, matches) = self.0.parts(dialect);
+        // The offset keeps the inner query for itself.
         format!(
-            "SELECT {select} FROM unnest({lists}) AS k({names}) JOIN @.{table} t \
-             ON t.lane = {lane} AND t.tenant = $2{matches}{rest}"
+            "SELECT {select} FROM {keys} CROSS JOIN LATERAL (SELECT * FROM @.{table} t WHERE {matches} OFFSET 0) t{rest}"
         )
     }
 }
@@ -197,12 +217,13 @@ texts! {
             keys: &[("customer", "uuid"), ("key", "bytea")],
             rest: "",
         };
-        known_events: Keyed {
+        // A commit may have 10,000 events.
+        known_events: OneByOne(Keyed {
             select: "t.customer, t.id",
             table: "entry",
             keys: &[("customer", "uuid"), ("id", "uuid")],
             rest: "",
-        };
+        });
         owners: Keyed {
             select: "t.kind, t.key, t.customer, t.event",
             table: "claim",
