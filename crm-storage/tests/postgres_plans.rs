@@ -10,8 +10,8 @@ use std::time::Duration;
 use crm_core::expression::Comparison;
 use crm_core::{Column, CustomerId, EventId, SetKey, SetKind, TenantId, Timestamp};
 use crm_storage::{
-    Commit, CustomerWrite, Dialect, EventRow, Expected, PostgresOptions, PostgresStore, Selection, StateRow, Store,
-    Token, Version,
+    Commit, CustomerWrite, Dialect, Entries, EventRow, Expected, PostgresOptions, PostgresStore, Selection, StateRow,
+    Store, Token, Version,
 };
 use postgres_server::{block_on, connect, server};
 use tokio_postgres::Client;
@@ -146,6 +146,40 @@ fn events_that_may_be_known_are_looked_for_one_by_one_before_the_server_has_coun
             let (_, rows) = reads_of(&client, "entry", store, async |store| {
                 let again = with_events(1, 1, 10);
                 assert!(store.commit(&TenantId::default(), vec![again]).await.unwrap()[0].is_err());
+            })
+            .await;
+            assert!(rows < EVENTS as i64 / 10, "{rows} rows and entries: {options:?}");
+        });
+    }
+}
+
+/// A page that was planned then would compare each entry of the lane with each of its own.
+#[test]
+fn a_page_of_a_history_is_read_alone_before_the_server_has_counted_any_entry() {
+    const EVENTS: u64 = 3_000;
+    let Some(server) = server() else { return };
+    let tenant = TenantId::default();
+    let plain = PostgresOptions::default().lanes(1).connections(1);
+    for options in [plain.clone(), plain.clone().dialect(Dialect::Sharded), plain.row_security(true)] {
+        let database = server.database();
+        let url = server.url_as(&server.role(&database), &database);
+        block_on(async {
+            let store = PostgresStore::connect(&url, &options).await.unwrap();
+            let few = with_events(1, 0, 10);
+            let whose = few.writes[0].customer;
+            assert!(store.commit(&tenant, vec![few]).await.unwrap()[0].is_ok());
+            let kinds = [Entries::All, Entries::Events, Entries::Changes];
+            for entries in kinds {
+                store.history(&tenant, whose, entries, None, 9).await.unwrap();
+            }
+            let commits = vec![with_events(0, 0, EVENTS)];
+            assert!(store.commit(&tenant, commits).await.unwrap()[0].is_ok());
+            let client = connect(&server.url(&database)).await;
+            let (_, rows) = reads_of(&client, "entry", store, async |store| {
+                for (entries, expected) in kinds.into_iter().zip([9, 9, 0]) {
+                    let page = store.history(&tenant, whose, entries, None, 9).await.unwrap();
+                    assert_eq!(page.rows.len(), expected, "{entries:?}");
+                }
             })
             .await;
             assert!(rows < EVENTS as i64 / 10, "{rows} rows and entries: {options:?}");

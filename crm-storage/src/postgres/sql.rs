@@ -70,6 +70,23 @@ impl OneByOne {
     }
 }
 
+/// A page of a customer's entries that meet a further condition.
+macro_rules! page_of {
+    ($condition:literal) => {
+        // The inner query reads the index alone and takes only as many positions as are asked for, so bodies are read for
+        // the page and no more. The first offset keeps it on the index of the customer, the second has each of the
+        // entries looked for by its position.
+        concat!(
+            "SELECT e.position, e.id, e.at, e.recorded_at, e.kind, e.shape, e.source, e.cause, e.body FROM \
+             (SELECT position FROM (SELECT position FROM @.entry WHERE lane = $1 AND tenant = $2 AND customer = $3",
+            $condition,
+            " OFFSET 0) AS own WHERE position > $4 ORDER BY position LIMIT $5) AS page \
+             CROSS JOIN LATERAL (SELECT * FROM @.entry e WHERE e.lane = $1 AND e.position = page.position OFFSET 0) AS e \
+             ORDER BY e.position"
+        )
+    };
+}
+
 macro_rules! texts {
     (fixed { $($fixed:ident: $text:expr;)* } keyed { $($keyed:ident: $spec:expr;)* }) => {
         /// Every statement of fixed text, for one schema and one dialect.
@@ -140,20 +157,9 @@ texts! {
             ORDER BY e.position DESC LIMIT 1) FROM unnest($1::smallint[]) AS u(lane)";
         end_of_lane: "SELECT lane, position FROM @.entry WHERE lane = $1 ORDER BY position DESC LIMIT 1";
 
-        // The inner query reads the index alone and takes only as many positions as are asked for, so bodies
-        // are read for the page and no more. The offset keeps it on the index of the customer.
-        history: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 OFFSET 0) AS own WHERE position > $4 \
-            ORDER BY position LIMIT $5) ORDER BY position";
-        events: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 AND id IS NOT NULL OFFSET 0) AS own \
-            WHERE position > $4 ORDER BY position LIMIT $5) ORDER BY position";
-        changes: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 AND id IS NULL OFFSET 0) AS own \
-            WHERE position > $4 ORDER BY position LIMIT $5) ORDER BY position";
+        history: page_of!("");
+        events: page_of!(" AND id IS NOT NULL");
+        changes: page_of!(" AND id IS NULL");
 
         due: "SELECT due_at, kind, customer FROM @.alarm WHERE tenant = $1 AND due_at <= $2 \
             ORDER BY due_at, kind, customer LIMIT $3";
