@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crm_storage::PostgresStore;
 use tokio_postgres::Client;
 
-use crate::by_hand::{ByHand, Ends, Heads, count};
+use crate::by_hand::{ByHand, Heads, Positions, count};
 use crate::commit;
 use crate::postgres_server::connect;
 use crate::report::{Report, median, rate, shown};
@@ -23,7 +23,7 @@ pub(crate) async fn run(report: &mut Report, url: &str, store: &PostgresStore, b
     let mut without = ByHand::connect(url, Heads::Told).await;
     let log = connect(url).await;
     let ends = "SELECT lane, max(position) FROM crm.entry GROUP BY lane";
-    let mut ends: Ends = log.query(ends, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut ends: Positions = log.query(ends, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
     for (size, limit) in [(1, 0.85), (32, 0.85), (1000, 0.9)] {
         let calls = if quick { 2 } else { 13_000 / (size + 15) };
         let rounds = if quick { 1 } else { 15 };

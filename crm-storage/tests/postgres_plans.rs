@@ -1,5 +1,5 @@
 //! What a selection reads of a large base on PostgreSQL, by the server's own counts, after the server has looked at
-//! its tables; and writers who take many lanes at once.
+//! its tables; what a commit reads of the entries before it has; and writers who take many lanes at once.
 #![cfg(feature = "postgres")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
@@ -8,9 +8,10 @@ mod postgres_server;
 use std::time::Duration;
 
 use crm_core::expression::Comparison;
-use crm_core::{Column, CustomerId, SetKey, SetKind, TenantId, Timestamp};
+use crm_core::{Column, CustomerId, EventId, SetKey, SetKind, TenantId, Timestamp};
 use crm_storage::{
-    Commit, CustomerWrite, Expected, PostgresOptions, PostgresStore, Selection, StateRow, Store, Token, Version,
+    Commit, CustomerWrite, Dialect, Entries, EventRow, Expected, PostgresOptions, PostgresStore, Selection, StateRow,
+    Store, Token, Version,
 };
 use postgres_server::{block_on, connect, server};
 use tokio_postgres::Client;
@@ -39,8 +40,8 @@ const FILL: &str = "
         UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 2, 0.9, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea
             FROM generate_series(3000, 120000, 3000) i, crm.tenant t;";
 
-/// How often the customers were read from one end to the other, and how many rows or entries of their indexes.
-async fn reads(client: &Client) -> (i64, i64) {
+/// How often a table was read from one end to the other, and how many rows or entries of its indexes.
+async fn reads(client: &Client, table: &str) -> (i64, i64) {
     // A connection tells what it did before it ends.
     let busy = "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE application_name = 'crm' AND datname = current_database())";
     while client.query_one(busy, &[]).await.unwrap().get(0) {
@@ -48,8 +49,8 @@ async fn reads(client: &Client) -> (i64, i64) {
     }
     let text = "SELECT seq_scan, (seq_tup_read + coalesce(idx_tup_fetch, 0) + (SELECT sum(idx_tup_read) \
         FROM pg_stat_user_indexes i WHERE i.relid = t.relid))::bigint FROM pg_stat_user_tables t \
-        WHERE schemaname = 'crm' AND relname = 'customer'";
-    let row = client.query_one(text, &[]).await.unwrap();
+        WHERE schemaname = 'crm' AND relname = $1";
+    let row = client.query_one(text, &[&table]).await.unwrap();
     (row.get(0), row.get(1))
 }
 
@@ -87,7 +88,7 @@ fn what_few_customers_have_finds_them_without_reading_the_others() {
         for (selection, expected) in &selections {
             for paged in [false, true] {
                 let store = PostgresStore::connect(&url, &options).await.unwrap();
-                let (scans, rows) = reads_of(&client, store, async |store| {
+                let (scans, rows) = reads_of(&client, "customer", store, async |store| {
                     let count = if paged {
                         store.select(&tenant, selection, None, 500).await.unwrap().len() as u64
                     } else {
@@ -105,20 +106,103 @@ fn what_few_customers_have_finds_them_without_reading_the_others() {
         let everybody = async |store: &PostgresStore| {
             assert_eq!(store.count(&tenant, &orders()).await.unwrap(), CUSTOMERS as u64);
         };
-        let (_, rows) = reads_of(&client, store, everybody).await;
+        let (_, rows) = reads_of(&client, "customer", store, everybody).await;
         assert!(rows >= CUSTOMERS, "{rows} rows");
     });
 }
 
-/// What some work reads of the customers.
-async fn reads_of(client: &Client, store: PostgresStore, work: impl AsyncFnOnce(&PostgresStore)) -> (i64, i64) {
-    let reset = "SELECT pg_stat_reset_single_table_counters(oid) FROM pg_class \
-        WHERE relnamespace = 'crm'::regnamespace AND (relname = 'customer' \
-        OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'crm.customer'::regclass))";
-    client.query(reset, &[]).await.unwrap();
+/// What some work reads of a table.
+async fn reads_of(
+    client: &Client,
+    table: &str,
+    store: PostgresStore,
+    work: impl AsyncFnOnce(&PostgresStore),
+) -> (i64, i64) {
+    let reset = "SELECT pg_stat_reset_single_table_counters(c.oid) FROM pg_class c, pg_class t \
+        WHERE t.relnamespace = 'crm'::regnamespace AND t.relname = $1 AND (c.oid = t.oid \
+        OR c.oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = t.oid))";
+    client.query(reset, &[&table]).await.unwrap();
     work(&store).await;
     drop(store);
-    reads(client).await
+    reads(client, table).await
+}
+
+/// A statement that was planned before the server had counted the entries would read all of the tenant's, and behind row
+/// security compare each with each event: with 10,000 of both it takes longer than the server is given.
+#[test]
+fn events_that_may_be_known_are_looked_for_one_by_one_before_the_server_has_counted_any() {
+    const EVENTS: u64 = 3_000;
+    let Some(server) = server() else { return };
+    let plain = PostgresOptions::default().connections(1);
+    for options in [plain.clone(), plain.clone().dialect(Dialect::Sharded), plain.row_security(true)] {
+        let database = server.database();
+        let url = server.url_as(&server.role(&database), &database);
+        block_on(async {
+            let store = PostgresStore::connect(&url, &options).await.unwrap();
+            let commits = vec![with_events(0, 0, EVENTS), with_events(1, 0, 1)];
+            assert!(store.commit(&TenantId::default(), commits).await.unwrap().iter().all(Result::is_ok));
+            let client = connect(&server.url(&database)).await;
+            // The connection that planned it while the table was empty.
+            let (_, rows) = reads_of(&client, "entry", store, async |store| {
+                let again = with_events(1, 1, 10);
+                assert!(store.commit(&TenantId::default(), vec![again]).await.unwrap()[0].is_err());
+            })
+            .await;
+            assert!(rows < EVENTS as i64 / 10, "{rows} rows and entries: {options:?}");
+        });
+    }
+}
+
+/// A page that was planned then would compare each entry of the lane with each of its own.
+#[test]
+fn a_page_of_a_history_is_read_alone_before_the_server_has_counted_any_entry() {
+    const EVENTS: u64 = 3_000;
+    let Some(server) = server() else { return };
+    let tenant = TenantId::default();
+    let plain = PostgresOptions::default().lanes(1).connections(1);
+    for options in [plain.clone(), plain.clone().dialect(Dialect::Sharded), plain.row_security(true)] {
+        let database = server.database();
+        let url = server.url_as(&server.role(&database), &database);
+        block_on(async {
+            let store = PostgresStore::connect(&url, &options).await.unwrap();
+            let few = with_events(1, 0, 10);
+            let whose = few.writes[0].customer;
+            assert!(store.commit(&tenant, vec![few]).await.unwrap()[0].is_ok());
+            let kinds = [Entries::All, Entries::Events, Entries::Changes];
+            for entries in kinds {
+                store.history(&tenant, whose, entries, None, 9).await.unwrap();
+            }
+            let commits = vec![with_events(0, 0, EVENTS)];
+            assert!(store.commit(&tenant, commits).await.unwrap()[0].is_ok());
+            let client = connect(&server.url(&database)).await;
+            let (_, rows) = reads_of(&client, "entry", store, async |store| {
+                for (entries, expected) in kinds.into_iter().zip([9, 9, 0]) {
+                    let page = store.history(&tenant, whose, entries, None, 9).await.unwrap();
+                    assert_eq!(page.rows.len(), expected, "{entries:?}");
+                }
+            })
+            .await;
+            assert!(rows < EVENTS as i64 / 10, "{rows} rows and entries: {options:?}");
+        });
+    }
+}
+
+/// A customer's next version with so many events, which begin with the same one.
+fn with_events(customer: u8, version: u64, count: u64) -> Commit {
+    let events = (0..count).map(|number| EventRow {
+        id: EventId::from_uuid(uuid::Uuid::from_u64_pair(1, number)),
+        at: Timestamp::MIN,
+        recorded_at: Timestamp::MIN,
+        kind: "order_placed".into(),
+        shape: 1,
+        source: None,
+        cause: None,
+        body: b"{}".to_vec(),
+    });
+    let mut commit = commit(0, customer, version);
+    commit.writes[0].changes.clear();
+    commit.writes[0].events.extend(events);
+    commit
 }
 
 /// Two who took the heads of the same lanes in different orders would wait for each other until the server ends

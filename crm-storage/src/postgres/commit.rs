@@ -10,21 +10,20 @@
 //! statement that begins after that, or has the key of the entries refuse what it wrote. Entries are never taken away.
 //! So positions have no gaps, come in the order of commits, and none is given twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::gather::{Place, unjudged};
 use super::keyed::find;
 use super::known::{Asked, Known};
+use super::lanes::{Heads, end, ends, lock};
 use super::options::Dialect;
-use super::part::{Act, LOCKS, PartId, Places};
+use super::part::{Act, PartId, Places};
 use super::session::Session;
 use super::shape::Shape;
 use super::wire::{Call, call, list, one};
-use super::writes::{Rows, Writes};
+use super::writes::{Cell, Rows, Writes};
 use crate::commit::{Commit, Committed, Expected, Version};
 use crate::error::CommitError;
 use crate::judge::Judgement;
@@ -34,9 +33,6 @@ pub(super) const ATTEMPTS: usize = 64;
 
 /// How many rows the longer statement of the sharded dialect takes.
 const ROWS: usize = 16;
-
-/// With so many lanes or fewer, one lane too is taken by a statement of its own.
-const FEW_LANES: u16 = 16;
 
 /// One answer for each commit.
 type Answers = Vec<Result<Committed, CommitError>>;
@@ -75,17 +71,7 @@ async fn apply(
         if writes.is_empty() {
             return Ok(done());
         }
-        // Where lanes are few, somebody is in one lane often enough that the lock is better taken first.
-        let lock_first = writes.heads.len() > 1 || !writes.heads.is_empty() && shape.lanes <= FEW_LANES;
-        let tried = if lock_first {
-            let lanes = writes.heads.iter().copied().collect();
-            let calls = vec![lock_lanes(shape, lanes), bulk(shape, place, &writes, Places::Found, &BTreeMap::new())];
-            session.write_together(calls).await
-        } else {
-            let places = if writes.heads.is_empty() { Places::Given } else { Places::OneLane };
-            session.write(bulk(shape, place, &writes, places, &BTreeMap::new())).await.map(drop)
-        };
-        match tried {
+        match at_once(session, shape, place, &writes).await {
             Ok(()) => return Ok(done()),
             Err(fault) if fault.is_contradiction() || fault.is_passing() => {}
             Err(fault) => return Err(fault),
@@ -103,6 +89,28 @@ async fn apply(
         }
         attempt += 1;
     }
+}
+
+/// Tries all of it as one statement, in one round trip.
+async fn at_once(
+    session: &mut Session<'_>,
+    shape: &Shape,
+    place: &Place<'_>,
+    writes: &Writes<'_>,
+) -> Result<(), Fault> {
+    let heads = Heads::of(shape, writes);
+    let written = bulk(shape, place, writes, Some(&heads), &BTreeMap::new());
+    let (before, after) = (heads.before(shape), heads.after(shape));
+    let mut answers = Vec::new();
+    if before.is_none() && after.is_none() {
+        session.write(written).await?;
+    } else {
+        let asked = after.is_some();
+        let calls = before.into_iter().chain([written]).chain(after).collect();
+        answers = session.write_together(calls).await?.pop().filter(|_| asked).unwrap_or_default();
+    }
+    heads.came(shape, &answers);
+    Ok(())
 }
 
 /// The versions after a commit that found what it expected.
@@ -149,7 +157,7 @@ async fn carefully(
         return Ok(answers);
     }
     let calls = match shape.dialect {
-        Dialect::Plain => vec![bulk(shape, place, &writes, Places::Given, &ends)],
+        Dialect::Plain => vec![bulk(shape, place, &writes, None, &ends)],
         Dialect::Sharded => by_lane(shape, place, &writes, &ends),
     };
     session.end(calls).await?;
@@ -166,16 +174,14 @@ async fn look(
 ) -> Result<(Known, BTreeMap<i16, i64>), Fault> {
     let (texts, dialect, tenant) = (&shape.texts, shape.dialect, place.number);
     let asked = Asked::by(place, commits);
-    let mut lanes: Vec<i16> = asked.customers.iter().map(|(lane, _)| *lane).collect();
-    lanes.sort_unstable();
-    lanes.dedup();
-    let mut locks = lock(shape, lanes.clone());
+    let lanes: BTreeSet<i16> = asked.customers.iter().map(|(lane, _)| *lane).collect();
+    let mut locks = lock(shape, &lanes);
     // The wall shows the whole of a lane only to who asks for all tenants.
     let named = |whom: String| shape.wall.then(|| call!(texts.wall, one(whom)));
     locks.extend(named("all".into()));
     let groups = [
         locks,
-        ends(shape, lanes),
+        ends(shape, &lanes),
         named(tenant.to_string()).into_iter().collect(),
         find(&texts.lock_versions, dialect, tenant, asked.customers),
         find(&texts.requests, dialect, tenant, asked.requests),
@@ -186,12 +192,12 @@ async fn look(
     let lengths = groups.each_ref().map(Vec::len);
     let mut rows = session.begin(groups.into_iter().flatten().collect()).await?.into_iter();
     let mut known = Known::default();
-    let mut ends = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for (group, length) in lengths.into_iter().enumerate() {
         for row in rows.by_ref().take(length).flatten() {
             match group {
                 0 | 2 => {}
-                1 => add_end(&mut ends, &row)?,
+                1 => found.extend([end(&row)?]),
                 3 => known.add_version(&row)?,
                 4 => known.add_request(&row)?,
                 5 => known.add_event(&row)?,
@@ -200,57 +206,44 @@ async fn look(
             }
         }
     }
-    Ok((known, ends))
-}
-
-/// Takes lanes, which are in ascending order, until the transaction ends.
-pub(super) fn lock<'a>(shape: &Shape, lanes: Vec<i16>) -> Vec<Call<'a>> {
-    match shape.dialect {
-        _ if lanes.is_empty() => Vec::new(),
-        Dialect::Plain => vec![lock_lanes(shape, lanes)],
-        Dialect::Sharded => lanes.into_iter().map(|lane| call!(shape.texts.lock_head, one(lane))).collect(),
+    // What the host has not committed may never be there.
+    if !session.is_host() {
+        for (lane, end) in &found {
+            shape.ends.is(*lane, *end);
+        }
     }
+    Ok((known, found))
 }
 
-fn lock_lanes<'a>(shape: &Shape, lanes: Vec<i16>) -> Call<'a> {
-    let mut keys: Vec<i32> = lanes.into_iter().map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    call!(shape.texts.lock_lanes, list(keys))
-}
-
-/// Where lanes end. To be sent after they are taken.
-fn ends<'a>(shape: &Shape, lanes: Vec<i16>) -> Vec<Call<'a>> {
-    match shape.dialect {
-        _ if lanes.is_empty() => Vec::new(),
-        Dialect::Plain => vec![call!(shape.texts.ends_of_lanes, list(lanes))],
-        Dialect::Sharded => lanes.into_iter().map(|lane| call!(shape.texts.end_of_lane, one(lane))).collect(),
-    }
-}
-
-fn add_end(ends: &mut BTreeMap<i16, i64>, row: &Row) -> Result<(), Fault> {
-    let mut columns = super::column::Columns::of(row);
-    let (lane, end): (i16, Option<i64>) = (columns.plain()?, columns.plain()?);
-    ends.insert(lane, end.unwrap_or(0));
-    Ok(())
-}
-
-/// All of it as one statement.
+/// All of it as one statement. Without heads the positions are in the rows.
 fn bulk<'a>(
     shape: &Shape,
     place: &Place<'_>,
     writes: &Writes<'a>,
-    places: Places,
+    heads: Option<&Heads>,
     ends: &BTreeMap<i16, i64>,
 ) -> Call<'a> {
     let mut parts = writes.rows(ends);
-    if places == Places::Given {
-        parts.retain(|(id, _)| *id != PartId::Heads);
+    let places = heads.map_or(Places::Given, |heads| heads.places);
+    if let Some(heads) = heads.filter(|_| places.have_heads()) {
+        let mut rows = Rows::default();
+        for (lane, known) in heads.known() {
+            rows.push([Cell::Small(lane), Cell::Big(Some(known))]);
+        }
+        parts.insert(0, (PartId::Heads, rows));
     }
     let ids: Vec<PartId> = parts.iter().map(|(id, _)| *id).collect();
     let mut call = call!(shape.bulk(&ids, places), one(place.number));
     for (id, rows) in &parts {
-        call.values.extend(rows.columns(shape.part(*id)));
+        if places == Places::OneLane && *id == PartId::Heads {
+            call.values.extend(rows.first());
+        } else {
+            call.values.extend(rows.columns(shape.part(*id)));
+        }
+        if let (Places::Each, PartId::Entries, Some(heads)) = (places, *id, heads) {
+            let known: Vec<i64> = writes.entries.iter().map(|(lane, ..)| heads.known_of(*lane)).collect();
+            call.values.push(list(known));
+        }
     }
     call
 }

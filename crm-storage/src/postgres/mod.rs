@@ -7,11 +7,13 @@
 
 mod column;
 mod commit;
+mod ends;
 mod fault;
 mod feed;
 mod gather;
 mod keyed;
 mod known;
+mod lanes;
 mod options;
 mod outbox;
 mod part;

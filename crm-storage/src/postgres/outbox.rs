@@ -8,10 +8,10 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::column::Columns;
-use super::commit::lock;
 use super::fault::Fault;
 use super::gather::Place;
 use super::keyed::{Part, find};
+use super::lanes::lock;
 use super::options::Dialect;
 use super::read::rows_limit;
 use super::session::Session;
@@ -252,7 +252,7 @@ pub(super) async fn erase(
     let (texts, tenant) = (&shape.texts, place.number);
     let lane = place.of_customer(customer);
     let whose = || one(*customer.as_uuid());
-    let mut look = lock(shape, vec![lane]);
+    let mut look = lock(shape, &[lane].into());
     look.push(call!(texts.entries_about, one(tenant), whose()));
     let rows = session.begin(look).await?;
     let mut entries: BTreeMap<i16, Vec<Uuid>> = BTreeMap::new();

@@ -133,7 +133,7 @@ pub(super) fn all() -> Vec<Part> {
     let claim = [("kind", Bytes), ("key", Bytes), customer, ("event", Id)];
     let counter = [("name", Bytes), ("value", Big)];
     vec![
-        part(Heads, "heads", "lane_head", &[], Act::Hold { keys: "true" }),
+        part(Heads, "heads", "lane_head", &[("known", Big)], Act::Hold { keys: "true" }),
         part(
             Created,
             "created",
@@ -291,13 +291,24 @@ pub(super) enum Places {
     /// The statement takes its one lane, and goes on from where the lane ended when it began. If somebody else was in the
     /// lane until then, that is too early by what they wrote: the key of the entries refuses it.
     OneLane,
-    /// Statements before it took the lanes, so it sees where they end.
+    /// Statements before it took the lanes, so it sees where they end, and looks for each entry. The cheapest while few lanes
+    /// have more than one.
+    Each,
+    /// The same, but it looks once for each lane.
     Found,
     /// They are in the rows.
     Given,
 }
 
-/// The whole text of a batch in the plain dialect: `$1` is the tenant, and each part's cells follow as lists.
+impl Places {
+    /// Whether the lanes are values of the statement's own.
+    pub(super) const fn have_heads(self) -> bool {
+        matches!(self, Places::OneLane | Places::Found)
+    }
+}
+
+/// The whole text of a batch in the plain dialect: `$1` is the tenant, and each part's cells follow as lists; only the lane
+/// that is the one is no list. For each entry the last list says how far its lane is known to have come, if it is looked for.
 /// Fails, and so writes nothing, unless every row that must be there is.
 pub(super) fn bulk(parts: &[&Part], places: Places) -> String {
     let mut text = String::from("WITH ");
@@ -309,9 +320,14 @@ pub(super) fn bulk(parts: &[&Part], places: Places) -> String {
     for (at, part) in parts.iter().enumerate() {
         let first = next;
         next += part.cells.len();
-        let lists: Vec<String> =
+        let mut lists: Vec<String> =
             part.cells.iter().zip(first..).map(|((_, kind), number)| format!("${number}::{}[]", kind.sql())).collect();
-        let names: Vec<&str> = part.cells.iter().map(|(name, _)| *name).collect();
+        let mut names: Vec<&str> = part.cells.iter().map(|(name, _)| *name).collect();
+        if part.id == PartId::Entries && places == Places::Each {
+            lists.push(format!("${next}::bigint[]"));
+            names.push("known");
+            next += 1;
+        }
         let rows = format!("unnest({}) AS u({})", lists.join(", "), names.join(", "));
         if part.id == PartId::Heads {
             text.push_str(&heads_of(&rows, places, entries));
@@ -344,19 +360,27 @@ pub(super) fn bulk(parts: &[&Part], places: Places) -> String {
 /// How many lanes have a lock of their own. More share them, since a server has room for some thousands in all.
 pub(super) const LOCKS: u16 = 1024;
 
-/// Takes the one lane, which everything else waits for, or finds where each of several ends: once for each, and as it was
-/// before the statement.
+/// Where a lane ended before the statement, which has come to a known position. Where nothing is found, though an entry
+/// should be there, it is null, which no position may be.
+fn end_of(lane: &str, known: &str) -> String {
+    // An index is read page by page, and of a page all that the condition meets: so the known position saves
+    // looking at hundreds of entries to find the last one.
+    format!(
+        "coalesce((SELECT e.position FROM @.entry e WHERE e.lane = {lane} AND e.position >= {known} \
+         ORDER BY e.position DESC LIMIT 1), CASE {known} WHEN 0 THEN 0 END)"
+    )
+}
+
+/// Takes the one lane, which everything else waits for, or finds where each of several ends.
 fn heads_of(rows: &str, places: Places, entries: bool) -> String {
     match places {
-        Places::OneLane => format!(
-            "ready AS MATERIALIZED (SELECT count(pg_advisory_xact_lock(@class, u.lane & {})) FROM {rows}), ",
-            LOCKS - 1
-        ),
-        Places::Found if entries => format!(
-            "heads AS MATERIALIZED (SELECT u.lane, coalesce((SELECT e.position FROM @.entry e WHERE e.lane = u.lane \
-             ORDER BY e.position DESC LIMIT 1), 0) AS base FROM {rows}), "
-        ),
-        Places::Found | Places::Given => String::new(),
+        Places::OneLane => {
+            format!("ready AS MATERIALIZED (SELECT pg_advisory_xact_lock(@class, $2::smallint & {})), ", LOCKS - 1)
+        }
+        Places::Found if entries => {
+            format!("heads AS MATERIALIZED (SELECT u.lane, {} AS base FROM {rows}), ", end_of("u.lane", "u.known"))
+        }
+        Places::Found | Places::Each | Places::Given => String::new(),
     }
 }
 
@@ -368,12 +392,11 @@ fn one_part(part: &Part, rows: &str, locks: bool, places: Places, but: &str) -> 
         Act::Add { columns, values, conflict } if part.id == PartId::Entries && places != Places::Given => {
             let (base, from) = match places {
                 // The lane is that of every row, so this is looked up once.
-                Places::OneLane => (
-                    "coalesce((SELECT e.position FROM @.entry e WHERE e.lane = ($2::smallint[])[1] \
-                     ORDER BY e.position DESC LIMIT 1), 0)",
-                    from,
-                ),
-                Places::Found | Places::Given => ("heads.base", format!("heads JOIN {rows} ON u.lane = heads.lane")),
+                Places::OneLane => (end_of("$2::smallint", "$3::bigint"), from),
+                Places::Each => (end_of("u.lane", "u.known"), from),
+                Places::Found | Places::Given => {
+                    ("heads.base".to_owned(), format!("heads JOIN {rows} ON u.lane = heads.lane"))
+                }
             };
             let values = of_row(values).replace("u.position", &format!("{base} + u.position"));
             format!("INSERT INTO @.{table} (lane, tenant{columns}) SELECT u.lane, $1{values} FROM {from}{conflict}")

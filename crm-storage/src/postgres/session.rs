@@ -88,8 +88,8 @@ impl<'a> Session<'a> {
     }
 
     /// Calls that write, all of them or none, in one round trip.
-    pub(super) async fn write_together(&mut self, calls: Vec<Call<'_>>) -> Result<(), Fault> {
-        self.whole(calls, Vec::new()).await.map(drop).map_err(Fault::committing)
+    pub(super) async fn write_together(&mut self, calls: Vec<Call<'_>>) -> Result<Vec<Vec<Row>>, Fault> {
+        self.whole(calls, Vec::new()).await.map_err(Fault::committing)
     }
 
     /// A transaction in one round trip.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::ends::Ends;
 use super::options::Dialect;
 use super::part::{self, Part, PartId, Places};
 use super::schema::qualified;
@@ -18,6 +19,8 @@ pub(super) struct Shape {
     pub(super) wall: bool,
     pub(super) prepared: bool,
     pub(super) texts: Texts,
+    /// How far each lane is known to have come.
+    pub(super) ends: Ends,
     parts: Vec<Part>,
     /// Texts that were put together before: by which parts they have, and how entries come by their positions.
     bulk: Mutex<HashMap<(u32, Places), Arc<str>>>,
@@ -35,6 +38,7 @@ impl Shape {
             wall: facts.wall,
             prepared,
             texts: Texts::new(schema, dialect),
+            ends: Ends::unknown(facts.lanes),
             parts: part::all(),
             bulk: Mutex::default(),
             single: Mutex::default(),
@@ -110,11 +114,12 @@ mod tests {
         let ids: Vec<PartId> = shape.parts.iter().map(|part| part.id).collect();
         match dialect {
             Dialect::Plain => {
-                for places in [Places::OneLane, Places::Found, Places::Given] {
-                    texts.push((format!("all parts, {places:?}"), shape.bulk(&ids, places).to_string()));
+                for places in [Places::OneLane, Places::Each, Places::Found, Places::Given] {
+                    let from = usize::from(!places.have_heads());
+                    texts.push((format!("all parts, {places:?}"), shape.bulk(&ids[from..], places).to_string()));
                     for part in shape.parts.iter().filter(|part| part.id != PartId::Heads) {
-                        let ids = [PartId::Heads, part.id];
-                        texts.push((format!("{}, {places:?}", part.name), shape.bulk(&ids, places).to_string()));
+                        let ids = &[PartId::Heads, part.id][from..];
+                        texts.push((format!("{}, {places:?}", part.name), shape.bulk(ids, places).to_string()));
                     }
                 }
             }

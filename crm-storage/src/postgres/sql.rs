@@ -23,7 +23,14 @@ struct Keyed {
 
 impl Keyed {
     fn text(&self, dialect: Dialect) -> String {
-        let Keyed { select, table, keys, rest } = self;
+        let Keyed { table, rest, .. } = self;
+        let (select, keys, matches) = self.parts(dialect);
+        format!("SELECT {select} FROM {keys} JOIN @.{table} t ON {matches}{rest}")
+    }
+
+    /// What is read, the keys, and the condition that a row has one of them.
+    fn parts(&self, dialect: Dialect) -> (String, String, String) {
+        let Keyed { select, keys, .. } = self;
         let mut lists = Vec::new();
         let mut names = Vec::new();
         let mut matches = String::new();
@@ -43,11 +50,41 @@ impl Keyed {
         let (lists, names) = (lists.join(", "), names.join(", "));
         let columns = Column::ALL.map(|column| format!("t.{}", column.name())).join(", ");
         let select = select.replace("@columns", &columns);
+        let keys = format!("unnest({lists}) AS k({names})");
+        (select, keys, format!("t.lane = {lane} AND t.tenant = $2{matches}"))
+    }
+}
+
+/// The same, but each key is looked for by itself, whatever the server believes of the table. Before it has counted the rows
+/// it would rather read all of a tenant's, and compare each with each key.
+struct OneByOne(Keyed);
+
+impl OneByOne {
+    fn text(&self, dialect: Dialect) -> String {
+        let OneByOne(Keyed { table, rest, .. }) = self;
+        let (select, keys, matches) = self.0.parts(dialect);
+        // The offset keeps the inner query for itself.
         format!(
-            "SELECT {select} FROM unnest({lists}) AS k({names}) JOIN @.{table} t \
-             ON t.lane = {lane} AND t.tenant = $2{matches}{rest}"
+            "SELECT {select} FROM {keys} CROSS JOIN LATERAL (SELECT * FROM @.{table} t WHERE {matches} OFFSET 0) t{rest}"
         )
     }
+}
+
+/// A page of a customer's entries that meet a further condition.
+macro_rules! page_of {
+    ($condition:literal) => {
+        // The inner query reads the index alone and takes only as many positions as are asked for, so bodies are read for
+        // the page and no more. The first offset keeps it on the index of the customer, the second has each of the
+        // entries looked for by its position.
+        concat!(
+            "SELECT e.position, e.id, e.at, e.recorded_at, e.kind, e.shape, e.source, e.cause, e.body FROM \
+             (SELECT position FROM (SELECT position FROM @.entry WHERE lane = $1 AND tenant = $2 AND customer = $3",
+            $condition,
+            " OFFSET 0) AS own WHERE position > $4 ORDER BY position LIMIT $5) AS page \
+             CROSS JOIN LATERAL (SELECT * FROM @.entry e WHERE e.lane = $1 AND e.position = page.position OFFSET 0) AS e \
+             ORDER BY e.position"
+        )
+    };
 }
 
 macro_rules! texts {
@@ -120,20 +157,9 @@ texts! {
             ORDER BY e.position DESC LIMIT 1) FROM unnest($1::smallint[]) AS u(lane)";
         end_of_lane: "SELECT lane, position FROM @.entry WHERE lane = $1 ORDER BY position DESC LIMIT 1";
 
-        // The inner query reads the index alone and takes only as many positions as are asked for, so bodies
-        // are read for the page and no more. The offset keeps it on the index of the customer.
-        history: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 OFFSET 0) AS own WHERE position > $4 \
-            ORDER BY position LIMIT $5) ORDER BY position";
-        events: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 AND id IS NOT NULL OFFSET 0) AS own \
-            WHERE position > $4 ORDER BY position LIMIT $5) ORDER BY position";
-        changes: "SELECT position, id, at, recorded_at, kind, shape, source, cause, body FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND position IN (SELECT position FROM (SELECT position FROM @.entry \
-            WHERE lane = $1 AND tenant = $2 AND customer = $3 AND id IS NULL OFFSET 0) AS own \
-            WHERE position > $4 ORDER BY position LIMIT $5) ORDER BY position";
+        history: page_of!("");
+        events: page_of!(" AND id IS NOT NULL");
+        changes: page_of!(" AND id IS NULL");
 
         due: "SELECT due_at, kind, customer FROM @.alarm WHERE tenant = $1 AND due_at <= $2 \
             ORDER BY due_at, kind, customer LIMIT $3";
@@ -197,12 +223,13 @@ texts! {
             keys: &[("customer", "uuid"), ("key", "bytea")],
             rest: "",
         };
-        known_events: Keyed {
+        // A commit may have 10,000 events.
+        known_events: OneByOne(Keyed {
             select: "t.customer, t.id",
             table: "entry",
             keys: &[("customer", "uuid"), ("id", "uuid")],
             rest: "",
-        };
+        });
         owners: Keyed {
             select: "t.kind, t.key, t.customer, t.event",
             table: "claim",

@@ -52,7 +52,7 @@ macro_rules! column {
 }
 
 impl<'a> Rows<'a> {
-    fn push(&mut self, row: impl IntoIterator<Item = Cell<'a>>) {
+    pub(super) fn push(&mut self, row: impl IntoIterator<Item = Cell<'a>>) {
         let before = self.cells.len();
         self.cells.extend(row);
         self.width = self.cells.len() - before;
@@ -68,6 +68,11 @@ impl<'a> Rows<'a> {
             Some(Cell::Small(lane)) => *lane,
             _ => 0,
         }
+    }
+
+    /// The values of the first row.
+    pub(super) fn first(&self) -> Vec<Value<'a>> {
+        self.cells.iter().take(self.width).map(Cell::value).collect()
     }
 
     /// Each column as a list.
@@ -181,9 +186,6 @@ impl<'a> Writes<'a> {
     /// from where the lane is known to end.
     pub(super) fn rows(&self, ends: &BTreeMap<i16, i64>) -> Vec<(PartId, Rows<'a>)> {
         let mut parts = Parts::default();
-        for lane in &self.heads {
-            parts.push(PartId::Heads, [Cell::Small(*lane)]);
-        }
         for ((lane, customer), put) in &self.customers {
             let mut row = vec![
                 Cell::Small(*lane),
