@@ -303,8 +303,8 @@ fn what_one_voided_leads_to_nobody_while_they_are_merged_with_whom_it_was_told_o
 enum Step {
     /// Somebody is known by an address, or was, or will be.
     Known(u8, u8, i64),
-    /// One of those was wrong, whether or not it was told yet.
-    Void(u8, u8),
+    /// One of those was wrong, whether or not it was told yet; or it is said of it from so many hours on.
+    Void(u8, u8, i64),
     /// Somebody comes with addresses.
     Comes(Vec<u8>, i64),
     Merge(u8, u8),
@@ -317,7 +317,7 @@ fn step() -> impl Strategy<Value = Step> {
     let one = || 0..4_u8;
     prop_oneof![
         5 => (one(), one(), 0..20_i64).prop_map(|(who, address, at)| Step::Known(who, address, at)),
-        3 => (one(), 0..20_u8).prop_map(|(who, n)| Step::Void(who, n)),
+        3 => (one(), 0..20_u8, prop_oneof![3 => Just(0), 1 => 1..9_i64]).prop_map(|(who, n, ahead)| Step::Void(who, n, ahead)),
         3 => (proptest::collection::vec(one(), 1..3), 0..20_i64).prop_map(|(with, at)| Step::Comes(with, at)),
         4 => (one(), one()).prop_map(|(one, other)| Step::Merge(one, other)),
         4 => (one(), one()).prop_map(|(one, other)| Step::Part(one, other)),
@@ -363,51 +363,152 @@ fn check(crm: &Crm) {
     }
 }
 
+/// Takes the steps one after the other and looks at everybody after each.
+fn walk(steps: &[Step]) {
+    let (clock, crm) = shop();
+    let ids: Vec<_> = (0..4).map(|n| came(&crm, &who(n), &format!("first-{n}"))).collect();
+    let id = |n: &u8| ids[usize::from(*n)];
+    let mut now = 5;
+    clock.set(hour(now));
+    for (n, step) in steps.iter().enumerate() {
+        match step {
+            Step::Known(who, n_address, at) => {
+                let told = crm.identified(&address(*n_address));
+                let told = Incoming::new(id(who), hour(*at), source(), told).with_key(n.to_string().parse().unwrap());
+                match crm.record(told) {
+                    Ok(_) => {}
+                    Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) => {
+                        assert!(!crm.customer(id(who)).unwrap().unwrap().is(customer), "taken by themself");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            Step::Void(who, fact, ahead) => {
+                let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), &fact.to_string());
+                let void = Incoming::new(id(who), hour(now + ahead), source(), Voided { event, reason: None });
+                crm.record(void.with_key(format!("void-{n}").parse().unwrap())).unwrap();
+            }
+            Step::Comes(with, at) => {
+                let with: Vec<_> = with.iter().map(|n| address(*n).verified()).collect();
+                crm.record(visit(with, *at, &format!("comes-{n}"))).unwrap();
+            }
+            Step::Merge(one, other) => match crm.merge(id(one), id(other), why()) {
+                Ok(_) | Err(Error::Merge(MergeRefusal::Erased { .. })) => {}
+                Err(error) => panic!("{error}"),
+            },
+            Step::Part(one, other) => match crm.part(id(one), id(other), why()) {
+                Ok(_) | Err(Error::Merge(MergeRefusal::NotMerged { .. })) => {}
+                Err(error) => panic!("{error}"),
+            },
+            Step::Erase(one) => drop(crm.erase(id(one)).unwrap()),
+            Step::Wait(hours) => {
+                now += hours;
+                clock.set(hour(now));
+                crm.advance(hour(now)).unwrap();
+            }
+        }
+        check(&crm);
+    }
+}
+
+#[test]
+fn what_one_will_be_known_by_leads_to_them_though_somebody_voided_it_with_whom_they_were_one() {
+    walk(&[Step::Void(0, 2, 0), Step::Merge(0, 1), Step::Known(1, 0, 6), Step::Part(0, 1), Step::Wait(1)]);
+}
+
+#[test]
+fn what_one_will_be_known_by_leads_to_them_once_the_other_is_known_by_it_no_more() {
+    let [one, other] = [Step::Known(1, 0, 0), Step::Known(0, 0, 6)];
+    walk(&[Step::Merge(0, 1), one, other, Step::Void(1, 1, 0), Step::Part(0, 1), Step::Wait(1)]);
+}
+
+#[test]
+fn what_one_will_be_known_by_leads_to_nobody_once_they_are_one_with_somebody_who_voided_it() {
+    walk(&[Step::Known(1, 0, 6), Step::Void(0, 0, 0), Step::Merge(0, 1), Step::Wait(1)]);
+}
+
+#[test]
+fn an_identifier_that_two_share_leads_to_the_other_once_one_is_known_by_it_no_more() {
+    let told_both = |at| [Step::Merge(0, 1), Step::Known(0, 0, 0), Step::Known(1, 0, at), Step::Part(0, 1)];
+    for end in
+        [[Step::Void(0, 1, 0), Step::Wait(1)], [Step::Void(0, 1, 1), Step::Wait(1)], [Step::Erase(0), Step::Wait(1)]]
+    {
+        for at in [0, 6] {
+            walk(&[&told_both(at)[..], &end].concat());
+        }
+    }
+}
+
+#[test]
+fn an_identifier_that_two_will_share_leads_to_whoever_is_known_by_it_first() {
+    let [one, other] = [Step::Known(1, 0, 14), Step::Known(0, 0, 7)];
+    walk(&[one, Step::Merge(0, 1), other, Step::Part(0, 1), Step::Wait(2), Step::Wait(8)]);
+    let told = [0, 20].map(|at| Step::Known(0, 0, at));
+    let end = [Step::Known(1, 0, 0), Step::Part(0, 1), Step::Void(0, 1, 0), Step::Wait(15)];
+    walk(&[&[Step::Merge(0, 1)][..], &told, &end].concat());
+}
+
+#[test]
+fn an_identifier_leads_rather_to_one_who_was_parted_and_is_known_by_it_than_to_another_who_will_be() {
+    let (one, other) = (Step::Known(2, 0, 0), Step::Known(3, 0, 6));
+    for (n, told) in [(2, [one.clone(), other.clone()]), (3, [other, one])] {
+        let wrong = [Step::Void(1, n, 0), Step::Merge(1, 2)];
+        walk(&[&wrong[..], &told, &[Step::Part(2, 1), Step::Wait(1)]].concat());
+    }
+}
+
+#[test]
+fn an_identifier_leads_to_nobody_from_when_it_is_said_that_it_was_a_mistake() {
+    for (at, others) in [(0, 0), (6, 0), (6, 1)] {
+        let (clock, crm) = shop();
+        let told = Incoming::new(who(1), hour(at), source(), crm.identified(&email("one")));
+        let told = crm.record(told.with_key("told".parse().unwrap())).unwrap();
+        for _ in 0..others {
+            came(&crm, &who(1), "visit");
+        }
+        let void = Voided { event: told.event, reason: None };
+        crm.record(Incoming::new(who(1), hour(7), source(), void)).unwrap();
+        for (now, leads) in [(6, true), (7, false)] {
+            clock.set(hour(now));
+            crm.advance(hour(now)).unwrap();
+            assert_eq!(found(&crm, &email("one")).is_some(), leads, "told at {at}, at {now}");
+        }
+        assert_ne!(came(&crm, &email("one"), "2"), told.customer);
+    }
+}
+
+#[test]
+fn somebody_new_who_is_to_be_known_by_something_is_not_once_that_was_a_mistake() {
+    let (_, crm) = shop();
+    let told = crm.record(Incoming::new(who(1), hour(6), source(), crm.identified(&email("one")))).unwrap();
+    crm.record(Incoming::new(who(1), hour(0), source(), Voided { event: told.event, reason: None })).unwrap();
+    assert_eq!(found(&crm, &email("one")), None);
+}
+
+#[test]
+fn an_identifier_that_somebody_is_to_be_known_by_is_not_taken_when_it_is_told_of_them_again() {
+    let (clock, crm) = shop();
+    let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+    let tell = |customer, at| crm.record(Incoming::new(customer, hour(at), source(), crm.identified(&email("one"))));
+    tell(ana, 6).unwrap();
+    tell(ana, 7).unwrap();
+    assert!(matches!(tell(ben, 0), Err(Error::Fact(FactRefusal::IdentifierTaken { customer })) if customer == ana));
+    crm.merge(ana, ben, why()).unwrap();
+    tell(ben, 0).unwrap();
+    assert_eq!(crm.customer(email("one")).unwrap().unwrap().identifiers().count(), 3);
+    // Of the two it leads to the one who is known by it now.
+    crm.part(ana, ben, why()).unwrap();
+    assert_eq!(found(&crm, &email("one")), Some(ben));
+    clock.set(hour(7));
+    crm.advance(hour(7)).unwrap();
+    assert_eq!(found(&crm, &email("one")), Some(ben));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 600 } else { 60 }))]
 
     #[test]
     fn whoever_is_known_by_something_is_found_by_it(steps in proptest::collection::vec(step(), 1..40)) {
-        let (clock, crm) = shop();
-        let ids: Vec<_> = (0..4).map(|n| came(&crm, &who(n), &format!("first-{n}"))).collect();
-        let id = |n: &u8| ids[usize::from(*n)];
-        let mut now = 5;
-        clock.set(hour(now));
-        for (n, step) in steps.iter().enumerate() {
-            match step {
-                Step::Known(who, n_address, at) => {
-                    let told = crm.identified(&address(*n_address));
-                    let told = Incoming::new(id(who), hour(*at), source(), told).with_key(n.to_string().parse().unwrap());
-                    match crm.record(told) {
-                        Ok(_) | Err(Error::Fact(FactRefusal::IdentifierTaken { .. })) => {}
-                        Err(error) => panic!("{error}"),
-                    }
-                }
-                Step::Void(who, fact) => {
-                    let event = crm::EventId::of_fact(crm.as_async().tenant_id(), &source(), &fact.to_string());
-                    let void = Incoming::new(id(who), crm.now(), source(), Voided { event, reason: None });
-                    crm.record(void.with_key(format!("void-{n}").parse().unwrap())).unwrap();
-                }
-                Step::Comes(with, at) => {
-                    let with: Vec<_> = with.iter().map(|n| address(*n).verified()).collect();
-                    crm.record(visit(with, *at, &format!("comes-{n}"))).unwrap();
-                }
-                Step::Merge(one, other) => match crm.merge(id(one), id(other), why()) {
-                    Ok(_) | Err(Error::Merge(MergeRefusal::Erased { .. })) => {}
-                    Err(error) => panic!("{error}"),
-                },
-                Step::Part(one, other) => match crm.part(id(one), id(other), why()) {
-                    Ok(_) | Err(Error::Merge(MergeRefusal::NotMerged { .. })) => {}
-                    Err(error) => panic!("{error}"),
-                },
-                Step::Erase(one) => drop(crm.erase(id(one)).unwrap()),
-                Step::Wait(hours) => {
-                    now += hours;
-                    clock.set(hour(now));
-                    crm.advance(hour(now)).unwrap();
-                }
-            }
-            check(&crm);
-        }
+        walk(&steps);
     }
 }

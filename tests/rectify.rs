@@ -297,3 +297,20 @@ fn a_merge_inside_a_transaction_of_the_shops_is_noted_with_it_or_not_at_all() {
         if commits { transaction.commit().unwrap() } else { drop(transaction) }
     }
 }
+
+#[test]
+fn the_wrong_address_leads_to_one_who_was_parted_and_is_known_by_it() {
+    over_each_store("right-shared", |shop| {
+        let crm = &shop.crm;
+        let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
+        let remark = || "test".parse::<crm::Remark>().unwrap();
+        crm.merge(ana, ben, remark()).unwrap();
+        for one in [ana, ben] {
+            shop.tells(one, crm.identified(&email("both")));
+        }
+        crm.part(ana, ben, remark()).unwrap();
+        assert_eq!(shop.known(&email("both")), Some(ana));
+        crm.rectify_identifier(ana, &email("both"), &email("own").verified(), why()).unwrap();
+        assert_eq!((shop.known(&email("both")), shop.known(&email("own"))), (Some(ben), Some(ana)));
+    });
+}

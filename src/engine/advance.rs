@@ -72,7 +72,10 @@ impl Crm {
                 // It is committed by itself, with what leads to the customer and an entry of the audit log.
                 (Some(RetentionStep::Decided(due)), Some(plan)) => goes.push(Going { plan, expected, others, due }),
                 // Somebody else may have worked it off between the two reads.
-                (step, plan) => {
+                (step, mut plan) => {
+                    if let Some(plan) = &mut plan {
+                        self.lead_on(plan).await?;
+                    }
                     commits.extend(plan.map(|plan| plan.into_commit(expected, &others).0));
                     removals.extend(step.map(|_| row.customer));
                 }

@@ -445,7 +445,8 @@ impl Crm {
             (Some(Outcome::Known) | None, _) => return Ok(PlannedUpdate::Known),
             (Some(Outcome::Recorded), _) => {}
         }
-        let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+        let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+        self.lead_on(&mut plan).await?;
         let (mut commit, changes) = plan.into_commit(expected, &others);
         // Of somebody who was merged, each keeps their own card.
         for write in commit.writes.iter_mut().filter(|write| write.customer == through) {

@@ -84,7 +84,10 @@ impl Crm {
                 Ok(Request { customer, key: key.clone(), digest, answer })
             };
             let (commit, answer) = match planned {
-                Ok((events, plan)) => {
+                Ok((events, mut plan)) => {
+                    if let Some(plan) = &mut plan {
+                        self.lead_on(plan).await?;
+                    }
                     let (mut commit, changes) =
                         plan.map(|plan| plan.into_commit(base.expected, &base.others)).unwrap_or_default();
                     commit.request = Some(request(&events)?);

@@ -17,11 +17,11 @@ use crm_core::privacy::{
 use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
-use crm_storage::{Claim, ClaimKey, Commit, CommitError, Copies, Parts, Release};
+use crm_storage::{ClaimKey, CommitError, Copies, Parts, Release};
 
 use super::audit::{because, by_shop};
 use super::identify::stated_claims;
-use super::merge::Known;
+use super::leads::attached;
 use super::tie::Word;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
@@ -173,32 +173,6 @@ pub(super) fn identifiers_in(history: &[Event]) -> BTreeSet<IdentifierKey> {
     all
 }
 
-/// Everybody from whom somebody was ever parted.
-fn parted_from(history: &[Event]) -> BTreeSet<CustomerId> {
-    let parted = history.iter().filter_map(|event| match &event.body {
-        EventBody::Decision(decision) => {
-            if let Deed::Parted(parted) = &decision.deed {
-                Some(&parted.from)
-            } else {
-                None
-            }
-        }
-        EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
-    });
-    parted.flatten().copied().collect()
-}
-
-/// The identifier that a deed attached.
-pub(super) fn attached(deed: &Deed) -> Option<IdentifierKey> {
-    if let Deed::IdentifierAttached(attached) = deed {
-        Some(attached.identifier)
-    } else if let Deed::IdentifierCorrected(corrected) = deed {
-        Some(corrected.to)
-    } else {
-        None
-    }
-}
-
 impl Crm {
     /// Erases somebody for good, unless something stands against it, in the name of the shop: as
     /// [`erase_with`](Self::erase_with).
@@ -321,7 +295,7 @@ impl Crm {
             let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
             let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             let released = releases.len() as u64;
-            commit.claims.extend(self.heirs_of(&history, &members, &releases).await?);
+            commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
             commit.releases = releases.into_iter().map(|(_, release)| release).collect();
             commit.releases.extend(self.lists_of(&members, &identifiers_in(&history)).await?);
             let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
@@ -342,39 +316,6 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
-    }
-
-    /// Claims by which identifiers that somebody gives up lead to those who are known by them too: when somebody is
-    /// parted, both sides may be known by one identifier, which leads to one of them.
-    pub(super) async fn heirs_of(
-        &self,
-        history: &[Event],
-        members: &[CustomerId],
-        given_up: &[(IdentifierKey, Release)],
-    ) -> Result<Vec<Claim>, Error> {
-        let mut left: BTreeSet<IdentifierKey> = given_up.iter().map(|(known, _)| *known).collect();
-        let mut claims = Vec::new();
-        for other in parted_from(history).into_iter().filter(|other| !members.contains(other)) {
-            if left.is_empty() {
-                break;
-            }
-            let (base, definitions) = self.base(other).await?;
-            let Some(base) = base.filter(|base| !base.customer.is_erased()) else { continue };
-            let identifiers: BTreeSet<IdentifierKey> =
-                base.customer.identifiers().filter(|own| left.contains(own)).copied().collect();
-            if identifiers.is_empty() {
-                continue;
-            }
-            let history = self.whole_history(&base.customer).await?;
-            let known = Known { members: base.customer.members().collect(), identifiers };
-            for identifier in &known.identifiers {
-                if let Some((customer, event)) = known.holder(&history, *identifier, &definitions) {
-                    left.remove(identifier);
-                    claims.push(Claim { key: identifier_claim(identifier), customer, event });
-                }
-            }
-        }
-        Ok(claims)
     }
 
     /// Ends the ties of somebody who was erased, those that are still to begin as well. It is told as the shop would
@@ -637,8 +578,9 @@ impl Crm {
             let context = self.context(&definitions, now, false);
             let mut planner = Planner::new(context, base.customer.clone(), Some(&history)).through(base.through);
             planner.decide_one(deed).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-            let plan = planner.finish().ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
-            let (mut commit, _): (Commit, _) = plan.into_commit(base.expected, &base.others);
+            let mut plan = planner.finish().ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            self.lead_on(&mut plan).await?;
+            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             commit.writes.push(self.audit_write(entry.clone()).await?.1);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),

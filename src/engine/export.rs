@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::card::is_of_card;
-use super::erase::{attached, identifiers_in};
+use super::erase::identifiers_in;
 use super::identify::{newcomer_claim, stated_claims};
+use super::leads::attached;
 use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;

@@ -176,15 +176,14 @@ impl Crm {
                 }
                 Outcome::Recorded => {}
             }
-            let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-            let releases = self.releases_of(&plan).await?;
+            let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+            self.lead_on(&mut plan).await?;
             let entries = if bars(&prepared.fact) {
                 entries_of(prepared, Bars::of(&base.customer), &plan.customer)?
             } else {
                 vec![]
             };
             let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
-            commit.releases = releases;
             let mut _turn = None;
             if !entries.is_empty() {
                 _turn = Some(self.audit_turn().lock().await);
@@ -430,7 +429,8 @@ impl Crm {
                             .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))?
                     }
                 };
-                if let Some(plan) = plan {
+                if let Some(mut plan) = plan {
+                    self.lead_on(&mut plan).await?;
                     add(&mut commit, plan, &base);
                 }
             }

@@ -209,7 +209,7 @@ impl Parsed {
             let key = match &event.body {
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
-                    super::erase::attached(&decision.deed).map(|known| identifier_claim(&known))
+                    super::leads::attached(&decision.deed).map(|known| identifier_claim(&known))
                 }
                 EventBody::Fact(fact) => number_claim(fact),
                 EventBody::Unrecognised { .. } => None,

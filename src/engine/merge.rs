@@ -1,24 +1,22 @@
 //! Merging customers who are one person, and parting them again.
 
-use std::collections::BTreeSet;
+use std::pin::Pin;
 
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::change::Change;
 use crm_core::customer::{Customer, MergeRefusal, Side};
-use crm_core::event::{Deed, Event, EventBody, Fact};
+use crm_core::event::{Deed, Event};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{
-    AlarmMove, Claim, ClaimKey, Commit, CommitError, CustomerWrite, Expected, Parts, Release, ScoreRow, Version,
-};
+use crm_storage::{AlarmMove, Commit, CommitError, CustomerWrite, Expected, Parts, ScoreRow, Version};
 
 use super::audit::{because, by_shop};
-use super::erase::attached;
+use super::leads::{Known, alone};
 use super::score::newest;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Plan, Planner, identifier_claim};
+use crate::plan::{Plan, Planner, told_in};
 
 /// What became of a merging.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,56 +40,11 @@ pub struct PartOutcome {
     pub changes: Vec<Change>,
 }
 
-/// A fact and whose history it is in.
-type Told<'a> = (CustomerId, EventId, Timestamp, &'a Fact);
-
-fn facts(history: &[Event]) -> impl Iterator<Item = Told<'_>> + Clone {
-    history.iter().filter_map(|event| match &event.body {
-        EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
-        EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
-    })
-}
-
-/// A member by their own history. What somebody is known by does not depend on whom they are merged with: merging
-/// is left out.
-fn alone(history: &[Event], member: CustomerId, definitions: &Definitions) -> Customer {
-    let own = history.iter().filter(|event| event.customer == member);
-    let own = own.map(|event| (event.customer, event.id, event.at, &event.body));
-    let until = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
-    Customer::replay(member, own, until, definitions)
-}
-
 /// Under which id some customers go on, by what each of them is known by.
 fn head_of(history: &[Event], members: &[CustomerId], definitions: &Definitions) -> Option<CustomerId> {
-    let precedence = |member: CustomerId| (alone(history, member, definitions).summary().precedence(), member);
+    let until = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN);
+    let precedence = |member: CustomerId| (alone(history, member, until, definitions).summary().precedence(), member);
     members.iter().map(|member| precedence(*member)).min().map(|(_, first)| first)
-}
-
-/// What one side is known by when somebody is parted.
-pub(super) struct Known {
-    pub(super) members: Vec<CustomerId>,
-    pub(super) identifiers: BTreeSet<IdentifierKey>,
-}
-
-impl Known {
-    /// Which member is known by an identifier, and the event that says so.
-    pub(super) fn holder(
-        &self,
-        history: &[Event],
-        identifier: IdentifierKey,
-        definitions: &Definitions,
-    ) -> Option<(CustomerId, EventId)> {
-        let says_so = |event: &&Event| match &event.body {
-            EventBody::Fact(Fact::Identified(identified)) => identified.identifier == identifier,
-            EventBody::Decision(decision) => attached(&decision.deed) == Some(identifier),
-            EventBody::Fact(_) | EventBody::Unrecognised { .. } => false,
-        };
-        self.members.iter().find_map(|member| {
-            let event = history.iter().filter(|event| event.customer == *member).find(says_so)?;
-            let holds = alone(history, *member, definitions).identifiers().any(|own| *own == identifier);
-            holds.then_some((*member, event.id))
-        })
-    }
 }
 
 /// The alarms and versions of everybody who is merged or parted, as they are in the store.
@@ -187,7 +140,19 @@ impl Crm {
         self.merge_because(one, other, MergeReason::Asked { reason }, Actor::Shop, by).await
     }
 
-    pub(super) async fn merge_because(
+    /// Boxed, so that a merging, which is rare, takes no room on the stack of all who may come to one.
+    pub(super) fn merge_because(
+        &self,
+        one: CustomerId,
+        other: CustomerId,
+        reason: MergeReason,
+        by: Actor,
+        noted: AuditActor,
+    ) -> Pin<Box<dyn Future<Output = Result<MergeOutcome, Error>> + Send + '_>> {
+        Box::pin(self.merge_now(one, other, reason, by, noted))
+    }
+
+    async fn merge_now(
         &self,
         one: CustomerId,
         other: CustomerId,
@@ -227,10 +192,12 @@ impl Crm {
             let rows = Rows::of(&[&first, &second]);
             // Not when something last happened to them: what they said before this was of either alone.
             let at = first.customer.clock().max(second.customer.clock()).max(Some(now)).unwrap_or(now);
-            let known: Vec<IdentifierKey> =
-                [&first, &second].into_iter().flat_map(|base| base.customer.identifiers().copied()).collect();
+            let known: Vec<IdentifierKey> = [&first, &second]
+                .into_iter()
+                .flat_map(|base| Known::of(&base.customer, &history).identifiers().collect::<Vec<_>>())
+                .collect();
             let scores = self.scores_of(head).await?;
-            let mut merged = first.customer.merge(second.customer, head, at, facts(&history), &definitions)?;
+            let mut merged = first.customer.merge(second.customer, head, at, told_in(&history), &definitions)?;
             merged.take_scores(newest(&scores));
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
@@ -242,10 +209,9 @@ impl Crm {
                 .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
             // What one of them voided may be what the other is known by.
             planner.may_disown(known);
-            let plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
-            let releases = self.releases_of(&plan).await?;
+            let mut plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
+            self.lead_on(&mut plan).await?;
             let (mut commit, changes) = rows.commit(plan)?;
-            commit.releases = releases;
             let entries = merged_entries(&noted, heads, head, members.len(), &reason)?;
             // The turn is taken here and not before: what leads here may itself take it.
             let _turn = self.audit_turn().lock().await;
@@ -269,8 +235,8 @@ impl Crm {
     /// gets them back as they were, to expire when they would have; the other is charged as if they
     /// were spent now, and owes what is not there.
     ///
-    /// An identifier that only one side is known by leads to that side from then on. One that was told of both leads
-    /// to whoever had it first.
+    /// An identifier that only one side is known by, or will be, leads to that side from then on. One that was told of
+    /// both leads to whoever had it first.
     ///
     /// # Errors
     ///
@@ -325,8 +291,7 @@ impl Crm {
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
                 let mut parted = left_over(side, *head, &before, at, &own, &definitions);
                 parted.take_scores(newest(&scores));
-                let identifiers = parted.identifiers().copied().collect();
-                known.push(Known { members, identifiers });
+                known.push(Known::of(&parted, &own));
                 let context = self.context(&definitions, now, false);
                 let mut planner = Planner::new(context, parted, Some(&own));
                 planner
@@ -340,7 +305,7 @@ impl Crm {
                 commit.outbox.extend(half.outbox);
                 changes.extend(moved);
             }
-            self.lead_to_sides(&mut commit, &known, &history, &definitions).await?;
+            Box::pin(self.lead_to_sides(&mut commit, &known, &history, at, &definitions)).await?;
             let [left, stayed] = heads;
             let entry = AuditEntry::new(by.clone(), AuditAction::Unmerged { from: stayed }).about(left);
             let entry = entry.with_number("customers", lists[0].len() as i64)?;
@@ -363,35 +328,6 @@ impl Crm {
     async fn scores_of(&self, id: CustomerId) -> Result<Vec<ScoreRow>, Error> {
         let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
         Ok(details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default())
-    }
-
-    /// Has every identifier lead to a side that is known by it: it may have been told through one member while
-    /// another one had it, who is not known by it any more.
-    async fn lead_to_sides(
-        &self,
-        commit: &mut Commit,
-        sides: &[Known],
-        history: &[Event],
-        definitions: &Definitions,
-    ) -> Result<(), Error> {
-        let all: BTreeSet<IdentifierKey> = sides.iter().flat_map(|side| side.identifiers.iter().copied()).collect();
-        let keys: Vec<ClaimKey> = all.iter().map(identifier_claim).collect();
-        let owners = self.store().resolve(&self.tenant, &keys).await?;
-        for ((identifier, key), owner) in all.into_iter().zip(keys).zip(owners) {
-            let owner = owner.map(|owner| owner.customer);
-            let of_owner = |side: &&Known| owner.is_some_and(|owner| side.members.contains(&owner));
-            let leads = sides.iter().find(of_owner);
-            if leads.is_some_and(|side| side.identifiers.contains(&identifier)) || (owner.is_some() && leads.is_none())
-            {
-                continue;
-            }
-            let knows = sides.iter().filter(|side| side.identifiers.contains(&identifier));
-            let holder = knows.filter_map(|side| side.holder(history, identifier, definitions)).next();
-            let Some((customer, event)) = holder else { continue };
-            commit.releases.extend(owner.map(|owner| Release { key: key.clone(), customer: owner }));
-            commit.claims.push(Claim { key, customer, event });
-        }
-        Ok(())
     }
 }
 
@@ -432,5 +368,5 @@ fn left_over(
     let alarm = before.alarm().filter(|_| goes_on);
     let here = |(_, fact): &(Timestamp, EventId)| own.iter().any(|event| event.id == *fact);
     let waiting = before.waiting().filter(here).collect();
-    Customer::of_side(side, head, Some(at), waiting, standing, alarm, facts(own), definitions)
+    Customer::of_side(side, head, Some(at), waiting, standing, alarm, told_in(own), definitions)
 }

@@ -19,6 +19,7 @@ mod host_words;
 mod identify;
 mod import;
 mod ingest;
+mod leads;
 mod list;
 mod membership;
 mod merge;
@@ -372,7 +373,8 @@ impl Crm {
                     planner.finish()
                 }
             };
-            let Some(plan) = plan else { return Ok(None) };
+            let Some(mut plan) = plan else { return Ok(None) };
+            self.lead_on(&mut plan).await?;
             let (commit, changes) = plan.into_commit(base.expected, &base.others);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),

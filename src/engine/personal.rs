@@ -46,10 +46,9 @@ impl Crm {
             let mut commit = if definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_personal(told()))
             {
                 let deed = Deed::PersonalKept(PersonalKept { at: self.now() });
-                self.plan_notes(&base, &definitions, &Actor::Shop, vec![(customer, deed)])
-                    .await?
-                    .into_commit(base.expected, &base.others)
-                    .0
+                let mut plan = self.plan_notes(&base, &definitions, &Actor::Shop, vec![(customer, deed)]).await?;
+                self.lead_on(&mut plan).await?;
+                plan.into_commit(base.expected, &base.others).0
             } else {
                 let write = base.touch(&definitions).ok_or(Error::NoCustomer { customer })?;
                 Commit { writes: vec![write], ..Commit::default() }

@@ -182,14 +182,13 @@ impl Crm {
                 }
                 Some(Outcome::Recorded) => {}
             }
-            let Some(plan) = plan else {
+            let Some(mut plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            let releases = self.releases_of(&plan).await?;
             let entries = before.map(|before| entries_of(prepared, before, &plan.customer));
             let entries = entries.transpose()?.unwrap_or_default();
+            self.lead_on(&mut plan).await?;
             let (mut commit, changes) = plan.into_commit(expected, &others);
-            commit.releases = releases;
             let mut _turn = None;
             if !entries.is_empty() {
                 _turn = Some(self.audit_turn().lock().await);
@@ -231,18 +230,6 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
-    }
-
-    /// The claims that a plan gives up, of whichever member has them.
-    pub(super) async fn releases_of(&self, plan: &Plan) -> Result<Vec<Release>, Error> {
-        if plan.disowned.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<ClaimKey> = plan.disowned.iter().map(identifier_claim).collect();
-        let owners = self.store().resolve(&self.tenant, &keys).await?;
-        let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?.customer)));
-        let ours = owned.filter(|(_, customer)| plan.customer.is(*customer));
-        Ok(ours.map(|(key, customer)| Release { key, customer }).collect())
     }
 
     /// Whom a fact is about. The outer error is the store's.

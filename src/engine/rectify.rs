@@ -192,9 +192,13 @@ impl Crm {
             let plan = self.plan_notes(&base, &definitions, &Actor::Shop, deeds).await?;
             let event = plan.event_of(holder, "identifier_corrected");
             let event = event.ok_or_else(|| Error::corrupt("a correction that is no decision"))?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             let gone = BTreeSet::from([from]);
-            commit.releases = self.claims_of(&members, &gone).await?.into_iter().map(|(_, release)| release).collect();
+            let given_up = plan.gone().chain([from]).collect();
+            let releases = self.claims_of(&members, &given_up).await?;
+            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+            let history = self.whole_history(&base.customer).await?;
+            commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
+            commit.releases = releases.into_iter().map(|(_, release)| release).collect();
             commit.releases.extend(self.lists_of(&members, &gone).await?);
             if right.verified && new.is_none() {
                 commit.claims.push(Claim { key: identifier_claim(&to), customer: holder, event });

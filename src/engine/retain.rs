@@ -133,7 +133,7 @@ impl Crm {
                 self.check_outside()?;
                 identifiers_in(&history)
             }
-            RetentionAction::Forget(_) => identifiers,
+            RetentionAction::Forget(_) => identifiers.into_iter().chain(plan.gone()).collect(),
         };
         let releases = self.claims_of(&members, &identifiers).await?;
         let lists = self.lists_of(&members, &identifiers).await?;
@@ -151,7 +151,7 @@ impl Crm {
             }
             RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
         }
-        commit.claims.extend(self.heirs_of(&history, &members, &releases).await?);
+        commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
         commit.releases = releases.into_iter().map(|(_, release)| release).chain(lists).collect();
         let _turn = self.audit_turn().lock().await;
         commit.writes.push(self.audit_write(entry).await?.1);
@@ -233,7 +233,8 @@ impl Crm {
             entry = entry.with_number("copies", rank(erasure.copies))?;
             let context = self.context(&definitions, self.now(), false);
             let plan = Planner::new(context, base.customer.clone(), None).removed(removal);
-            let plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            let mut plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            self.lead_on(&mut plan).await?;
             let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             let _turn = self.audit_turn().lock().await;
             let (record, write) = self.audit_write(entry).await?;

@@ -180,7 +180,8 @@ impl Crm {
                 planner.finish()
             }
         };
-        if let Some(plan) = plan {
+        if let Some(mut plan) = plan {
+            self.lead_on(&mut plan).await?;
             (commit, _) = plan.into_commit(*expected, others);
         }
         if commit.writes.is_empty() {

@@ -138,7 +138,8 @@ impl Crm {
                     }
                     Outcome::Recorded => {
                         recorded.known = false;
-                        let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+                        let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+                        self.lead_on(&mut plan).await?;
                         *changes = add(&mut commit, plan, &base);
                     }
                 }

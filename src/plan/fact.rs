@@ -11,6 +11,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
+use super::known::told_in;
 use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, number_claim};
 use crate::workflow::Trigger;
 
@@ -66,15 +67,21 @@ impl<'a> Planner<'a> {
         // What the customer merely stated leads to nobody, and nothing leads to somebody who was erased.
         if let Fact::Identified(identified) = fact
             && !identified.assurance.is_stated()
-            && !self.is_known_by(&identified.identifier)
             && !self.customer.is_erased()
             && !self.customer.facts().is_voided(id)
             && self.customer.counts(self.through, &identified.identifier, at)
+            && !self.is_known_by(&identified.identifier)
         {
-            self.claim(identifier_claim(&identified.identifier), id);
+            let key = identifier_claim(&identified.identifier);
+            if self.customer.waiting().next().is_some() {
+                self.perhaps_owned.push(key.clone());
+            }
+            self.claim(key, id);
         }
-        if let Fact::Voided(voided) = fact {
-            self.disown(voided.event);
+        if let Fact::Voided(voided) = fact
+            && !from_the_future
+        {
+            self.disown(voided.event)?;
         }
         let event = EventRow {
             id,
@@ -149,7 +156,12 @@ impl<'a> Planner<'a> {
         self.customer.stop_waiting(id, at);
         self.next = None;
         match stored.or_else(planned) {
-            Some((member, fact)) => self.happen(member, id, at, fact),
+            Some((member, fact)) => {
+                if let Fact::Voided(voided) = fact {
+                    self.disown(voided.event)?;
+                }
+                self.happen(member, id, at, fact)
+            }
             // An event that cannot be read any more does nothing.
             None => Ok(()),
         }
@@ -174,12 +186,8 @@ impl<'a> Planner<'a> {
     /// Folds all facts anew, those of this plan included.
     pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
-        let stored = history.iter().filter_map(|event| match &event.body {
-            EventBody::Fact(fact) => Some((event.customer, event.id, event.at, fact)),
-            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
-        });
         let planned = self.facts.iter().map(|(member, planned)| (*member, planned.id, planned.at, &planned.fact));
-        self.customer.refold(stored.chain(planned), until, self.context.definitions);
+        self.customer.refold(told_in(history).chain(planned), until, self.context.definitions);
         self.moves.clear();
         self.next = None;
         Ok(OrdersTouched::Gone)
@@ -212,49 +220,6 @@ impl<'a> Planner<'a> {
         let has_it = |(_, planned): &&(CustomerId, &Prepared)| number_claim(&planned.fact).as_ref() == Some(&number);
         let (_, taken) = self.facts.iter().find(has_it)?;
         FactRefusal::number_taken(&incoming.fact, self.customer.id(), taken.id).map(Outcome::Refused)
-    }
-
-    /// A fact was wrong: if it said by what the customer is known, that may lead to them no more.
-    fn disown(&mut self, event: EventId) {
-        let told = self.recorded(event).filter_map(|event| match &event.body {
-            EventBody::Fact(fact) => proves(fact),
-            EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
-        });
-        let planned = self.facts.iter().filter(|(_, planned)| planned.id == event);
-        let planned = planned.filter_map(|(_, planned)| proves(&planned.fact));
-        let identifiers: Vec<IdentifierKey> = told.chain(planned).collect();
-        self.disowned.extend(identifiers);
-    }
-
-    /// These lead to the customer no more if they are not known by them after this plan.
-    pub(crate) fn may_disown(&mut self, identifiers: Vec<IdentifierKey>) {
-        self.disowned.extend(identifiers);
-    }
-
-    /// What the customer is known by no more by this plan, nor will be by what is still to come.
-    pub(super) fn take_disowned(&mut self) -> Vec<IdentifierKey> {
-        let mut disowned = std::mem::take(&mut self.disowned);
-        let waits = |id: EventId| self.customer.waiting().any(|(_, waiting)| waiting == id);
-        let to_come = |fact: &Fact, id: EventId, known: IdentifierKey| {
-            proves(fact) == Some(known) && waits(id) && !self.customer.facts().is_voided(id)
-        };
-        disowned.retain(|known| {
-            let stored = self.history.into_iter().flatten().any(|event| match &event.body {
-                EventBody::Fact(fact) => to_come(fact, event.id, *known),
-                EventBody::Decision(_) | EventBody::Unrecognised { .. } => false,
-            });
-            let planned = self.facts.iter().any(|(_, planned)| to_come(&planned.fact, planned.id, *known));
-            !stored && !planned && !self.customer.identifiers().any(|own| own == known)
-        });
-        let keys: Vec<_> = disowned.iter().map(identifier_claim).collect();
-        self.claims.retain(|claim| !keys.contains(&claim.key));
-        disowned
-    }
-
-    /// Whether the customer has an identifier, or is to have it by this plan.
-    fn is_known_by(&self, identifier: &IdentifierKey) -> bool {
-        let key = identifier_claim(identifier);
-        self.customer.identifiers().any(|own| own == identifier) || self.claims.iter().any(|claim| claim.key == key)
     }
 
     /// The customer as planned so far.
@@ -305,7 +270,7 @@ impl<'a> Planner<'a> {
     }
 
     /// An event of the history, if that is at hand; several members may have been told it, each a side of it.
-    fn recorded(&self, id: EventId) -> impl Iterator<Item = &'a Event> + use<'a> {
+    pub(super) fn recorded(&self, id: EventId) -> impl Iterator<Item = &'a Event> + use<'a> {
         let found = self.places.get(&id).and_then(|place| self.history?.get(*place));
         let (one, all) = if self.customer.is_merged() { (None, found.and(self.history)) } else { (found, None) };
         one.into_iter().chain(all.into_iter().flatten().filter(move |event| event.id == id))
@@ -333,10 +298,4 @@ impl<'a> Planner<'a> {
         }
         Ok(())
     }
-}
-
-/// By what a fact says that somebody is known, if it is more than their word.
-pub(crate) fn proves(fact: &Fact) -> Option<IdentifierKey> {
-    let Fact::Identified(identified) = fact else { return None };
-    (!identified.assurance.is_stated()).then_some(identified.identifier)
 }

@@ -3,6 +3,7 @@
 //! the customer's history it says so, and is called again with it.
 
 mod fact;
+mod known;
 mod outcome;
 mod react;
 mod retain;
@@ -25,10 +26,11 @@ use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, EventRow, Expected, OutboxEntry,
-    StateRow, Traits, Version,
+    Release, StateRow, Traits, Version,
 };
 
-pub(crate) use fact::{Prepared, proves};
+pub(crate) use fact::Prepared;
+pub(crate) use known::{Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
 
@@ -63,9 +65,12 @@ pub(crate) struct Plan {
     events: Vec<EventRow>,
     /// Events in the histories of others whom the customer was merged of.
     others: Vec<(CustomerId, EventRow)>,
-    claims: Vec<Claim>,
+    pub(crate) releases: Vec<Release>,
+    pub(crate) claims: Vec<Claim>,
+    /// Those of them that may be the customer's already, by what is still to come.
+    pub(crate) perhaps_owned: Vec<ClaimKey>,
     /// What the customer is known by no more: whoever of them has a claim to it gives it up.
-    pub(crate) disowned: Vec<IdentifierKey>,
+    pub(crate) disowned: Vec<Disowned>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
@@ -93,6 +98,8 @@ pub(crate) struct Planner<'a> {
     others: Vec<(CustomerId, EventRow)>,
     changes: Vec<Change>,
     claims: Vec<Claim>,
+    /// Those of them that may be the customer's already, by what is still to come.
+    perhaps_owned: Vec<ClaimKey>,
     /// What voided facts said that the customer is known by.
     disowned: Vec<IdentifierKey>,
     counters: Vec<CounterStep>,
@@ -143,6 +150,7 @@ impl<'a> Planner<'a> {
             others: Vec::new(),
             changes: Vec::new(),
             claims: Vec::new(),
+            perhaps_owned: Vec::new(),
             disowned: Vec::new(),
             counters: Vec::new(),
             outbox: Vec::new(),
@@ -438,6 +446,8 @@ impl<'a> Planner<'a> {
             events: self.events,
             others: self.others,
             claims: self.claims,
+            releases: Vec::new(),
+            perhaps_owned: self.perhaps_owned,
             disowned,
             counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
@@ -447,6 +457,11 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
+    /// What the customer is known by no more, nor will be.
+    pub(crate) fn gone(&self) -> impl Iterator<Item = IdentifierKey> {
+        self.disowned.iter().filter(|one| one.again_at.is_none()).map(|one| one.identifier)
+    }
+
     /// As a commit on what the customer was loaded as, and what moved. `others` are the versions of those whom
     /// the customer was merged of: none for nearly all.
     pub(crate) fn into_commit(self, expected: Expected, others: &[(CustomerId, Version)]) -> (Commit, Vec<Change>) {
@@ -462,8 +477,14 @@ impl Plan {
             let events: Vec<EventRow> = own.map(|(_, event)| event.clone()).collect();
             (!events.is_empty()).then(|| alias_write(*member, self.customer.id(), *version, events))
         }));
-        let commit =
-            Commit { writes, claims: self.claims, counters: self.counters, outbox: self.outbox, ..Commit::default() };
+        let commit = Commit {
+            writes,
+            releases: self.releases,
+            claims: self.claims,
+            counters: self.counters,
+            outbox: self.outbox,
+            ..Commit::default()
+        };
         (commit, self.changes)
     }
 }

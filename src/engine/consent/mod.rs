@@ -115,7 +115,8 @@ impl Crm {
             }
         }
         let recorded = outcomes.contains(&Outcome::Recorded);
-        let Some(plan) = plan.filter(|_| recorded) else { return Ok(Written::Known) };
+        let Some(mut plan) = plan.filter(|_| recorded) else { return Ok(Written::Known) };
+        self.lead_on(&mut plan).await?;
         let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
         beside(&mut commit);
         match self.settle(commit).await? {
