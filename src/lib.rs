@@ -72,7 +72,7 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::segment::{ReferenceError, SegmentName};
+pub use crm_core::segment::{ReferenceError, SegmentName, Unfilled};
 /// What customers are worth.
 pub use crm_core::value;
 pub use crm_core::value::{Rfm, RfmGroup, RfmPolicy, RfmScore, rfm_scores};
@@ -97,10 +97,10 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
+    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
     OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal,
     RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
-    TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

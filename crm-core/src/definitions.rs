@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::column::SetKey;
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
 use crate::expression::{LimitError, Predicate};
@@ -15,7 +16,7 @@ use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::segment::{ReferenceError, SegmentName, SegmentSet, SegmentSets};
+use crate::segment::{Filled, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 
 /// One definition, as it is stored.
@@ -189,8 +190,7 @@ pub struct Definitions {
     currency: Versions<Currency>,
     lifecycle: Versions<LifecyclePolicy>,
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
-    segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
-    segment_sets: SegmentSets,
+    segments: SegmentBook,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
@@ -229,7 +229,8 @@ impl Definitions {
             Some(_) | None => {}
         }
         if let Definition::Segment(segment, rule) = definition {
-            self.check_references(segment, rule.as_ref(), *from)
+            self.segments
+                .check(segment, rule.as_ref(), *from)
                 .map_err(|source| DefinitionError::References { segment: segment.clone(), source })?;
         }
         match definition.clone() {
@@ -237,9 +238,7 @@ impl Definitions {
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
             Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
             Definition::Segment(name, rule) => {
-                self.segments.entry(name).or_default().add(*from, rule.map(Arc::new));
-                let versions = self.segments.values().flat_map(|versions| &versions.0);
-                self.segment_sets = SegmentSets::of(versions.map(|(from, _)| *from));
+                self.segments.add(&name, *from, rule.map(Arc::new));
             }
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
@@ -252,21 +251,6 @@ impl Definitions {
         }
         self.all.push(version);
         Ok(true)
-    }
-
-    /// Checks a segment against all others, from an instant on: it may go together with those that are in force then,
-    /// and not with a later version of one.
-    fn check_references(
-        &self,
-        segment: &SegmentName,
-        rule: Option<&Predicate>,
-        from: Timestamp,
-    ) -> Result<(), ReferenceError> {
-        let later = self.segments.values().flat_map(|versions| &versions.0).map(|(at, _)| *at);
-        let mut instants: Vec<Timestamp> = later.filter(|at| *at > from).chain([from]).collect();
-        instants.sort_unstable();
-        instants.dedup();
-        instants.into_iter().try_for_each(|at| crate::segment::check(segment, rule, &self.segments(at).collect()))
     }
 
     /// Every version, in the order in which they were added.
@@ -329,29 +313,64 @@ impl Definitions {
         self.programs.keys()
     }
 
-    /// A segment in force.
+    /// A segment in force: the rule of its newest version, whether or not everybody was asked under it.
     #[must_use]
     pub fn segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
-        self.segments.get(name)?.at(at)?.as_deref()
+        self.segments.rule(name, at)
+    }
+
+    /// The rule by which a segment answers: that of the version which everybody was asked under last, where there is
+    /// one, and otherwise the one in force.
+    #[must_use]
+    pub fn answering_segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
+        self.segments.answering(name, at)
     }
 
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
-        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_deref()?)))
+        self.segments.in_force(at)
     }
 
-    /// The segments in force, ready to be asked.
-    pub(crate) fn segment_set(&self, at: Timestamp) -> Option<&SegmentSet> {
-        let set = self.segment_sets.at(at, |from| {
-            let versions = self.segments.values().flat_map(|versions| &versions.0);
-            let mark = versions.filter(|(at, _)| *at <= from).count() as u32;
-            let in_force = |(name, versions): (_, &Versions<Option<Arc<Predicate>>>)| {
-                Some((name, versions.at(from)?.as_ref()?)).map(|(name, rule)| (name, Arc::clone(rule)))
-            };
-            let all: Vec<(&SegmentName, Arc<Predicate>)> = self.segments.iter().filter_map(in_force).collect();
-            SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
-        });
-        set.map(Arc::as_ref)
+    /// Everybody was asked under some versions of segments: these answer from now on. None of them does if one is
+    /// not there any more.
+    pub fn complete(&mut self, filled: &[Filled]) {
+        self.segments.complete(filled);
+    }
+
+    /// Segments of which the version in force was not asked of everybody yet, those together that ask about each
+    /// other: all of them come to answer at once. In each group they come after those that they ask about.
+    #[must_use]
+    pub fn unfilled(&self, at: Timestamp) -> Vec<Vec<Unfilled>> {
+        self.segments.unfilled(at)
+    }
+
+    /// The first instant after one from which a version of a segment holds.
+    #[must_use]
+    pub fn next_segment_version(&self, after: Timestamp) -> Option<Timestamp> {
+        self.segments.next_version(after)
+    }
+
+    /// The sets in one of which a customer is who is in a segment.
+    #[must_use]
+    pub fn segment_sets(&self, name: &SegmentName) -> Vec<SetKey> {
+        self.segments.answering_sets(name)
+    }
+
+    /// The sets of all versions of a segment but one.
+    #[must_use]
+    pub fn segment_sets_but(&self, name: &SegmentName, version: u32) -> Vec<SetKey> {
+        self.segments.sets_but(name, Some(version))
+    }
+
+    /// The version under which a segment is asked at an instant.
+    #[must_use]
+    pub fn segment_version(&self, name: &SegmentName, at: Timestamp) -> Option<u32> {
+        let set = self.segments.set(at)?;
+        set.rules.get(set.place(name)?).map(|rule| rule.version)
+    }
+
+    pub(crate) const fn segment_book(&self) -> &SegmentBook {
+        &self.segments
     }
 
     /// The free attributes of cards in force; none were ever declared if there are none.

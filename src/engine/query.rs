@@ -1,6 +1,6 @@
 //! What can be read: one customer, their whole story, and the base at a glance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::change::Change;
 use crm_core::customer::Customer;
@@ -40,6 +40,8 @@ pub struct Overview {
     pub stages: BTreeMap<Stage, u64>,
     /// How many are in each segment in force, empty ones included.
     pub segments: BTreeMap<SegmentName, u64>,
+    /// Those of them that are new and not [filled](Crm::fill) yet: of these only some members are known.
+    pub incomplete: BTreeSet<SegmentName>,
     /// Orders, refunded ones included.
     pub orders: u64,
     /// Refunds, matched or not.
@@ -99,7 +101,7 @@ impl Crm {
     pub async fn explain(&self, who: impl Into<Who> + Send, segment: &SegmentName) -> Result<Option<Clause>, Error> {
         let (now, definitions) = (self.now(), self.definitions().await?);
         let none = || Error::NoSegment { segment: segment.clone() };
-        let rule = definitions.segment(segment, now).ok_or_else(none)?;
+        let rule = definitions.answering_segment(segment, now).ok_or_else(none)?;
         let customer = self.customer(who).await?;
         Ok(customer.map(|customer| rule.explain(&Subject::new(&customer, now, &definitions))))
     }
@@ -176,6 +178,8 @@ impl Crm {
         let mut overview = Overview::default();
         overview.stages.extend(Stage::ALL.map(|stage| (stage, 0)));
         overview.segments.extend(definitions.segments(self.now()).map(|(name, _)| (name.clone(), 0)));
+        let new = definitions.unfilled(self.now()).into_iter().flatten().filter(|one| !one.changed);
+        overview.incomplete.extend(new.filter(|one| one.rule.is_some()).map(|one| one.segment));
         let mut digests = Vec::new();
         self.for_each_customer(|customer| {
             overview.add(customer);

@@ -255,7 +255,20 @@ impl<'a> Planner<'a> {
         let touched = self.refold(at)?;
         self.settle(at, Cause::Definition, touched);
         self.react();
-        self.elapse(self.context.now)
+        self.ask_segments()
+    }
+
+    /// Asks about the segments as of now, after what is due.
+    pub(crate) fn ask_segments(&mut self) -> Result<(), NeedHistory> {
+        let before = self.customer.sets();
+        self.elapse(self.context.now)?;
+        self.next = None;
+        self.follow(self.instant(), Cause::Definition, &[]);
+        self.react();
+        self.elapse(self.context.now)?;
+        // Who is in by another version than before is written though nothing moved.
+        self.rewrite |= self.customer.sets() != before;
+        Ok(())
     }
 
     /// Tells workflows that a score was given, after what is due.

@@ -7,6 +7,7 @@ mod decided;
 mod derive;
 mod facts;
 mod family;
+mod membership;
 mod segments;
 mod snapshot;
 mod told;

@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
     /// The rule of another segment, if there is one in force and it is not merely looked up.
     pub(super) fn segment(&self, name: &SegmentName) -> Option<&'a Predicate> {
         match self.derived {
-            Derived::WorkedOut(definitions) => definitions.segment(name, self.at),
+            Derived::WorkedOut(definitions) => definitions.answering_segment(name, self.at),
             Derived::Noted => None,
         }
     }

@@ -2,12 +2,16 @@
 //! state and the time, so it is right at every instant: a rule can say when its answer will next
 //! change with no new fact, and that instant becomes an alarm.
 
+mod book;
 mod references;
 mod set;
+mod versions;
 
+pub(crate) use book::SegmentBook;
+pub use book::{Filled, Unfilled};
 pub use references::ReferenceError;
 pub(crate) use references::check;
-pub(crate) use set::{Places, SegmentSet, SegmentSets};
+pub(crate) use set::{Places, SegmentRule, SegmentSet};
 
 use crate::text::text_type;
 

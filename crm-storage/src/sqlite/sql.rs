@@ -22,7 +22,7 @@ pub(super) const ADD_REQUEST: &str =
 
 pub(super) const VERSION: &str = "SELECT version FROM crm_customer WHERE tenant = ?1 AND id = ?2";
 pub(super) const SET_VERSION: &str = "UPDATE crm_customer SET version = ?3 WHERE tenant = ?1 AND id = ?2";
-pub(super) const CUSTOMER: &str = "SELECT version, shape, state FROM crm_customer WHERE tenant = ?1 AND id = ?2";
+pub(super) const CUSTOMER: &str = "SELECT version, shape, state, sets FROM crm_customer WHERE tenant = ?1 AND id = ?2";
 /// The parameters are tenant, id, version, shape, state and sets, and then the columns in their order.
 pub(super) static ADD_CUSTOMER: LazyLock<String> = LazyLock::new(|| {
     let (names, places) = (column_names(), column_places(|n| format!("?{n}")));
