@@ -130,6 +130,7 @@ fn a_new_segment_says_that_it_is_not_complete_until_it_is_filled() {
     assert!(shop.crm.overview().unwrap().incomplete.contains(&name("buyers")));
     assert_eq!(shop.crm.to_fill().unwrap().segments.len(), 1);
     // Whoever something happens to is in at once.
+    shop.clock.set(day(1));
     shop.visit(4);
     assert_eq!(shop.members("buyers"), shop.ids([4]));
     assert_eq!(shop.fill(), ["buyers"]);

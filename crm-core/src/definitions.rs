@@ -359,7 +359,7 @@ impl Definitions {
     /// The sets of all versions of a segment but one.
     #[must_use]
     pub fn segment_sets_but(&self, name: &SegmentName, version: u32) -> Vec<SetKey> {
-        self.segments.sets_but(name, Some(version))
+        self.segments.sets_but(name, version)
     }
 
     /// The version under which a segment is asked at an instant.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::column::SetKey;
 use crate::flat::FlatSet;
-use crate::segment::{SegmentBook, SegmentName};
+use crate::segment::{Answers, SegmentBook, SegmentName};
 
 /// The segments a customer is in.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +32,9 @@ impl Memberships {
         let told = self.told_names();
         let mut answered: FlatSet<SegmentName> = FlatSet::default();
         for (name, version) in &self.held {
-            let is_in = match segments.complete_version(name) {
-                Some(complete) => *version == complete,
-                None => told.contains(name),
+            let is_in = match segments.answers(name) {
+                Answers::Only(complete) => *version == complete,
+                Answers::After(ended) => *version > ended && told.contains(name),
             };
             if is_in {
                 answered.insert(name.clone());

@@ -35,6 +35,15 @@ pub struct Filled {
     pub version: u32,
 }
 
+/// By which versions somebody is in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// By the one that everybody was asked under.
+    Only(u32),
+    /// Nobody is by one up to this. By those after it whoever was asked so far is.
+    After(u32),
+}
+
 /// All segments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SegmentBook {
@@ -146,24 +155,30 @@ impl SegmentBook {
         self.segments.get(name).is_some_and(|versions| versions.begins_after(at))
     }
 
-    /// The version of a segment that answers for everybody; none while there is none, and whoever was asked is in.
-    pub(crate) fn complete_version(&self, name: &SegmentName) -> Option<u32> {
-        let complete = self.segments.get(name)?.complete()?;
-        complete.rule.as_ref().map(|_| complete.number)
+    /// By which versions somebody is in a segment.
+    pub(crate) fn answers(&self, name: &SegmentName) -> Answers {
+        match self.segments.get(name).and_then(SegmentVersions::complete) {
+            Some(complete) if complete.rule.is_some() => Answers::Only(complete.number),
+            Some(complete) => Answers::After(complete.number),
+            None => Answers::After(0),
+        }
     }
 
-    /// The sets in one of which somebody is who is in a segment, as its answering version has it.
+    /// The sets in one of which somebody is who is in a segment.
     pub(crate) fn answering_sets(&self, name: &SegmentName) -> Vec<SetKey> {
-        match self.complete_version(name) {
-            Some(version) => vec![SetKey::segment(name, version)],
-            None => self.sets_but(name, None),
+        match self.answers(name) {
+            Answers::Only(version) => vec![SetKey::segment(name, version)],
+            Answers::After(version) => {
+                let numbers = self.segments.get(name).map_or(0, SegmentVersions::numbers);
+                (version + 1..=numbers).map(|number| SetKey::segment(name, number)).collect()
+            }
         }
     }
 
     /// The sets of all versions of a segment but one.
-    pub(crate) fn sets_but(&self, name: &SegmentName, version: Option<u32>) -> Vec<SetKey> {
+    pub(crate) fn sets_but(&self, name: &SegmentName, version: u32) -> Vec<SetKey> {
         let numbers = self.segments.get(name).map_or(0, SegmentVersions::numbers);
-        let others = (1..=numbers).filter(|number| Some(*number) != version);
+        let others = (1..=numbers).filter(|number| *number != version);
         others.map(|number| SetKey::segment(name, number)).collect()
     }
 

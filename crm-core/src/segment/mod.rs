@@ -7,7 +7,7 @@ mod references;
 mod set;
 mod versions;
 
-pub(crate) use book::SegmentBook;
+pub(crate) use book::{Answers, SegmentBook};
 pub use book::{Filled, Unfilled};
 pub use references::ReferenceError;
 pub(crate) use references::check;
