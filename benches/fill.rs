@@ -90,7 +90,13 @@ fn by_hand(file: &Path, told: &[u8]) -> (Duration, u64) {
     let mut db = Connection::open(file).unwrap();
     let settings: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).unwrap();
     assert_eq!(settings, "wal");
-    db.execute_batch("PRAGMA synchronous = FULL;").unwrap();
+    // What the store sets.
+    db.execute_batch(
+        "PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864; PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -131072;",
+    )
+    .unwrap();
     let start = Instant::now();
     let transaction = db.transaction().unwrap();
     let conditions = "tenant = 1 AND orders >= 3 AND spend >= 4000 AND visits >= 1 AND stage = 3";
