@@ -1,6 +1,8 @@
 //! A segment that is new or changed, over customers who are there already.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")]
 
+mod failing;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -237,6 +239,38 @@ fn whoever_comes_next_goes_on_where_filling_was_cut_off() {
     let report = next.crm.fill(|page| assert_eq!(page.looked_at, 9)).unwrap();
     assert_eq!(report.complete, [name("curious")]);
     assert_eq!(next.members("curious"), next.ids(0..9));
+}
+
+#[test]
+fn a_commit_that_fails_or_is_not_answered_costs_a_page_and_nothing_else() {
+    use failing::{Failing, Fate};
+    // What a store fills by itself, and what is asked of each.
+    for rule in ["orders >= 3", r#"orders.in_last("900d") >= 3"#] {
+        for failed in [Fate::Lost, Fate::Unanswered] {
+            for fine in 0..9 {
+                let store = Failing { inner: Arc::new(MemoryStore::new()), fates: Arc::default() };
+                let shop = Shop::over(Arc::new(store.clone()));
+                shop.fill_up(8);
+                shop.define("regulars", rule);
+                // The last one comes first.
+                let fates = std::iter::once(failed).chain(std::iter::repeat_n(Fate::Fine, fine));
+                *store.fates.lock().unwrap() = fates.collect();
+                let mut failures = 0;
+                loop {
+                    match shop.crm.fill_page(3) {
+                        Ok(Some(_)) => {}
+                        Ok(None) => break,
+                        Err(_) => failures += 1,
+                    }
+                }
+                assert!(failures <= 1 && shop.crm.to_fill().unwrap().segments.is_empty());
+                assert_eq!(shop.members("regulars"), shop.ids(3..8), "{rule} {failed:?} after {fine}");
+                for n in 0..8 {
+                    assert_eq!(shop.told(n, "regulars").len(), usize::from(n >= 3), "{rule} {failed:?} after {fine}: {n}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

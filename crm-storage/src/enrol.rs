@@ -8,6 +8,9 @@ use crate::row::{ChangeRow, Parts};
 use crate::selection::Selection;
 use crate::store::Store;
 
+/// How many customers are written in one call.
+const AT_ONCE: usize = 1_000;
+
 /// How often a page is written anew when other writers are first.
 const ATTEMPTS_MAX: u32 = 64;
 
@@ -48,7 +51,7 @@ pub(crate) async fn by_commits<S: Store + ?Sized>(
     after: Option<CustomerId>,
     limit: usize,
 ) -> Result<Enrolled, StorageError> {
-    let limit = limit.max(1);
+    let limit = limit.clamp(1, AT_ONCE);
     let missing = enrolment.missing();
     let mut enrolled = Enrolled { customers: 0, next: None };
     for _ in 0..ATTEMPTS_MAX {

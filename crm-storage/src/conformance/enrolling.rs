@@ -76,8 +76,9 @@ fn before_count(seen: &super::shop::Seen, set: &str) -> u64 {
 
 /// Pages of any size add everybody once, in the order of their ids, and can be begun anew at any time.
 pub async fn enrolled_pages_are_complete(fixture: &dyn Fixture) {
+    let first = Shop::open(fixture).await;
     for limit in [0, 1, 3, 10, 11] {
-        let shop = Shop::open(fixture).await;
+        let shop = first.neighbour(&format!("by-{limit}"));
         crowd(&shop).await;
         let (mut after, mut added, mut pages) = (None, 0, 0);
         loop {
