@@ -298,28 +298,43 @@ proptest! {
     }
 }
 
-#[test]
-fn people_who_look_alike_are_suggested_and_a_rejection_is_remembered() {
+/// Two who look alike, and one who does not.
+fn people(crm: &Crm) -> Vec<CustomerId> {
     use crm::{Birthday, CardUpdate, ContactPoint, Name};
-    let (_, crm) = shop();
     let card = |name: Name, phone: &str| {
         let points = vec![ContactPoint::phone(phone).unwrap()];
         CardUpdate::new().name(name).birthday(Birthday::parse("1980-02-29").unwrap()).contact_points(points)
     };
-    let people: Vec<_> = [
+    let people = [
         ("Katherine", "O'Brien", "+49301234567"),
         ("Catherine", "OBrien", "+49301234567"),
         ("Wei", "Zhang", "+49307654321"),
-    ]
-    .iter()
-    .enumerate()
-    .map(|(n, (given, family, phone))| {
-        let customer = came(&crm, device(&format!("d-{n}")), &n.to_string());
+    ];
+    let come = |(n, (given, family, phone)): (usize, &(&str, &str, &str))| {
+        let customer = came(crm, device(&format!("d-{n}")), &n.to_string());
         let update = card(Name::new(given, family).unwrap(), phone);
         crm.update_card(customer, update, &Source::new("form").unwrap(), hour(1)).unwrap();
         customer
-    })
-    .collect();
+    };
+    people.iter().enumerate().map(come).collect()
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_who_was_erased() {
+    let (_, crm) = shop();
+    let people = people(&crm);
+    crm.suggest_duplicates(people[0]).unwrap();
+    crm.erase(people[1]).unwrap();
+    assert!(crm.customer(people[0]).unwrap().unwrap().doubt(people[1]).unwrap().rejected);
+    let events = crm.story(people[0]).unwrap().unwrap().events.len();
+    crm.erase(people[1]).unwrap();
+    assert_eq!(crm.story(people[0]).unwrap().unwrap().events.len(), events, "it is told once");
+}
+
+#[test]
+fn people_who_look_alike_are_suggested_and_a_rejection_is_remembered() {
+    let (_, crm) = shop();
+    let people = people(&crm);
     let suggested = crm.suggest_duplicates(people[0]).unwrap();
     assert_eq!(suggested.len(), 1, "{suggested:?}");
     assert_eq!([suggested[0].a, suggested[0].b], [people[0].min(people[1]), people[0].max(people[1])]);

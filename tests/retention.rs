@@ -12,7 +12,7 @@ use crm::{
     CustomerId, Deed, Definition, EventBody, Fact, Field, FieldName, FileLedger, Forget, HoldName, HoldPlaced,
     Identifier, IdentifierKind, Incoming, Ingestion, ManualClock, MemoryStore, Money, Name, OrderPlaced, Purpose,
     Record, Refunded, Restricted, RestrictionLifted, RetentionName, RetentionPolicy, RetentionSince, SearchQuery,
-    Source, Span, Stage, Store, Timestamp, Visited, Voided,
+    Source, Span, Stage, Store, Strength, Tie, TieKind, Timestamp, Visited, Voided,
 };
 use failing::{Failing, Fate};
 use proptest::prelude::*;
@@ -239,6 +239,31 @@ fn what_stands_against_an_erasure_postpones_it_to_its_end() {
 }
 
 #[test]
+fn of_whom_every_fact_was_voided_it_is_counted_from_the_last_voiding() {
+    over_each_store("voided", |shop| {
+        shop.keeps("prospects", prospects());
+        let ana = shop.visitor("ana");
+        let visit = shop.tells(ana, 3, visit());
+        let first = visit_of(&shop, ana);
+        shop.tells(ana, 10, Voided { event: visit.event, reason: None });
+        shop.tells(ana, 20, Voided { event: first, reason: None });
+        shop.on_day(20);
+        assert_eq!(shop.goes_on(ana), Some(day(120)));
+        is_its_fold(&shop.crm, ana);
+        shop.on_day(119);
+        assert!(!shop.is_erased(ana));
+        shop.on_day(120);
+        assert!(shop.is_erased(ana));
+    });
+}
+
+/// The first visit of somebody.
+fn visit_of(shop: &Shop, who: CustomerId) -> crm::EventId {
+    let is_visit = |event: &crm::Event| matches!(event.body, EventBody::Fact(Fact::Visited(_)));
+    shop.crm.story(who).unwrap().unwrap().events.into_iter().find(is_visit).unwrap().id
+}
+
+#[test]
 fn an_order_that_was_sent_back_makes_a_prospect_of_them_again() {
     let shop = Shop::in_memory();
     shop.keeps("prospects", prospects());
@@ -358,6 +383,24 @@ fn whoever_was_merged_is_one_person_and_goes_as_one() {
             is_its_fold(crm, who);
         }
         assert_eq!(shop.applied().len(), 2);
+    });
+}
+
+#[test]
+fn whoever_goes_is_tied_to_nobody_and_taken_for_nobody() {
+    over_each_store("tied", |shop| {
+        shop.keeps("prospects", prospects());
+        let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
+        let tie = Tie { from: ana, to: ben, kind: TieKind::Referred, strength: Strength::FULL };
+        shop.crm.tie(tie, day(1), source(), "tie".parse().unwrap()).unwrap();
+        shop.tells(ben, 50, visit());
+        shop.on_day(100);
+        assert!(shop.is_erased(ana) && !shop.is_erased(ben));
+        let ben = shop.crm.customer(ben).unwrap().unwrap();
+        assert_eq!((ben.ties().count(), ben.past_ties().count()), (0, 1));
+        let counts = shop.crm.audit_log(None, 1_000).unwrap().records;
+        let ties = counts.iter().flat_map(|record| record.entry.details().filter(|(name, _)| name.as_str() == "ties"));
+        assert_eq!(ties.map(|(_, count)| format!("{count:?}")).collect::<Vec<_>>(), ["Int(1)"]);
     });
 }
 

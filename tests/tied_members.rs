@@ -139,6 +139,35 @@ fn a_tie_of_each_member_is_one_of_its_own_and_all_end_together() {
 }
 
 #[test]
+fn a_tie_that_is_told_late_has_ended_if_its_end_was_told_through_another_member() {
+    let clock = clock();
+    over_each_store("late", &clock, |crm| {
+        let met = meet(crm, 4);
+        let [ana, anna, acme, acne] = met[..] else { panic!("four") };
+        // Told while they were two: it says nothing of the others.
+        crm.untie(untie(anna, acne, TieKind::Manages), hour(9), source(), key(1)).unwrap();
+        clock.set(hour(11));
+        crm.merge(ana, anna, why()).unwrap();
+        crm.merge(acme, acne, why()).unwrap();
+        crm.untie(untie(anna, acne, TieKind::WorksFor), hour(5), source(), key(2)).unwrap();
+        crm.untie(untie(anna, acme, TieKind::WorksFor), hour(3), source(), key(3)).unwrap();
+
+        crm.tie(tie(ana, acme, TieKind::WorksFor, 500), hour(1), source(), key(4)).unwrap();
+        assert_eq!(count(&mirrored(crm, &met)), 0);
+        let past: Vec<_> = crm.customer(acne).unwrap().unwrap().past_ties().map(|tie| (tie.since, tie.until)).collect();
+        assert_eq!(past, [(hour(1), Some(hour(3)))], "by the first end after it");
+        assert!(crm.tie(tie(ana, acme, TieKind::WorksFor, 500), hour(1), source(), key(4)).unwrap().known);
+
+        crm.tie(tie(ana, acme, TieKind::WorksFor, 500), hour(6), source(), key(5)).unwrap();
+        crm.tie(tie(ana, acme, TieKind::Manages, 500), hour(2), source(), key(6)).unwrap();
+        crm.tie(tie(acme, ana, TieKind::WorksFor, 500), hour(2), source(), key(7)).unwrap();
+        assert_eq!(count(&mirrored(crm, &met)), 6, "after the ends, of another kind, the other way round");
+        crm.part(ana, anna, why()).unwrap();
+        assert_eq!(count(&mirrored(crm, &met)), 6);
+    });
+}
+
+#[test]
 fn whoever_is_erased_is_tied_to_nobody_and_cannot_be_tied_again() {
     let clock = clock();
     over_each_store("erased", &clock, |crm| {

@@ -7,6 +7,7 @@
 //! cargo run --release --example storefront -- --orders my-orders.csv --columns customer=buyer,time=day,amount=total
 //! ```
 
+mod incoming;
 mod orders;
 mod replay;
 mod report;

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use crm::{Incoming, Ingestion, Line, Money, OrderPlaced, OrderRef, ProductRef, Refunded, Source, Span, Timestamp};
+use crm::{Ingestion, Span, Timestamp};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::orders::{Entry, EntryKind, OrderFile};
+use crate::incoming::incoming;
+use crate::orders::{Entry, OrderFile};
 use crate::shop::Shop;
 
 /// What became of the file.
@@ -42,7 +43,7 @@ pub(crate) fn replay(shop: &Shop, file: &OrderFile, as_of: Option<Timestamp>) ->
         let midnight = day_of(first)?;
         let evening = midnight.plus(Span::days(1)).min(as_of);
         shop.clock.set(evening);
-        let facts = day.iter().map(|entry| fact(shop, file, entry)).collect::<Result<Vec<_>, _>>()?;
+        let facts = day.iter().map(|entry| incoming(file, entry, shop.currency)).collect::<Result<Vec<_>, _>>()?;
         let report = shop.crm.ingest(facts, Ingestion::live().telling_refusals(day.len()))?;
         replay.recorded += report.recorded;
         replay.known += report.known;
@@ -58,26 +59,4 @@ pub(crate) fn replay(shop: &Shop, file: &OrderFile, as_of: Option<Timestamp>) ->
     shop.crm.advance(as_of)?;
     progress.finish_and_clear();
     Ok(replay)
-}
-
-/// An order or a refund of the file as a fact.
-fn fact(shop: &Shop, file: &OrderFile, entry: &Entry) -> Result<Incoming, Box<dyn Error>> {
-    let amount = Money::new(entry.amount_minor, shop.currency);
-    let order = file.order(entry).map(OrderRef::new).transpose()?;
-    let who = shop.identifier(file.customer(entry))?;
-    let at = Timestamp::from_millis(entry.at_ms)?;
-    let source = Source::new("orders")?;
-    let incoming = match entry.kind {
-        EntryKind::Order => {
-            let line = |line: crate::orders::Line<'_>| -> Result<Line, Box<dyn Error>> {
-                let product = line.product.map(ProductRef::new).transpose()?;
-                Ok(Line { product, category: None, quantity: line.quantity, minor: line.amount_minor })
-            };
-            let lines = file.lines(entry).map(line).collect::<Result<Vec<_>, _>>()?;
-            let placed = OrderPlaced { order, total: amount, lines };
-            Incoming::new(who, at, source, placed)
-        }
-        EntryKind::Refund => Incoming::new(who, at, source, Refunded { order, amount }),
-    };
-    Ok(incoming.with_key(file.key(entry).parse()?))
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use crm::{Attribute, CustomerId, Overview, ScoreReport, Turnover, minor_to_decimal};
 use serde_json::{Value, json};
 
+use crate::incoming::identifier;
 use crate::orders::OrderFile;
 use crate::replay::Replay;
 use crate::shop::Shop;
@@ -158,7 +159,7 @@ fn most_valuable(shop: &Shop, file: &OrderFile) -> Result<Vec<Valuable>, Box<dyn
     for entry in &file.entries {
         let id = file.customer(entry);
         if !numbers.contains_key(id) {
-            numbers.insert(id, shop.crm.identified(&shop.identifier(id)?).identifier);
+            numbers.insert(id, shop.crm.identified(&identifier(id)?).identifier);
         }
     }
     let mut top = Vec::new();

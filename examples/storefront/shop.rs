@@ -7,12 +7,9 @@ use std::sync::Arc;
 use crm::blocking::Crm;
 use crm::plugins::{Host, Limits, WasmScorer, WasmWorkflow};
 use crm::{
-    Currency, Definition, DerivedIds, ExternalSystem, Identifier, LifecyclePolicy, ManualClock, Program, ProgramId,
-    ScoreReport, SegmentName, Span, SqliteStore, TierName, Timestamp,
+    Currency, Definition, DerivedIds, LifecyclePolicy, ManualClock, Program, ProgramId, ScoreReport, SegmentName, Span,
+    SqliteStore, TierName, Timestamp,
 };
-
-/// The name under which the file's customer numbers are known.
-const SYSTEM: &str = "shop";
 
 /// A shop and its CRM.
 pub(crate) struct Shop {
@@ -51,11 +48,6 @@ impl Shop {
             shop.crm.define(Timestamp::MIN, Definition::Segment(SegmentName::new(name)?, Some(rule)))?;
         }
         Ok(shop)
-    }
-
-    /// The identifier of one of the shop's customers.
-    pub(crate) fn identifier(&self, id: &str) -> Result<Identifier, Box<dyn Error>> {
-        Ok(Identifier::external(&ExternalSystem::new(SYSTEM)?, id)?)
     }
 
     /// Scores everybody.

@@ -6,6 +6,7 @@ use std::fmt;
 use crm::{Actor, Change, ChangeBody, Deed, Event, EventBody, Fact, Stage, StageCause};
 use serde_json::{Value, json};
 
+use crate::incoming::identifier;
 use crate::shop::Shop;
 
 /// One customer's story, and the number by which the shop knows them.
@@ -16,7 +17,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn of(shop: &Shop, id: &str) -> Result<Self, Box<dyn Error>> {
-        let story = shop.crm.story(shop.identifier(id)?)?.ok_or_else(|| format!("no customer {id} in the database"))?;
+        let story = shop.crm.story(identifier(id)?)?.ok_or_else(|| format!("no customer {id} in the database"))?;
         Ok(Story { id: id.to_owned(), story })
     }
 

@@ -9,18 +9,20 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
-use crm_core::event::{Deed, Event, EventBody, Fact};
-use crm_core::identity::{Identifier, IdentifierKey, MEMBERS_MAX};
+use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
+use crm_core::identity::{DuplicateRejected, Identifier, IdentifierKey, MEMBERS_MAX};
 use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
 };
 use crm_core::relationship::{Direction, TieKind, Untie};
+use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::{Claim, ClaimKey, Commit, CommitError, Copies, Parts, Release};
 
 use super::audit::{because, by_shop};
 use super::identify::stated_claims;
 use super::merge::Known;
+use super::tie::Word;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::ledger::ErasureLedger;
@@ -260,7 +262,8 @@ impl Crm {
         erasure.identifiers += decided.released;
         erasure.audit.extend(decided.audit);
         if decided.is_there {
-            erasure.ties = self.end_ties(customer).await?;
+            erasure.ties += self.end_ties(customer).await?;
+            self.settle_doubts(customer).await?;
         }
         for member in decided.members {
             self.erase_rows(member, &mut erasure).await?;
@@ -376,7 +379,7 @@ impl Crm {
 
     /// Ends the ties of somebody who was erased, those that are still to begin as well. It is told as the shop would
     /// tell it, to both sides in one commit.
-    async fn end_ties(&self, customer: CustomerId) -> Result<u64, Error> {
+    pub(super) async fn end_ties(&self, customer: CustomerId) -> Result<u64, Error> {
         let Some(base) = self.base(customer).await?.0 else { return Ok(0) };
         let history = self.whole_history(&base.customer).await?;
         let source = Source::new("erasure").map_err(Error::corrupt)?;
@@ -389,7 +392,7 @@ impl Crm {
             let Some(id) = (0..ATTEMPTS_MAX).map(id).find(|id| *id > last) else { continue };
             let end = Untie { from, to, kind };
             let facts = end.sides().map_err(FactRefusal::from)?.map(Fact::from);
-            match self.record_both([from, to], facts, at, source.clone(), id, None).await {
+            match self.record_both([from, to], facts, at, source.clone(), id, Word::ForItself).await {
                 Ok(told) => ended += u64::from(!told.known),
                 // Whoever is not there has no side.
                 Err(Error::Fact(FactRefusal::NoCustomer { .. })) => {}
@@ -397,6 +400,33 @@ impl Crm {
             }
         }
         Ok(ended)
+    }
+
+    /// Nobody is taken for somebody who was erased any more: those with whom they may have been one are told that they
+    /// are two.
+    pub(super) async fn settle_doubts(&self, customer: CustomerId) -> Result<(), Error> {
+        let Some(base) = self.base(customer).await?.0 else { return Ok(()) };
+        let history = self.whole_history(&base.customer).await?;
+        let doubted: BTreeSet<(CustomerId, CustomerId)> = history
+            .iter()
+            .filter_map(|event| {
+                let EventBody::Decision(Decision { deed, .. }) = &event.body else { return None };
+                let Deed::DuplicateSuggested(suggested) = deed else { return None };
+                Some((event.customer, suggested.other))
+            })
+            .filter(|(_, other)| !base.customer.is(*other))
+            .collect();
+        for (own, other) in doubted {
+            let Some(theirs) = self.base(other).await?.0 else { continue };
+            if theirs.customer.doubt(own).is_none_or(|doubt| doubt.rejected) {
+                continue;
+            }
+            let reason = Remark::new("the other one was erased").map_err(Error::corrupt)?;
+            let deed = Deed::DuplicateRejected(DuplicateRejected { other: own, reason });
+            let now = self.now();
+            self.plan_and_commit(other, now, |planner| planner.note_now(&Actor::Rule, deed.clone())).await?;
+        }
+        Ok(())
     }
 
     /// The claims on identifiers that some customers have.

@@ -199,6 +199,8 @@ impl Crm {
                 let record = ErasureRecord::new(now, key, &self.tenant, members.iter().copied(), &identifiers);
                 ledger.append(&record).await?;
             }
+            erasure.ties = self.end_ties(customer).await?;
+            self.settle_doubts(customer).await?;
             for member in &members {
                 self.erase_rows(*member, &mut erasure).await?;
             }

@@ -2,14 +2,26 @@
 
 use crm_core::change::Change;
 use crm_core::customer::Customer;
-use crm_core::event::Fact;
-use crm_core::relationship::{Direction, Tie, TieError, Untie};
+use crm_core::event::{Event, EventBody, Fact};
+use crm_core::identity::Join;
+use crm_core::relationship::{Direction, Tie, TieError, TieKind, Untie};
 use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
 use crm_storage::{Commit, CommitError};
 
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::plan::{Context, FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared};
+
+/// What two facts of one word mean for ties of others who were merged with the two.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Word<'a> {
+    /// It says that they are tied, unless the end was told through others before.
+    Begins(&'a Tie),
+    /// It ends the ties of all of them.
+    Ends(&'a Untie),
+    /// Nothing.
+    ForItself,
+}
 
 /// What became of a tie, or of the end of one.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +72,11 @@ impl Crm {
     pub async fn tie(&self, tie: Tie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
         let facts = tie.sides().map_err(FactRefusal::from)?.map(Fact::from);
         let id = EventId::of_fact(&self.tenant, &source, key.as_str());
-        self.record_both([tie.from, tie.to], facts, at, source, id, None).await
+        self.record_both([tie.from, tie.to], facts, at, source, id, Word::Begins(&tie)).await
     }
 
     /// Ends a tie at an instant, on both sides. That there was none is no error: it may become known later. Of
-    /// people who were merged it ends those of all members that it finds, through whichever they were told.
+    /// people who were merged it ends those of all members, through whichever they were told or are told later.
     ///
     /// # Errors
     ///
@@ -72,11 +84,11 @@ impl Crm {
     pub async fn untie(&self, untie: Untie, at: Timestamp, source: Source, key: FactKey) -> Result<TieRecorded, Error> {
         let facts = untie.sides().map_err(FactRefusal::from)?.map(Fact::from);
         let id = EventId::of_fact(&self.tenant, &source, key.as_str());
-        self.record_both([untie.from, untie.to], facts, at, source, id, Some(&untie)).await
+        self.record_both([untie.from, untie.to], facts, at, source, id, Word::Ends(&untie)).await
     }
 
-    /// Records a fact of each of two customers, under one id and in one commit; and with the end of a tie, that of
-    /// all others of that kind between the two whom they go on as.
+    /// Records a fact of each of two customers, under one id and in one commit; and whatever else a word
+    /// means for the two whom they go on as.
     pub(super) async fn record_both(
         &self,
         customers: [CustomerId; 2],
@@ -84,7 +96,7 @@ impl Crm {
         at: Timestamp,
         source: Source,
         id: EventId,
-        end: Option<&Untie>,
+        word: Word<'_>,
     ) -> Result<TieRecorded, Error> {
         let facts = facts.map(|fact| Prepared { id, at, source: source.clone(), fact });
         let now = self.now();
@@ -104,13 +116,12 @@ impl Crm {
             // Two who were merged are one, and nobody is tied to themself; what was told before is known still.
             let one = bases.windows(2).any(|pair| pair[0].customer.id() == pair[1].customer.id());
             let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
-            if let (Some(end), [from, to], false) = (end, &bases[..], one) {
-                for pair in others_between(&from.customer, &to.customer, end) {
-                    let id = EventId::of_fact(&self.tenant, &source, &format!("{id} {} {}", pair.from, pair.to));
-                    let [own, others] = pair.sides().map_err(FactRefusal::from)?.map(Fact::from);
+            if let ([from, to], false) = (&bases[..], one) {
+                for End { of, id, at, source } in self.ends_besides([from, to], (at, id), &source, word).await? {
+                    let [own, others] = of.sides().map_err(FactRefusal::from)?.map(Fact::from);
                     let prepared = |fact| Prepared { id, at, source: source.clone(), fact };
-                    ours.push((pair.from, prepared(own)));
-                    theirs.push((pair.to, prepared(others)));
+                    ours.push((of.from, prepared(own)));
+                    theirs.push((of.to, prepared(others)));
                 }
             }
             let sides = facts.iter().zip([&ours, &theirs]);
@@ -146,6 +157,44 @@ impl Crm {
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
 
+    /// The ends of ties that come with a word about two people, each of whom may be several.
+    async fn ends_besides(
+        &self,
+        [from, to]: [&Base; 2],
+        told: (Timestamp, EventId),
+        source: &Source,
+        word: Word<'_>,
+    ) -> Result<Vec<End>, Error> {
+        let (from, to) = (&from.customer, &to.customer);
+        if !from.is_merged() && !to.is_merged() {
+            return Ok(Vec::new());
+        }
+        // Words of one instant fold by their ids, and an end counts after what it ends.
+        let end = |of: Untie, (at, by): (Timestamp, EventId), source: &Source, after: EventId| {
+            let id = |n| match n {
+                0 => EventId::of_fact(&self.tenant, source, &format!("{by} {} {}", of.from, of.to)),
+                n => EventId::of_fact(&self.tenant, source, &format!("{by} {} {} {n}", of.from, of.to)),
+            };
+            let id = (0..ATTEMPTS_MAX).map(id).find(|id| *id > after)?;
+            Some(End { id, at, source: source.clone(), of })
+        };
+        match word {
+            Word::Ends(untie) => {
+                let others = others_between(from, to, untie).into_iter();
+                Ok(others.filter_map(|of| end(of, told, source, LEAST)).collect())
+            }
+            Word::Begins(tie) => {
+                let history = self.whole_history(from).await?;
+                let of = Untie { from: tie.from, to: tie.to, kind: tie.kind.clone() };
+                let first = ended_through_others(&history, [from, to], tie, told);
+                let after = |at: Timestamp| if at == told.0 { told.1 } else { LEAST };
+                let first = first.and_then(|(word, source)| end(of, word, source, after(word.0)));
+                Ok(first.into_iter().collect())
+            }
+            Word::ForItself => Ok(Vec::new()),
+        }
+    }
+
     /// Plans one side of a tie, with the customer's history if it takes that.
     async fn plan_side(
         &self,
@@ -166,9 +215,62 @@ impl Crm {
     }
 }
 
+/// No id is lower.
+const LEAST: EventId = EventId::from_uuid(uuid::Uuid::nil());
+
+/// An end of a tie, on both sides.
+struct End {
+    of: Untie,
+    id: EventId,
+    at: Timestamp,
+    source: Source,
+}
+
+/// The first word after a tie began that ended all of its kind between two people, told through others of theirs while
+/// those were one with the ends of the tie.
+fn ended_through_others<'h>(
+    history: &'h [Event],
+    [from, to]: [&Customer; 2],
+    tie: &Tie,
+    began: (Timestamp, EventId),
+) -> Option<((Timestamp, EventId), &'h Source)> {
+    let direction = outgoing(&tie.kind);
+    let mut first: Option<((Timestamp, EventId), &Source)> = None;
+    for event in history {
+        let EventBody::Fact(Fact::Untied(untied)) = &event.body else { continue };
+        let word = (event.at, event.id);
+        let is_meant = untied.kind == tie.kind && untied.direction == direction && to.is(untied.other);
+        let through_others = (event.customer, untied.other) != (tie.from, tie.to);
+        let were_one =
+            |who: &Customer, one, other| one_since(who, one, other).is_some_and(|at| at <= event.recorded_at);
+        let were_one = were_one(from, event.customer, tie.from) && were_one(to, untied.other, tie.to);
+        let is_first = word > began && first.is_none_or(|(found, _)| word < found);
+        if let (true, Some(source)) = (is_meant && through_others && were_one && is_first, &event.source) {
+            first = Some((word, source));
+        }
+    }
+    first
+}
+
+/// Since when two members of somebody have been one.
+fn one_since(who: &Customer, one: CustomerId, other: CustomerId) -> Option<Timestamp> {
+    if one == other {
+        return Some(Timestamp::MIN);
+    }
+    let joined = |join: &&Join| {
+        let of = |side: &[CustomerId], other_side: &[CustomerId]| side.contains(&one) && other_side.contains(&other);
+        of(&join.one, &join.other) || of(&join.other, &join.one)
+    };
+    who.joins().iter().find(joined).map(|join| join.at)
+}
+
+const fn outgoing(kind: &TieKind) -> Direction {
+    if kind.is_mutual() { Direction::Mutual } else { Direction::Outgoing }
+}
+
 /// The ties that the end of one ends besides: all of its kind between the two, but the one that it names itself.
 fn others_between(from: &Customer, to: &Customer, end: &Untie) -> Vec<Untie> {
-    let direction = if end.kind.is_mutual() { Direction::Mutual } else { Direction::Outgoing };
+    let direction = outgoing(&end.kind);
     let ties = from.facts().ties().lasting().filter(|tie| *tie.kind == end.kind && tie.direction == direction);
     let ties = ties.filter(|tie| to.is(tie.other) && (tie.own, tie.other) != (end.from, end.to));
     ties.map(|tie| Untie { from: tie.own, to: tie.other, kind: end.kind.clone() }).collect()

@@ -286,9 +286,15 @@ impl<'a> Planner<'a> {
 
     /// Records a decision and nothing else, after what is due.
     pub(crate) fn note(mut self, by: &Actor, deed: Deed) -> Result<Option<Plan>, NeedHistory> {
+        self.note_now(by, deed)?;
+        Ok(self.finish())
+    }
+
+    /// The same, with more to come.
+    pub(crate) fn note_now(&mut self, by: &Actor, deed: Deed) -> Result<(), NeedHistory> {
         self.elapse(self.context.now)?;
         self.decide_of(self.through, self.instant(), by.clone(), deed, None, &[]);
-        Ok(self.finish())
+        Ok(())
     }
 
     /// Introduces a new customer by the identifier that they came with.

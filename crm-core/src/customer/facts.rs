@@ -37,6 +37,8 @@ pub struct FactState {
     ties: Ties,
     /// What was voided, known or not.
     voided: FlatSet<EventId>,
+    /// When something was last voided.
+    last_voided: Option<Timestamp>,
     /// What the newest description says.
     party: Option<Box<Party>>,
 }
@@ -59,6 +61,12 @@ impl FactState {
     #[must_use]
     pub const fn first_at(&self) -> Option<Timestamp> {
         self.first_at
+    }
+
+    /// When a fact was last taken back.
+    #[must_use]
+    pub const fn last_voided(&self) -> Option<Timestamp> {
+        self.last_voided
     }
 
     /// When the last fact happened.
@@ -229,6 +237,7 @@ impl FactState {
     ) -> OrdersTouched {
         if let Fact::Voided(voided) = fact {
             self.voided.insert(voided.event);
+            self.last_voided = self.last_voided.max(Some(at));
             return OrdersTouched::Gone;
         }
         if self.voided.contains(&id) && !fact.is_of_tie() {

@@ -10,7 +10,8 @@ use crate::text::Remark;
 /// How many people who may be the same one are kept for a customer, and how many identifiers that were set aside.
 pub const DOUBTS_MAX: usize = 64;
 
-/// Somebody else may be the same person. Recorded for both.
+/// Somebody else may be the same person. Recorded for both if it was found by their cards, and for the one a fact came
+/// for if it was by an identifier that the other one has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DuplicateSuggested {
     /// Who.

@@ -62,7 +62,8 @@ pub enum RetentionOf {
     /// Every customer.
     Everybody,
     /// Those who are at one of these stages: prospects and those with an intent have no order that stands, the others
-    /// have one. Whoever comes to a stage is not due before they do.
+    /// have one. Whoever comes to a stage is not due before they do. Somebody whose every fact was voided counts as a
+    /// prospect.
     Stages(BTreeSet<Stage>),
 }
 
@@ -72,11 +73,11 @@ pub enum RetentionOf {
 #[non_exhaustive]
 pub enum RetentionSince {
     /// The last thing that the customer did ([`Fact::is_activity`]), or the first fact of all if they never did
-    /// anything. Of an identifier: when it was last told.
+    /// anything, or when the last fact was voided if none is left. Of an identifier: when it was last told.
     LastActivity,
     /// The newest order that stands.
     LastOrder,
-    /// The first fact. Of an identifier: when it was first told.
+    /// The first fact, or when the last one was voided if none is left. Of an identifier: when it was first told.
     FirstSeen,
     /// The end of the last consent for a purpose, whether it was withdrawn, refused or ended by itself. Nobody is due
     /// while one stands or waits to be confirmed, nor who was never asked.
@@ -190,7 +191,7 @@ impl RetentionPolicy {
     fn is_about(&self, stage: Option<Stage>) -> bool {
         match &self.of {
             RetentionOf::Everybody => true,
-            RetentionOf::Stages(stages) => stage.is_some_and(|stage| stages.contains(&stage)),
+            RetentionOf::Stages(stages) => stages.contains(&stage.unwrap_or(Stage::Prospect)),
         }
     }
 }
@@ -543,9 +544,9 @@ impl Customer {
     fn kept_since(&self, since: &RetentionSince, at: Timestamp, definitions: &Definitions) -> Option<Timestamp> {
         let facts = self.facts();
         match since {
-            RetentionSince::LastActivity => facts.last_active().or(facts.first_at()),
+            RetentionSince::LastActivity => facts.last_active().or(facts.first_at()).or(facts.last_voided()),
             RetentionSince::LastOrder => facts.orders().standing_newest_first().next().map(|order| order.placed_at),
-            RetentionSince::FirstSeen => facts.first_at(),
+            RetentionSince::FirstSeen => facts.first_at().or(facts.last_voided()),
             RetentionSince::ConsentEnded(purpose) => self.consent_ended(purpose, at, definitions),
         }
     }
