@@ -174,6 +174,12 @@ impl Crm {
         }
     }
 
+    /// The definitions there are now, read only if their revision has moved.
+    pub(super) async fn definitions_now(&self) -> Result<Arc<Definitions>, Error> {
+        let revision = self.store().load(&self.tenant, &[]).await?.definitions;
+        self.definitions_at(revision).await
+    }
+
     pub(super) async fn latest_definitions(&self) -> Result<(u64, Arc<Definitions>), Error> {
         let stored = self.store().definitions(&self.tenant).await?;
         if let Some(cached) = self.cached_definitions(stored.revision) {

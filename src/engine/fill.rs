@@ -164,7 +164,7 @@ impl Crm {
     /// Asks a page of customers, who are loaded or whom the store adds by itself.
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant))]
     async fn fill_some(&self, loaded: usize, enrolled: usize) -> Result<Option<FillProgress>, Error> {
-        let (now, definitions) = (self.now(), self.definitions().await?);
+        let (now, definitions) = (self.now(), self.definitions_now().await?);
         let groups = definitions.unfilled(now);
         let Some(group) = groups.first() else { return Ok(None) };
         let (mut kept, expected) = self.fill_kept().await?;

@@ -40,7 +40,7 @@ impl Crm {
         limit: usize,
     ) -> Result<Selected, Error> {
         predicate.check()?;
-        let (now, definitions) = (self.now(), self.definitions().await?);
+        let (now, definitions) = (self.now(), self.definitions_now().await?);
         let Pushed { selection, exact } = Pushed::of(predicate, now, &definitions);
         let incomplete = incomplete(predicate, now, &definitions);
         let mut selected = Selected { customers: Vec::new(), next: after, incomplete };
@@ -74,7 +74,7 @@ impl Crm {
     /// The same.
     pub async fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
         predicate.check()?;
-        let Pushed { selection, exact } = Pushed::of(predicate, self.now(), &*self.definitions().await?);
+        let Pushed { selection, exact } = Pushed::of(predicate, self.now(), &*self.definitions_now().await?);
         if exact {
             return Ok(self.store().count(&self.tenant, &selection).await?);
         }

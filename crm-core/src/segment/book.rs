@@ -135,9 +135,7 @@ impl SegmentBook {
 
     /// The segments in force, by name.
     pub(crate) fn in_force(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
-        let rule = move |versions: &'_ SegmentVersions| versions.in_force(at).is_some_and(|one| one.rule.is_some());
-        let held = self.segments.iter().filter(move |(_, versions)| rule(versions));
-        held.filter_map(move |(name, versions)| Some((name, versions.in_force(at)?.rule.as_deref()?)))
+        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.in_force(at)?.rule.as_deref()?)))
     }
 
     /// All instants from which a version holds.
@@ -262,5 +260,107 @@ impl SegmentBook {
         instants.sort_unstable();
         instants.dedup();
         instants.into_iter().try_for_each(|at| super::check(segment, rule, &self.in_force(at).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Attribute;
+    use crate::expression::Comparison;
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_millis(day * 86_400_000).unwrap()
+    }
+
+    fn name(name: &str) -> SegmentName {
+        SegmentName::new(name).unwrap()
+    }
+
+    fn orders(count: i64) -> Predicate {
+        Predicate::compare(Attribute::Orders, Comparison::Ge, count)
+    }
+
+    /// Segments with the rules given, in this order.
+    fn book(versions: &[(&str, i64, Predicate)]) -> SegmentBook {
+        let mut book = SegmentBook::default();
+        for (segment, from, rule) in versions {
+            book.add(&name(segment), day(*from), Some(Arc::new(rule.clone())));
+        }
+        book
+    }
+
+    fn asks(asked: &str) -> Predicate {
+        Predicate::InSegment(name(asked))
+    }
+
+    fn version(book: &SegmentBook, segment: &str, at: i64) -> u32 {
+        let set = book.set(day(at)).unwrap();
+        set.rules[set.place(&name(segment)).unwrap()].version
+    }
+
+    fn fill(book: &mut SegmentBook, at: i64) {
+        for group in book.unfilled(day(at)) {
+            let of = |one: Unfilled| Filled { segment: one.segment, version: one.version };
+            book.complete(&group.into_iter().map(of).collect::<Vec<_>>());
+        }
+    }
+
+    fn open(book: &SegmentBook, at: i64) -> Vec<Vec<String>> {
+        let names = |group: Vec<Unfilled>| group.iter().map(|one| one.segment.as_str().to_owned()).collect();
+        book.unfilled(day(at)).into_iter().map(names).collect()
+    }
+
+    #[test]
+    fn whoever_asks_about_a_segment_has_another_version_when_it_has() {
+        let mut book = book(&[("a", 0, orders(1)), ("b", 0, asks("a")), ("c", 0, asks("b")), ("d", 0, orders(2))]);
+        assert_eq!(open(&book, 0), [vec!["a", "b", "c"], vec!["d"]]);
+        fill(&mut book, 0);
+        assert!(open(&book, 0).is_empty());
+        book.add(&name("a"), day(5), Some(Arc::new(orders(3))));
+        assert_eq!(["a", "b", "c", "d"].map(|one| version(&book, one, 4)), [1, 1, 1, 1]);
+        assert_eq!(["a", "b", "c", "d"].map(|one| version(&book, one, 5)), [2, 2, 2, 1]);
+        assert!(open(&book, 4).is_empty());
+        assert_eq!(open(&book, 5), [["a", "b", "c"]]);
+        assert_eq!(book.next_version(day(0)), Some(day(5)));
+        let former: Vec<&str> =
+            book.set(day(5)).unwrap().former.iter().map(|former| former.name.as_str()).collect();
+        assert_eq!(former, ["a", "b", "c"]);
+        fill(&mut book, 5);
+        assert!(book.set(day(5)).unwrap().former.is_empty());
+        assert_eq!(version(&book, "a", 1), 2, "it is not left again for an earlier one");
+    }
+
+    #[test]
+    fn a_version_of_a_later_day_is_another_one_if_what_it_asks_about_moves_before() {
+        let mut book = book(&[("a", 0, orders(1)), ("b", 0, asks("a")), ("b", 30, orders(9)), ("c", 0, asks("b"))]);
+        let before = ["b", "c"].map(|one| version(&book, one, 30));
+        book.add(&name("a"), day(20), Some(Arc::new(orders(3))));
+        assert_eq!(["b", "c"].map(|one| version(&book, one, 30)), before, "they do not ask about it then");
+        let marks: Vec<u32> = [0, 19, 20, 29, 30].iter().map(|at| book.set(day(*at)).unwrap().mark).collect();
+        assert!(marks[0] == marks[1] && marks[1] < marks[2] && marks[2] == marks[3] && marks[3] < marks[4], "{marks:?}");
+        assert_ne!(version(&book, "c", 20), version(&book, "c", 19));
+    }
+
+    #[test]
+    fn a_segment_that_comes_to_ask_about_others_waits_for_none_of_before() {
+        let mut book = book(&[("a", 0, orders(1)), ("b", 0, asks("a"))]);
+        fill(&mut book, 0);
+        book.add(&name("b"), day(1), Some(Arc::new(orders(2))));
+        book.add(&name("a"), day(1), None);
+        // The older one of b asks about a still, so that both are left at once.
+        assert_eq!(open(&book, 1), [["b", "a"]]);
+        assert!(book.rule(&name("a"), day(1)).is_none() && book.answering(&name("a"), day(1)).is_some());
+        fill(&mut book, 1);
+        assert!(book.answering(&name("a"), day(1)).is_none() && book.answering_sets(&name("a")).is_empty());
+        assert_eq!(book.answers(&name("a")), Answers::After(2));
+    }
+
+    #[test]
+    fn nothing_is_complete_if_one_of_the_versions_has_made_way() {
+        let mut book = book(&[("a", 5, orders(1))]);
+        let stale = [Filled { segment: name("a"), version: 1 }, Filled { segment: name("a"), version: 7 }];
+        book.complete(&stale);
+        assert_eq!(book.answers(&name("a")), Answers::After(0));
     }
 }
