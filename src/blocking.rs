@@ -19,10 +19,10 @@ use crm_storage::DeadLetter;
 
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
-    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported, IngestReport, Ingestion,
-    MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification,
-    RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
-    UnsubscribeToken, Withdrawal,
+    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported,
+    IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome,
+    Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason,
+    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};

@@ -97,10 +97,10 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion, MergeOutcome, OptIn,
-    OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal,
-    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
-    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
+    MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded,
+    Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story,
+    Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

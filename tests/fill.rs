@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    Channel, Currency, CustomerId, Definition, DerivedIds, FillProgress, Identifier, Incoming, ManualClock, MemoryStore,
-    Money, OrderPlaced, Predicate, SegmentName, Source, Store, Timestamp, Visited,
+    Channel, Currency, CustomerId, Definition, DerivedIds, FillProgress, Identifier, Incoming, ManualClock,
+    MemoryStore, Money, OrderPlaced, Predicate, SegmentName, Source, Store, Timestamp, Visited,
 };
 use crm_core::change::{Cause, Change, ChangeBody};
 
@@ -266,7 +266,11 @@ fn a_commit_that_fails_or_is_not_answered_costs_a_page_and_nothing_else() {
                 assert!(failures <= 1 && shop.crm.to_fill().unwrap().segments.is_empty());
                 assert_eq!(shop.members("regulars"), shop.ids(3..8), "{rule} {failed:?} after {fine}");
                 for n in 0..8 {
-                    assert_eq!(shop.told(n, "regulars").len(), usize::from(n >= 3), "{rule} {failed:?} after {fine}: {n}");
+                    assert_eq!(
+                        shop.told(n, "regulars").len(),
+                        usize::from(n >= 3),
+                        "{rule} {failed:?} after {fine}: {n}"
+                    );
                 }
             }
         }
@@ -307,7 +311,8 @@ fn a_segment_from_a_later_day_is_filled_when_that_has_come() {
     assert_eq!(shop.fill(), ["regulars"]);
     assert_eq!(shop.members("regulars"), shop.ids([3, 4]));
     // What comes late for a day before it does not take it back.
-    let late = Incoming::new(who(4), day(5), Source::new("shop").unwrap(), Visited { channel: Channel::Web, place: None });
+    let late =
+        Incoming::new(who(4), day(5), Source::new("shop").unwrap(), Visited { channel: Channel::Web, place: None });
     shop.crm.record(late).unwrap();
     assert_eq!(shop.members("regulars"), shop.ids([3, 4]));
     assert_eq!(shop.told(4, "regulars"), [(true, true)]);
@@ -323,7 +328,9 @@ fn whoever_comes_to_be_meant_by_time_alone_is_flipped_by_a_timer() {
     shop.fill();
     assert!(shop.members("lapsed").is_empty());
     assert_eq!(shop.members("recent"), shop.ids([2]));
-    for (today, lapsed, recent) in [(24, vec![], vec![2]), (25, vec![], vec![]), (30, vec![1, 2], vec![]), (50, vec![1, 2, 3], vec![])] {
+    for (today, lapsed, recent) in
+        [(24, vec![], vec![2]), (25, vec![], vec![]), (30, vec![1, 2], vec![]), (50, vec![1, 2, 3], vec![])]
+    {
         shop.clock.set(day(today));
         shop.crm.advance(day(today)).unwrap();
         assert_eq!(shop.members("lapsed"), shop.ids(lapsed), "{today}");

@@ -8,9 +8,7 @@ use crm_core::change::{Cause, Change, ChangeBody};
 use crm_core::event::JsonProblem;
 use crm_core::segment::{Filled, SegmentName, Unfilled};
 use crm_core::{CustomerId, Definitions, SetKey, SmolStr, Timestamp};
-use crm_storage::{
-    ChangeRow, Commit, CommitError, CustomerWrite, Enrolled, Enrolment, Expected, Selection, StateRow,
-};
+use crm_storage::{ChangeRow, Commit, CommitError, CustomerWrite, Enrolled, Enrolment, Expected, Selection, StateRow};
 use serde::{Deserialize, Serialize};
 
 use super::define::Stored;

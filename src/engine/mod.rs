@@ -52,8 +52,8 @@ pub use consent::{
     OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
-pub use fill::{FillProgress, FillReport, ToFill};
 pub use erase::{Erasure, ErasureRequest};
+pub use fill::{FillProgress, FillReport, ToFill};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
 #[cfg(feature = "postgres")]

@@ -122,7 +122,9 @@ fn any_of(sets: Vec<SetKey>, yes: bool) -> Pushed {
 fn compare(number: &Number, is: Comparison, limit: i64, asked: Asked<'_>) -> Pushed {
     match (place(number), number) {
         (Place::Number(column) | Place::Instant(column), _) => Pushed::exact(Selection::Compare(column, is, limit)),
-        (Place::DaysSince(column), _) if asked.to_fill => Pushed::superset(days_from_now_on(column, is, limit, asked.at)),
+        (Place::DaysSince(column), _) if asked.to_fill => {
+            Pushed::superset(days_from_now_on(column, is, limit, asked.at))
+        }
         (Place::DaysSince(column), _) => Pushed::exact(days(column, is, limit, asked.at)),
         (Place::Nowhere, Number::Constant(constant)) => {
             let everybody_or_nobody = if is.holds(*constant, limit) { Selection::EVERYBODY } else { nobody() };

@@ -22,11 +22,7 @@ pub(crate) fn captured(work: impl FnOnce()) -> Vec<String> {
 }
 
 /// Called with each new connection.
-unsafe extern "C" fn trace(
-    db: *mut ffi::sqlite3,
-    _: *mut *mut c_char,
-    _: *const ffi::sqlite3_api_routines,
-) -> c_int {
+unsafe extern "C" fn trace(db: *mut ffi::sqlite3, _: *mut *mut c_char, _: *const ffi::sqlite3_api_routines) -> c_int {
     // SAFETY: the connection is open, and `note` is such a function as SQLite calls with each statement.
     unsafe { ffi::sqlite3_trace_v2(db, ffi::SQLITE_TRACE_STMT as c_uint, Some(note), std::ptr::null_mut()) }
 }

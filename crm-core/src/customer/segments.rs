@@ -136,13 +136,7 @@ impl Customer {
     }
 
     /// Those that are no longer in force are left at once.
-    fn leave_ended(
-        &mut self,
-        set: &SegmentSet,
-        moved: Moved,
-        later: &[(SegmentName, u32)],
-        changes: &mut Vec<Change>,
-    ) {
+    fn leave_ended(&mut self, set: &SegmentSet, moved: Moved, later: &[(SegmentName, u32)], changes: &mut Vec<Change>) {
         self.watch.due.clear();
         self.standing.memberships.answered.retain(|name| {
             let stays = set.place(name).is_some() || later.iter().any(|(own, _)| own == name);

@@ -80,12 +80,7 @@ impl Customer {
     /// # Errors
     ///
     /// `SnapshotError`; the events are still there to be folded.
-    pub fn decode(
-        shape: u16,
-        bytes: &[u8],
-        sets: &[SetKey],
-        definitions: &Definitions,
-    ) -> Result<Self, SnapshotError> {
+    pub fn decode(shape: u16, bytes: &[u8], sets: &[SetKey], definitions: &Definitions) -> Result<Self, SnapshotError> {
         if shape != STATE_SHAPE {
             return Err(SnapshotError::Shape { shape });
         }

@@ -323,8 +323,7 @@ mod tests {
         assert!(open(&book, 4).is_empty());
         assert_eq!(open(&book, 5), [["a", "b", "c"]]);
         assert_eq!(book.next_version(day(0)), Some(day(5)));
-        let former: Vec<&str> =
-            book.set(day(5)).unwrap().former.iter().map(|former| former.name.as_str()).collect();
+        let former: Vec<&str> = book.set(day(5)).unwrap().former.iter().map(|former| former.name.as_str()).collect();
         assert_eq!(former, ["a", "b", "c"]);
         fill(&mut book, 5);
         assert!(book.set(day(5)).unwrap().former.is_empty());
@@ -338,7 +337,10 @@ mod tests {
         book.add(&name("a"), day(20), Some(Arc::new(orders(3))));
         assert_eq!(["b", "c"].map(|one| version(&book, one, 30)), before, "they do not ask about it then");
         let marks: Vec<u32> = [0, 19, 20, 29, 30].iter().map(|at| book.set(day(*at)).unwrap().mark).collect();
-        assert!(marks[0] == marks[1] && marks[1] < marks[2] && marks[2] == marks[3] && marks[3] < marks[4], "{marks:?}");
+        assert!(
+            marks[0] == marks[1] && marks[1] < marks[2] && marks[2] == marks[3] && marks[3] < marks[4],
+            "{marks:?}"
+        );
         assert_ne!(version(&book, "c", 20), version(&book, "c", 19));
     }
 

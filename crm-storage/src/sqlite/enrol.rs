@@ -29,11 +29,7 @@ impl Session<'_> {
         let end: i64 = self.statements.feed_end()?.query_row([], |row| row.get::<_, Option<i64>>(0))?.unwrap_or(0);
         let places = [1, 2, 3].map(|n| format!("?{}", parameters.len() + n)).join(", ");
         let change = &enrolment.change;
-        parameters.extend([
-            change.at.as_millis().into(),
-            change.kind.to_string().into(),
-            change.body.clone().into(),
-        ]);
+        parameters.extend([change.at.as_millis().into(), change.kind.to_string().into(), change.body.clone().into()]);
         let tell = format!(
             "WITH page (id) AS ({sql}) INSERT INTO crm_entry (tenant, customer, at, kind, body) \
              SELECT ?1, id, {places} FROM page"

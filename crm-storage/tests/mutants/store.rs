@@ -10,10 +10,9 @@ use crm_core::{CustomerId, EventId, SetKey, Span, TenantId, Timestamp};
 use crm_storage::conformance::Fixture;
 use crm_storage::{
     Capabilities, Claim, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep,
-    CustomerWrite,
-    DeadLetter, DefineError, DefinitionRows, Details, Due, Enrolled, Enrolment, Entries, Entry, Erased, Expected, FeedCursor, FeedRow,
-    IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release, Selection, Settlement,
-    StorageError, Store, Token, Verdict,
+    CustomerWrite, DeadLetter, DefineError, DefinitionRows, Details, Due, Enrolled, Enrolment, Entries, Entry, Erased,
+    Expected, FeedCursor, FeedRow, IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release,
+    Selection, Settlement, StorageError, Store, Token, Verdict,
 };
 
 use super::fault::{Fault, fold};
