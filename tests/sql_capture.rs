@@ -182,7 +182,7 @@ fn signs(statements: &[String]) -> BTreeSet<char> {
 }
 
 fn check(plain: &[String], hostile: &[String]) {
-    assert!(plain.len() > 500 && hostile.len() > 500, "{} and {} statements", plain.len(), hostile.len());
+    assert!(plain.len() > 500 && hostile.len() > 100, "{} and {} statements", plain.len(), hostile.len());
     for sql in hostile {
         assert!(!sql.contains(CANARY), "{sql}");
     }
