@@ -10,7 +10,7 @@
 //! are read in order, and fill a page soon.
 //!
 //! Rows are counted no further than it takes to find a short list. Of lists that are all long, the length is
-//! estimated from three rows: how far apart the first and the last are, and how far some thousand rows go. The shortest
+//! estimated from three rows: how far apart the first and the last are, and how far some hundred rows go. The shortest
 //! of them are read side by side as long as that takes less than looking each row up; the others are asked about whoever
 //! is in all of those.
 
@@ -30,8 +30,9 @@ const COUNTED_MAX: u64 = 16_384;
 const COUNTED_FIRST: u64 = 32;
 
 /// So many rows are counted of a list, which is read in its order. When all are longer, their length is
-/// estimated by how far this many rows go.
-const LISTED_MAX: u64 = 2_048;
+/// estimated by how far this many rows go: near enough, and counting more of each would take longer than to read the
+/// shortest.
+const LISTED_MAX: u64 = 256;
 
 /// Reading a row of a list in its turn takes a sixth of the time of looking one up in another list.
 const ROWS_OF_A_PROBE: u128 = 6;
