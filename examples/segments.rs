@@ -146,8 +146,11 @@ struct Shop {
 
 impl Shop {
     fn open(crm: Crm, clock: Arc<ManualClock>, currency: Currency) -> Result<Self, Box<dyn Error>> {
-        let policy =
-            LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182), own_rhythm: None };
+        let policy = LifecyclePolicy {
+            intent_fades_after: Span::days(30),
+            quiet_after: Span::days(182),
+            ..LifecyclePolicy::default()
+        };
         crm.define(Timestamp::MIN, Definition::Currency(currency))?;
         crm.define(Timestamp::MIN, Definition::Lifecycle(policy))?;
         let mut segments = Vec::new();
@@ -201,7 +204,7 @@ impl Shop {
         let (mut asked, mut wrong) = (0_u64, 0_u64);
         self.crm.for_each_customer(|customer| {
             for (name, rule) in &self.segments {
-                let holds = rule.truth(&Subject::new(&customer, now, &definitions)) == Some(true);
+                let holds = rule.truth(&Subject::new(customer, now, &definitions)) == Some(true);
                 asked += 1;
                 wrong += u64::from(holds != customer.standing().is_in(name));
             }

@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
+use crm_core::contract::Renewals;
 use crm_core::customer::{Command, Customer};
 use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
+use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::SegmentName;
 use crm_core::workflow::FieldName;
-use crm_core::{CustomerId, Definition, Definitions, FactKey, Remark, Source, TenantId, Timestamp};
+use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
 use crate::engine::{
@@ -23,6 +25,9 @@ use crate::engine::{
     IngestReport, Ingestion, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome,
     Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason,
     TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+};
+use crate::engine::{
+    BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -896,5 +901,149 @@ impl Crm {
     /// The same.
     pub fn overview(&self) -> Result<Overview, Error> {
         wait(self.0.overview())
+    }
+
+    /// See [`crate::Crm::rfm`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rfm(&self, currency: Currency) -> Result<RfmReport, Error> {
+        wait(self.0.rfm(currency))
+    }
+
+    /// See [`crate::Crm::rfm_of`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rfm_of(&self, who: impl Into<Who> + Send, currency: Currency) -> Result<Option<RfmRow>, Error> {
+        wait(self.0.rfm_of(who, currency))
+    }
+
+    /// See [`crate::Crm::brings`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn brings(&self, currency: Currency) -> Result<BringsReport, Error> {
+        wait(self.0.brings(currency))
+    }
+
+    /// See [`crate::Crm::debts`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn debts(&self, currency: Currency) -> Result<Option<DebtReport>, Error> {
+        wait(self.0.debts(currency))
+    }
+
+    /// See [`crate::Crm::debt_of`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn debt_of(&self, who: impl Into<Who> + Send, currency: Currency) -> Result<Option<Debtor>, Error> {
+        wait(self.0.debt_of(who, currency))
+    }
+
+    /// See [`crate::Crm::social`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn social(&self, currency: Currency) -> Result<SocialReport, Error> {
+        wait(self.0.social(currency))
+    }
+
+    /// See [`crate::Crm::values`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn values(&self, currency: Currency) -> Result<Option<ValueReport>, Error> {
+        wait(self.0.values(currency))
+    }
+
+    /// See [`crate::Crm::cohorts`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn cohorts(
+        &self,
+        period: Period,
+        window: Span,
+        by: CohortBy,
+        past: Past,
+    ) -> Result<BTreeMap<Timestamp, Cohort>, Error> {
+        wait(self.0.cohorts(period, window, by, past))
+    }
+
+    /// See [`crate::Crm::conversions`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn conversions(
+        &self,
+        period: Period,
+        window: Span,
+        by: CohortBy,
+        past: Past,
+    ) -> Result<BTreeMap<Timestamp, Conversions>, Error> {
+        wait(self.0.conversions(period, window, by, past))
+    }
+
+    /// See [`crate::Crm::transitions`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn transitions(&self, period: Period, past: Past) -> Result<TransitionMatrix, Error> {
+        wait(self.0.transitions(period, past))
+    }
+
+    /// See [`crate::Crm::stage_forecast`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn stage_forecast(
+        &self,
+        measured: Period,
+        periods: u16,
+        newcomers: Newcomers,
+        past: Past,
+    ) -> Result<StageForecast, Error> {
+        wait(self.0.stage_forecast(measured, periods, newcomers, past))
+    }
+
+    /// See [`crate::Crm::stage_story`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn stage_story(&self, who: impl Into<Who> + Send, past: Past) -> Result<Option<StageStory>, Error> {
+        wait(self.0.stage_story(who, past))
+    }
+
+    /// See [`crate::Crm::completeness_by_stage`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn completeness_by_stage(&self, customer: CustomerId) -> Result<BTreeMap<Stage, Completeness>, Error> {
+        wait(self.0.completeness_by_stage(customer))
+    }
+
+    /// See [`crate::Crm::renewals`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn renewals(&self, period: Period) -> Result<Renewals, Error> {
+        wait(self.0.renewals(period))
     }
 }

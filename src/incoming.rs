@@ -1,5 +1,6 @@
 //! A fact on its way in: what happened, to whom, when, and how to recognise it when it comes again.
 
+use crm_core::contract::ContractRef;
 use crm_core::event::Fact;
 use crm_core::identity::{Identifier, Presented};
 use crm_core::order::OrderRef;
@@ -17,6 +18,8 @@ pub enum Who {
     /// Whoever the identifiers lead to that came with it, by the shop's [rules](crm_core::identity::IdentityRules):
     /// nobody yet, one customer, or several who turn out to be one. What somebody merely stated leads to nobody.
     Presented(Vec<Presented>),
+    /// Whoever signed this contract.
+    Contract(ContractRef),
 }
 
 impl From<Presented> for Who {
@@ -61,6 +64,12 @@ impl From<OrderRef> for Who {
     }
 }
 
+impl From<ContractRef> for Who {
+    fn from(contract: ContractRef) -> Self {
+        Who::Contract(contract)
+    }
+}
+
 /// A fact on its way in.
 ///
 /// A source gives each of its facts a key, and a fact that comes again under its key changes nothing. A
@@ -96,6 +105,7 @@ impl Incoming {
         let who = match &self.who {
             Who::Customer(id) => format!("customer {id}"),
             Who::Order(order) => format!("order {order}"),
+            Who::Contract(contract) => format!("contract {contract}"),
             Who::Presented(presented) => {
                 let key = |one: &Presented| {
                     let key = crm_core::identity::LookupKey::public().hash(&TenantId::default(), &one.identifier);

@@ -33,6 +33,9 @@ pub use crm_core::consent::{
     ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Restricted, RestrictionLifted,
     Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
 };
+pub use crm_core::contract::{
+    Contract, ContractEnded, ContractError, ContractRef, ContractRenewed, ContractSigned, Contracts, Renewals,
+};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::event::{Decision, Deed, Event, EventBody, Fact, Voided};
@@ -47,7 +50,9 @@ pub use crm_core::identity::{
 };
 pub use crm_core::interaction::{Channel, Enquired, Visited};
 pub use crm_core::lifecycle;
-pub use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Phase, Stage, StageCause, Typical};
+pub use crm_core::lifecycle::{
+    IntentRules, LifecycleError, LifecyclePolicy, OwnRhythm, Phase, Repeated, SegmentPolicy, Stage, StageCause, Typical,
+};
 pub use crm_core::loyalty::{
     AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
     PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,
@@ -102,6 +107,10 @@ pub use engine::{
     Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story,
     Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
+pub use engine::{
+    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
+    StageForecast, StageStory, ValueReport,
+};
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};
 pub use incoming::{Incoming, Who};
@@ -124,6 +133,16 @@ mod privacy {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/rules.md")]
 mod rules {}
+
+/// The guide to what customers are worth, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/value.md")]
+mod worth {}
+
+/// The guide to the life cycle, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/lifecycle.md")]
+mod stages {}
 
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]

@@ -18,7 +18,7 @@ pub const ACTIONS: [&str; 4] = ["add_tag", "remove_tag", "award_points", "notify
 
 /// The kinds of event and change that workflows may listen to, besides those that the shop defined,
 /// which begin with `shop.`.
-pub const EVENTS: [&str; 18] = [
+pub const EVENTS: [&str; 21] = [
     "visited",
     "enquired",
     "cart_updated",
@@ -27,6 +27,9 @@ pub const EVENTS: [&str; 18] = [
     "refunded",
     "tagged",
     "untagged",
+    "contract_signed",
+    "contract_renewed",
+    "contract_ended",
     "points_posted",
     "tag_added",
     "tag_removed",

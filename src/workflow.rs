@@ -201,6 +201,15 @@ impl Trigger {
                 put("strength", Int(i64::from(tied.strength.per_mille())));
             }
             Fact::Untied(untied) => put("tie", Text(SmolStr::new(untied.kind.name()))),
+            Fact::ContractSigned(crm_core::contract::ContractSigned { contract, value, .. })
+            | Fact::ContractRenewed(crm_core::contract::ContractRenewed { contract, value, .. }) => {
+                put("contract", Text(contract.clone().into()));
+                if let Some(value) = value {
+                    put("amount", Int(value.minor()));
+                    put("currency", Text(SmolStr::new(value.currency().code())));
+                }
+            }
+            Fact::ContractEnded(ended) => put("contract", Text(ended.contract.clone().into())),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {
                     FieldValue::Bool(value) => TriggerValue::Bool(*value),

@@ -53,7 +53,7 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     define(Definition::Lifecycle(LifecyclePolicy {
         intent_fades_after: Span::days(3),
         quiet_after: Span::days(10),
-        own_rhythm: None,
+        ..LifecyclePolicy::default()
     }));
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
     define(Definition::Program(ProgramId::new("points").unwrap(), Some(program)));

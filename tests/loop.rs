@@ -20,7 +20,11 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(crm::DerivedIds).build();
     let crm = Crm::from(crm);
     let from = day(0);
-    let policy = LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(180), own_rhythm: None };
+    let policy = LifecyclePolicy {
+        intent_fades_after: Span::days(30),
+        quiet_after: Span::days(180),
+        ..LifecyclePolicy::default()
+    };
     crm.define(from, Definition::Lifecycle(policy)).unwrap();
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(365));
     crm.define(from, Definition::Program(points(), Some(program))).unwrap();

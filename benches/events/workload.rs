@@ -89,6 +89,7 @@ pub(crate) fn facts(customers: u32) -> Vec<Incoming> {
                     category: None,
                     quantity: Some(1),
                     minor,
+                    cost_minor: None,
                 };
                 let placed = OrderPlaced::new(Money::new(price, Currency::EUR))
                     .with_order(OrderRef::new(n.to_string()).expect("a number"))

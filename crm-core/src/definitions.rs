@@ -11,13 +11,14 @@ use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
-use crate::lifecycle::{LifecyclePolicy, RhythmError};
+use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
 use crate::loyalty::{Program, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::segment::{Filled, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
+use crate::value::{ValueError, ValuePolicy};
 
 /// One definition, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,10 @@ pub enum Definition {
     View(ViewName, Option<View>),
     /// For how long something is kept, and what goes then; none ends it.
     Retention(RetentionName, Option<RetentionPolicy>),
+    /// How customers are valued.
+    Value(Box<ValuePolicy>),
+    /// Which segments have a policy of the life cycle of their own: the first one that somebody is in holds.
+    LifecycleSegments(Vec<SegmentPolicy>),
 }
 
 /// A definition and the instant from which it holds.
@@ -88,12 +93,15 @@ pub enum DefinitionError {
     /// The rules for identifiers exceed a limit.
     #[error("identity")]
     Identity(#[from] IdentityRulesError),
-    /// The rule for a customer's own rhythm cannot be kept.
+    /// A policy of the life cycle cannot be kept.
     #[error("life cycle")]
-    Lifecycle(#[from] RhythmError),
+    Lifecycle(#[from] LifecycleError),
     /// A policy of privacy or a view exceeds a limit.
     #[error(transparent)]
     Privacy(#[from] PrivacyError),
+    /// A policy about value contradicts itself or exceeds a limit.
+    #[error("value")]
+    Value(#[from] ValueError),
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -134,6 +142,8 @@ impl Definition {
             Definition::Privacy(policy) => Ok(policy.check()?),
             Definition::View(_, Some(view)) => Ok(view.check()?),
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
+            Definition::Value(policy) => Ok(policy.check()?),
+            Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Program(..)
@@ -159,6 +169,8 @@ impl Definition {
             Definition::Privacy(_) => ("privacy", ""),
             Definition::View(name, _) => ("view", name.as_str()),
             Definition::Retention(name, _) => ("retention", name.as_str()),
+            Definition::Value(_) => ("value", ""),
+            Definition::LifecycleSegments(_) => ("lifecycle_segments", ""),
         }
     }
 }
@@ -199,6 +211,8 @@ pub struct Definitions {
     privacy: Versions<PrivacyPolicy>,
     views: BTreeMap<ViewName, Versions<Option<View>>>,
     retentions: BTreeMap<RetentionName, Versions<Option<RetentionPolicy>>>,
+    value: Versions<Arc<ValuePolicy>>,
+    lifecycle_segments: Versions<Vec<SegmentPolicy>>,
 }
 
 impl Definitions {
@@ -233,6 +247,7 @@ impl Definitions {
                 .check(segment, rule.as_ref(), *from)
                 .map_err(|source| DefinitionError::References { segment: segment.clone(), source })?;
         }
+        self.check_lifecycle_segments(definition, *from)?;
         match definition.clone() {
             Definition::Currency(currency) => self.currency.add(*from, currency),
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
@@ -248,9 +263,36 @@ impl Definitions {
             Definition::Privacy(policy) => self.privacy.add(*from, policy),
             Definition::View(name, view) => self.views.entry(name).or_default().add(*from, view),
             Definition::Retention(name, policy) => self.retentions.entry(name).or_default().add(*from, policy),
+            Definition::Value(policy) => self.value.add(*from, Arc::new(*policy)),
+            Definition::LifecycleSegments(list) => self.lifecycle_segments.add(*from, list),
         }
         self.all.push(version);
         Ok(true)
+    }
+
+    /// Checks a definition that is to hold from an instant on against policies for segments, or such policies against
+    /// the segments: each has to be there, and to follow from facts alone.
+    fn check_lifecycle_segments(&self, new: &Definition, from: Timestamp) -> Result<(), LifecycleError> {
+        let own = if let Definition::LifecycleSegments(list) = new { Some(list.as_slice()) } else { None };
+        let of_segment = matches!(new, Definition::Segment(..)) && !self.lifecycle_segments.0.is_empty();
+        if own.is_none() && !of_segment {
+            return Ok(());
+        }
+        let segments = self.segments.instants();
+        let lists = self.lifecycle_segments.0.iter().map(|(at, _)| *at);
+        let mut instants: Vec<Timestamp> = segments.chain(lists).filter(|at| *at > from).chain([from]).collect();
+        instants.sort_unstable();
+        instants.dedup();
+        instants.into_iter().try_for_each(|at| {
+            let mut in_force: BTreeMap<&SegmentName, &Predicate> = self.segments(at).collect();
+            if let Definition::Segment(name, rule) = new {
+                match rule {
+                    Some(rule) => drop(in_force.insert(name, rule)),
+                    None => drop(in_force.remove(name)),
+                }
+            }
+            crate::lifecycle::check_segments(own.unwrap_or_else(|| self.lifecycle_segments(at)), &in_force)
+        })
     }
 
     /// Every version, in the order in which they were added.
@@ -267,8 +309,22 @@ impl Definitions {
 
     /// The windows of the life cycle; the default ones where none were defined.
     #[must_use]
-    pub fn lifecycle(&self, at: Timestamp) -> LifecyclePolicy {
-        self.lifecycle.at(at).copied().unwrap_or_default()
+    pub fn lifecycle(&self, at: Timestamp) -> &LifecyclePolicy {
+        static DEFAULT: LifecyclePolicy = LifecyclePolicy::DEFAULT;
+        self.lifecycle.at(at).unwrap_or(&DEFAULT)
+    }
+
+    /// Which segments have a policy of their own, the first that counts first.
+    #[must_use]
+    pub fn lifecycle_segments(&self, at: Timestamp) -> &[SegmentPolicy] {
+        self.lifecycle_segments.at(at).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether any policy in force takes a number of visits or of the shop's own events as a sign of intent.
+    pub(crate) fn intent_by_number(&self, at: Timestamp) -> bool {
+        let own = self.lifecycle_segments(at).iter().map(|own| &own.policy);
+        let mut all = own.chain([self.lifecycle(at)]).map(|policy| &policy.intent);
+        all.any(|intent| intent.visits.is_some() || !intent.kinds.is_empty())
     }
 
     /// The rules for identifiers; the default ones where none were defined.
@@ -300,6 +356,12 @@ impl Definitions {
             let held = versions.iter().zip(ends);
             held.filter_map(move |((from, policy), until)| Some((name, policy.as_ref()?, *from, until)))
         })
+    }
+
+    /// How customers are valued; the defaults where nothing was defined.
+    #[must_use]
+    pub fn value(&self, at: Timestamp) -> Arc<ValuePolicy> {
+        self.value.at(at).cloned().unwrap_or_default()
     }
 
     /// A programme in force.
@@ -426,7 +488,7 @@ mod tests {
         let mut definitions = Definitions::default();
         assert!(definitions.add(DefinitionVersion { from: at(10), definition: policy(90) }).unwrap());
         assert!(definitions.add(DefinitionVersion { from: at(20), definition: policy(60) }).unwrap());
-        assert_eq!(definitions.lifecycle(at(9)), LifecyclePolicy::default());
+        assert_eq!(definitions.lifecycle(at(9)), &LifecyclePolicy::default());
         assert_eq!(definitions.lifecycle(at(19)).quiet_after, Span::days(90));
         assert_eq!(definitions.lifecycle(at(20)).quiet_after, Span::days(60));
     }

@@ -9,6 +9,7 @@ use crate::consent::{
     ConsentGiven, ConsentRefused, ConsentRequested, ConsentWithdrawn, Contacted, Objected, ObjectionWithdrawn,
     Restricted, RestrictionLifted, SuppressionLifted,
 };
+use crate::contract::{ContractEnded, ContractRenewed, ContractSigned};
 use crate::custom::CustomFact;
 use crate::exact::json;
 use crate::id::{CustomerId, EventId, Source};
@@ -145,6 +146,12 @@ pub enum Fact {
     Untied(Untied),
     /// A kind that the shop defined.
     Custom(CustomFact),
+    /// The customer signed a contract.
+    ContractSigned(ContractSigned),
+    /// A contract runs for another term.
+    ContractRenewed(ContractRenewed),
+    /// A contract was ended.
+    ContractEnded(ContractEnded),
 }
 
 /// Something that the CRM decided.
@@ -293,6 +300,9 @@ impl Fact {
             Fact::Custom(custom) => {
                 return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
             }
+            Fact::ContractSigned(_) => "contract_signed",
+            Fact::ContractRenewed(_) => "contract_renewed",
+            Fact::ContractEnded(_) => "contract_ended",
         })
     }
 
@@ -325,6 +335,9 @@ impl Fact {
             Fact::Tied(body) => json(body),
             Fact::Untied(body) => json(body),
             Fact::Custom(body) => json(&body.fields),
+            Fact::ContractSigned(body) => json(body),
+            Fact::ContractRenewed(body) => json(body),
+            Fact::ContractEnded(body) => json(body),
         }
     }
 
@@ -359,7 +372,10 @@ impl Fact {
             | Fact::SuppressionLifted(_)
             | Fact::Tied(_)
             | Fact::Untied(_)
-            | Fact::Custom(_) => Ok(()),
+            | Fact::Custom(_)
+            | Fact::ContractSigned(_)
+            | Fact::ContractRenewed(_)
+            | Fact::ContractEnded(_) => Ok(()),
         }
     }
 
@@ -403,7 +419,10 @@ fact_from!(
     Contacted,
     SuppressionLifted,
     Tied,
-    Untied
+    Untied,
+    ContractSigned,
+    ContractRenewed,
+    ContractEnded
 );
 
 impl From<CustomFact> for Fact {
@@ -521,6 +540,9 @@ impl EventBody {
             "suppression_lifted" => read!(SuppressionLifted),
             "tied" => read!(Tied),
             "untied" => read!(Untied),
+            "contract_signed" => read!(ContractSigned),
+            "contract_renewed" => read!(ContractRenewed),
+            "contract_ended" => read!(ContractEnded),
             "points_posted"
             | "coupon_claimed"
             | "tag_added"

@@ -30,6 +30,7 @@ pub mod audit;
 pub mod change;
 mod column;
 pub mod consent;
+pub mod contract;
 pub mod custom;
 pub mod customer;
 mod definitions;

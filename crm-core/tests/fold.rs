@@ -3,6 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
 use crm_core::attribute::Attribute;
+use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
 use crm_core::custom::{CustomFact, KindName, KindSchema};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
@@ -11,7 +12,7 @@ use crm_core::identity::{
     Assurance, ExternalSystem, Identified, Identifier, IdentifierAttached, LookupKey, VerificationMethod,
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
-use crm_core::lifecycle::{LifecyclePolicy, OwnRhythm, Typical};
+use crm_core::lifecycle::{IntentRules, LifecyclePolicy, OwnRhythm, Repeated, SegmentPolicy, Typical};
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
@@ -40,6 +41,8 @@ fn definitions() -> Definitions {
             intent_fades_after: Span::days(intent),
             quiet_after: Span::days(quiet),
             own_rhythm,
+            contract_grace: Span::days(2),
+            ..LifecyclePolicy::default()
         })
     };
     let rhythm = |typical, gaps_min| OwnRhythm {
@@ -70,6 +73,15 @@ fn definitions() -> Definitions {
             ]),
         ),
     );
+    // Those who are in it go quiet and lose interest by other windows, and show it by other signs.
+    let intent = IntentRules {
+        enquiries: false,
+        visits: Some(Repeated { count: 2, within: Span::days(2) }),
+        ..IntentRules::default()
+    };
+    let policy = LifecyclePolicy { quiet_after: Span::days(4), intent, ..LifecyclePolicy::default() };
+    let own = SegmentPolicy { segment: SegmentName::new("mixed").unwrap(), policy };
+    add(hour(100), Definition::LifecycleSegments(vec![own]));
     definitions
 }
 
@@ -104,9 +116,23 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
         1 => (0..2_u8).prop_map(|n| {
             Fact::from(Untied { other: somebody(n), kind: TieKind::Follows, direction: Direction::Incoming })
         }),
+        2 => (0..2_u8, proptest::option::of(0..900_i64)).prop_map(move |(n, ends)| {
+            let (ends, value) = (ends.map(hour), Some(eur(100)));
+            Fact::from(ContractSigned { contract: contract(n), starts: None, ends, value })
+        }),
+        2 => (0..2_u8, proptest::option::of(0..900_i64)).prop_map(|(n, ends)| {
+            Fact::from(ContractRenewed { contract: contract(n), ends: ends.map(hour), value: None })
+        }),
+        1 => (0..2_u8, proptest::option::of(0..900_i64)).prop_map(|(n, from)| {
+            Fact::from(ContractEnded { contract: contract(n), from: from.map(hour), reason: None })
+        }),
         2 => (0..40_usize).prop_map(|n| Fact::from(Voided { event: id(n), reason: None })),
     ];
     (0..900_i64, kind)
+}
+
+fn contract(n: u8) -> ContractRef {
+    ContractRef::new(format!("c{n}")).unwrap()
 }
 
 /// The id of the n-th fact of a case.

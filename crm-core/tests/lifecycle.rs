@@ -7,9 +7,9 @@ use crm_core::customer::FactState;
 use crm_core::event::Fact;
 use crm_core::interaction::{Channel, Enquired};
 use crm_core::lifecycle::{
-    Cohort, CohortBy, Conversion, FunnelStep, GAPS_MAX, LifecyclePolicy, Newcomers, OwnRhythm, Period, Phase,
-    RhythmError, STAGES_AND_NONE, Stage, StageCause, StageHistory, StageMove, StagePath, StageSizes, TransitionMatrix,
-    Typical, cohorts, conversions, parts_per_million,
+    Cohort, CohortBy, Conversion, FunnelStep, GAPS_MAX, LifecycleError, LifecyclePolicy, Newcomers, OwnRhythm, Period,
+    Phase, RhythmError, STAGES_AND_NONE, Stage, StageCause, StageHistory, StageMove, StagePath, StageSizes,
+    TransitionMatrix, Typical, cohorts, conversions, parts_per_million,
 };
 use crm_core::order::{OrderPlaced, OrderRef, Refunded};
 use crm_core::{
@@ -331,7 +331,7 @@ fn a_policy_from_before_there_were_rhythms_is_read() {
     let policy: LifecyclePolicy = serde_json::from_str(old).unwrap();
     assert_eq!(policy.own_rhythm, None);
     assert_eq!(serde_json::to_string(&policy).unwrap(), old);
-    let new = LifecyclePolicy { own_rhythm: Some(rhythm(Typical::Median, 2)), ..policy };
+    let new = LifecyclePolicy { own_rhythm: Some(rhythm(Typical::Median, 2)), ..policy.clone() };
     assert_eq!(serde_json::from_str::<LifecyclePolicy>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
 }
 
@@ -342,7 +342,7 @@ fn a_rhythm_that_cannot_be_kept_is_refused() {
         let policy = LifecyclePolicy { own_rhythm: Some(own_rhythm), ..LifecyclePolicy::default() };
         let version = DefinitionVersion { from: day(0), definition: Definition::Lifecycle(policy) };
         let answer = Definitions::default().add(version);
-        if let Err(DefinitionError::Lifecycle(error)) = answer { Some(error) } else { None }
+        if let Err(DefinitionError::Lifecycle(LifecycleError::Rhythm(error))) = answer { Some(error) } else { None }
     };
     assert_eq!(refused(good), None);
     let bounds = RhythmError::Bounds { at_least: Span::days(41), at_most: Span::days(40) };

@@ -2,6 +2,7 @@
 //! what was theirs.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
@@ -63,6 +64,15 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
         1 => (0..3_u8).prop_map(|n| {
             let identifier = Identifier::external(&ExternalSystem::new("erp").unwrap(), &n.to_string()).unwrap();
             Fact::from(Identified::new(LookupKey::public().hash(&TenantId::default(), &identifier)))
+        }),
+        2 => (0..3_u8, 0..3_u8, 0..900_i64).prop_map(move |(n, kind, ends)| {
+            let contract = ContractRef::new(format!("c{n}")).unwrap();
+            let ends = Some(hour(ends));
+            match kind {
+                0 => Fact::from(ContractSigned { contract, starts: None, ends, value: Some(eur(100)) }),
+                1 => Fact::from(ContractRenewed { contract, ends, value: None }),
+                _ => Fact::from(ContractEnded { contract, from: None, reason: None }),
+            }
         }),
         1 => (0..30_usize).prop_map(|n| Fact::from(Voided { event: fact_id(n), reason: None })),
     ];

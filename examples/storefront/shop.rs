@@ -58,7 +58,11 @@ impl Shop {
 
 /// The shop's rules: windows of the life cycle, and points that last a year.
 fn rules(currency: Currency) -> Result<Vec<Definition>, Box<dyn Error>> {
-    let policy = LifecyclePolicy { intent_fades_after: Span::days(30), quiet_after: Span::days(182), own_rhythm: None };
+    let policy = LifecyclePolicy {
+        intent_fades_after: Span::days(30),
+        quiet_after: Span::days(182),
+        ..LifecyclePolicy::default()
+    };
     let program = Program::point_per_unit(currency)
         .expiring_after(Span::days(365))
         .with_tier(TierName::new("silver")?, 100)

@@ -112,6 +112,7 @@ fn change_text(change: &Change) -> String {
                 StageCause::Contact(event) => format!("first contact, event {event}"),
                 StageCause::Interest(event) => format!("showed interest, event {event}"),
                 StageCause::Ordered(event) => format!("ordered, event {event}"),
+                StageCause::Contracted(event) => format!("signed or renewed a contract, event {event}"),
                 StageCause::OrdersUndone(event) => format!("the last order was refunded, event {event}"),
                 StageCause::Ended(event) => format!("the relation was ended, event {event}"),
                 StageCause::IntentFaded => "no sign of intent for the time the policy waits".to_owned(),

@@ -22,7 +22,7 @@ use super::identify::{newcomer_claim, stated_claims};
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
-use crate::plan::{identifier_claim, order_claim};
+use crate::plan::{identifier_claim, number_claim};
 
 /// The format that is written.
 pub(super) const FORMAT: &str = "crm-export/1";
@@ -451,7 +451,7 @@ impl Crm {
 fn claims_in(events: &[Event]) -> Vec<ClaimKey> {
     let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
     keys.extend(events.iter().filter_map(|event| match &event.body {
-        EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
+        EventBody::Fact(fact @ (Fact::OrderPlaced(_) | Fact::ContractSigned(_))) => number_claim(fact),
         EventBody::Fact(_) | EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
     }));
     keys

@@ -24,7 +24,7 @@ use super::identify::{STATED, STATED_BY_MAX};
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
-use crate::plan::{identifier_claim, order_claim, traits};
+use crate::plan::{identifier_claim, number_claim, traits};
 
 pub(super) const DEFINITIONS_FORMAT: &str = "crm-definitions/1";
 
@@ -206,7 +206,7 @@ impl Parsed {
         let mut by_event: BTreeMap<(CustomerId, EventId), ClaimKey> = BTreeMap::new();
         for (_, event) in &self.events {
             let key = match &event.body {
-                EventBody::Fact(Fact::OrderPlaced(placed)) => placed.order.as_ref().map(order_claim),
+                EventBody::Fact(fact @ (Fact::OrderPlaced(_) | Fact::ContractSigned(_))) => number_claim(fact),
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
                     super::erase::attached(&decision.deed).map(|known| identifier_claim(&known))

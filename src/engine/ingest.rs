@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crm_core::event::Fact;
 use crm_core::{CustomerId, Definitions, Digest, EventId, Timestamp};
 use crm_storage::{ClaimKey, Commit, CommitError, Committed, CustomerRow};
 use futures_core::Stream;
@@ -13,7 +12,7 @@ use super::record::{Attempt, Found, Planned, Sought, prepare};
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{FactRefusal, Outcome, Prepared};
+use crate::plan::{FactRefusal, Outcome, Prepared, number_claim};
 
 /// How many facts are taken in together unless another number is said.
 const FACTS_AT_A_TIME: usize = 1_024;
@@ -331,13 +330,15 @@ impl Crm {
         let mut owners = self.store().resolve(&self.tenant, &asked).await?.into_iter();
         let mut groups = Groups { found: Vec::new(), members: Vec::with_capacity(items.len()) };
         let mut places: HashMap<Found, usize> = HashMap::with_capacity(items.len());
-        // An order of this batch can be what a later fact of it goes by.
-        let mut orders: HashMap<&crm_core::order::OrderRef, Found> = HashMap::new();
-        let by_order = items.iter().any(|item| matches!(item.who, Who::Order(_)));
+        // An order or a contract of this batch can be what a later fact of it goes by.
+        let mut numbers: HashMap<ClaimKey, Found> = HashMap::new();
+        let by_number = items.iter().any(|item| matches!(item.who, Who::Order(_) | Who::Contract(_)));
         for (n, (item, sought)) in items.iter().zip(&sought).enumerate() {
             let owner = if sought.is_claimed() { owners.next().flatten() } else { None };
             let found = match (&item.who, sought.found(owner)) {
-                (Who::Order(order), Err(refusal)) => orders.get(order).copied().ok_or(refusal),
+                (Who::Order(_) | Who::Contract(_), Err(refusal)) => {
+                    sought.claim().and_then(|number| numbers.get(&number).copied()).ok_or(refusal)
+                }
                 (_, found) => found,
             };
             let found = match found {
@@ -347,12 +348,12 @@ impl Crm {
                     continue;
                 }
             };
-            if by_order
-                && let Fact::OrderPlaced(placed) = &item.prepared.fact
-                && placed.check().is_ok()
-                && let Some(order) = &placed.order
+            if by_number
+                && let Some(number) = number_claim(&item.prepared.fact)
+                && item.prepared.fact.check().is_ok()
+                && crm_core::contract::check(&item.prepared.fact, item.prepared.at).is_ok()
             {
-                orders.insert(order, found);
+                numbers.insert(number, found);
             }
             let group = *places.entry(found).or_insert_with(|| {
                 groups.found.push(found);

@@ -30,7 +30,9 @@ mod retain;
 mod score;
 mod search;
 mod select;
+mod stages;
 mod tie;
+mod value;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -68,7 +70,11 @@ pub use retain::{RetentionCount, RetentionOverview};
 pub use score::{ScoreReport, ScoreSummary};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
+pub use stages::{Past, StageForecast, StageStory};
 pub use tie::TieRecorded;
+pub use value::{
+    BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
+};
 
 use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;

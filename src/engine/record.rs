@@ -1,6 +1,7 @@
 //! One fact at a time.
 
 use crm_core::change::Change;
+use crm_core::contract::ContractRef;
 use crm_core::customer::Customer;
 use crm_core::event::{Deed, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
@@ -13,7 +14,10 @@ use super::audit::{Bars, bars, entries_of};
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
-use crate::plan::{Context, FactRefusal, Outcome, Plan, Planner, Prepared, identifier_claim, order_claim, proves};
+use crate::plan::{
+    Context, FactRefusal, Outcome, Plan, Planner, Prepared, contract_claim, identifier_claim, number_claim,
+    order_claim, proves,
+};
 
 /// What became of a recorded fact.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,7 @@ pub(super) enum Sought<'w> {
     Customer(CustomerId),
     Identifier(IdentifierKey),
     Order(&'w OrderRef),
+    Contract(&'w ContractRef),
     Nobody,
 }
 
@@ -57,6 +62,7 @@ impl Sought<'_> {
             Sought::Customer(_) | Sought::Nobody => None,
             Sought::Identifier(identifier) => Some(identifier_claim(identifier)),
             Sought::Order(order) => Some(order_claim(order)),
+            Sought::Contract(contract) => Some(contract_claim(contract)),
         }
     }
 
@@ -64,10 +70,15 @@ impl Sought<'_> {
     pub(super) fn found(&self, owner: Option<ClaimOwner>) -> Result<Found, FactRefusal> {
         match (self, owner) {
             (Sought::Customer(id), _) => Ok(Found::Known(*id)),
-            (Sought::Identifier(_) | Sought::Order(_), Some(owner)) => Ok(Found::Known(owner.customer)),
+            (Sought::Identifier(_) | Sought::Order(_) | Sought::Contract(_), Some(owner)) => {
+                Ok(Found::Known(owner.customer))
+            }
             (Sought::Identifier(identifier), None) => Ok(Found::New(*identifier)),
             (Sought::Nobody, _) => Err(FactRefusal::NamesNobody),
             (Sought::Order(order), None) => Err(FactRefusal::NoOrder { order: OrderRef::clone(order) }),
+            (Sought::Contract(contract), None) => {
+                Err(FactRefusal::NoContract { contract: ContractRef::clone(contract) })
+            }
         }
     }
 }
@@ -180,9 +191,9 @@ impl Crm {
                 _turn = Some(self.audit_turn().lock().await);
                 commit.writes.push(self.audit_write_all(entries).await?);
             }
-            if let (Some(owner), Fact::OrderPlaced(placed)) = (number_of, &prepared.fact)
+            if let Some(owner) = number_of
                 && owner != through
-                && let Some(key) = placed.order.as_ref().map(order_claim)
+                && let Some(key) = number_claim(&prepared.fact)
             {
                 // The number leads to whose order it is now, also when the two are parted.
                 commit.releases.push(Release { key: key.clone(), customer: owner });
@@ -248,6 +259,7 @@ impl Crm {
             Who::Customer(id) => Sought::Customer(*id),
             Who::Identifier(identifier) => Sought::Identifier(self.inner.lookup_key.hash(&self.tenant, identifier)),
             Who::Order(order) => Sought::Order(order),
+            Who::Contract(contract) => Sought::Contract(contract),
             Who::Presented(presented) => self.strongest(presented),
         }
     }
@@ -340,16 +352,23 @@ impl Crm {
         Ok(Planned::Ready(planner.finish()))
     }
 
-    /// Whether a number that is taken is the customer's own, by an order that was voided and by no other.
+    /// Whether a number that is taken is the customer's own, by an order or a contract that was voided and by no other.
     async fn voided_only(&self, id: CustomerId, prepared: &Prepared, owner: ClaimOwner) -> Result<bool, Error> {
-        let Fact::OrderPlaced(placed) = &prepared.fact else { return Ok(false) };
+        if number_claim(&prepared.fact).is_none() {
+            return Ok(false);
+        }
         let (base, _) = self.base(id).await?;
         let voided_only = |base: Base| {
             if !base.customer.is(owner.customer) {
                 return false;
             }
             let facts = base.customer.facts();
-            let in_use = facts.orders().list().iter().any(|order| order.order == placed.order);
+            let in_use = if let Fact::ContractSigned(signed) = &prepared.fact {
+                facts.contracts().get(&signed.contract).is_some()
+            } else {
+                let orders = facts.orders().list().iter().filter_map(|order| order.order.as_ref());
+                orders.map(order_claim).any(|own| Some(own) == number_claim(&prepared.fact))
+            };
             facts.is_voided(owner.event) && !in_use
         };
         Ok(base.is_some_and(voided_only))
@@ -371,6 +390,11 @@ impl Crm {
                 customer: owner.customer,
                 event: owner.event,
             });
+        }
+        if let Fact::ContractSigned(signed) = &prepared.fact {
+            let (contract, customer, event) = (signed.contract.clone(), owner.customer, owner.event);
+            let taken = number_claim(&prepared.fact).is_some_and(|own| own == *key);
+            return taken.then_some(FactRefusal::ContractTaken { contract, customer, event });
         }
         let Fact::Identified(identified) = &prepared.fact else { return None };
         let is_newcomers = matches!(found, Found::New(newcomer) if newcomer == identified.identifier);

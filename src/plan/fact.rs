@@ -10,7 +10,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
-use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, order_claim};
+use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, number_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -59,11 +59,8 @@ impl<'a> Planner<'a> {
         if !from_the_future && !in_order && self.history.is_none() {
             return Err(NeedHistory);
         }
-        if let Fact::OrderPlaced(placed) = fact
-            && let Some(order) = &placed.order
-            && !self.owns_order_number
-        {
-            self.claim(order_claim(order), id);
+        if let Some(number) = number_claim(fact).filter(|_| !self.owns_order_number) {
+            self.claim(number, id);
         }
         // What the customer merely stated leads to nobody, and nothing leads to somebody who was erased.
         if let Fact::Identified(identified) = fact
@@ -204,6 +201,13 @@ impl<'a> Planner<'a> {
         if recorded.peek().is_some() {
             return Some(same(recorded.any(equal)));
         }
+        if let Fact::ContractSigned(signed) = &incoming.fact {
+            let has_it = |(_, planned): &&(CustomerId, &Prepared)| matches!(&planned.fact, Fact::ContractSigned(other) if other.contract == signed.contract);
+            return self.facts.iter().find(has_it).map(|(_, taken)| {
+                let (contract, customer, event) = (signed.contract.clone(), self.customer.id(), taken.id);
+                Outcome::Refused(FactRefusal::ContractTaken { contract, customer, event })
+            });
+        }
         let Fact::OrderPlaced(placed) = &incoming.fact else { return None };
         if let Some(order) = self.customer.facts().orders().told_by(incoming.id, incoming.at) {
             return Some(same(order.total == placed.total && order.order == placed.order));
@@ -316,6 +320,7 @@ impl<'a> Planner<'a> {
 
     fn check(&self, at: Timestamp, fact: &Fact) -> Result<(), FactRefusal> {
         fact.check()?;
+        crm_core::contract::check(fact, at)?;
         let arrival = if self.context.quiet { Arrival::History } else { Arrival::Live };
         crm_core::consent::check(fact, at, arrival, self.context.definitions)?;
         if fact.is_of_tie() && !self.both_sides {

@@ -12,8 +12,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crm_core::change::{Cause, Change};
+use crm_core::contract::ContractRef;
 use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
-use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event};
+use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
 use crm_core::loyalty::Posting;
@@ -459,6 +460,20 @@ pub(crate) fn identifier_claim(identifier: &IdentifierKey) -> ClaimKey {
 /// The key under which an order number is claimed.
 pub(crate) fn order_claim(order: &OrderRef) -> ClaimKey {
     ClaimKey { kind: SmolStr::new_static("order"), key: order.as_str().as_bytes().to_vec() }
+}
+
+/// The key under which a fact claims the number of what it tells of: of an order, or of a contract.
+pub(crate) fn number_claim(fact: &Fact) -> Option<ClaimKey> {
+    if let Fact::OrderPlaced(placed) = fact {
+        return placed.order.as_ref().map(order_claim);
+    }
+    let Fact::ContractSigned(signed) = fact else { return None };
+    Some(contract_claim(&signed.contract))
+}
+
+/// The key under which the number of a contract is claimed.
+pub(crate) fn contract_claim(contract: &ContractRef) -> ClaimKey {
+    ClaimKey { kind: SmolStr::new_static("contract"), key: contract.as_str().as_bytes().to_vec() }
 }
 
 fn change_row(change: &Change) -> ChangeRow {

@@ -1,6 +1,7 @@
 //! What became of a fact.
 
 use crm_core::consent::ConsentError;
+use crm_core::contract::{ContractError, ContractRef};
 use crm_core::custom::CustomError;
 use crm_core::identity::ResolveError;
 use crm_core::order::{OrderError, OrderRef};
@@ -51,6 +52,19 @@ pub enum FactRefusal {
         /// The event that told of it.
         event: EventId,
     },
+    /// A fact about a contract is malformed.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// Another fact told of a contract with the same number.
+    #[error("contract {contract} is told of by event {event} of {customer}")]
+    ContractTaken {
+        /// The number.
+        contract: ContractRef,
+        /// The customer whose contract it is.
+        customer: CustomerId,
+        /// The event that told of it.
+        event: EventId,
+    },
     /// Another customer is known by the identifier.
     #[error("the identifier belongs to {customer}")]
     IdentifierTaken {
@@ -68,6 +82,12 @@ pub enum FactRefusal {
     NoCustomer {
         /// The id given.
         customer: CustomerId,
+    },
+    /// No contract of that number is recorded, so that nobody can be found by it.
+    #[error("there is no contract {contract}")]
+    NoContract {
+        /// The number given.
+        contract: ContractRef,
     },
     /// No order of that number is recorded, so that nobody can be found by it.
     #[error("there is no order {order}")]
@@ -88,11 +108,14 @@ impl FactRefusal {
             FactRefusal::Tie(_) => "tie",
             FactRefusal::OtherContent { .. } => "other_content",
             FactRefusal::OrderTaken { .. } => "order_taken",
+            FactRefusal::Contract(_) => "contract",
+            FactRefusal::ContractTaken { .. } => "contract_taken",
             FactRefusal::IdentifierTaken { .. } => "identifier_taken",
             FactRefusal::NamesNobody => "names_nobody",
             FactRefusal::Identifiers(_) => "identifiers",
             FactRefusal::NoCustomer { .. } => "no_customer",
             FactRefusal::NoOrder { .. } => "no_order",
+            FactRefusal::NoContract { .. } => "no_contract",
         }
     }
 }

@@ -109,6 +109,7 @@ impl Customer {
                     StageCause::Contact(event)
                     | StageCause::Interest(event)
                     | StageCause::Ordered(event)
+                    | StageCause::Contracted(event)
                     | StageCause::OrdersUndone(event)
                     | StageCause::Ended(event)
                     | StageCause::Corrected(event) => Cause::Event(event),

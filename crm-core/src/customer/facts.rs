@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::consent::ConsentBook;
+use crate::contract::Contracts;
 use crate::custom::KindName;
 use crate::definitions::Definitions;
 use crate::event::Fact;
@@ -41,6 +42,7 @@ pub struct FactState {
     last_voided: Option<Timestamp>,
     /// What the newest description says.
     party: Option<Box<Party>>,
+    contracts: Contracts,
 }
 
 /// Which orders a fact changed.
@@ -165,6 +167,12 @@ impl FactState {
         &self.orders
     }
 
+    /// Contracts and their terms.
+    #[must_use]
+    pub const fn contracts(&self) -> &Contracts {
+        &self.contracts
+    }
+
     /// What was said about consent.
     #[must_use]
     pub const fn consents(&self) -> &ConsentBook {
@@ -252,23 +260,29 @@ impl FactState {
         let touched = match fact {
             Fact::Visited(_) => {
                 self.visits.note(at);
+                if self.repeated(&Events::Visits, at, definitions) {
+                    self.interest(id, at, definitions, moves);
+                }
                 OrdersTouched::None
             }
             Fact::Enquired(_) => {
                 self.enquiries.note(at);
-                self.interest(id, at, definitions, moves);
+                if self.policy(at, definitions).intent.enquiries {
+                    self.interest(id, at, definitions, moves);
+                }
                 OrdersTouched::None
             }
             Fact::CartUpdated(cart) => {
                 self.carts.note(at);
-                if cart.items > 0 {
+                if cart.items > 0 && self.policy(at, definitions).intent.carts {
                     self.interest(id, at, definitions, moves);
                 }
                 OrdersTouched::None
             }
             Fact::OrderPlaced(placed) => {
                 let effect = self.orders.place(id, at, placed);
-                self.lifecycle.ordered(at, id, definitions.lifecycle(at).quiet_after, moves);
+                let window = self.policy(at, definitions).quiet_after;
+                self.lifecycle.ordered(at, id, window, moves);
                 self.undone_if(effect, id, at, moves);
                 // An order that a refund was waiting for may not stand: the window runs from one that does. It may
                 // also be another than the fixed one.
@@ -300,7 +314,8 @@ impl FactState {
             Fact::Custom(custom) => {
                 self.custom.get_or_default(&custom.kind).note(at);
                 let schema = definitions.kind(&custom.kind, at);
-                if schema.is_some_and(|schema| schema.shows_interest) {
+                let repeated = self.repeated(&Events::Custom(custom.kind.clone()), at, definitions);
+                if repeated || schema.is_some_and(|schema| schema.shows_interest) {
                     self.interest(id, at, definitions, moves);
                 }
                 if schema.is_some_and(|schema| schema.ends_relation) {
@@ -333,6 +348,27 @@ impl FactState {
             | Fact::Contacted(_)
             | Fact::SuppressionLifted(_) => {
                 self.consents.fold(member, id, at, fact, definitions);
+                OrdersTouched::None
+            }
+            Fact::ContractSigned(signed) => {
+                let grace = self.policy(at, definitions).contract_grace;
+                self.contracts.sign(id, at, signed, grace);
+                self.contracted(id, at, definitions, moves);
+                OrdersTouched::None
+            }
+            Fact::ContractRenewed(renewed) => {
+                let grace = self.policy(at, definitions).contract_grace;
+                self.contracts.renew(id, at, renewed, grace);
+                self.contracted(id, at, definitions, moves);
+                OrdersTouched::None
+            }
+            Fact::ContractEnded(ended) => {
+                let was = self.contracts.held_until();
+                self.contracts.end(id, at, ended);
+                if self.contracts.held_until() != was && self.held_until(definitions).is_none_or(|until| until <= at) {
+                    self.lifecycle.ended(at, id, moves);
+                }
+                self.bought_last(at, definitions, moves);
                 OrdersTouched::None
             }
             // The card lies apart, sealed. The other is handled above.
@@ -399,21 +435,38 @@ impl FactState {
     }
 
     fn interest(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
-        self.lifecycle.interest(at, id, definitions.lifecycle(at).intent_fades_after, moves);
+        let window = self.policy(at, definitions).intent_fades_after;
+        self.lifecycle.interest(at, id, window, moves);
     }
 
-    /// The quiet window runs from the newest order that stands, and may have ended by now.
+    /// A contract was signed or renewed. One whose term is over already changes nothing that lasts.
+    fn contracted(&mut self, id: EventId, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
+        self.lifecycle.contracted(at, id, moves);
+        self.bought_last(at, definitions, moves);
+    }
+
+    /// Until when the newest order that stands, or a contract, keeps the customer in purchase; none if neither is there.
+    fn held_until(&mut self, definitions: &Definitions) -> Option<Timestamp> {
+        let newest = self.orders.standing_newest_first().next().map(|order| order.placed_at);
+        let bought = newest.map(|placed_at| {
+            let policy = self.policy(placed_at, definitions);
+            placed_at.plus(policy.quiet_window(self.orders.standing_newest_first().map(|order| order.placed_at)))
+        });
+        bought.max(self.contracts.held_until())
+    }
+
+    /// What keeps the customer in purchase may last until another instant now, and that may be over.
     fn bought_last(&mut self, at: Timestamp, definitions: &Definitions, moves: &mut Vec<StageMove>) {
-        if let Some(newest) = self.orders.standing_newest_first().next() {
-            let placed_at = newest.placed_at;
-            let placed = self.orders.standing_newest_first().map(|order| order.placed_at);
-            self.lifecycle.bought_last(placed_at, definitions.lifecycle(placed_at).quiet_window(placed));
+        if let Some(until) = self.held_until(definitions) {
+            self.lifecycle.held(until);
             self.lifecycle.elapse(at, moves);
         }
     }
 
     fn undone_if(&mut self, effect: Effect, id: EventId, at: Timestamp, moves: &mut Vec<StageMove>) {
         match effect {
+            // A contract that runs keeps them where they are.
+            Effect::NoneStandsAnyMore if self.contracts.held_until().is_some_and(|until| until > at) => {}
             Effect::NoneStandsAnyMore => self.lifecycle.undone(at, id, moves),
             Effect::None => {}
         }

@@ -8,6 +8,7 @@ mod derive;
 mod facts;
 mod family;
 mod membership;
+mod policy;
 mod segments;
 mod snapshot;
 mod told;

@@ -72,6 +72,7 @@ impl Fact {
             | Fact::SuppressionLifted(_) => Inputs::NONE,
             // No rule asks for these.
             Fact::CardChanged(_) | Fact::Identified(_) | Fact::Tied(_) | Fact::Untied(_) => Inputs::NONE,
+            Fact::ContractSigned(_) | Fact::ContractRenewed(_) | Fact::ContractEnded(_) => Inputs::NONE,
         };
         own.and(Inputs::LAST_SEEN)
     }

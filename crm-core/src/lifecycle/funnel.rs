@@ -99,6 +99,12 @@ impl Cohort {
         self.reached[step.place()]
     }
 
+    /// Adds what was counted of other customers.
+    pub fn add(&mut self, other: Cohort) {
+        self.reached.iter_mut().zip(other.reached).for_each(|(own, count)| *own += count);
+        self.open += other.open;
+    }
+
     /// How many are in the cohort.
     #[must_use]
     pub const fn size(&self) -> u64 {
@@ -175,6 +181,15 @@ impl Conversion {
 pub struct Conversions([Conversion; 4]);
 
 impl Conversions {
+    /// Adds what was counted of other customers.
+    pub fn add(&mut self, other: Conversions) {
+        for (own, count) in self.0.iter_mut().zip(other.0) {
+            own.there += count.there;
+            own.moved_on += count.moved_on;
+            own.open += count.open;
+        }
+    }
+
     /// Of one stage. The next is, for
     /// - a prospect: intent, or a purchase at once;
     /// - intent: a purchase;

@@ -79,6 +79,13 @@ impl TransitionMatrix {
         matrix
     }
 
+    /// Adds what was counted of other customers.
+    pub fn add(&mut self, other: &TransitionMatrix) {
+        for (own, counts) in self.counts.iter_mut().flatten().zip(other.counts.iter().flatten()) {
+            *own = own.saturating_add(*counts);
+        }
+    }
+
     /// A matrix of counts from elsewhere: rows by the stage at the start, columns by the one at the end, both in the
     /// order of [`STAGES_AND_NONE`].
     #[must_use]

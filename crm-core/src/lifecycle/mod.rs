@@ -8,15 +8,22 @@
 //! | purchase | – | – | – | intent or prospect | – | historical | historical |
 //! | historical | – | – | purchase | intent or prospect | – | – | – |
 //!
-//! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart, *orders undone*
+//! *Contact* is any fact about the customer, *interest* an enquiry or a filled cart unless a policy says otherwise,
+//! *orders undone*
 //! the full refund of the last order that stood; it leads to intent if there was interest within the
 //! window, and to prospect otherwise. A relation *is ended* by a fact of a kind of which the shop declared that it does
 //! ([`KindSchema::ends_relation`](crate::custom::KindSchema::ends_relation)); interest before it counts no more, and an
 //! order after it is a win-back. A window opens with the fact that counts and runs under the
 //! policy that was in force at that moment. It is half open: at its last instant the stage has moved.
 //!
+//! A [contract](crate::contract) is like an order whose window is its term.
+//!
 //! A policy may have the quiet window follow each customer's own rhythm ([`OwnRhythm`]). It is worked out again with
 //! every order and refund, from the orders that stand then; whoever is historical stays so until they order.
+//!
+//! What counts as interest is in the policy ([`IntentRules`]), and segments may have policies of their own
+//! ([`SegmentPolicy`]): an ordered list, of which the first holds whose segment somebody is in by their facts at the
+//! moment at which a window opens.
 //!
 //! What moves come to is counted by pure functions over [`StagePath`]s: of one customer the [`StageHistory`], of many
 //! [`cohorts`], [`conversions`] and the [`TransitionMatrix`] with its forecast.
@@ -28,6 +35,7 @@ mod path;
 mod phase;
 mod policy;
 mod rhythm;
+mod segments;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +46,10 @@ pub use history::{StageHistory, StageTime};
 pub use matrix::{Newcomers, STAGES_AND_NONE, StageSizes, TransitionMatrix};
 pub use path::{StagePath, Stay};
 pub use phase::Phase;
-pub use policy::LifecyclePolicy;
+pub(crate) use policy::check_list;
+pub use policy::{IntentRules, LifecycleError, LifecyclePolicy, Repeated, SEGMENT_POLICIES_MAX, SegmentPolicy};
 pub use rhythm::{GAPS_MAX, OwnRhythm, RhythmError, Typical};
+pub(crate) use segments::check as check_segments;
 
 use crate::id::EventId;
 use crate::time::{Span, Timestamp};
@@ -52,9 +62,9 @@ pub enum Stage {
     Prospect,
     /// Has enquired or filled a cart lately, and has no order that stands.
     Intent,
-    /// Has an order that stands, and bought lately.
+    /// Has an order that stands and bought lately, or has a contract that runs.
     Purchase,
-    /// Has an order that stands, and has been quiet since.
+    /// Has an order that stands and has been quiet since, or had a contract.
     Historical,
 }
 
@@ -87,7 +97,7 @@ pub enum Trigger {
     Contact,
     /// An enquiry, or a cart with something in it.
     Interest,
-    /// An order.
+    /// An order, or a contract that is signed or renewed.
     Order,
     /// The last order that stood was refunded, and there was interest within the window.
     UndoneWithInterest,
@@ -150,6 +160,8 @@ pub enum StageCause {
     Interest(EventId),
     /// An order.
     Ordered(EventId),
+    /// A contract that was signed or renewed.
+    Contracted(EventId),
     /// The last order that stood was refunded in full.
     OrdersUndone(EventId),
     /// The shop said that the relation has ended.
@@ -237,6 +249,10 @@ impl Lifecycle {
         self.deadline = Some(at.plus(window));
     }
 
+    pub(crate) fn contracted(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
+        self.go(Trigger::Order, at, StageCause::Contracted(event), moves);
+    }
+
     /// The last standing order is gone.
     pub(crate) fn undone(&mut self, at: Timestamp, event: EventId, moves: &mut Vec<StageMove>) {
         let interest = self.interest_until.filter(|until| *until > at);
@@ -252,10 +268,10 @@ impl Lifecycle {
         self.deadline = None;
     }
 
-    /// The orders that stand are others now: the quiet window runs from the newest, and may have another length.
-    pub(crate) fn bought_last(&mut self, placed_at: Timestamp, window: Span) {
+    /// What keeps the customer in purchase is another now, or lasts until another instant.
+    pub(crate) fn held(&mut self, until: Timestamp) {
         if self.stage == Some(Stage::Purchase) {
-            self.deadline = Some(placed_at.plus(window));
+            self.deadline = Some(until).filter(|until| *until < Timestamp::MAX);
         }
     }
 

@@ -4,7 +4,7 @@
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::OrderPlaced;
+use super::{Line, OrderPlaced};
 
 /// A line of an order as a state keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,29 +13,52 @@ pub struct BasketLine<'b> {
     pub product: Option<&'b str>,
     /// Of which category, where the source said.
     pub category: Option<&'b str>,
+    /// How many, where the source said.
+    pub quantity: Option<i64>,
     /// The line's total in minor units of the order's currency.
     pub minor: i64,
+    /// What the whole line cost the shop in minor units, where the source said.
+    pub cost_minor: Option<i64>,
 }
 
-/// The lines of all orders, one after another, without those that name neither product nor category: for each order
-/// how many bytes it takes, and in them for each line two texts with their lengths, and the amount.
+impl<'b> From<&'b Line> for BasketLine<'b> {
+    fn from(line: &'b Line) -> Self {
+        BasketLine {
+            product: line.product.as_ref().map(AsRef::as_ref),
+            category: line.category.as_ref().map(AsRef::as_ref),
+            quantity: line.quantity,
+            minor: line.minor,
+            cost_minor: line.cost_minor,
+        }
+    }
+}
+
+/// The lines of all orders, one after another, without those that name neither product, nor category, nor cost: for
+/// each order how many bytes it takes, and in them for each line two texts with their lengths, the amount, and as many
+/// bytes as needed of the quantity and the cost. Which of these two are there is in the length of the first text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Baskets(Vec<u8>);
 
 /// As a length: no text.
-const NONE: u16 = u16::MAX;
+const NONE: u16 = 0x0fff;
+/// Beside the length of the first text: there is a quantity.
+const QUANTITY: u16 = 0x8000;
+/// Beside the length of the first text: there is a cost.
+const COST: u16 = 0x4000;
 
 impl Baskets {
     /// Adds the lines of the next order.
     pub(super) fn push(&mut self, placed: &OrderPlaced) {
         let begin = self.0.len();
         self.0.extend_from_slice(&[0; 4]);
-        for line in &placed.lines {
-            let (product, category) = (line.product.as_ref(), line.category.as_ref());
-            if product.is_some() || category.is_some() {
-                self.text(product.map(AsRef::as_ref));
-                self.text(category.map(AsRef::as_ref));
-                self.0.extend_from_slice(&line.minor.to_le_bytes());
+        for line in placed.lines.iter().map(BasketLine::from) {
+            let BasketLine { product, category, quantity, minor, cost_minor } = line;
+            if product.is_some() || category.is_some() || cost_minor.is_some() {
+                let mark = |there: Option<i64>, mark| there.map_or(0, |_| mark);
+                self.text(product, mark(quantity, QUANTITY) | mark(cost_minor, COST));
+                self.text(category, 0);
+                self.0.extend_from_slice(&minor.to_le_bytes());
+                quantity.into_iter().chain(cost_minor).for_each(|number| self.number(number));
             }
         }
         // 10,000 lines of two texts of 256 bytes are far below what 32 bits count.
@@ -43,11 +66,22 @@ impl Baskets {
         self.0[begin..begin + 4].copy_from_slice(&bytes.to_le_bytes());
     }
 
-    fn text(&mut self, text: Option<&str>) {
+    /// A text has at most 256 bytes, so that there is room for marks beside its length.
+    fn text(&mut self, text: Option<&str>, marks: u16) {
         let bytes = text.unwrap_or_default().as_bytes();
         let length = if text.is_some() { bytes.len() as u16 } else { NONE };
-        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(&(length | marks).to_le_bytes());
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Seven bits to a byte, the lowest first, and the sign as the lowest of all.
+    fn number(&mut self, number: i64) {
+        let mut left = ((number << 1) ^ (number >> 63)) as u64;
+        while left >= 0x80 {
+            self.0.push(left as u8 | 0x80);
+            left >>= 7;
+        }
+        self.0.push(left as u8);
     }
 
     /// The lines of each order, in the order in which they were added.
@@ -70,23 +104,41 @@ impl<'b> Iterator for Basket<'b> {
     type Item = BasketLine<'b>;
 
     fn next(&mut self) -> Option<BasketLine<'b>> {
-        let (product, rest) = text(self.0)?;
-        let (category, rest) = text(rest)?;
-        let (minor, rest) = rest.split_first_chunk::<8>()?;
+        let (marks, product, rest) = text(self.0)?;
+        let (_, category, rest) = text(rest)?;
+        let (minor, mut rest) = rest.split_first_chunk::<8>()?;
+        let quantity = if marks & QUANTITY == 0 { None } else { Some(number(&mut rest)?) };
+        let cost_minor = if marks & COST == 0 { None } else { Some(number(&mut rest)?) };
         self.0 = rest;
-        Some(BasketLine { product, category, minor: i64::from_le_bytes(*minor) })
+        Some(BasketLine { product, category, quantity, minor: i64::from_le_bytes(*minor), cost_minor })
     }
 }
 
-fn text(bytes: &[u8]) -> Option<(Option<&str>, &[u8])> {
+/// Marks, a text, and what is left.
+fn text(bytes: &[u8]) -> Option<(u16, Option<&str>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<2>()?;
-    match u16::from_le_bytes(*length) {
-        NONE => Some((None, rest)),
-        length => {
-            let (text, rest) = rest.split_at_checked(length.into())?;
-            Some((Some(std::str::from_utf8(text).ok()?), rest))
+    let length = u16::from_le_bytes(*length);
+    match length & NONE {
+        NONE => Some((length, None, rest)),
+        bytes => {
+            let (text, rest) = rest.split_at_checked(bytes.into())?;
+            Some((length, Some(std::str::from_utf8(text).ok()?), rest))
         }
     }
+}
+
+fn number(bytes: &mut &[u8]) -> Option<i64> {
+    let mut read = 0_u64;
+    for place in 0..10 {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        read |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    let magnitude = (read >> 1) as i64;
+    Some(if read & 1 == 1 { !magnitude } else { magnitude })
 }
 
 impl Serialize for Baskets {
@@ -123,7 +175,7 @@ impl<'de> Deserialize<'de> for Baskets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CategoryName, Line, ProductRef};
+    use super::super::{CategoryName, ProductRef};
     use super::*;
     use crate::money::{Currency, Money};
     use proptest::prelude::*;
@@ -134,6 +186,26 @@ mod tests {
             category: category.map(|text| CategoryName::new(text).unwrap()),
             quantity: None,
             minor,
+            cost_minor: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn quantities_and_costs_are_read_back(
+            lines in proptest::collection::vec((any::<bool>(), any::<Option<i64>>(), any::<i64>(), any::<Option<i64>>()), 0..9),
+        ) {
+            let lines: Vec<Line> = lines
+                .into_iter()
+                .map(|(named, quantity, minor, cost_minor)| {
+                    Line { quantity, cost_minor, ..line(named.then_some("mug"), None, minor) }
+                })
+                .collect();
+            let kept = lines.iter().filter(|line| line.product.is_some() || line.cost_minor.is_some());
+            let kept: Vec<BasketLine<'_>> = kept.map(BasketLine::from).collect();
+            let mut baskets = Baskets::default();
+            baskets.push(&OrderPlaced::new(Money::new(0, Currency::EUR)).with_lines(lines.clone()));
+            prop_assert_eq!(baskets.iter().flatten().collect::<Vec<_>>(), kept);
         }
     }
 
@@ -145,8 +217,8 @@ mod tests {
         baskets.push(&order(vec![line(Some("mug"), None, -5), line(None, Some("王"), 7)]));
         let read: Vec<Vec<BasketLine<'_>>> = baskets.iter().map(Iterator::collect).collect();
         let expected = [
-            BasketLine { product: Some("mug"), category: None, minor: -5 },
-            BasketLine { product: None, category: Some("王"), minor: 7 },
+            BasketLine { product: Some("mug"), category: None, quantity: None, minor: -5, cost_minor: None },
+            BasketLine { product: None, category: Some("王"), quantity: None, minor: 7, cost_minor: None },
         ];
         assert_eq!(read, [vec![], expected.to_vec()]);
         let bytes = postcard::to_allocvec(&baskets).unwrap();

@@ -19,6 +19,10 @@ pub struct Line {
     pub quantity: Option<i64>,
     /// The line's total in minor units of the order's currency.
     pub minor: i64,
+    /// What the whole line cost the shop, in minor units of the order's currency; absent where the source does not
+    /// say. It goes before what a policy says of the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_minor: Option<i64>,
 }
 
 /// What is in the customer's cart now.
@@ -104,7 +108,7 @@ impl OrderPlaced {
     ///
     /// # Errors
     ///
-    /// `OrderError` for a negative or too large total or line, or for too many lines.
+    /// `OrderError` for a negative or too large total, line or cost, or for too many lines.
     pub fn check(&self) -> Result<(), OrderError> {
         check_amount("order total", &self.total)?;
         if self.lines.len() > LINES_MAX {
@@ -112,6 +116,11 @@ impl OrderPlaced {
         }
         match self.lines.iter().find(|line| line.minor.checked_abs().is_none_or(|minor| minor > AMOUNT_MAX_MINOR)) {
             Some(line) => Err(OrderError::Amount { what: "order line", minor: line.minor, max: AMOUNT_MAX_MINOR }),
+            None => Ok(()),
+        }?;
+        let costs = self.lines.iter().filter_map(|line| line.cost_minor);
+        match costs.into_iter().find(|cost| !(0..=AMOUNT_MAX_MINOR).contains(cost)) {
+            Some(minor) => Err(OrderError::Amount { what: "cost of a line", minor, max: AMOUNT_MAX_MINOR }),
             None => Ok(()),
         }
     }

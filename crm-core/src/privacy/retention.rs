@@ -374,7 +374,7 @@ pub struct RetentionDue {
 
 impl Fact {
     /// Whether it is something that the customer did, so that data which is kept since their last activity is kept
-    /// longer for it: visits, enquiries, carts, orders, payments, refunds, consent that they gave, and whatever is of a
+    /// longer for it: visits, enquiries, carts, orders, payments, refunds, contracts, consent that they gave, and whatever is of a
     /// kind of the shop's own. What the shop does about a customer is not, nor is saying no.
     #[must_use]
     pub const fn is_activity(&self) -> bool {
@@ -386,7 +386,10 @@ impl Fact {
             | Fact::PaymentReceived(_)
             | Fact::Refunded(_)
             | Fact::ConsentGiven(_)
-            | Fact::Custom(_) => true,
+            | Fact::Custom(_)
+            | Fact::ContractSigned(_)
+            | Fact::ContractRenewed(_)
+            | Fact::ContractEnded(_) => true,
             Fact::Tagged(_)
             | Fact::Untagged(_)
             | Fact::CardChanged(_)

@@ -1,6 +1,5 @@
-//! One number for what a customer is worth, out of several with weights, and the tiers it leads to. (A weighted sum of
-//! normalised measures: Keeney and Raiffa, Decisions with Multiple Objectives, 1976; normalised by rank, as amounts
-//! with long tails would drown all else.)
+//! One number for what a customer is worth, out of several with weights, and the tiers it leads to: a weighted mean of
+//! measures that are normalised by rank, as amounts with long tails would drown all else.
 //!
 //! Each part is brought to 0 … 1,000 per mille by rank: of those whose value differs from the customer's, the share who
 //! are worse. So the best have 1,000 and the worst 0, equals have the same, and it does not matter by how much somebody
@@ -180,22 +179,51 @@ impl CompositePolicy {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn values<K>(&self, base: &[K], mut value: impl FnMut(&K, &PartName) -> Option<i64>) -> Vec<Composite> {
-        let mut composites: Vec<Composite> = base
-            .iter()
-            .map(|_| Composite { per_mille: 0, tier: None, parts: Vec::with_capacity(self.0.parts.len()) })
-            .collect();
-        for rule in &self.0.parts {
-            let values: Vec<Option<i64>> = base.iter().map(|customer| value(customer, &rule.name)).collect();
-            let places = by_rank(&values, rule.better);
-            for (composite, (value, per_mille)) in composites.iter_mut().zip(values.into_iter().zip(places)) {
-                composite.parts.push(ValuePart { name: rule.name.clone(), value, per_mille, weight: rule.weight });
+        let own = |customer: &K| self.0.parts.iter().map(|part| value(customer, &part.name)).collect();
+        let rows: Vec<Vec<Option<i64>>> = base.iter().map(own).collect();
+        let scale = self.scale(rows.iter().map(|row| row.iter().copied()));
+        rows.iter().map(|row| scale.composite(self, row)).collect()
+    }
+
+    /// What a base is compared by: for each customer the values of all parts, in the order of the parts; a value too
+    /// few is none. Costs a sort for each part, and keeps a number for each value that is there.
+    pub fn scale<R: IntoIterator<Item = Option<i64>>>(&self, base: impl IntoIterator<Item = R>) -> CompositeScale {
+        let mut sorted = vec![Vec::new(); self.0.parts.len()];
+        for row in base {
+            for (values, value) in sorted.iter_mut().zip(row) {
+                values.extend(value);
             }
         }
-        for composite in &mut composites {
-            composite.per_mille = mean(&composite.parts);
-            composite.tier = self.tier(composite.per_mille).map(|tier| tier.name.clone());
-        }
-        composites
+        sorted.iter_mut().for_each(|values: &mut Vec<i64>| values.sort_unstable());
+        CompositeScale { sorted }
+    }
+}
+
+/// The values of a base in each part, which any customer's can be compared with one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompositeScale {
+    /// Of each part, in rising order.
+    sorted: Vec<Vec<i64>>,
+}
+
+impl CompositeScale {
+    /// The composite value of one customer under the policy that made the scale, by the values of all parts. Costs a
+    /// few looks at the scale for each part.
+    #[must_use]
+    pub fn composite(&self, policy: &CompositePolicy, values: &[Option<i64>]) -> Composite {
+        let values = values.iter().copied().chain(std::iter::repeat(None));
+        let rules = policy.0.parts.iter().zip(&self.sorted).zip(values);
+        let parts: Vec<ValuePart> = rules
+            .map(|((rule, sorted), value)| ValuePart {
+                name: rule.name.clone(),
+                value,
+                per_mille: value.map_or(0, |value| place(sorted, value, rule.better)),
+                weight: rule.weight,
+            })
+            .collect();
+        let per_mille = mean(&parts);
+        let tier = policy.tier(per_mille).map(|tier| tier.name.clone());
+        Composite { per_mille, tier, parts }
     }
 }
 
@@ -239,20 +267,15 @@ fn twice<'n>(names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
 }
 
 /// Of those whose value differs, how many per mille are worse.
-fn by_rank(values: &[Option<i64>], better: Better) -> Vec<u16> {
-    let mut sorted: Vec<i64> = values.iter().flatten().copied().collect();
-    sorted.sort_unstable();
-    let place = |value: i64| {
-        let lower = sorted.partition_point(|other| *other < value) as i128;
-        let higher = sorted.len() as i128 - sorted.partition_point(|other| *other <= value) as i128;
-        let worse = match better {
-            Better::Higher => lower,
-            Better::Lower => higher,
-        };
-        // At most 1,000, as who is worse differs.
-        share(worse, lower + higher, 1_000).map_or(500, clamped) as u16
+fn place(sorted: &[i64], value: i64, better: Better) -> u16 {
+    let lower = sorted.partition_point(|other| *other < value) as i128;
+    let higher = sorted.len() as i128 - sorted.partition_point(|other| *other <= value) as i128;
+    let worse = match better {
+        Better::Higher => lower,
+        Better::Lower => higher,
     };
-    values.iter().map(|value| value.map_or(0, place)).collect()
+    // At most 1,000, as who is worse differs.
+    share(worse, lower + higher, 1_000).map_or(500, clamped) as u16
 }
 
 fn mean(parts: &[ValuePart]) -> u16 {
@@ -303,11 +326,17 @@ mod tests {
 
     #[test]
     fn equals_share_a_place_and_the_best_and_the_worst_are_at_the_ends() {
-        let places = |values: &[i64]| by_rank(&values.iter().copied().map(Some).collect::<Vec<_>>(), Better::Higher);
+        let places = |values: &[i64]| -> Vec<u16> {
+            let mut sorted = values.to_vec();
+            sorted.sort_unstable();
+            values.iter().map(|value| place(&sorted, *value, Better::Higher)).collect()
+        };
         assert_eq!(places(&[1, 9, 9, 9]), [0, 1_000, 1_000, 1_000]);
         assert_eq!(places(&[1, 5, 5, 9]), [0, 500, 500, 1_000]);
         assert_eq!(places(&[7, 7]), [500, 500]);
-        assert_eq!(by_rank(&[None, Some(7)], Better::Lower), [0, 500]);
+        let lower = CompositePolicy::new(vec![part("a", 1, Better::Lower)], vec![]).unwrap();
+        let of = lower.values(&[None, Some(7)], |value, _| *value);
+        assert_eq!(of.iter().map(|value| value.per_mille).collect::<Vec<_>>(), [0, 500]);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Bad debt: what was ordered and not paid a given time after the order.
 //!
 //! A payment that names an order settles that order. What is left of it, and payments that name none, settle the oldest
-//! order first, which is how a running account is settled unless payer or payee say otherwise (Clayton's case, 1816;
-//! § 366 (2) BGB and article 1342-10 of the Code civil end there too). What is left after that is the customer's
-//! credit.
+//! order first, which is how a running account is settled in common law unless payer or payee say otherwise (Clayton's
+//! case, 1816). What is left after that is the customer's credit.
 //!
 //! A shop that tells of no payments would have nothing but debtors: ask only where payments are told.
 

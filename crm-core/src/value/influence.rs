@@ -1,6 +1,6 @@
 //! Influence: who matters among customers by whom they are tied to (PageRank: Brin and Page, The anatomy of a large-scale
 //! hypertextual Web search engine, 1998; with weights of ties as in Langville and Meyer, Google's PageRank and Beyond,
-//! 2006, chapter 5).
+//! 2006, chapter 5, of the matrix H).
 //!
 //! A customer's influence is the share of time that somebody spends with them who goes from customer to customer along
 //! ties: with probability `damping` to one that the present one gives credit to, in proportion to the strength of the

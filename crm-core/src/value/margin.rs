@@ -1,10 +1,11 @@
 //! Margin where cost is known: revenue less the cost of what was sold, and which part of revenue that is said of.
-//! (Contribution margin, here after the cost of goods alone: Horngren, Cost Accounting, chapter on cost, volume and
-//! profit.)
+//! (A contribution margin, after the cost of goods alone.)
 //!
 //! Shops rarely know the cost of everything. Nothing is guessed: a line without a known cost is revenue that is not
 //! *covered*, and a margin is said of the covered revenue only, together with its coverage.
 //!
+//! - What an order's own line says it cost goes before what the policy says of the product, that before its category, and
+//!   that before what the policy says of everything else.
 //! - An order's total and its lines may differ, by shipping or a discount: the difference is revenue that is not
 //!   covered; for a discount it is negative.
 //! - A refund takes the same share off the revenue, covered and not, that it takes off the order. Whether the cost
@@ -17,8 +18,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ratio::{MILLION, parts_per_million, share};
-use crate::money::Currency;
-use crate::order::{CategoryName, Line, OrderPlaced, ProductRef};
+use crate::custom::KindName;
+use crate::money::{Currency, Money};
+use crate::order::{BasketLine, CategoryName, Order, OrderPlaced, ProductRef};
 
 /// What a product costs the shop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +35,7 @@ pub enum Cost {
 impl Cost {
     /// What a line cost, in minor units; none if the line does not say how many pieces it has and that matters.
     #[must_use]
-    pub fn of(self, line: &Line) -> Option<i128> {
+    pub fn of(self, line: &BasketLine<'_>) -> Option<i128> {
         match self {
             Cost::Piece(minor) => line.quantity.map(|pieces| i128::from(pieces) * i128::from(minor)),
             Cost::OfPrice(parts) => share(line.minor.into(), MILLION, parts.into()),
@@ -64,35 +66,78 @@ pub struct CostPolicy {
     /// By category, for products that are not listed.
     #[serde(default)]
     pub categories: BTreeMap<CategoryName, Cost>,
+    /// Of what is in neither; none where nothing is to be assumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<Cost>,
     /// What becomes of goods that come back.
     #[serde(default)]
     pub returned: Returned,
+    /// What serving a customer costs beside the goods.
+    #[serde(default)]
+    pub service: ServiceCosts,
+}
+
+/// What serving a customer costs beside the goods, in minor units for each time: so that somebody who asks much and
+/// sends much back may cost more than they bring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceCosts {
+    /// An order: packing, sending, the fee of a payment.
+    pub order: u32,
+    /// An order of which something was sent back.
+    pub returned_order: u32,
+    /// An enquiry.
+    pub enquiry: u32,
+    /// An event of the shop's own kinds, such as a call.
+    pub kinds: BTreeMap<KindName, u32>,
 }
 
 impl CostPolicy {
     /// A policy that knows no cost yet.
     #[must_use]
     pub const fn new(currency: Currency) -> Self {
-        CostPolicy { currency, products: BTreeMap::new(), categories: BTreeMap::new(), returned: Returned::Restocked }
+        CostPolicy {
+            currency,
+            products: BTreeMap::new(),
+            categories: BTreeMap::new(),
+            otherwise: None,
+            returned: Returned::Restocked,
+            service: ServiceCosts { order: 0, returned_order: 0, enquiry: 0, kinds: BTreeMap::new() },
+        }
     }
 
     /// What a line cost, in minor units; none if it is not known.
     #[must_use]
-    pub fn cost(&self, line: &Line) -> Option<i128> {
-        let product = line.product.as_ref().and_then(|product| self.products.get(product));
-        let category = || line.category.as_ref().and_then(|category| self.categories.get(category));
-        product.or_else(category)?.of(line)
+    pub fn cost<'l>(&self, line: impl Into<BasketLine<'l>>) -> Option<i128> {
+        let line = line.into();
+        if let Some(minor) = line.cost_minor {
+            return Some(minor.into());
+        }
+        let product = line.product.and_then(|product| self.products.get(product));
+        let category = || line.category.and_then(|category| self.categories.get(category));
+        product.or_else(category).or(self.otherwise.as_ref())?.of(&line)
     }
 
     /// The margin of one order, of which so many minor units were refunded. Nothing of an order in another currency.
     #[must_use]
     pub fn margin(&self, order: &OrderPlaced, refunded_minor: i64) -> Margin {
-        if order.total.currency() != self.currency {
+        self.of_lines(order.total, refunded_minor, order.lines.iter().map(BasketLine::from))
+    }
+
+    /// The margin of an order as a customer's state keeps it, with its basket. Lines that name neither product, nor
+    /// category, nor cost are in no basket, so they are not covered whatever the policy says of everything else.
+    #[must_use]
+    pub fn margin_of<'l>(&self, order: &Order, basket: impl Iterator<Item = BasketLine<'l>>) -> Margin {
+        self.of_lines(order.total, order.refunded, basket)
+    }
+
+    fn of_lines<'l>(&self, total: Money, refunded_minor: i64, lines: impl Iterator<Item = BasketLine<'l>>) -> Margin {
+        if total.currency() != self.currency {
             return Margin::default();
         }
-        let total = i128::from(order.total.minor());
+        let total = i128::from(total.minor());
         let (mut covered, mut cost) = (0, 0);
-        for line in &order.lines {
+        for line in lines {
             if let Some(of_line) = self.cost(line) {
                 covered += i128::from(line.minor);
                 cost += of_line;
@@ -160,12 +205,12 @@ impl std::iter::Sum for Margin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::Money;
+    use crate::order::Line;
     use proptest::prelude::*;
 
     fn line(product: &str, quantity: Option<i64>, minor: i64) -> Line {
         let category = Some(CategoryName::new("all").unwrap());
-        Line { product: Some(ProductRef::new(product).unwrap()), category, quantity, minor }
+        Line { product: Some(ProductRef::new(product).unwrap()), category, quantity, minor, cost_minor: None }
     }
 
     fn order(total: i64, lines: Vec<Line>) -> OrderPlaced {

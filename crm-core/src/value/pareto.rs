@@ -1,8 +1,7 @@
 //! Key customers: the fewest who bring a given share of profit or revenue (Pareto, Cours d'économie politique, 1896;
 //! Juran, Quality Control Handbook, 1951, made the rule of it), how concentrated a base is (the curve of Lorenz, Methods
-//! of measuring the concentration of wealth, 1905, taken from the top; Gini, 1912), and who costs more than they bring
-//! (the curve of cumulated profit that rises above the whole and falls back: Kaplan and Narayanan, Measuring and
-//! Managing Customer Profitability, 2001).
+//! of measuring the concentration of wealth, 1905, taken from the top, and Gini's coefficient), and who costs more than
+//! they bring (the curve of cumulated profit rises above the whole and falls back: it is known as the whale curve).
 //!
 //! All is in whole minor units of one currency, added up in 128 bits; only shares are rounded, half to even.
 

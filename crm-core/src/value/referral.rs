@@ -1,5 +1,5 @@
 //! What customers are worth by whom they brought: those they referred, those these referred, and what both spend
-//! (customer referral value: Kumar, Petersen and Leone, How valuable is word of mouth?, Harvard Business Review 2007;
+//! (customer referral value: Kumar, Petersen and Leone, How valuable is word of mouth?, Harvard Business Review, October 2007;
 //! here in money that was spent, and two levels deep).
 //!
 //! Whoever was referred by several counts for the one who did so first, of two at one instant for the lower id: so what

@@ -1,5 +1,5 @@
 //! Recency, frequency and monetary value, and the scores from 1 upwards that compare customers by them
-//! (Hughes, Strategic Database Marketing, 1994: five of each, by equal parts of the customers).
+//! (Arthur Hughes, Strategic Database Marketing: five of each, by equal parts of the customers).
 //!
 //! # Which customers are compared
 //!

@@ -191,6 +191,7 @@ pub fn fact(step: &Step) -> Fact {
                 category: (*product < 2).then(|| CategoryName::new("wine").unwrap()),
                 quantity: None,
                 minor: 100,
+                cost_minor: None,
             };
             OrderPlaced::new(Money::new(*minor, Currency::EUR)).with_lines(bought.iter().map(line).collect()).into()
         }
