@@ -7,6 +7,7 @@ mod decided;
 mod derive;
 mod facts;
 mod family;
+mod membership;
 mod overrides;
 mod past;
 mod policy;
