@@ -21,10 +21,10 @@ use crm_storage::DeadLetter;
 
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
-    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, Found, Imported, IngestReport, Ingestion,
-    ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview, PartOutcome, Recorded,
-    Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded,
-    Unsubscribe, UnsubscribeToken, Withdrawal,
+    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported,
+    IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview,
+    PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed,
+    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
@@ -911,6 +911,33 @@ impl Crm {
     /// The same.
     pub fn refresh(&self) -> Result<u64, Error> {
         wait(self.0.refresh())
+    }
+
+    /// See [`crate::Crm::to_fill`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn to_fill(&self) -> Result<ToFill, Error> {
+        wait(self.0.to_fill())
+    }
+
+    /// See [`crate::Crm::fill`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn fill(&self, shown: impl FnMut(&FillProgress) + Send) -> Result<FillReport, Error> {
+        wait(self.0.fill(shown))
+    }
+
+    /// See [`crate::Crm::fill_page`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn fill_page(&self, limit: usize) -> Result<Option<FillProgress>, Error> {
+        wait(self.0.fill_page(limit))
     }
 
     /// See [`crate::Crm::customer`].

@@ -85,7 +85,7 @@ pub use crm_core::score::{Score, ScoreName, ScoreOutput};
 pub use crm_core::segment::{
     Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,
     OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell, Stay, TooManyDays,
-    Unlisted,
+    Unfilled, Unlisted,
 };
 pub use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened};
 /// What customers are worth.
@@ -112,10 +112,10 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, Found, ImportError, Imported, IngestReport, Ingestion, ListReport, MergeOutcome,
-    OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome, Recorded, Rectification,
-    RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
+    ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome,
+    Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected,
+    Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    CustomerId, Definition, Definitions, DerivedIds, Enlisted, Identifier, Incoming, ListAbout, ListError, ListName,
-    ListReport, ManualClock, MemoryStore, Override, OverrideCleared, OverrideRefusal, OverrideSegment, Predicate,
-    Refusal, SegmentName, Source, Span, Store, Subject, TimeZone, Timestamp, Unlisted,
+    CustomerId, Definition, Definitions, DerivedIds, Enlisted, EventId, Identifier, Incoming, ListAbout, ListError,
+    ListName, ListReport, ManualClock, MemoryStore, Override, OverrideCleared, OverrideRefusal, OverrideSegment,
+    Predicate, Refusal, SegmentName, Source, Span, Store, Subject, TimeZone, Timestamp, Unlisted,
 };
 use crm_core::audit::{ActorName, AuditActor};
 use crm_core::change::ChangeBody;
@@ -19,7 +19,7 @@ use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody, Fact, Voided};
 use crm_core::lifecycle::SegmentPolicy;
 use proptest::prelude::*;
-use rules::{Step, fact, hour, rule, steps};
+use rules::{Step, fact, fact_of, hour, rule, steps};
 
 fn segment(name: &str) -> SegmentName {
     SegmentName::new(name).unwrap()
@@ -71,10 +71,19 @@ impl Shop {
         self.crm.record(fact.with_key(format!("{n}-{key}").parse().unwrap())).unwrap()
     }
 
+    /// A step of a life; none if it opens a case once more.
+    fn took(&self, n: usize, at: i64, key: usize, step: &Step) -> Option<EventId> {
+        let fact = Incoming::new(who(n), hour(at), Source::new("shop").unwrap(), fact_of(n, step));
+        match self.crm.record(fact.with_key(format!("{n}-{key}").parse().unwrap())) {
+            Err(crm::Error::Fact(crm::FactRefusal::CaseTaken { .. })) => None,
+            recorded => Some(recorded.unwrap().event),
+        }
+    }
+
     /// An order of so many cents, when it happens.
     fn order(&self, at: i64, key: usize, minor: i64) -> crm::Recorded {
         self.clock.set(self.clock_at().max(hour(at)));
-        self.record(0, at, key, fact(&Step::Order(minor, Vec::new())))
+        self.record(0, at, key, fact_of(0, &Step::Order(minor, Vec::new())))
     }
 
     fn clock_at(&self) -> Timestamp {
@@ -136,7 +145,14 @@ impl Hourly {
             let by_then = known.iter().filter(|event| event.at <= hour(at) && !voided.contains(&event.id));
             let by_then = by_then.map(|event| (event.customer, event.id, event.at, &event.body));
             let then = Customer::replay(id, by_then, hour(at), definitions);
-            (at, then.standing().segments().cloned().collect())
+            // By the version in force then: a state is asked under the one that everybody was asked under last.
+            let subject = Subject::new(&then, hour(at), definitions);
+            let is_in = |(name, rule): &(&SegmentName, &Predicate)| match then.override_of(name, hour(at), definitions)
+            {
+                Some(overridden) => overridden.asked.to == Override::In,
+                None => rule.holds(&subject),
+            };
+            (at, definitions.segments(hour(at)).filter(is_in).map(|(name, _)| name.clone()).collect())
         });
         Hourly { hours: hours.collect() }
     }
@@ -157,7 +173,8 @@ proptest! {
     /// Whatever came late or was voided, however time went on, and whenever the segment was defined anew.
     #[test]
     fn the_past_is_what_it_would_be_if_each_hour_were_worked_out_anew(
-        rules in prop::collection::vec(rule(), 2),
+        // Scores have no past.
+        rules in prop::collection::vec(rule().prop_filter("a score", |rule| !rule.to_string().contains("score(")), 2),
         lives in prop::collection::vec(steps(), 1..3),
         late in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..5),
         voided in prop::collection::btree_set((0..2_usize, 0..14_usize), 0..3),
@@ -201,11 +218,11 @@ proptest! {
                     shop.crm.override_segment(customer.id(), asked, &format!("word {number}")).unwrap();
                 }
                 shop.clock.set(hour(at));
-                events.insert((n, key), shop.record(n, at, key, fact(step)).event);
+                events.extend(shop.took(n, at, key, step).map(|event| ((n, key), event)));
             }
             shop.advance(350);
             for (at, n, key, step) in after {
-                events.insert((n, key), shop.record(n, at, key, fact(step)).event);
+                events.extend(shop.took(n, at, key, step).map(|event| ((n, key), event)));
             }
             for (n, key) in &voided {
                 if let Some(event) = events.get(&(*n, *key)) {
@@ -460,6 +477,7 @@ fn an_override_outlives_a_new_version_of_its_segment_and_ends_with_it() {
         assert!(shop.holds(r#"segment("vip")"#) && !shop.holds("spend > 1000"));
         shop.define(hour(24), "vip", "spend > 2000");
         shop.order(48, 1, 500);
+        shop.crm.fill(|_| {}).unwrap();
         assert!(shop.is_in("vip"));
         let why = shop.crm.explain(who(0), &segment("vip")).unwrap().unwrap();
         assert_eq!((why.holds, why.text.as_str()), (Some(true), r#"segment("vip")"#));
@@ -473,6 +491,7 @@ fn an_override_outlives_a_new_version_of_its_segment_and_ends_with_it() {
         shop.define(hour(72), "greeted", "orders > 9");
         shop.crm.define(hour(72), Definition::Segment(segment("vip"), None)).unwrap();
         shop.order(96, 2, 500);
+        shop.crm.fill(|_| {}).unwrap();
         assert!(!shop.is_in("vip"));
         shop.define(hour(120), "vip", "spend > 3000");
         shop.order(144, 3, 500);

@@ -12,6 +12,7 @@ use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::lifecycle::Stage;
 use crate::loyalty::{ProgramId, TierName};
+use crate::segment::SegmentName;
 use crate::time::Timestamp;
 
 /// What the number in a column is.
@@ -119,12 +120,21 @@ pub enum SetKind {
     Role,
     /// Customers on a list that the shop keeps by hand.
     List,
+    /// Customers of whom somebody said something against the rule of a segment, by its name.
+    Override,
 }
 
 impl SetKind {
     /// All of them.
-    pub const ALL: [SetKind; 6] =
-        [SetKind::Tag, SetKind::Segment, SetKind::Tier, SetKind::Consent, SetKind::Role, SetKind::List];
+    pub const ALL: [SetKind; 7] = [
+        SetKind::Tag,
+        SetKind::Segment,
+        SetKind::Tier,
+        SetKind::Consent,
+        SetKind::Role,
+        SetKind::List,
+        SetKind::Override,
+    ];
 
     /// The name it is stored under.
     #[must_use]
@@ -136,6 +146,7 @@ impl SetKind {
             SetKind::Consent => "consent",
             SetKind::Role => "role",
             SetKind::List => "list",
+            SetKind::Override => "override",
         }
     }
 }
@@ -205,6 +216,39 @@ impl SetKey {
         let before = if scope.is_empty() { "" } else { "/" };
         let name = smol_str::format_smolstr!("{}/{}{before}{scope}", key.purpose.as_str(), key.channel.name());
         Self::named(SetKind::Consent, &name)
+    }
+
+    /// The set of the customers in a segment, as one of its versions has it: `segment:name` for the first, and
+    /// `segment:name#2` and so on for those after it. A number sign within the name is written as `%23` and a percent
+    /// sign as `%25`, so that no two have one set.
+    #[must_use]
+    pub fn segment(name: &SegmentName, version: u32) -> Self {
+        let mut text = SmolStrBuilder::new();
+        text.push_str(SetKind::Segment.name());
+        text.push(':');
+        for letter in name.as_str().chars() {
+            match letter {
+                '#' => text.push_str("%23"),
+                '%' => text.push_str("%25"),
+                plain => text.push(plain),
+            }
+        }
+        if version > 1 {
+            text.push_str(&smol_str::format_smolstr!("#{version}"));
+        }
+        SetKey(text.finish())
+    }
+
+    /// The segment and the version that it is the set of; none for any other set.
+    #[must_use]
+    pub fn as_segment(&self) -> Option<(SegmentName, u32)> {
+        let name = self.0.strip_prefix(SetKind::Segment.name())?.strip_prefix(':')?;
+        let (name, version) = match name.split_once('#') {
+            Some((name, version)) => (name, version.parse().ok().filter(|version| *version > 1)?),
+            None => (name, 1),
+        };
+        let name = if name.contains('%') { name.replace("%23", "#").replace("%25", "%") } else { name.to_owned() };
+        Some((SegmentName::new(name).ok()?, version))
     }
 
     /// As `kind:name`.
@@ -287,15 +331,17 @@ impl Customer {
     #[must_use]
     pub fn sets(&self) -> Vec<SetKey> {
         let tags = self.tags().map(|tag| SetKey::named(SetKind::Tag, tag.as_str()));
-        let segments = self.standing().segments().map(|name| SetKey::named(SetKind::Segment, name.as_str()));
+        let segments = self.standing().memberships().map(|(name, version)| SetKey::segment(name, version));
         let tiers = self.standing().tiers().map(|(program, tier)| SetKey::tier(program, tier));
         let granted = self.standing().consents().filter(|(_, status)| *status == ConsentStatus::Granted);
         let consents = granted.map(|(key, _)| SetKey::consent(key));
         let roles = self.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
         let roles = roles.map(|name| SetKey::named(SetKind::Role, &name));
         let lists = self.facts().lists().map(|list| SetKey::named(SetKind::List, list.as_str()));
+        let overridden = self.overrides().map(|overridden| &overridden.asked.segment);
+        let overrides = overridden.map(|segment| SetKey::named(SetKind::Override, segment.as_str()));
         let mut sets: Vec<SetKey> =
-            tags.chain(segments).chain(tiers).chain(consents).chain(roles).chain(lists).collect();
+            tags.chain(segments).chain(tiers).chain(consents).chain(roles).chain(lists).chain(overrides).collect();
         sets.sort_unstable();
         sets.dedup();
         sets

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::column::SetKey;
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY, PolicyError};
 use crate::custom::{KindName, KindSchema};
 use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKind, DeclaredName};
@@ -17,7 +18,7 @@ use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
 use crate::score::{OUTPUTS_MAX, ScoreOutput};
-use crate::segment::{ListAbout, ListName, Past, Pasts, ReferenceError, SegmentName, SegmentSet, SegmentSets};
+use crate::segment::{Filled, ListAbout, ListName, Past, Pasts, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
 use crate::workflow::PluginName;
@@ -257,8 +258,7 @@ pub struct Definitions {
     currency: Versions<Currency>,
     lifecycle: Versions<LifecyclePolicy>,
     programs: BTreeMap<ProgramId, Versions<Option<Program>>>,
-    segments: BTreeMap<SegmentName, Versions<Option<Arc<Predicate>>>>,
-    segment_sets: SegmentSets,
+    segments: SegmentBook,
     pasts: Pasts,
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
@@ -303,7 +303,8 @@ impl Definitions {
             Some(_) | None => {}
         }
         if let Definition::Segment(segment, rule) = definition {
-            self.check_references(segment, rule.as_ref(), *from)
+            self.segments
+                .check(segment, rule.as_ref(), *from)
                 .map_err(|source| DefinitionError::References { segment: segment.clone(), source })?;
         }
         if let Definition::Attribute(name, Some(kind)) = definition {
@@ -315,9 +316,7 @@ impl Definitions {
             Definition::Lifecycle(policy) => self.lifecycle.add(*from, policy),
             Definition::Program(id, program) => self.programs.entry(id).or_default().add(*from, program),
             Definition::Segment(name, rule) => {
-                self.segments.entry(name).or_default().add(*from, rule.map(Arc::new));
-                let versions = self.segments.values().flat_map(|versions| &versions.0);
-                self.segment_sets = SegmentSets::of(versions.map(|(from, _)| *from));
+                self.segments.add(&name, *from, rule.map(Arc::new));
             }
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::Attribute(name, kind) => self.attributes.entry(name).or_default().add(*from, kind),
@@ -342,21 +341,6 @@ impl Definitions {
         Ok(true)
     }
 
-    /// Checks a segment against all others, from an instant on: it may go together with those that are in force then,
-    /// and not with a later version of one.
-    fn check_references(
-        &self,
-        segment: &SegmentName,
-        rule: Option<&Predicate>,
-        from: Timestamp,
-    ) -> Result<(), ReferenceError> {
-        let later = self.segments.values().flat_map(|versions| &versions.0).map(|(at, _)| *at);
-        let mut instants: Vec<Timestamp> = later.filter(|at| *at > from).chain([from]).collect();
-        instants.sort_unstable();
-        instants.dedup();
-        instants.into_iter().try_for_each(|at| crate::segment::check(segment, rule, &self.segments(at).collect()))
-    }
-
     /// Checks an attribute against those that were declared before: an attribute keeps its type, by which rules were
     /// read, and states have room for so many.
     fn check_declaration(&self, name: &DeclaredName, kind: &DeclaredKind) -> Result<(), DeclarationError> {
@@ -379,7 +363,7 @@ impl Definitions {
         if own.is_none() && !of_segment {
             return Ok(());
         }
-        let segments = self.segments.values().flat_map(|versions| &versions.0).map(|(at, _)| *at);
+        let segments = self.segments.instants();
         let lists = self.lifecycle_segments.0.iter().map(|(at, _)| *at);
         let mut instants: Vec<Timestamp> = segments.chain(lists).filter(|at| *at > from).chain([from]).collect();
         instants.sort_unstable();
@@ -476,34 +460,69 @@ impl Definitions {
         self.programs.keys()
     }
 
-    /// A segment in force.
+    /// A segment in force: the rule of its newest version, whether or not everybody was asked under it.
     #[must_use]
     pub fn segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
-        self.segments.get(name)?.at(at)?.as_deref()
+        self.segments.rule(name, at)
+    }
+
+    /// The rule by which a segment answers: that of the version which everybody was asked under last, where there is
+    /// one, and otherwise the one in force.
+    #[must_use]
+    pub fn answering_segment(&self, name: &SegmentName, at: Timestamp) -> Option<&Predicate> {
+        self.segments.answering(name, at)
     }
 
     /// The segments in force, by name.
     pub fn segments(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Predicate)> {
-        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_deref()?)))
+        self.segments.in_force(at)
     }
 
-    /// The segments in force, ready to be asked.
-    pub(crate) fn segment_set(&self, at: Timestamp) -> Option<&SegmentSet> {
-        let set = self.segment_sets.at(at, |from| {
-            let versions = self.segments.values().flat_map(|versions| &versions.0);
-            let mark = versions.filter(|(at, _)| *at <= from).count() as u32;
-            let in_force = |(name, versions): (_, &Versions<Option<Arc<Predicate>>>)| {
-                Some((name, versions.at(from)?.as_ref()?)).map(|(name, rule)| (name, Arc::clone(rule)))
-            };
-            let all: Vec<(&SegmentName, Arc<Predicate>)> = self.segments.iter().filter_map(in_force).collect();
-            SegmentSet::new(mark, all.iter().map(|(name, rule)| (*name, rule)))
-        });
-        set.map(Arc::as_ref)
+    /// Everybody was asked under some versions of segments: these answer from now on. None of them does if one is
+    /// not there any more.
+    pub fn complete(&mut self, filled: &[Filled]) {
+        self.segments.complete(filled);
+    }
+
+    /// Segments of which the version in force was not asked of everybody yet, those together that ask about each
+    /// other: all of them come to answer at once. In each group they come after those that they ask about.
+    #[must_use]
+    pub fn unfilled(&self, at: Timestamp) -> Vec<Vec<Unfilled>> {
+        self.segments.unfilled(at)
+    }
+
+    /// The first instant after one from which a version of a segment holds.
+    #[must_use]
+    pub fn next_segment_version(&self, after: Timestamp) -> Option<Timestamp> {
+        self.segments.next_version(after)
+    }
+
+    /// The sets in one of which a customer is who is in a segment.
+    #[must_use]
+    pub fn segment_sets(&self, name: &SegmentName) -> Vec<SetKey> {
+        self.segments.answering_sets(name)
+    }
+
+    /// The sets of all versions of a segment but one.
+    #[must_use]
+    pub fn segment_sets_but(&self, name: &SegmentName, version: u32) -> Vec<SetKey> {
+        self.segments.sets_but(name, version)
+    }
+
+    /// The version under which a segment is asked at an instant.
+    #[must_use]
+    pub fn segment_version(&self, name: &SegmentName, at: Timestamp) -> Option<u32> {
+        let set = self.segments.set(at)?;
+        set.rules.get(set.place(name)?).map(|rule| rule.version)
+    }
+
+    pub(crate) const fn segment_book(&self) -> &SegmentBook {
+        &self.segments
     }
 
     /// The names of all segments there ever were.
     pub fn segment_names(&self) -> impl Iterator<Item = &SegmentName> {
-        self.segments.keys()
+        self.segments.names()
     }
 
     /// The lists in force, by name.
@@ -517,24 +536,18 @@ impl Definitions {
         self.lists.get(name)?.at(at)?.as_ref()
     }
 
-    /// The segments in force, by name, as those who keep them share them.
-    pub(crate) fn segments_shared(&self, at: Timestamp) -> impl Iterator<Item = (&SegmentName, &Arc<Predicate>)> {
-        self.segments.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_ref()?)))
-    }
-
     /// Every version of a segment, the oldest first; what ends it is none.
     pub(crate) fn segment_versions(
         &self,
         name: &SegmentName,
     ) -> impl Iterator<Item = (Timestamp, Option<&Predicate>)> + use<'_> {
-        let versions = self.segments.get(name).into_iter().flat_map(|versions| &versions.0);
-        versions.map(|(from, rule)| (*from, rule.as_deref()))
+        self.segments.versions(name).iter().map(|version| (version.from, version.rule.as_deref()))
     }
 
     /// Since when a segment is in force without interruption; none if it is not.
     pub(crate) fn in_force_since(&self, name: &SegmentName, at: Timestamp) -> Option<Timestamp> {
-        let versions = self.segments.get(name)?.0.iter().rev().filter(|(from, _)| *from <= at);
-        versions.take_while(|(_, rule)| rule.is_some()).last().map(|(from, _)| *from)
+        let versions = self.segments.versions(name).iter().rev().filter(|version| version.from <= at);
+        versions.take_while(|version| version.rule.is_some()).last().map(|version| version.from)
     }
 
     /// From when on what segments are counted by was another, beside their own rules.

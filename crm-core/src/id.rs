@@ -49,6 +49,12 @@ impl CustomerId {
         CustomerId(derived("audit log", &[tenant.as_str().as_bytes()]))
     }
 
+    /// The id under which it is kept how far a tenant's segments are filled: of version 8 too.
+    #[must_use]
+    pub fn of_fills(tenant: &TenantId) -> Self {
+        CustomerId(derived("fills", &[tenant.as_str().as_bytes()]))
+    }
+
     /// Any UUID.
     #[must_use]
     pub const fn from_uuid(id: Uuid) -> Self {

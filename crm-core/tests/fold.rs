@@ -249,7 +249,7 @@ proptest! {
     #[test]
     fn a_state_survives_being_stored(facts in proptest::collection::vec(fact(), 0..40)) {
         let customer = replayed(&stored(&facts), hour(1_000), &definitions());
-        let read = Customer::decode(crm_core::customer::STATE_SHAPE, &customer.encode()).unwrap();
+        let read = Customer::decode(crm_core::customer::STATE_SHAPE, &customer.encode(), &customer.sets(), &definitions()).unwrap();
         prop_assert_eq!(read, customer);
     }
 

@@ -270,7 +270,7 @@ proptest! {
         for (n, (who, wait, step)) in during.iter().enumerate() {
             world.step(&mut merged, member(*who), 100 + n, *wait, step);
         }
-        let state = Customer::decode(crm_core::customer::STATE_SHAPE, &merged.encode()).unwrap();
+        let state = Customer::decode(crm_core::customer::STATE_SHAPE, &merged.encode(), &merged.sets(), &world.definitions).unwrap();
         prop_assert_eq!(&state, &merged);
         let total = balance(&merged);
         // What each earned and spent: whose lots were taken does not matter.

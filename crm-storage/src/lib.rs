@@ -7,6 +7,7 @@
 
 mod block_on;
 mod commit;
+mod enrol;
 mod error;
 mod feed;
 mod judge;
@@ -31,6 +32,7 @@ pub use commit::{
     AlarmMove, Appended, Claim, ClaimKey, Commit, Committed, CounterStep, CustomerWrite, Expected, GivenUp,
     IdempotencyKey, OutboxEntry, PersonalMove, Release, Request, Token, Traits, Version,
 };
+pub use enrol::{Enrolled, Enrolment};
 pub use error::{CommitError, CursorError, DefineError, StorageError};
 pub use feed::check_consumer;
 pub use judge::{Judgement, Kept};

@@ -1,6 +1,6 @@
 //! What is kept, as it is written and read.
 
-use crm_core::{Alarm, CustomerId, Digest, EventId, SmolStr, Source, TenantId, Timestamp};
+use crm_core::{Alarm, CustomerId, Digest, EventId, SetKey, SmolStr, Source, TenantId, Timestamp};
 
 use crate::commit::{IdempotencyKey, OutboxEntry, Traits, Version};
 
@@ -22,6 +22,9 @@ pub struct CustomerRow {
     pub version: Version,
     /// The state.
     pub state: StateRow,
+    /// The sets that the customer is in, in order: those of the last write of a state, and those that were added
+    /// since. See [`Store::enrol`](crate::Store::enrol).
+    pub sets: Vec<SetKey>,
 }
 
 /// Customers, and how recent the tenant's definitions are.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use crm_core::{CustomerId, Span, TenantId, Timestamp};
 
 use crate::commit::{ClaimKey, Commit, Committed};
+use crate::enrol::{Enrolled, Enrolment};
 use crate::error::{CommitError, CursorError, DefineError, StorageError};
 use crate::lane::Lane;
 use crate::row::{
@@ -115,6 +116,24 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// How many customers a selection means, at one moment.
     async fn count(&self, tenant: &TenantId, selection: &Selection) -> Result<u64, StorageError>;
+
+    /// Adds to a set, in the order of their ids, at most `limit` (at least one) of the customers after one whom a
+    /// selection means and who are not in it. Of each the version rises by one, so that whoever decided on what was
+    /// there before is refused; the set is among their sets, and the change in their history and in the feed. All
+    /// else of them stays as it is, the state too. Each is added wholly or not at all; when the call failed, those who
+    /// were added stay so, and the same call again goes on with the others.
+    ///
+    /// This is for a new segment, of which a store of its own query language can write a page in a statement or two.
+    /// As it is here it selects, loads and commits.
+    async fn enrol(
+        &self,
+        tenant: &TenantId,
+        enrolment: &Enrolment,
+        after: Option<CustomerId>,
+        limit: usize,
+    ) -> Result<Enrolled, StorageError> {
+        crate::enrol::by_commits(self, tenant, enrolment, after, limit).await
+    }
 
     /// Alarms due at or before an instant, in the order of instant, kind and customer, at most `limit`.
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError>;

@@ -80,6 +80,15 @@ mutants! {
         "claims::keys_are_told_apart_by_kind_and_by_every_byte",
         "claims::owners_come_in_the_order_asked_for",
     ];
+    a_store_that_enrols_across_tenants_is_caught: EnrolsAcrossTenants by [
+        "enrolling::an_enrolment_keeps_to_its_tenant",
+    ];
+    a_store_that_enrols_one_page_is_caught: EnrolsOnePage by [
+        "enrolling::enrolled_pages_are_complete",
+    ];
+    a_store_that_enrols_again_is_caught: EnrolsAgain by [
+        "enrolling::whoever_is_meant_is_added_and_told",
+    ];
     a_store_that_loses_the_outbox_is_caught: LosesTheOutbox by [
         "erasing::what_is_personal_is_gone",
         "erasing::outbox_entries_are_erased_in_every_state",

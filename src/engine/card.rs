@@ -278,7 +278,7 @@ impl Crm {
         let (mut commits, mut moves) = (Vec::with_capacity(told.len()), Vec::with_capacity(told.len()));
         for (place, (row, details)) in loaded.rows.into_iter().zip(details).enumerate() {
             let told = told[place];
-            let there = row.filter(|_| told.customer != self.audit_stream).zip(details);
+            let there = row.filter(|_| self.is_customer(told.customer)).zip(details);
             let Some((row, details)) = there else { continue };
             let base = self.decode(&row, &definitions).await?;
             if base.customer.is_merged() || base.customer.merged_into().is_some() {

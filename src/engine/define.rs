@@ -5,21 +5,25 @@ use std::sync::Arc;
 use crm_core::audit::{AuditAction, AuditEntry};
 use crm_core::event::JsonProblem;
 use crm_core::expression::{Predicate, Vocabulary};
+use crm_core::segment::Filled;
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::DefineError;
 use serde::{Deserialize, Serialize};
 
 use super::audit::by_shop;
+use super::select::customers;
 use super::{ATTEMPTS_MAX, Crm, PAGE};
 use crate::error::Error;
 
 /// What is stored among the definitions.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Stored {
+pub(super) enum Stored {
     /// The check value of the look-up key that the tenant was made with. It is always the first row.
     LookupKey([u8; 32]),
     Version(DefinitionVersion),
+    /// Everybody was asked under these versions of segments: they answer from now on.
+    Filled(Vec<Filled>),
 }
 
 impl Crm {
@@ -27,6 +31,9 @@ impl Crm {
     /// `false`. Customers follow at their next event or alarm; [`refresh`](Self::refresh) makes them
     /// follow at once: call it for a retention policy, because whom it is about may never be heard of again. Such a
     /// policy is noted in the audit log too, right after it was added.
+    ///
+    /// A segment that is new or changed is to be [filled](Self::fill), unless there are no customers yet: only then
+    /// does a changed one answer by its new rule, and a new one for everybody.
     ///
     /// # Errors
     ///
@@ -48,6 +55,7 @@ impl Crm {
             if let Some(revision) = self.append(revision, &Stored::Version(version.clone())).await? {
                 self.cache_definitions(revision, Arc::new(definitions));
                 self.note_policy(&version).await?;
+                self.fill_nobody(&version).await?;
                 return Ok(true);
             }
         }
@@ -83,6 +91,21 @@ impl Crm {
         Ok(Predicate::parse(text, &Vocabulary::of(&definitions, self.now()))?)
     }
 
+    /// Where there are no customers, everybody was asked about a segment.
+    async fn fill_nobody(&self, version: &DefinitionVersion) -> Result<(), Error> {
+        let now = self.now();
+        let Definition::Segment(name, _) = &version.definition else { return Ok(()) };
+        if version.from > now || !self.store().select(&self.tenant, &customers(), None, 1).await?.is_empty() {
+            return Ok(());
+        }
+        let groups = self.definitions().await?.unfilled(now);
+        let its = groups.into_iter().find(|group| group.iter().any(|one| one.segment == *name));
+        match its {
+            Some(group) => self.complete(&group, now).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// How long personal data is kept is in the audit log, by the definition it was changed by.
     async fn note_policy(&self, version: &DefinitionVersion) -> Result<(), Error> {
         let Definition::Retention(name, policy) = &version.definition else { return Ok(()) };
@@ -99,21 +122,26 @@ impl Crm {
     }
 
     /// Reconsiders every customer under the definitions there are now, those that were added for the past
-    /// included: stages, segments, tiers and points follow. Answers how many customers changed. Costs a
-    /// read of the whole base with its history.
+    /// included: stages, segments, tiers and points follow, and segments are filled by it. Answers how many customers
+    /// changed. Costs a read of the whole base with its history: for segments alone [`fill`](Self::fill) does.
     pub async fn refresh(&self) -> Result<u64, Error> {
         let now = self.now();
+        let unfilled = self.definitions().await?.unfilled(now);
         let mut changed = 0;
         let mut after: Option<CustomerId> = None;
         loop {
             let rows = self.page_of_customers(after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(changed) };
+            let Some(last) = rows.last() else { break };
             after = Some(last.customer);
             for row in rows {
                 let changes = self.plan_and_commit(row.customer, now, |planner| planner.reconsider()).await?;
                 changed += u64::from(changes.is_some_and(|changes| !changes.is_empty()));
             }
         }
+        for group in unfilled {
+            self.complete(&group, now).await?;
+        }
+        Ok(changed)
     }
 
     /// Notes in a new tenant with which look-up key it was made.
@@ -146,7 +174,13 @@ impl Crm {
         }
     }
 
-    async fn latest_definitions(&self) -> Result<(u64, Arc<Definitions>), Error> {
+    /// The definitions there are now, read only if their revision has moved.
+    pub(super) async fn definitions_now(&self) -> Result<Arc<Definitions>, Error> {
+        let revision = self.store().load(&self.tenant, &[]).await?.definitions;
+        self.definitions_at(revision).await
+    }
+
+    pub(super) async fn latest_definitions(&self) -> Result<(u64, Arc<Definitions>), Error> {
         let stored = self.store().definitions(&self.tenant).await?;
         if let Some(cached) = self.cached_definitions(stored.revision) {
             return Ok((stored.revision, cached));
@@ -161,6 +195,7 @@ impl Crm {
                 Stored::Version(version) => {
                     definitions.add(version).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
                 }
+                Stored::Filled(filled) => definitions.complete(&filled),
             }
         }
         let definitions = Arc::new(definitions);
@@ -168,7 +203,7 @@ impl Crm {
         Ok((stored.revision, definitions))
     }
 
-    async fn append(&self, expected: u64, row: &Stored) -> Result<Option<u64>, Error> {
+    pub(super) async fn append(&self, expected: u64, row: &Stored) -> Result<Option<u64>, Error> {
         let body = serde_json::to_vec(row).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
         match self.store().define(&self.tenant, expected, body).await {
             Ok(revision) => Ok(Some(revision)),

@@ -330,7 +330,7 @@ impl Crm {
         if field::<Digest>(export, "lookup_key")?.as_bytes() != &self.inner.lookup_key.check_value() {
             return Err(Error::LookupKey);
         }
-        if parsed.members.contains(&self.audit_stream) {
+        if !parsed.members.iter().all(|member| self.is_customer(*member)) {
             return Err(malformed("members").into());
         }
         let loaded = self.store().load(&self.tenant, &parsed.members).await?;

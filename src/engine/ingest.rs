@@ -224,7 +224,7 @@ impl Crm {
         for (found, members) in groups.iter() {
             let row = match found {
                 Found::New(_) => None,
-                Found::Known(customer) => match rows.next().flatten().filter(|_| customer != self.audit_stream) {
+                Found::Known(customer) => match rows.next().flatten().filter(|_| self.is_customer(customer)) {
                     Some(row) => Some(row),
                     None => {
                         for (_, item) in members {

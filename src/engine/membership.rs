@@ -78,7 +78,7 @@ impl Crm {
         limit: usize,
     ) -> Result<Selected, Error> {
         let definitions = self.defining(segment).await?;
-        let mut selected = Selected { customers: Vec::new(), next: after };
+        let mut selected = Selected { customers: Vec::new(), next: after, incomplete: Vec::new() };
         loop {
             let rows = self.page_of_customers(selected.next, limit.clamp(1, PAGE)).await?;
             let Some(last) = rows.last() else { return Ok(Selected { next: None, ..selected }) };

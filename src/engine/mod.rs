@@ -10,6 +10,7 @@ mod deliver;
 mod duplicates;
 mod erase;
 mod export;
+mod fill;
 #[cfg(feature = "sqlite")]
 mod host;
 #[cfg(feature = "postgres")]
@@ -58,6 +59,7 @@ pub use consent::{
 };
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 pub use erase::{Erasure, ErasureRequest};
+pub use fill::{FillProgress, FillReport, ToFill};
 #[cfg(feature = "sqlite")]
 pub use host::InTransaction;
 #[cfg(feature = "postgres")]
@@ -105,6 +107,8 @@ pub struct Crm {
     tenant: TenantId,
     /// Under which id the tenant's audit log is kept. It is among the customers' rows, and no customer.
     audit_stream: CustomerId,
+    /// Under which id it is kept how far segments are filled. It is among the customers' rows too.
+    fill_row: CustomerId,
 }
 
 #[derive(Debug)]
@@ -196,7 +200,13 @@ enum Settled {
 impl Crm {
     pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
         let audit_stream = CustomerId::of_audit_log(&tenant);
-        Crm { inner, tenant, audit_stream }
+        let fill_row = CustomerId::of_fills(&tenant);
+        Crm { inner, tenant, audit_stream, fill_row }
+    }
+
+    /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
+    fn is_customer(&self, id: CustomerId) -> bool {
+        id != self.audit_stream && id != self.fill_row
     }
 
     /// Puts one together.
@@ -241,7 +251,7 @@ impl Crm {
     async fn base(&self, id: CustomerId) -> Result<(Option<Base>, Arc<Definitions>), Error> {
         let loaded = self.store().load(&self.tenant, &[id]).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let base = match loaded.rows.into_iter().next().flatten().filter(|_| id != self.audit_stream) {
+        let base = match loaded.rows.into_iter().next().flatten().filter(|_| self.is_customer(id)) {
             Some(row) => Some(self.whole(self.decode(&row, &definitions).await?, &definitions).await?),
             None => None,
         };
@@ -281,7 +291,7 @@ impl Crm {
     /// A stored state is a cache: one that cannot be read is folded anew from the events.
     async fn decode(&self, row: &CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
         let expected = Expected::At(row.version);
-        match Customer::decode(row.state.shape, &row.state.bytes) {
+        match Customer::decode(row.state.shape, &row.state.bytes, &row.sets, definitions) {
             Ok(customer) => Ok(Base::of_one(customer, expected)),
             Err(problem) => {
                 tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
@@ -312,7 +322,7 @@ impl Crm {
     async fn page_of_customers(&self, after: Option<CustomerId>, limit: usize) -> Result<Vec<CustomerRow>, Error> {
         let ids = self.store().select(&self.tenant, &select::customers(), after, limit).await?;
         let loaded = self.store().load(&self.tenant, &ids).await?;
-        Ok(loaded.rows.into_iter().flatten().filter(|row| row.customer != self.audit_stream).collect())
+        Ok(loaded.rows.into_iter().flatten().filter(|row| self.is_customer(row.customer)).collect())
     }
 
     /// All events of a customer: of each whom they were merged of, in the order in which they were recorded.

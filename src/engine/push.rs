@@ -9,7 +9,8 @@ use crm_core::attribute::Attribute;
 use crm_core::expression::{Comparison, Events, Happenings, Moment, Number, Predicate, Take, TextTest, Texts, Window};
 use crm_core::lifecycle::Stage;
 use crm_core::score::ScoreName;
-use crm_core::{Column, Millionths, SetKey, SetKind, Timestamp};
+use crm_core::segment::SegmentName;
+use crm_core::{Column, Definitions, Millionths, SetKey, SetKind, Timestamp};
 use crm_storage::Selection;
 
 use super::select::customers;
@@ -21,10 +22,37 @@ pub(super) struct Pushed {
     pub(super) exact: bool,
 }
 
+/// As of when a store is asked, and what for.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'d> {
+    at: Timestamp,
+    definitions: &'d Definitions,
+    /// Whether whom a rule does not mean yet and comes to mean by time alone is asked for as well; then segments are
+    /// those of the versions that are asked, and not of those that answer.
+    to_fill: bool,
+}
+
+impl Asked<'_> {
+    fn sets_of(&self, name: &SegmentName) -> Vec<SetKey> {
+        let newest = self.to_fill.then(|| self.definitions.segment_version(name, self.at)).flatten();
+        newest.map_or_else(|| self.definitions.segment_sets(name), |version| vec![SetKey::segment(name, version)])
+    }
+}
+
 impl Pushed {
     /// The customers that a rule means, or all of them if it takes more clauses than a store can be asked.
-    pub(super) fn of(rule: &Predicate, at: Timestamp) -> Self {
-        let Pushed { selection, exact } = push(rule, true, at);
+    pub(super) fn of(rule: &Predicate, at: Timestamp, definitions: &Definitions) -> Self {
+        Self::asked(rule, Asked { at, definitions, to_fill: false })
+    }
+
+    /// The customers that a new rule means, and those that it will mean although nothing happens. It is exact only if
+    /// the rule never changes its mind by time alone.
+    pub(super) fn to_fill(rule: &Predicate, at: Timestamp, definitions: &Definitions) -> Self {
+        Self::asked(rule, Asked { at, definitions, to_fill: true })
+    }
+
+    fn asked(rule: &Predicate, asked: Asked<'_>) -> Self {
+        let Pushed { selection, exact } = push(rule, true, asked);
         let selection = Selection::All(vec![customers(), selection]);
         if selection.check().is_ok() { Pushed { selection, exact } } else { Pushed::superset(customers()) }
     }
@@ -39,23 +67,23 @@ impl Pushed {
 }
 
 /// Whom a rule answers by yes, or by no.
-fn push(rule: &Predicate, yes: bool, at: Timestamp) -> Pushed {
+fn push(rule: &Predicate, yes: bool, asked: Asked<'_>) -> Pushed {
     match rule {
         Predicate::All(parts) | Predicate::Any(parts) => {
-            let pushed: Vec<Pushed> = parts.iter().map(|part| push(part, yes, at)).collect();
+            let pushed: Vec<Pushed> = parts.iter().map(|part| push(part, yes, asked)).collect();
             let exact = pushed.iter().all(|part| part.exact);
             let parts = pushed.into_iter().map(|part| part.selection).collect();
             // It is not true that all hold where one does not.
             let all = matches!(rule, Predicate::All(_)) == yes;
             Pushed { selection: if all { Selection::All(parts) } else { Selection::Any(parts) }, exact }
         }
-        Predicate::Not(part) => push(part, !yes, at),
+        Predicate::Not(part) => push(part, !yes, asked),
         Predicate::Compare(number, is, Number::Constant(limit)) => {
-            compare(number, if yes { *is } else { is.negated() }, *limit, at)
+            compare(number, if yes { *is } else { is.negated() }, *limit, asked)
         }
         Predicate::Compare(Number::Constant(limit), is, number) => {
             let is = is.turned();
-            compare(number, if yes { is } else { is.negated() }, *limit, at)
+            compare(number, if yes { is } else { is.negated() }, *limit, asked)
         }
         Predicate::Known(number) => match place(number) {
             Place::Number(column) | Place::Instant(column) | Place::DaysSince(column) => {
@@ -77,10 +105,10 @@ fn push(rule: &Predicate, yes: bool, at: Timestamp) -> Pushed {
         Predicate::Text(Texts::Tags, TextTest::OneOf(tags)) => sets(SetKind::Tag, tags, yes),
         Predicate::Text(Texts::Lists, TextTest::OneOf(lists)) => sets(SetKind::List, lists, yes),
         Predicate::Text(Texts::Roles, TextTest::OneOf(roles)) => sets(SetKind::Role, roles, yes),
-        Predicate::InSegment(name) => sets(SetKind::Segment, [name.as_str()], yes),
+        Predicate::InSegment(name) => any_of(asked.sets_of(name), yes),
         // The store knows who is in now.
-        Predicate::WasIn(name, _) if !yes => Pushed { exact: false, ..sets(SetKind::Segment, [name.as_str()], false) },
-        Predicate::InFor(name, _) if yes => Pushed { exact: false, ..sets(SetKind::Segment, [name.as_str()], true) },
+        Predicate::WasIn(name, _) if !yes => Pushed { exact: false, ..any_of(asked.sets_of(name), false) },
+        Predicate::InFor(name, _) if yes => Pushed { exact: false, ..any_of(asked.sets_of(name), true) },
         Predicate::Consents(key) => one_set(SetKey::consent(key), yes),
         _ => Pushed::superset(Selection::EVERYBODY),
     }
@@ -94,15 +122,21 @@ fn one_set(set: SetKey, yes: bool) -> Pushed {
 /// Whoever is in one of some sets, or in none of them.
 fn sets(kind: SetKind, names: impl IntoIterator<Item = impl AsRef<str>>, yes: bool) -> Pushed {
     // Nobody is in a set that cannot be.
-    let sets = names.into_iter().filter_map(|name| SetKey::new(kind, name.as_ref()).ok()).map(Selection::In);
-    let any = Selection::Any(sets.collect());
+    any_of(names.into_iter().filter_map(|name| SetKey::new(kind, name.as_ref()).ok()).collect(), yes)
+}
+
+fn any_of(sets: Vec<SetKey>, yes: bool) -> Pushed {
+    let any = Selection::Any(sets.into_iter().map(Selection::In).collect());
     Pushed::exact(if yes { any } else { Selection::Not(Box::new(any)) })
 }
 
-fn compare(number: &Number, is: Comparison, limit: i64, at: Timestamp) -> Pushed {
+fn compare(number: &Number, is: Comparison, limit: i64, asked: Asked<'_>) -> Pushed {
     match (place(number), number) {
         (Place::Number(column) | Place::Instant(column), _) => Pushed::exact(Selection::Compare(column, is, limit)),
-        (Place::DaysSince(column), _) => Pushed::exact(days(column, is, limit, at)),
+        (Place::DaysSince(column), _) if asked.to_fill => {
+            Pushed::superset(days_from_now_on(column, is, limit, asked.at))
+        }
+        (Place::DaysSince(column), _) => Pushed::exact(days(column, is, limit, asked.at)),
         (Place::Nowhere, Number::Constant(constant)) => {
             let everybody_or_nobody = if is.holds(*constant, limit) { Selection::EVERYBODY } else { nobody() };
             Pushed::exact(everybody_or_nobody)
@@ -120,7 +154,7 @@ fn compare(number: &Number, is: Comparison, limit: i64, at: Timestamp) -> Pushed
             if of_none.is_some_and(|none| is.holds(none, limit)) {
                 return Pushed::superset(Selection::EVERYBODY);
             }
-            Pushed::superset(some(happenings, at))
+            Pushed::superset(some(happenings, asked.at))
         }
         (Place::Nowhere, _) => Pushed::superset(Selection::EVERYBODY),
     }
@@ -233,6 +267,15 @@ fn score(name: &ScoreName, is: Comparison, limit: i64) -> Selection {
         Comparison::Le => at_most(limit),
         Comparison::Eq => Selection::All(vec![at_least(limit), at_most(limit)]),
         Comparison::Ne => Selection::Any(vec![above(limit), below(limit)]),
+    }
+}
+
+/// Days since an instant compare so with a number now, or will some day: days only grow.
+fn days_from_now_on(column: Column, is: Comparison, number: i64, at: Timestamp) -> Selection {
+    match is {
+        Comparison::Le | Comparison::Lt => days(column, is, number, at),
+        Comparison::Eq => days(column, Comparison::Le, number, at),
+        Comparison::Ge | Comparison::Gt | Comparison::Ne => Selection::Not(Box::new(Selection::Missing(column))),
     }
 }
 

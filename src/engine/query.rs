@@ -1,6 +1,6 @@
 //! What can be read: one customer, their whole story, and the base at a glance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::change::Change;
 use crm_core::customer::Customer;
@@ -42,6 +42,8 @@ pub struct Overview {
     pub segments: BTreeMap<SegmentName, u64>,
     /// How many are on each list in force, empty ones included.
     pub lists: BTreeMap<ListName, u64>,
+    /// Those of them that are new and not [filled](Crm::fill) yet: of these only some members are known.
+    pub incomplete: BTreeSet<SegmentName>,
     /// Orders, refunded ones included.
     pub orders: u64,
     /// Refunds, matched or not.
@@ -104,7 +106,7 @@ impl Crm {
     pub async fn explain(&self, who: impl Into<Who> + Send, segment: &SegmentName) -> Result<Option<Clause>, Error> {
         let (now, definitions) = (self.now(), self.definitions().await?);
         let none = || Error::NoSegment { segment: segment.clone() };
-        let rule = definitions.segment(segment, now).ok_or_else(none)?;
+        let rule = definitions.answering_segment(segment, now).ok_or_else(none)?;
         let Some(customer) = self.customer(who).await? else { return Ok(None) };
         let membership = Predicate::InSegment(segment.clone());
         let overridden = customer.override_of(segment, now, &definitions).is_some();
@@ -187,6 +189,8 @@ impl Crm {
         overview.stages.extend(Stage::ALL.map(|stage| (stage, 0)));
         overview.segments.extend(definitions.segments(self.now()).map(|(name, _)| (name.clone(), 0)));
         overview.lists.extend(definitions.lists(self.now()).map(|(name, _)| (name.clone(), 0)));
+        let new = definitions.unfilled(self.now()).into_iter().flatten().filter(|one| !one.changed);
+        overview.incomplete.extend(new.filter(|one| one.rule.is_some()).map(|one| one.segment));
         let mut digests = Vec::new();
         self.for_each_customer(|customer| {
             overview.add(customer);

@@ -2,7 +2,8 @@
 //! they can't say is asked as a superset, and finished here.
 
 use crm_core::expression::{Predicate, Subject};
-use crm_core::{Column, CustomerId, Timestamp};
+use crm_core::segment::SegmentName;
+use crm_core::{Column, CustomerId, Definitions, Timestamp};
 use crm_storage::Selection;
 
 use super::push::Pushed;
@@ -16,6 +17,9 @@ pub struct Selected {
     pub customers: Vec<CustomerId>,
     /// After whom to go on; none at the end.
     pub next: Option<CustomerId>,
+    /// New segments that the predicate asks about and that are not [filled](Crm::fill) yet: of those who would be in
+    /// them, only some are known to be.
+    pub incomplete: Vec<SegmentName>,
 }
 
 impl Crm {
@@ -37,9 +41,10 @@ impl Crm {
         limit: usize,
     ) -> Result<Selected, Error> {
         predicate.check()?;
-        let now = self.now();
-        let Pushed { selection, exact } = Pushed::of(predicate, now);
-        let mut selected = Selected { customers: Vec::new(), next: after };
+        let (now, definitions) = (self.now(), self.definitions_now().await?);
+        let Pushed { selection, exact } = Pushed::of(predicate, now, &definitions);
+        let incomplete = incomplete(predicate, now, &definitions);
+        let mut selected = Selected { customers: Vec::new(), next: after, incomplete };
         while selected.customers.len() < limit.max(1) {
             let missing = limit.max(1) - selected.customers.len();
             let page = if exact { missing.min(PAGE) } else { PAGE };
@@ -62,14 +67,15 @@ impl Crm {
         Ok(selected)
     }
 
-    /// How many customers a predicate holds for now, as in [`select`](Self::select).
+    /// How many customers a predicate holds for now, as in [`select`](Self::select). Of a new segment that is not
+    /// filled yet, which [`to_fill`](Self::to_fill) tells, only those are counted who are known to be in it.
     ///
     /// # Errors
     ///
     /// The same.
     pub async fn count(&self, predicate: &Predicate) -> Result<u64, Error> {
         predicate.check()?;
-        let Pushed { selection, exact } = Pushed::of(predicate, self.now());
+        let Pushed { selection, exact } = Pushed::of(predicate, self.now(), &*self.definitions_now().await?);
         if exact {
             return Ok(self.store().count(&self.tenant, &selection).await?);
         }
@@ -105,6 +111,16 @@ impl Crm {
         }
         Ok(held)
     }
+}
+
+/// New segments that a rule asks about and that not everybody was asked about.
+fn incomplete(rule: &Predicate, now: Timestamp, definitions: &Definitions) -> Vec<SegmentName> {
+    let asked = rule.segments();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let new = definitions.unfilled(now).into_iter().flatten().filter(|one| !one.changed && one.rule.is_some());
+    new.map(|one| one.segment).filter(|name| asked.contains(&name)).collect()
 }
 
 /// Whoever is a customer. All customers have a number of orders; rows that are kept like customers and are none,

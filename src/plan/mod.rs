@@ -275,7 +275,21 @@ impl<'a> Planner<'a> {
         self.elapse(self.context.now)?;
         // What came into force since they were last heard of.
         self.settle(self.instant(), Cause::Definition, OrdersTouched::None)?;
-        self.react()
+        self.react()?;
+        self.ask_segments()
+    }
+
+    /// Asks about the segments as of now, after what is due.
+    pub(crate) fn ask_segments(&mut self) -> Result<(), NeedHistory> {
+        let before = self.customer.sets();
+        self.elapse(self.context.now)?;
+        self.next = None;
+        self.follow(self.instant(), Cause::Definition, &[])?;
+        self.react()?;
+        self.elapse(self.context.now)?;
+        // Who is in by another version than before is written though nothing moved.
+        self.rewrite |= self.customer.sets() != before;
+        Ok(())
     }
 
     /// Takes scores that were given, after what is due, and tells workflows of each.

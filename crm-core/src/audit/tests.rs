@@ -314,7 +314,7 @@ fn a_head_is_no_state_of_a_customer() {
     assert_eq!(Head::decode(Head::STATE_SHAPE, &head.encode()), Some(head));
     assert_eq!(Head::decode(1, &head.encode()), None);
     assert_eq!(Head::decode(Head::STATE_SHAPE, &head.encode()[1..]), None);
-    assert!(crate::customer::Customer::decode(Head::STATE_SHAPE, &head.encode()).is_err());
+    assert!(crate::customer::Customer::decode(Head::STATE_SHAPE, &head.encode(), &[], &Default::default()).is_err());
 }
 
 proptest! {

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Customer;
 use super::consent::Statuses;
+use super::membership::Memberships;
 use super::segments::Watch;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
 use crate::expression::Inputs;
-use crate::flat::{FlatMap, FlatSet};
+use crate::flat::FlatMap;
 use crate::lifecycle::{Stage, StageCause, StageMove};
 use crate::loyalty::{ProgramId, TierName};
 use crate::segment::{SegmentName, SegmentSet};
@@ -19,21 +20,32 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     stage: Option<Stage>,
-    pub(super) segments: FlatSet<SegmentName>,
+    pub(super) memberships: Memberships,
     tiers: FlatMap<ProgramId, TierName>,
     pub(super) consents: Statuses,
 }
 
 impl Standing {
-    /// The segments the customer is in.
+    /// The segments the customer is in. While a changed segment is being filled, its older version says who is in it.
     pub fn segments(&self) -> impl Iterator<Item = &SegmentName> {
-        self.segments.iter()
+        self.memberships.answered.iter()
     }
 
     /// Whether the customer is in a segment.
     #[must_use]
     pub fn is_in(&self, segment: &SegmentName) -> bool {
-        self.segments.contains(segment)
+        self.memberships.answered.contains(segment)
+    }
+
+    /// The segments the customer is in, each with the version that says so: of one that is being filled there may be
+    /// two, or only the newer one.
+    pub fn memberships(&self) -> impl Iterator<Item = (&SegmentName, u32)> {
+        self.memberships.held()
+    }
+
+    /// What of it the digest of a state is made of.
+    pub(super) fn digested(&self) -> impl Serialize + '_ {
+        (self.stage, &self.memberships.answered, &self.tiers, &self.consents)
     }
 
     /// What was said about consent comes to, by what it is about; what nothing was said about is left out.
@@ -58,13 +70,13 @@ impl Customer {
     pub(super) fn stand(&mut self, at: Timestamp, definitions: &Definitions) {
         self.standing = Standing {
             stage: self.stage(),
-            segments: FlatSet::default(),
+            memberships: Memberships::default(),
             tiers: self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect(),
             consents: self.statuses(at, definitions),
         };
         self.watch = Watch::default();
         let none = SegmentSet::default();
-        let set = definitions.segment_set(at).unwrap_or(&none);
+        let set = definitions.segment_book().set(at).unwrap_or(&none);
         self.derive_segments(set, at, Cause::Definition, definitions, &mut Vec::new());
     }
 
@@ -90,7 +102,7 @@ impl Customer {
         changes: &mut Vec<Change>,
     ) {
         let none = SegmentSet::default();
-        let set = definitions.segment_set(at).unwrap_or(&none);
+        let set = definitions.segment_book().set(at).unwrap_or(&none);
         self.derive_in(set, at, cause, moves, definitions, changes);
     }
 

@@ -230,7 +230,7 @@ impl Customer {
         match &mut self.kinship {
             Kinship::Head(family) => {
                 family.members.get_or_default(&member).apply(decision);
-                self.decided = family.together(self.id);
+                *self.decided = family.together(self.id);
             }
             Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
         }
@@ -429,7 +429,7 @@ impl Customer {
         match self.kinship {
             Kinship::Head(family) => Side { decided: family.members, joins: family.joins },
             Kinship::Alone | Kinship::Alias(_) => {
-                Side { decided: [(self.id, self.decided)].into_iter().collect(), joins: Vec::new() }
+                Side { decided: [(self.id, *self.decided)].into_iter().collect(), joins: Vec::new() }
             }
         }
     }
@@ -459,7 +459,7 @@ impl Customer {
     pub(super) fn settle_kinship(&mut self, Side { decided, joins }: Side) {
         let alone = decided.iter().all(|(id, _)| *id == self.id);
         let family = Family { members: decided, orders: FlatMap::default(), joins, told: Told::default() };
-        self.decided = family.together(self.id);
+        *self.decided = family.together(self.id);
         self.kinship = if alone { Kinship::Alone } else { Kinship::Head(Box::new(family)) };
     }
 

@@ -7,6 +7,7 @@ mod decided;
 mod derive;
 mod facts;
 mod family;
+mod membership;
 mod overrides;
 mod past;
 mod policy;
@@ -47,8 +48,9 @@ use segments::Watch;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
     id: CustomerId,
-    facts: FactState,
-    decided: DecidedState,
+    // Both apart, so that a customer is moved about at little cost.
+    facts: Box<FactState>,
+    decided: Box<DecidedState>,
     standing: Standing,
     /// Facts from the future, by the time at which they happen.
     waiting: Vec<(Timestamp, EventId)>,
@@ -70,8 +72,8 @@ impl Customer {
     pub fn new(id: CustomerId) -> Self {
         Customer {
             id,
-            facts: FactState::default(),
-            decided: DecidedState::default(),
+            facts: Box::default(),
+            decided: Box::default(),
             standing: Standing::default(),
             waiting: Vec::new(),
             kinship: Kinship::Alone,
@@ -368,7 +370,7 @@ impl Customer {
             counts(&self.kinship, &self.decided, member, key, at)
         };
         let happened = facts.clone().filter(|(_, id, at, _)| !waits(*id, *at));
-        self.facts = FactState::refold_told(happened, clock, definitions, told);
+        *self.facts = FactState::refold_told(happened, clock, definitions, told);
         self.waiting = facts.filter(|(_, id, at, _)| waits(*id, *at)).map(|(_, id, at, _)| (at, id)).collect();
         self.waiting.sort_unstable();
         self.waiting.dedup();

@@ -17,11 +17,11 @@ impl FactState {
         }
         // Rules ask about customers: this is one of whom nothing was decided.
         let mut nobody = Customer::new(CustomerId::new(Timestamp::MIN, [0; 10]));
-        std::mem::swap(&mut nobody.facts, self);
+        std::mem::swap(&mut *nobody.facts, self);
         let subject = Subject::new(&nobody, at, definitions);
         let is_in = |segment| definitions.segment(segment, at).is_some_and(|rule| rule.holds(&subject));
         let own = list.iter().find(|own| is_in(&own.segment));
-        std::mem::swap(&mut nobody.facts, self);
+        std::mem::swap(&mut *nobody.facts, self);
         own.map_or_else(|| definitions.lifecycle(at), |own| &own.policy)
     }
 

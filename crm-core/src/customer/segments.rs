@@ -8,7 +8,7 @@ use super::Customer;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
 use crate::expression::{Inputs, Subject};
-use crate::segment::{BY_OVERRIDE, OVERRIDE_ENDED, Override, Places, SegmentName, SegmentSet};
+use crate::segment::{BY_OVERRIDE, OVERRIDE_ENDED, Override, Places, SegmentName, SegmentRule, SegmentSet};
 use crate::time::Timestamp;
 
 /// What is noted so that not every segment is asked at every event.
@@ -18,13 +18,20 @@ pub(super) struct Watch {
     touched: Inputs,
     /// Under which versions of segments they were asked: see [`SegmentSet::mark`].
     mark: u32,
+    /// One more than there were versions of segments when all were asked last; 0 if they never were.
+    known: u32,
+    /// As of when all were asked last.
+    asked_at: Timestamp,
     /// When segments change although nothing happens, by segment.
     due: Vec<(SegmentName, Timestamp)>,
+    /// When the first older version that still answers changes although nothing happens.
+    former_due: Option<Timestamp>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Watch { touched: Inputs::ALL, mark: 0, due: Vec::new() }
+        let (mark, known, asked_at) = (0, 0, Timestamp::MIN);
+        Watch { touched: Inputs::ALL, mark, known, asked_at, due: Vec::new(), former_due: None }
     }
 }
 
@@ -35,7 +42,12 @@ impl Watch {
 
     /// When the first segment changes although nothing happens.
     pub(super) fn next(&self) -> Option<Timestamp> {
-        self.due.iter().map(|(_, at)| *at).min()
+        self.due.iter().map(|(_, at)| *at).chain(self.former_due).min()
+    }
+
+    /// Whether the customer was asked before, and not under this version.
+    fn is_new(&self, segment: &SegmentRule) -> bool {
+        self.known > 0 && (segment.born + 1 >= self.known || segment.from > self.asked_at)
     }
 
     /// Asks a segment at the next opportunity.
@@ -54,6 +66,14 @@ impl Watch {
     }
 }
 
+/// An instant, and what made segments be asked at it.
+#[derive(Debug, Clone, Copy)]
+struct Moved {
+    at: Timestamp,
+    cause: Cause,
+    touched: Inputs,
+}
+
 impl Customer {
     /// Brings the segments up to date and tells which were entered and left.
     pub(super) fn derive_segments(
@@ -65,32 +85,118 @@ impl Customer {
         changes: &mut Vec<Change>,
     ) {
         let touched = std::mem::replace(&mut self.watch.touched, Inputs::NONE);
-        let mut asked = self.asked_now(set, touched, at, cause, changes);
+        let moved = Moved { at, cause, touched };
+        if set.is_past {
+            let mut asked = self.asked_now(set, touched, at);
+            if self.watch.mark != set.mark {
+                self.watch.mark = set.mark;
+                self.leave_ended(set, moved, &[], changes);
+                asked = Places::all_of(set.rules.len());
+            }
+            return self.ask(set, asked, moved, definitions, changes);
+        }
+        let anew = self.watch.mark != set.mark || self.watch.known == 0;
+        if anew || !set.former.is_empty() || self.standing.memberships.is_told_apart() {
+            self.derive_versions(set, moved, anew, definitions, changes);
+        } else {
+            let asked = self.asked_now(set, touched, at);
+            self.ask(set, asked, moved, definitions, changes);
+        }
+    }
+
+    /// The same where there are versions that the customer was not asked under, or an older one answers.
+    fn derive_versions(
+        &mut self,
+        set: &SegmentSet,
+        moved: Moved,
+        anew: bool,
+        definitions: &Definitions,
+        changes: &mut Vec<Change>,
+    ) {
+        let Moved { at, touched, .. } = moved;
+        let book = definitions.segment_book();
+        // Whoever is in by a version that is not in force yet stays so until it is.
+        let later: Vec<(SegmentName, u32)> = self
+            .standing
+            .memberships
+            .held()
+            .filter(|(name, _)| set.place(name).is_none() && book.begins_after(name, at))
+            .map(|(name, version)| (name.clone(), version))
+            .collect();
+        self.standing.memberships.answered = self.standing.memberships.told_names();
+        let asked = if anew {
+            self.leave_ended(set, moved, &later, changes);
+            Places::all_of(set.rules.len())
+        } else {
+            self.asked_now(set, touched, at)
+        };
+        self.ask(set, asked, moved, definitions, changes);
+        if anew {
+            self.watch.mark = set.mark;
+            self.watch.known = book.born() + 1;
+            self.watch.asked_at = at;
+        }
+        let told = self.standing.memberships.answered.clone();
+        let by_now = set.rules.iter().filter(|segment| told.contains(&segment.name));
+        let mut held: Vec<(SegmentName, u32)> =
+            by_now.map(|segment| (segment.name.clone(), segment.version)).chain(later).collect();
+        self.ask_former(set, at, definitions);
+        let answered = self.standing.memberships.answered.clone();
+        let former = set.former.iter().filter(|segment| answered.contains(&segment.name));
+        held.extend(former.map(|segment| (segment.name.clone(), segment.version)));
+        let apart = set.former.iter().map(|segment| (segment.name.clone(), told.contains(&segment.name))).collect();
+        self.standing.memberships.settle(answered, held, apart);
+    }
+
+    /// Those that are no longer in force are left at once.
+    fn leave_ended(&mut self, set: &SegmentSet, moved: Moved, later: &[(SegmentName, u32)], changes: &mut Vec<Change>) {
+        self.watch.due.clear();
+        let spells = &mut self.spells;
+        self.standing.memberships.answered.retain(|name| {
+            let stays = set.place(name).is_some() || later.iter().any(|(own, _)| own == name);
+            if !stays {
+                spells.note(name, false, moved.at);
+                let body = ChangeBody::SegmentLeft { segment: name.clone(), because: None };
+                changes.push(Change { at: moved.at, cause: Cause::Definition, body });
+            }
+            stays
+        });
+    }
+
+    /// Asks some segments, and those that ask about the ones that move.
+    fn ask(
+        &mut self,
+        set: &SegmentSet,
+        mut asked: Places,
+        moved: Moved,
+        definitions: &Definitions,
+        changes: &mut Vec<Change>,
+    ) {
+        let Moved { at, cause, touched } = moved;
         let currency = definitions.currency(at);
         let mut place = 0;
         while let Some(next) = asked.take_from(place) {
             place = next;
             let Some(segment) = set.rules.get(next) else { break };
             let subject = Subject::noted(self, at, currency);
-            let overridden = self.override_of(&segment.name, at, definitions).map(|overridden| &overridden.asked);
-            let (is_in, due) = match overridden {
-                Some(asked) => (asked.to == Override::In, asked.until),
-                None => (segment.rule.holds(&subject), segment.rule.next_change(&subject)),
-            };
-            let was_in = self.standing.segments.contains(&segment.name);
+            let (is_in, due) = self.asked_of(segment, &subject, definitions);
+            let was_in = self.standing.is_in(&segment.name);
             if is_in != was_in {
-                let because = match overridden {
-                    Some(_) => SmolStr::new_static(BY_OVERRIDE),
-                    None if self.override_ends(&segment.name, at) => SmolStr::new_static(OVERRIDE_ENDED),
-                    None => SmolStr::new(segment.rule.deciding(&subject, touched).in_currency(currency).to_string()),
+                let because = if self.override_of(&segment.name, at, definitions).is_some() {
+                    SmolStr::new_static(BY_OVERRIDE)
+                } else if self.override_ends(&segment.name, at) {
+                    SmolStr::new_static(OVERRIDE_ENDED)
+                } else {
+                    SmolStr::new(segment.rule.deciding(&subject, touched).in_currency(currency).to_string())
                 };
                 let because = Some(because);
+                let cause = if self.watch.is_new(segment) { Cause::Definition } else { cause };
                 let name = segment.name.clone();
                 let body = if is_in {
-                    self.standing.segments.insert(name.clone());
+                    self.standing.memberships.enter(&name, segment.version);
                     ChangeBody::SegmentEntered { segment: name, because }
                 } else {
-                    self.standing.segments.remove(&name);
+                    self.standing.memberships.leave(&name);
                     ChangeBody::SegmentLeft { segment: name, because }
                 };
                 changes.push(Change { at, cause, body });
@@ -104,35 +210,43 @@ impl Customer {
         }
     }
 
+    /// Whether the customer is in a segment, by an override or else by its rule, and when that changes by time alone.
+    fn asked_of(
+        &self,
+        segment: &SegmentRule,
+        subject: &Subject<'_>,
+        definitions: &Definitions,
+    ) -> (bool, Option<Timestamp>) {
+        match self.override_of(&segment.name, subject.at, definitions) {
+            Some(overridden) => (overridden.asked.to == Override::In, overridden.asked.until),
+            None => (segment.rule.holds(subject), segment.rule.next_change(subject)),
+        }
+    }
+
     /// Whether an override of a segment ends at this very instant.
     fn override_ends(&self, segment: &SegmentName, at: Timestamp) -> bool {
         self.decided.overrides.get(segment).is_some_and(|overridden| overridden.asked.until == Some(at))
     }
 
-    /// The places of the segments to be asked. Those that are no longer in force are left at once.
-    fn asked_now(
-        &mut self,
-        set: &SegmentSet,
-        touched: Inputs,
-        at: Timestamp,
-        cause: Cause,
-        changes: &mut Vec<Change>,
-    ) -> Places {
-        if self.watch.mark != set.mark {
-            self.watch.mark = set.mark;
-            self.watch.due.clear();
-            let spells = &mut self.spells;
-            self.standing.segments.retain(|name| {
-                let stays = set.place(name).is_some();
-                if !stays {
-                    spells.note(name, false, at);
-                    let body = ChangeBody::SegmentLeft { segment: name.clone(), because: None };
-                    changes.push(Change { at, cause, body });
-                }
-                stays
-            });
-            return Places::all_of(set.rules.len());
+    /// Asks the older versions that still answer. There are few of them, and not for long: all are asked each time.
+    fn ask_former(&mut self, set: &SegmentSet, at: Timestamp, definitions: &Definitions) {
+        self.watch.former_due = None;
+        for segment in &set.former {
+            self.standing.memberships.answered.remove(&segment.name);
         }
+        let currency = definitions.currency(at);
+        for segment in &set.former {
+            let subject = Subject::noted(self, at, currency);
+            let (is_in, due) = self.asked_of(segment, &subject, definitions);
+            if is_in {
+                self.standing.memberships.answered.insert(segment.name.clone());
+            }
+            self.watch.former_due = self.watch.former_due.into_iter().chain(due).min();
+        }
+    }
+
+    /// The places of the segments to be asked.
+    fn asked_now(&mut self, set: &SegmentSet, touched: Inputs, at: Timestamp) -> Places {
         if touched == Inputs::ALL {
             // Those too that ask about nothing but the past of others.
             return Places::all_of(set.rules.len());

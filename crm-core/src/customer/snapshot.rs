@@ -1,8 +1,10 @@
 //! A customer's state as bytes. It is a cache: whoever does not know its shape folds the events again.
 
-use super::{Customer, DecidedState, FactState, Standing};
+use super::Customer;
+use crate::column::SetKey;
+use crate::definitions::Definitions;
 use crate::exact::exact;
-use crate::id::{CustomerId, Digest, EventId};
+use crate::id::Digest;
 use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
 
@@ -61,7 +63,8 @@ impl Header {
 }
 
 impl Customer {
-    /// The state as bytes, in the shape [`STATE_SHAPE`], after its [`Header`].
+    /// The state as bytes, in the shape [`STATE_SHAPE`], after its [`Header`]. Which segments the customer is in stands
+    /// in the [sets](Customer::sets) alone.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         exact(|buffer| {
@@ -72,12 +75,12 @@ impl Customer {
         })
     }
 
-    /// Reads a state back.
+    /// Reads a state back, with the sets that were kept beside it: they say which segments the customer is in.
     ///
     /// # Errors
     ///
     /// `SnapshotError`; the events are still there to be folded.
-    pub fn decode(shape: u16, bytes: &[u8]) -> Result<Self, SnapshotError> {
+    pub fn decode(shape: u16, bytes: &[u8], sets: &[SetKey], definitions: &Definitions) -> Result<Self, SnapshotError> {
         if shape != STATE_SHAPE {
             return Err(SnapshotError::Shape { shape });
         }
@@ -86,6 +89,7 @@ impl Customer {
         let mut customer: Customer = postcard::from_bytes(&bytes[Header::BYTES..]).map_err(corrupt)?;
         customer.clock = header.clock;
         customer.alarm = header.alarm;
+        customer.standing.memberships.read(sets, definitions.segment_book());
         Ok(customer)
     }
 
@@ -94,8 +98,7 @@ impl Customer {
     /// and so are scores, which are no events.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        type Digested<'a> = (CustomerId, &'a FactState, &'a DecidedState, &'a Standing, &'a [(Timestamp, EventId)]);
-        let digested: Digested<'_> = (self.id, &self.facts, &self.decided, &self.standing, &self.waiting);
+        let digested = (self.id, &self.facts, &self.decided, self.standing.digested(), &self.waiting);
         Digest::of(&postcard::to_stdvec(&digested).unwrap_or_default())
     }
 }

@@ -24,7 +24,7 @@ const SPELL_STEPS_MAX: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     pub(super) customer: &'a Customer,
-    pub(super) at: Timestamp,
+    pub(crate) at: Timestamp,
     pub(super) currency: Currency,
     derived: Derived<'a>,
     /// Who was in which segment, where that is told apart from the customer.
@@ -71,7 +71,7 @@ impl<'a> Subject<'a> {
     /// The rule of another segment, if there is one in force and it is not merely looked up.
     pub(super) fn segment(&self, name: &SegmentName) -> Option<&'a Predicate> {
         match self.derived {
-            Derived::WorkedOut(definitions) => definitions.segment(name, self.at),
+            Derived::WorkedOut(definitions) => definitions.answering_segment(name, self.at),
             Derived::Noted => None,
         }
     }

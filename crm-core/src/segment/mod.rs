@@ -2,6 +2,7 @@
 //! state and the time, so it is right at every instant: a rule can say when its answer will next
 //! change with no new fact, and that instant becomes an alarm.
 
+mod book;
 mod days;
 mod list;
 mod overrides;
@@ -9,7 +10,10 @@ mod past;
 mod references;
 mod set;
 mod spell;
+mod versions;
 
+pub(crate) use book::{Answers, SegmentBook};
+pub use book::{Filled, Unfilled};
 pub use days::{MemberDay, MemberDays, Stay, TooManyDays};
 pub use list::{Enlisted, ListAbout, ListError, ListName, ListText, Unlisted};
 pub use overrides::{
@@ -18,7 +22,7 @@ pub use overrides::{
 pub(crate) use past::{Past, Pasts};
 pub use references::ReferenceError;
 pub(crate) use references::check;
-pub(crate) use set::{Places, SegmentSet, SegmentSets};
+pub(crate) use set::{Places, SegmentRule, SegmentSet};
 pub use spell::Spell;
 
 use crate::text::text_type;

@@ -48,10 +48,8 @@ impl Past {
         instants.dedup();
         let mut stops = Vec::with_capacity(instants.len());
         for (mark, from) in (1..).zip(&instants) {
-            let in_force = definitions.segments_shared(*from).filter(|(name, _)| needed.contains(*name));
-            let mut set = SegmentSet::new(mark, in_force);
-            set.rules.iter_mut().for_each(|segment| segment.remembered = true);
-            stops.push((*from, set));
+            let in_force = definitions.segment_book().in_force_by(*from).filter(|(name, _)| needed.contains(*name));
+            stops.push((*from, SegmentSet::of_past(mark, in_force)));
         }
         let names: Vec<&str> = kept.iter().chain(&needed).map(SegmentName::as_str).collect();
         let instants: Vec<i64> = instants.iter().map(|from| from.as_millis()).collect();

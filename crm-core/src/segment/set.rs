@@ -5,42 +5,72 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::SegmentName;
+use super::versions::SegmentVersion;
 use crate::expression::{Inputs, Predicate};
 use crate::time::Timestamp;
 
-/// A segment in force.
+/// A segment that is asked.
 #[derive(Debug)]
 pub(crate) struct SegmentRule {
     pub(crate) name: SegmentName,
     pub(crate) rule: Arc<Predicate>,
+    /// Which version of it.
+    pub(crate) version: u32,
+    /// How many versions of segments there were before this one.
+    pub(crate) born: u32,
+    /// From when on.
+    pub(crate) from: Timestamp,
     /// The places of those that ask about it, all of them later.
     pub(crate) asked_by: Vec<usize>,
     /// Whether it is noted since when a customer is in it: another one asks about its past.
     pub(crate) remembered: bool,
 }
 
-/// The segments in force.
+/// The segments that are asked.
 #[derive(Debug, Default)]
 pub(crate) struct SegmentSet {
     /// How many versions of segments there were by then: another number, other segments.
     pub(crate) mark: u32,
     pub(crate) rules: Vec<SegmentRule>,
+    /// Whether they are asked of a history that is lived again.
+    pub(crate) is_past: bool,
+    /// Of those of which the version that answers is an older one: that one, in an order in which each comes after
+    /// those that it asks about.
+    pub(crate) former: Vec<SegmentRule>,
     places: BTreeMap<SegmentName, usize>,
     /// The places of those that depend on each input.
     by_input: Vec<Vec<usize>>,
 }
 
 impl SegmentSet {
-    pub(crate) fn new<'r>(mark: u32, segments: impl Iterator<Item = (&'r SegmentName, &'r Arc<Predicate>)>) -> Self {
-        let all: BTreeMap<&SegmentName, &Arc<Predicate>> = segments.collect();
+    pub(crate) fn new<'r>(
+        mark: u32,
+        asked: impl Iterator<Item = (&'r SegmentName, &'r SegmentVersion)>,
+        former: impl Iterator<Item = (&'r SegmentName, &'r SegmentVersion)>,
+    ) -> Self {
+        let mut set = Self::of(mark, asked);
+        set.former = Self::of(mark, former).rules;
+        set
+    }
+
+    /// Those in force at an instant of a history that is lived again: nobody knows more of them than they say.
+    pub(crate) fn of_past<'r>(mark: u32, asked: impl Iterator<Item = (&'r SegmentName, &'r SegmentVersion)>) -> Self {
+        let mut set = SegmentSet { is_past: true, ..Self::of(mark, asked) };
+        set.rules.iter_mut().for_each(|segment| segment.remembered = true);
+        set
+    }
+
+    fn of<'r>(mark: u32, segments: impl Iterator<Item = (&'r SegmentName, &'r SegmentVersion)>) -> Self {
+        let all: BTreeMap<&SegmentName, (&SegmentVersion, &Arc<Predicate>)> =
+            segments.filter_map(|(name, version)| Some((name, (version, version.rule.as_ref()?)))).collect();
         let by_input = vec![Vec::new(); Inputs::COUNT];
         let mut set = SegmentSet { mark, by_input, ..SegmentSet::default() };
         // There are no cycles, so that each comes once all it asks about are there; depth first, by name.
         let mut open: Vec<&SegmentName> = all.keys().rev().copied().collect();
         while let Some(name) = open.last().copied() {
-            let asks = all.get(name).map(|rule| rule.segments()).unwrap_or_default();
+            let asks: &[SegmentName] = all.get(name).map_or(&[], |(version, _)| &version.asks);
             let missing = |asked: &&SegmentName| all.contains_key(*asked) && !set.places.contains_key(*asked);
-            let first: Vec<&SegmentName> = asks.iter().filter(|asked| missing(asked)).copied().collect();
+            let first: Vec<&SegmentName> = asks.iter().filter(missing).collect();
             // No chain is longer than there are segments.
             if !set.places.contains_key(name) && !first.is_empty() && open.len() <= 2 * all.len() {
                 open.extend(first);
@@ -50,7 +80,7 @@ impl SegmentSet {
             if set.places.contains_key(name) {
                 continue;
             }
-            let Some(rule) = all.get(name) else { continue };
+            let Some((version, rule)) = all.get(name) else { continue };
             let place = set.rules.len();
             for asked in asks {
                 if let Some(of) = set.places.get(asked).and_then(|of| set.rules.get_mut(*of)) {
@@ -61,10 +91,17 @@ impl SegmentSet {
                 set.by_input[input].push(place);
             }
             set.places.insert(name.clone(), place);
-            let rule = Arc::clone(rule);
-            set.rules.push(SegmentRule { name: name.clone(), rule, asked_by: Vec::new(), remembered: false });
+            set.rules.push(SegmentRule {
+                name: name.clone(),
+                rule: Arc::clone(rule),
+                version: version.number,
+                born: version.born,
+                from: version.from,
+                asked_by: Vec::new(),
+                remembered: false,
+            });
         }
-        for asked in all.values().flat_map(|rule| rule.remembered()) {
+        for asked in all.values().flat_map(|(_, rule)| rule.remembered()) {
             if let Some(segment) = set.places.get(asked).and_then(|of| set.rules.get_mut(*of)) {
                 segment.remembered = true;
             }

@@ -14,7 +14,10 @@ pub async fn customers_come_in_the_order_asked_for(fixture: &dyn Fixture) {
     for number in [1, 2, 3] {
         shop.done(create(number)).await;
     }
-    let row = |number| Some(CustomerRow { customer: customer(number), version: Version(1), state: state(number) });
+    let row = |number| {
+        let (version, sets) = (Version(1), Vec::new());
+        Some(CustomerRow { customer: customer(number), version, state: state(number), sets })
+    };
     let rows = shop.load(&[customer(3), customer(9), customer(1), customer(3)]).await;
     assert_eq!(rows, [row(3), None, row(1), row(3)]);
     assert!(shop.load(&[]).await.is_empty());

@@ -31,6 +31,7 @@ pub mod counters;
 pub mod cursors;
 pub mod dead_letters;
 pub mod definitions;
+pub mod enrolling;
 pub mod erasing;
 pub mod extremes;
 pub mod feed;

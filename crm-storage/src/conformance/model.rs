@@ -111,7 +111,8 @@ impl Model {
         for write in &commit.writes {
             if let Some(state) = &write.state {
                 let version = Version(self.version(write.customer).map_or(0, |version| version.0) + 1);
-                let row = CustomerRow { customer: write.customer, version, state: state.clone() };
+                let sets = write.traits.sets.clone();
+                let row = CustomerRow { customer: write.customer, version, state: state.clone(), sets };
                 self.customers.insert(write.customer, row);
                 self.traits.insert(write.customer, write.traits.clone());
             }

@@ -117,7 +117,8 @@ impl Tenant {
 
     pub(super) fn customer(&self, customer: CustomerId) -> Option<CustomerRow> {
         let kept = self.customers.get(&customer)?;
-        Some(CustomerRow { customer, version: kept.version, state: kept.state.clone() })
+        let sets = kept.traits.sets.clone();
+        Some(CustomerRow { customer, version: kept.version, state: kept.state.clone(), sets })
     }
 
     pub(super) fn select(&self, selection: &Selection, after: Option<CustomerId>, limit: usize) -> Vec<CustomerId> {

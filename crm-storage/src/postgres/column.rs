@@ -94,7 +94,10 @@ impl<'row> Columns<'row> {
 
     pub(super) fn sets(&mut self) -> Result<Vec<SetKey>, Fault> {
         let names: Vec<&str> = self.plain()?;
-        names.into_iter().map(|name| SetKey::parse(name).map_err(|_| damaged(format!("a set {name:?}")))).collect()
+        let set = |name| SetKey::parse(name).map_err(|_| damaged(format!("a set {name:?}")));
+        let mut sets = names.into_iter().map(set).collect::<Result<Vec<_>, _>>()?;
+        sets.sort_unstable();
+        Ok(sets)
     }
 }
 

@@ -102,7 +102,7 @@ async fn load_by_parts(
 fn customer_row(columns: &mut Columns<'_>) -> Result<CustomerRow, Fault> {
     let (customer, version) = (columns.customer()?, columns.version()?);
     let state = StateRow { shape: columns.shape()?, bytes: columns.bytes()? };
-    Ok(CustomerRow { customer, version, state })
+    Ok(CustomerRow { customer, version, state, sets: columns.sets()? })
 }
 
 pub(super) async fn details(

@@ -138,7 +138,7 @@ texts! {
 
         revision: "SELECT definitions FROM @.tenant WHERE lane = $1 AND tenant = $2";
         // The revision and the customers in one answer, which has a row even if nobody is there.
-        load_with_revision: "SELECT r.definitions, t.id, t.version, t.shape, t.state \
+        load_with_revision: "SELECT r.definitions, t.id, t.version, t.shape, t.state, t.sets \
             FROM (SELECT (SELECT definitions FROM @.tenant WHERE lane = $4 AND tenant = $2) AS definitions) r \
             LEFT JOIN (unnest($1::smallint[], $3::uuid[]) AS k(lane, id) JOIN @.customer t \
             ON t.lane = k.lane AND t.tenant = $2 AND t.id = k.id) ON TRUE";
@@ -209,7 +209,7 @@ texts! {
         set_cursor: "UPDATE @.consumer SET position = $3, epoch = $4 WHERE lane = $1 AND name = $2";
     }
     keyed {
-        load: Keyed { select: "t.id, t.version, t.shape, t.state", table: "customer", keys: ID, rest: "" };
+        load: Keyed { select: "t.id, t.version, t.shape, t.state, t.sets", table: "customer", keys: ID, rest: "" };
         versions: Keyed { select: "t.id, t.version", table: "customer", keys: ID, rest: "" };
         lock_versions: Keyed {
             select: "t.id, t.version",

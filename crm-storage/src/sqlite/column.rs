@@ -92,11 +92,18 @@ impl<'row> Columns<'row> {
         TenantId::new(self.text_or_null()?.ok_or_else(missing)?).map_err(|error| damaged(error.to_string()))
     }
 
-    pub(super) fn traits(&mut self) -> Result<Traits, Fault> {
+    /// In order: one that was added by itself stands at the end of the text.
+    pub(super) fn sets(&mut self) -> Result<Vec<SetKey>, Fault> {
         let sets = self.text_or_null()?.unwrap_or_default().split(SEPARATOR).filter(|name| !name.is_empty());
-        let sets: Result<_, _> =
+        let sets: Result<Vec<SetKey>, _> =
             sets.map(|name| SetKey::parse(name).map_err(|error| damaged(error.to_string()))).collect();
-        let mut traits = Traits { columns: Numbers::NONE, sets: sets? };
+        let mut sets = sets?;
+        sets.sort_unstable();
+        Ok(sets)
+    }
+
+    pub(super) fn traits(&mut self) -> Result<Traits, Fault> {
+        let mut traits = Traits { columns: Numbers::NONE, sets: self.sets()? };
         for column in Column::ALL {
             traits.columns.set(column, self.plain()?);
         }

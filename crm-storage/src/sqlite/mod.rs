@@ -7,6 +7,7 @@
 
 mod column;
 mod driver;
+mod enrol;
 mod erase;
 mod fault;
 mod histories;
@@ -35,6 +36,7 @@ pub use rusqlite;
 use rusqlite::Connection;
 
 use crate::commit::{ClaimKey, Commit, Committed};
+use crate::enrol::{Enrolled, Enrolment};
 use crate::error::{CommitError, CursorError, DefineError, StorageError};
 use crate::feed::check_consumer;
 use crate::lane::Lane;
@@ -266,6 +268,19 @@ impl Store for SqliteStore {
         selection.check()?;
         let (tenant, selection) = (tenant.clone(), selection.clone());
         self.read("count customers", move |file| read::count(file, &tenant, &selection)).await
+    }
+
+    async fn enrol(
+        &self,
+        tenant: &TenantId,
+        enrolment: &Enrolment,
+        after: Option<CustomerId>,
+        limit: usize,
+    ) -> Result<Enrolled, StorageError> {
+        enrolment.missing().check()?;
+        let (tenant, enrolment) = (tenant.clone(), enrolment.clone());
+        let work = move |session: &mut session::Session<'_>| session.enrol(&tenant, &enrolment, after, limit);
+        self.writer.ask("enrol customers", Access::Write(1), work).await
     }
 
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {

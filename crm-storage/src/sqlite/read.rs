@@ -268,7 +268,8 @@ fn number(file: &Connection, tenant: &TenantId) -> Result<Option<i64>, Fault> {
 
 fn customer_row(customer: CustomerId, columns: &mut Columns<'_>) -> Result<CustomerRow, Fault> {
     let version = columns.version()?;
-    Ok(CustomerRow { customer, version, state: StateRow { shape: columns.plain()?, bytes: columns.bytes()? } })
+    let state = StateRow { shape: columns.plain()?, bytes: columns.bytes()? };
+    Ok(CustomerRow { customer, version, state, sets: columns.sets()? })
 }
 
 fn list<T>(

@@ -68,6 +68,8 @@ statements! {
     set_version: sql::SET_VERSION,
     add_customer: &sql::ADD_CUSTOMER,
     set_customer: &sql::SET_CUSTOMER,
+    enrol: sql::ENROL,
+    last_told: sql::LAST_TOLD,
     add_event: sql::ADD_EVENT,
     drop_last_entries: sql::DROP_LAST_ENTRIES,
     add_change: sql::ADD_CHANGE,

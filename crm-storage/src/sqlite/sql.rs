@@ -22,7 +22,7 @@ pub(super) const ADD_REQUEST: &str =
 
 pub(super) const VERSION: &str = "SELECT version FROM crm_customer WHERE tenant = ?1 AND id = ?2";
 pub(super) const SET_VERSION: &str = "UPDATE crm_customer SET version = ?3 WHERE tenant = ?1 AND id = ?2";
-pub(super) const CUSTOMER: &str = "SELECT version, shape, state FROM crm_customer WHERE tenant = ?1 AND id = ?2";
+pub(super) const CUSTOMER: &str = "SELECT version, shape, state, sets FROM crm_customer WHERE tenant = ?1 AND id = ?2";
 /// The parameters are tenant, id, version, shape, state and sets, and then the columns in their order.
 pub(super) static ADD_CUSTOMER: LazyLock<String> = LazyLock::new(|| {
     let (names, places) = (column_names(), column_places(|n| format!("?{n}")));
@@ -40,6 +40,13 @@ pub(super) static SET_CUSTOMER: LazyLock<String> = LazyLock::new(|| {
         columns.join(", ")
     )
 });
+/// Whoever something was told of after a position is in a set from now on. Sets are kept one after the other, in any
+/// order.
+pub(super) const ENROL: &str = "UPDATE crm_customer \
+     SET version = version + 1, sets = ifnull(sets, char(31)) || ?2 || char(31) \
+     WHERE tenant = ?1 AND id IN (SELECT customer FROM crm_entry WHERE position > ?3)";
+/// The greatest customer of whom something was told after a position.
+pub(super) const LAST_TOLD: &str = "SELECT max(customer) FROM crm_entry WHERE position > ?1";
 pub(super) static TRAITS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sets, {} FROM crm_customer WHERE tenant = ?1 AND id = ?2", column_names()));
 
@@ -233,7 +240,7 @@ mod tests {
 
     #[test]
     fn every_statement_names_the_tenant_or_is_about_tenants_or_the_feed() {
-        let not_a_tenants = [FEED, FEED_END, DROP_LAST_ENTRIES, CONSUMER, PUT_CONSUMER];
+        let not_a_tenants = [FEED, FEED_END, DROP_LAST_ENTRIES, CONSUMER, PUT_CONSUMER, LAST_TOLD];
         for sql in all() {
             let transaction = ["BEGIN", "BEGIN IMMEDIATE", "COMMIT"].contains(&sql);
             let named = sql.contains("tenant = ?1") || sql.contains("(tenant, ") || sql.contains("crm_tenant");

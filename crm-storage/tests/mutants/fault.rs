@@ -73,6 +73,12 @@ pub(crate) enum Fault {
     CountsOnePage,
     /// A malformed selection means nobody.
     AnswersMalformedSelections,
+    /// Customers of other tenants are added to a set as well.
+    EnrolsAcrossTenants,
+    /// A page of an enrolment is taken for the last one.
+    EnrolsOnePage,
+    /// Whoever is in a set already is told so again.
+    EnrolsAgain,
     /// An alarm at the very instant is not yet due.
     MissesTheInstant,
     /// A lease has ended when it is given, so that another gets the same entry.

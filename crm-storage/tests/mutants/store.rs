@@ -10,9 +10,9 @@ use crm_core::{CustomerId, EventId, SetKey, Span, TenantId, Timestamp};
 use crm_storage::conformance::Fixture;
 use crm_storage::{
     Capabilities, Claim, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep,
-    DeadLetter, DefineError, DefinitionRows, Details, Due, Entries, Entry, Erased, Expected, FeedCursor, FeedRow,
-    IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release, Selection, Settlement,
-    StorageError, Store, Token, Verdict,
+    CustomerWrite, DeadLetter, DefineError, DefinitionRows, Details, Due, Enrolled, Enrolment, Entries, Entry, Erased,
+    Expected, FeedCursor, FeedRow, IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release,
+    Selection, Settlement, StorageError, Store, Token, Verdict,
 };
 
 use super::fault::{Fault, fold};
@@ -295,6 +295,39 @@ impl Store for Mutant {
             return self.inner.count(&self.called(tenant), selection).await;
         }
         Ok(self.select(tenant, selection, None, most).await?.len() as u64)
+    }
+
+    async fn enrol(
+        &self,
+        tenant: &TenantId,
+        enrolment: &Enrolment,
+        after: Option<CustomerId>,
+        limit: usize,
+    ) -> Result<Enrolled, StorageError> {
+        let tenant = &self.called(tenant);
+        if self.is(Fault::EnrolsAcrossTenants) {
+            let tenants = self.notes().tenants.clone();
+            for other in tenants.iter().filter(|other| *other != tenant) {
+                self.inner.enrol(other, enrolment, after, limit).await?;
+            }
+        }
+        if self.is(Fault::EnrolsAgain) {
+            let there = Selection::All(vec![enrolment.selection.clone(), Selection::In(enrolment.set.clone())]);
+            for customer in self.inner.select(tenant, &there, after, limit.max(1)).await? {
+                let rows = self.inner.load(tenant, &[customer]).await?.rows;
+                let Some(row) = rows.into_iter().next().flatten() else { continue };
+                let mut write = CustomerWrite::new(customer, Expected::At(row.version), row.state);
+                write.state = None;
+                write.changes = vec![enrolment.change.clone()];
+                let commit = Commit { writes: vec![write], ..Commit::default() };
+                self.inner.commit(tenant, vec![commit]).await?;
+            }
+        }
+        let mut enrolled = self.inner.enrol(tenant, enrolment, after, limit).await?;
+        if self.is(Fault::EnrolsOnePage) {
+            enrolled.next = None;
+        }
+        Ok(enrolled)
     }
 
     async fn due(&self, tenant: &TenantId, until: Timestamp, limit: usize) -> Result<Vec<Due>, StorageError> {

@@ -11,17 +11,20 @@ use crm_storage::{ClaimKey, Copies, Erased};
 use redb::ReadableTable;
 
 use crate::fault::Fault;
+use crate::outbox;
 use crate::tables::{CLAIMS, CUSTOMERS, FIELDS, PERSON_KEYS};
 use crate::writing::{Writing, owner};
-use crate::{outbox, parts};
 
 /// Removes what is personal about a customer, and raises their version.
 pub(crate) fn erase(writing: &Writing<'_>, customer: CustomerId, keys: &[ClaimKey]) -> Result<Erased, Fault> {
     let (tenant, transaction, id) = (writing.tenant, writing.transaction, *customer.as_uuid());
     let mut customers = transaction.open_table(CUSTOMERS)?;
-    let row = customers.get((tenant, id))?.map(|row| parts::customer_row(customer, row.value()));
-    if let Some(row) = row {
-        customers.insert((tenant, id), (row.version.0 + 1, row.state.shape, row.state.bytes.as_slice()))?;
+    let row = customers.get((tenant, id))?.map(|row| {
+        let (version, shape, bytes) = row.value();
+        (version, shape, bytes.to_vec())
+    });
+    if let Some((version, shape, bytes)) = row {
+        customers.insert((tenant, id), (version + 1, shape, bytes.as_slice()))?;
     }
     Ok(Erased {
         fields: forget_fields(writing, customer)?,

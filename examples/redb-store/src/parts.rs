@@ -13,8 +13,12 @@ use crate::fault::Fault;
 /// Version, shape and bytes.
 pub(crate) type CustomerParts<'a> = (u64, u16, &'a [u8]);
 
-pub(crate) fn customer_row(customer: CustomerId, (version, shape, bytes): CustomerParts<'_>) -> CustomerRow {
-    CustomerRow { customer, version: Version(version), state: StateRow { shape, bytes: bytes.into() } }
+pub(crate) fn customer_row(
+    customer: CustomerId,
+    (version, shape, bytes): CustomerParts<'_>,
+    sets: Vec<SetKey>,
+) -> CustomerRow {
+    CustomerRow { customer, version: Version(version), state: StateRow { shape, bytes: bytes.into() }, sets }
 }
 
 /// The numbers, as many as there were columns then, and the sets.

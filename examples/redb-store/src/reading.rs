@@ -27,10 +27,15 @@ pub(crate) struct Reading<'t> {
 impl Reading<'_> {
     pub(crate) fn load(&self, customers: &[CustomerId]) -> Result<Loaded, Fault> {
         let table = self.transaction.open_table(CUSTOMERS)?;
+        let traits = self.transaction.open_table(TRAITS)?;
         let mut rows = Vec::with_capacity(customers.len());
         for customer in customers {
-            let row = table.get((self.tenant, *customer.as_uuid()))?;
-            rows.push(row.map(|row| parts::customer_row(*customer, row.value())));
+            let key = (self.tenant, *customer.as_uuid());
+            let sets = match traits.get(key)? {
+                Some(row) => parts::traits(row.value())?.sets,
+                None => Vec::new(),
+            };
+            rows.push(table.get(key)?.map(|row| parts::customer_row(*customer, row.value(), sets)));
         }
         Ok(Loaded { rows, definitions: writing::revision(&self.transaction.open_table(DEFINITIONS)?, self.tenant)? })
     }
