@@ -257,7 +257,8 @@ impl Crm {
             let mut planner = Planner::new(context, customer, None).through(through);
             if planner.ask_segments().is_err() {
                 alone.push(row.customer);
-            } else if let Some(plan) = planner.finish() {
+            } else if let Some(mut plan) = planner.finish() {
+                self.lead_on(&mut plan).await?;
                 let (commit, changes) = plan.into_commit(expected, &others);
                 asked.push((row.customer, !changes.is_empty()));
                 commits.push(commit);
