@@ -56,14 +56,16 @@ pub use crm_core::lifecycle;
 pub use crm_core::lifecycle::{
     IntentRules, LifecycleError, LifecyclePolicy, OwnRhythm, Phase, Repeated, SegmentPolicy, Stage, StageCause, Typical,
 };
+pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Lot, LotMove, LoyaltyError, PointsBook, PointsTotals, Posting,
-    PostingKind, Program, ProgramId, RedeemPoints, TierName, TierRule,
+    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, EarningRule, Expiry, Formula, Lot, LotMove, LoyaltyError,
+    Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints, RuleName, TierName,
+    TierRule, Tiers,
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
-    CartUpdated, Line, Order, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived, ProductRef, Refunded,
-    Turnover,
+    CartUpdated, Line, LineKind, Order, OrderDelivered, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived,
+    ProductRef, Refunded, Turnover,
 };
 pub use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,

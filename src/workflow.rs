@@ -194,6 +194,7 @@ impl Trigger {
                 put("amount", Int(refund.amount.minor()));
                 put("currency", Text(SmolStr::new(refund.amount.currency().code())));
             }
+            Fact::OrderDelivered(delivered) => put("order", Text(delivered.order.clone().into())),
             Fact::Tagged(tagged) => put("tag", Text(tagged.tag.clone().into())),
             Fact::Untagged(untagged) => put("tag", Text(untagged.tag.clone().into())),
             Fact::Enlisted(enlisted) => put("list", Text(enlisted.list.clone().into())),

@@ -79,7 +79,7 @@ impl Shop {
 
 fn mug(pieces: i64, minor: i64) -> Line {
     let product = Some(ProductRef::new("mug").unwrap());
-    Line { product, category: None, quantity: Some(pieces), minor, cost_minor: None }
+    Line { product, category: None, quantity: Some(pieces), minor, ..Line::default() }
 }
 
 /// The purchases at CDNOW, each by customer, day and amount in cents.

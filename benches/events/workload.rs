@@ -86,10 +86,9 @@ pub(crate) fn facts(customers: u32) -> Vec<Incoming> {
             12..19 => {
                 let line = |product: &str, minor| Line {
                     product: Some(ProductRef::new(product).expect("a name")),
-                    category: None,
                     quantity: Some(1),
                     minor,
-                    cost_minor: None,
+                    ..Line::default()
                 };
                 let placed = OrderPlaced::new(Money::new(price, Currency::EUR))
                     .with_order(OrderRef::new(n.to_string()).expect("a number"))

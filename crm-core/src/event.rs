@@ -20,7 +20,7 @@ use crate::identity::{
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{CouponClaimed, Posting};
 use crate::messaging::MessageReceived;
-use crate::order::{CartUpdated, OrderError, OrderPlaced, PaymentReceived, Refunded};
+use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
 use crate::profile::{CardChanged, PartyDescribed, Tagged, Untagged};
 use crate::relationship::{Tied, Untied};
@@ -112,6 +112,8 @@ pub enum Fact {
     PaymentReceived(PaymentReceived),
     /// A refund.
     Refunded(Refunded),
+    /// An order arrived.
+    OrderDelivered(OrderDelivered),
     /// The shop put a tag on.
     Tagged(Tagged),
     /// The shop took a tag off.
@@ -305,6 +307,7 @@ impl Fact {
             Fact::OrderPlaced(_) => "order_placed",
             Fact::PaymentReceived(_) => "payment_received",
             Fact::Refunded(_) => "refunded",
+            Fact::OrderDelivered(_) => "order_delivered",
             Fact::Tagged(_) => "tagged",
             Fact::Untagged(_) => "untagged",
             Fact::Enlisted(_) => "enlisted",
@@ -349,6 +352,7 @@ impl Fact {
             Fact::OrderPlaced(body) => json(body),
             Fact::PaymentReceived(body) => json(body),
             Fact::Refunded(body) => json(body),
+            Fact::OrderDelivered(body) => json(body),
             Fact::Tagged(body) => json(body),
             Fact::Untagged(body) => json(body),
             Fact::Enlisted(body) => json(body),
@@ -394,6 +398,7 @@ impl Fact {
             Fact::Refunded(refund) => refund.check(),
             Fact::Visited(_)
             | Fact::Enquired(_)
+            | Fact::OrderDelivered(_)
             | Fact::Tagged(_)
             | Fact::Untagged(_)
             | Fact::Enlisted(_)
@@ -449,6 +454,7 @@ fact_from!(
     OrderPlaced,
     PaymentReceived,
     Refunded,
+    OrderDelivered,
     Tagged,
     Untagged,
     Enlisted,
@@ -576,6 +582,7 @@ impl EventBody {
             "order_placed" => read!(OrderPlaced),
             "payment_received" => read!(PaymentReceived),
             "refunded" => read!(Refunded),
+            "order_delivered" => read!(OrderDelivered),
             "tagged" => read!(Tagged),
             "untagged" => read!(Untagged),
             "enlisted" => read!(Enlisted),

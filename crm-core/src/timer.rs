@@ -11,8 +11,8 @@ use crate::time::Timestamp;
 pub enum AlarmKind {
     /// A window of the life cycle ends.
     Lifecycle,
-    /// Points expire.
-    PointsExpiry,
+    /// Something of loyalty is due: points become active or expire, a hold ends, a tier is looked at, a birthday comes.
+    Loyalty,
     /// A segment with a time in its definition changes its mind.
     Segment,
     /// A fact from the future happens. What is due at its instant is due before it, but for consent.
@@ -27,7 +27,7 @@ pub enum AlarmKind {
 impl AlarmKind {
     const ALL: [AlarmKind; 6] = [
         AlarmKind::Lifecycle,
-        AlarmKind::PointsExpiry,
+        AlarmKind::Loyalty,
         AlarmKind::Segment,
         AlarmKind::FactDue,
         AlarmKind::Consent,
@@ -39,7 +39,7 @@ impl AlarmKind {
     pub const fn rank(self) -> u8 {
         match self {
             AlarmKind::Lifecycle => 1,
-            AlarmKind::PointsExpiry => 2,
+            AlarmKind::Loyalty => 2,
             AlarmKind::Segment => 3,
             AlarmKind::FactDue => 4,
             AlarmKind::Consent => 5,
@@ -59,7 +59,7 @@ impl AlarmKind {
         match self {
             AlarmKind::FactDue => "fact_due",
             AlarmKind::Lifecycle => "lifecycle",
-            AlarmKind::PointsExpiry => "points_expiry",
+            AlarmKind::Loyalty => "loyalty",
             AlarmKind::Segment => "segment",
             AlarmKind::Consent => "consent",
             AlarmKind::Retention => "retention",

@@ -101,7 +101,7 @@ fn fact() -> impl Strategy<Value = (i64, Fact)> {
         1 => Just(Fact::from(Enquired { channel: Channel::Phone, subject: None })),
         1 => (0..3_u32).prop_map(|items| Fact::from(CartUpdated { items, value: None })),
         4 => (proptest::option::of(0..6_u8), 0..5_000_i64)
-            .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), total: eur(minor), lines: vec![] })),
+            .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), ..OrderPlaced::new(eur(minor)) })),
         3 => (proptest::option::of(0..6_u8), 0..6_000_i64)
             .prop_map(move |(n, minor)| Fact::from(Refunded { order: n.map(reference), amount: eur(minor) })),
         1 => Just(Fact::from(CustomFact { kind: KindName::new("closed").unwrap(), fields: Default::default() })),

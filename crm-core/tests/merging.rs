@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
     let fact = prop_oneof![
         2 => Just(Fact::from(Visited { channel: Channel::Web, place: None })),
         4 => (proptest::option::of(0..6_u8), 0..9_000_i64)
-            .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), total: eur(minor), lines: vec![] })),
+            .prop_map(move |(n, minor)| Fact::from(OrderPlaced { order: n.map(reference), ..OrderPlaced::new(eur(minor)) })),
         2 => (proptest::option::of(0..6_u8), 0..6_000_i64)
             .prop_map(move |(n, minor)| Fact::from(Refunded { order: n.map(reference), amount: eur(minor) })),
         1 => (0..5_000_i64).prop_map(move |minor| Fact::from(PaymentReceived { order: None, amount: eur(minor) })),

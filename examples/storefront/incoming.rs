@@ -28,16 +28,10 @@ pub(crate) fn incoming(file: &OrderFile, entry: &Entry, currency: Currency) -> R
         EntryKind::Order => {
             let line = |line: crate::orders::Line<'_>| -> Result<Line, Box<dyn Error>> {
                 let product = line.product.map(ProductRef::new).transpose()?;
-                Ok(Line {
-                    product,
-                    category: None,
-                    quantity: line.quantity,
-                    minor: line.amount_minor,
-                    cost_minor: None,
-                })
+                Ok(Line { product, quantity: line.quantity, minor: line.amount_minor, ..Line::default() })
             };
             let lines = file.lines(entry).map(line).collect::<Result<Vec<_>, _>>()?;
-            let placed = OrderPlaced { order, total: amount, lines };
+            let placed = OrderPlaced { order, lines, ..OrderPlaced::new(amount) };
             Incoming::new(who, at, source, placed)
         }
         EntryKind::Refund => Incoming::new(who, at, source, Refunded { order, amount }),

@@ -56,7 +56,7 @@ impl Planner<'_> {
             return self.come_due(event, happens_at);
         }
         self.customer.elapse(at, &mut self.moves);
-        if alarm.kind == AlarmKind::PointsExpiry {
+        if alarm.kind == AlarmKind::Loyalty {
             for (member, posting) in self.customer.expire_points(alarm.due_at) {
                 self.decide_of(member, alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
             }

@@ -165,7 +165,7 @@ impl Customer {
         let before = std::mem::take(&mut self.standing.tiers);
         let rank = |program: &ProgramId, tier: &TierName| {
             let program = definitions.program(program, at)?;
-            program.tiers.iter().find(|rule| rule.name == *tier).map(|rule| rule.from_points)
+            program.tiers.rule(tier).map(|rule| rule.from)
         };
         for (program, to) in now.iter() {
             let from = before.get(program).cloned();

@@ -393,6 +393,10 @@ impl FactState {
                 self.bought_last(at, definitions, moves);
                 OrdersTouched::Any
             }
+            Fact::OrderDelivered(delivered) => {
+                self.orders.deliver(at, &delivered.order);
+                OrdersTouched::Any
+            }
             Fact::Tagged(tagged) => {
                 self.tags.insert(tagged.tag.clone());
                 OrdersTouched::None

@@ -480,7 +480,7 @@ impl Customer {
         let clock = self.clock?;
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
-        let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::PointsExpiry));
+        let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.

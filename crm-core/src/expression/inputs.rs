@@ -85,7 +85,9 @@ impl Fact {
             Fact::Visited(_) => Inputs::VISITS,
             Fact::Enquired(_) => Inputs::ENQUIRIES,
             Fact::CartUpdated(_) => Inputs::CARTS,
-            Fact::OrderPlaced(_) | Fact::PaymentReceived(_) | Fact::Refunded(_) => Inputs::ORDERS,
+            Fact::OrderPlaced(_) | Fact::PaymentReceived(_) | Fact::Refunded(_) | Fact::OrderDelivered(_) => {
+                Inputs::ORDERS
+            }
             Fact::Tagged(_) | Fact::Untagged(_) => Inputs::TAGS,
             Fact::Enlisted(_) | Fact::Unlisted(_) => Inputs::LISTS,
             Fact::PartyDescribed(_) => Inputs::PARTY,

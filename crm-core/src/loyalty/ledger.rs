@@ -211,7 +211,7 @@ impl PointsBook {
         program: &Program,
     ) -> Posting {
         let pays = points.min(self.owed);
-        let expires_at = program.expires_after.map(|span| earned_at.plus(span));
+        let expires_at = program.expires_at(earned_at, None);
         let lot = LotMove { lot: self.next_lot, points: points - pays, earned_at: Some(earned_at), expires_at };
         let moves = if lot.points > 0 { vec![lot] } else { Vec::new() };
         Posting { program: id, kind, moves, owed: -pays, spent_by: None }

@@ -1,7 +1,10 @@
-//! A programme: what an order earns, how long points last, which tiers there are.
+//! A programme: what earns points, how long they last, which tiers there are.
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::earning::{Counts, EarningRule, Exclusions, Formula, Lines, Multiplier, On, Rounding, RuleName};
+use super::{Expiry, TierName, TierRule, Tiers, Validity};
 use crate::money::Currency;
 use crate::text::text_type;
 use crate::time::Span;
@@ -10,107 +13,202 @@ text_type!(
     /// The key of a loyalty programme, such as `points`.
     ProgramId, "programme", 64
 );
-text_type!(
-    /// The name of a tier, such as `gold`.
-    TierName, "tier", 64
-);
 
 /// The most points that one order earns or one command moves. A programme whose rule gives more stops here.
 pub const LOYALTY_POINTS_MAX: i64 = 1_000_000_000_000;
 
-/// A tier and what it takes to be in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// When points that were earned can be spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pending {
+    /// At once.
+    #[default]
+    No,
+    /// So long after they were earned: until then the goods can be returned.
+    For(Span),
+    /// So long after the order was delivered. While that is not told they cannot.
+    AfterDelivery(Span),
+}
+
+/// What becomes of points that are to be taken back, and were spent already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shortfall {
+    /// The customer owes them, and the next ones pay the debt.
+    #[default]
+    Owed,
+    /// The customer owes up to so many in all; the programme bears the rest, as an adjustment.
+    OwedUpTo(u64),
+    /// The programme bears them, as an adjustment.
+    Borne,
+}
+
+/// What points are worth when they are redeemed for money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TierRule {
-    /// Its name.
-    pub name: TierName,
-    /// How many points have to have been earned and not taken back, ever.
-    pub from_points: u64,
+pub struct Redemption {
+    /// So many points …
+    pub points: u32,
+    /// … are worth so many minor units.
+    pub minor: u32,
+    /// How many have to be redeemed at least.
+    #[serde(default)]
+    pub at_least: u64,
+    /// Up to which share of an order, in hundredths.
+    #[serde(default = "all_of_it")]
+    pub up_to_percent: u8,
+}
+
+const fn all_of_it() -> u8 {
+    100
 }
 
 /// A loyalty programme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Program {
-    /// Orders in this currency earn; others earn nothing.
+    /// Orders in this currency earn; others earn nothing by money.
     pub currency: Currency,
-    /// This many points …
-    pub points: u32,
-    /// … for each full so many minor units of what an order costs. Zero means that nothing is earned.
-    pub per_minor: u32,
-    /// How long points last from the order on; none means for ever.
-    pub expires_after: Option<Span>,
-    /// The tiers, in any order.
+    /// The zone by which its days, months and years are counted.
+    #[serde(default = "utc")]
+    pub zone: Tz,
+    /// When and where it gives points.
     #[serde(default)]
-    pub tiers: Vec<TierRule>,
+    pub validity: Validity,
+    /// What earns points.
+    pub earning: Vec<EarningRule>,
+    /// What multiplies them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub multipliers: Vec<Multiplier>,
+    /// What never counts.
+    #[serde(default)]
+    pub exclusions: Exclusions,
+    /// What becomes of parts of a point.
+    #[serde(default)]
+    pub rounding: Rounding,
+    /// When points of orders can be spent.
+    #[serde(default)]
+    pub pending: Pending,
+    /// How long points last.
+    #[serde(default)]
+    pub expiry: Expiry,
+    /// So long ahead it is told that points will expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Span>,
+    /// For how long after they expired points can be reinstated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinstate_within: Option<Span>,
+    /// What becomes of points that are to be taken back, and were spent already.
+    #[serde(default)]
+    pub shortfall: Shortfall,
+    /// What points are worth when an order is paid with them; none means that no order can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redemption: Option<Redemption>,
+    /// How tiers are reached, kept and lost.
+    #[serde(default)]
+    pub tiers: Tiers,
+}
+
+const fn utc() -> Tz {
+    Tz::UTC
 }
 
 impl Program {
+    /// One that gives nothing yet, in UTC.
+    #[must_use]
+    pub fn new(currency: Currency) -> Self {
+        Program {
+            currency,
+            zone: utc(),
+            validity: Validity::default(),
+            earning: Vec::new(),
+            multipliers: Vec::new(),
+            exclusions: Exclusions::default(),
+            rounding: Rounding::default(),
+            pending: Pending::default(),
+            expiry: Expiry::default(),
+            remind: None,
+            reinstate_within: None,
+            shortfall: Shortfall::default(),
+            redemption: None,
+            tiers: Tiers::default(),
+        }
+    }
+
     /// One point for each full major unit of a currency (for EUR: a euro), for ever, without tiers.
     #[must_use]
     pub fn point_per_unit(currency: Currency) -> Self {
         let per_minor = 10_u32.saturating_pow(currency.exponent());
-        Program { currency, points: 1, per_minor, expires_after: None, tiers: Vec::new() }
+        Self::new(currency).earning(EarningRule::per_money(RuleName::orders(), 1, per_minor))
     }
 
-    /// With points that expire so long after the order that earned them.
-    #[must_use]
-    pub fn expiring_after(mut self, span: Span) -> Self {
-        self.expires_after = Some(span);
-        self
-    }
-
-    /// With one more tier.
-    #[must_use]
-    pub fn with_tier(mut self, name: TierName, from_points: u64) -> Self {
-        self.tiers.push(TierRule { name, from_points });
-        self
-    }
-
-    /// What an order of so many minor units is entitled to, rounded down to whole steps.
+    /// What an order of so many minor units is entitled to.
     #[must_use]
     pub fn entitlement(&self, net_minor: i64, currency: Currency) -> i64 {
-        if self.per_minor == 0 || net_minor <= 0 || currency != self.currency {
+        if net_minor <= 0 || currency != self.currency {
             return 0;
         }
-        let steps = i128::from(net_minor / i64::from(self.per_minor));
-        i64::try_from(steps * i128::from(self.points))
-            .map_or(LOYALTY_POINTS_MAX, |points| points.min(LOYALTY_POINTS_MAX))
+        let of_rule = |rule: &EarningRule| match rule.gives {
+            Formula::PerMoney { points, per_minor } => {
+                let steps = net_minor.checked_div(i64::from(per_minor)).unwrap_or(0);
+                i128::from(steps) * i128::from(points)
+            }
+            Formula::Fixed(_) | Formula::PerItem(_) => 0,
+        };
+        let points: i128 = self.earning.iter().map(of_rule).sum();
+        i64::try_from(points).map_or(LOYALTY_POINTS_MAX, |points| points.min(LOYALTY_POINTS_MAX))
     }
 
     /// The highest tier that so many points reach.
     #[must_use]
     pub fn tier(&self, qualifying: i128) -> Option<&TierName> {
-        self.tiers
-            .iter()
-            .filter(|tier| i128::from(tier.from_points) <= qualifying)
-            .max_by(|a, b| (a.from_points, &a.name).cmp(&(b.from_points, &b.name)))
-            .map(|tier| &tier.name)
+        self.tiers.reached(qualifying).map(|rule| &rule.name)
+    }
+
+    /// With one more rule by which points are earned.
+    #[must_use]
+    pub fn earning(mut self, rule: EarningRule) -> Self {
+        self.earning.push(rule);
+        self
+    }
+
+    /// With points that expire so long after the order that earned them.
+    #[must_use]
+    pub const fn expiring_after(mut self, span: Span) -> Self {
+        self.expiry = Expiry::After(span);
+        self
+    }
+
+    /// With one more tier.
+    #[must_use]
+    pub fn with_tier(mut self, name: TierName, from: u64) -> Self {
+        self.tiers.rules.push(TierRule::new(name, from));
+        self
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_earns_whole_points_for_full_steps() {
-        let program = Program::point_per_unit(Currency::EUR);
-        let cases = [(0, 0), (99, 0), (100, 1), (1099, 10), (-500, 0), (i64::MAX, LOYALTY_POINTS_MAX)];
-        for (minor, points) in cases {
-            assert_eq!(program.entitlement(minor, Currency::EUR), points, "{minor}");
+impl EarningRule {
+    /// A rule for orders that holds for everybody and everything.
+    #[must_use]
+    pub fn new(name: RuleName, gives: Formula) -> Self {
+        EarningRule {
+            name,
+            on: On::Order,
+            when: None,
+            channels: std::collections::BTreeSet::new(),
+            lines: Lines::default(),
+            minimum: None,
+            gives,
+            counts: Counts::Both,
+            cap: None,
+            from: None,
+            until: None,
         }
-        assert_eq!(program.entitlement(1000, Currency::USD), 0);
-        assert_eq!(Program { per_minor: 0, ..program }.entitlement(1000, Currency::EUR), 0);
     }
 
-    #[test]
-    fn the_highest_tier_that_is_reached_counts() {
-        let tier = |name: &str| TierName::new(name).unwrap();
-        let program =
-            Program::point_per_unit(Currency::EUR).with_tier(tier("gold"), 500).with_tier(tier("silver"), 100);
-        assert_eq!(program.tier(99), None);
-        assert_eq!(program.tier(100), Some(&tier("silver")));
-        assert_eq!(program.tier(5000), Some(&tier("gold")));
+    /// So many points for each so many minor units.
+    #[must_use]
+    pub fn per_money(name: RuleName, points: u32, per_minor: u32) -> Self {
+        Self::new(name, Formula::PerMoney { points, per_minor })
     }
 }

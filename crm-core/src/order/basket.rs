@@ -4,7 +4,7 @@
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Line, OrderPlaced};
+use super::{Line, LineKind, OrderPlaced};
 
 /// A line of an order as a state keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct BasketLine<'b> {
     pub minor: i64,
     /// What the whole line cost the shop in minor units, where the source said.
     pub cost_minor: Option<i64>,
+    /// What it is for.
+    pub kind: LineKind,
 }
 
 impl<'b> From<&'b Line> for BasketLine<'b> {
@@ -29,13 +31,14 @@ impl<'b> From<&'b Line> for BasketLine<'b> {
             quantity: line.quantity,
             minor: line.minor,
             cost_minor: line.cost_minor,
+            kind: line.kind,
         }
     }
 }
 
-/// The lines of all orders, one after another, without those that name neither product, nor category, nor cost: for
+/// The lines of all orders, one after another, without those goods that name neither product, nor category, nor cost: for
 /// each order how many bytes it takes, and in them for each line two texts with their lengths, the amount, and as many
-/// bytes as needed of the quantity and the cost. Which of these two are there is in the length of the first text.
+/// bytes as needed of the quantity and the cost. Which of these two are there is in the length of the first text, and what the line is for in that of the second.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Baskets(Vec<u8>);
 
@@ -45,6 +48,8 @@ const NONE: u16 = 0x0fff;
 const QUANTITY: u16 = 0x8000;
 /// Beside the length of the first text: there is a cost.
 const COST: u16 = 0x4000;
+/// Beside the length of the second text, from this bit on: what the line is for.
+const KIND: u32 = 12;
 
 impl Baskets {
     /// Adds the lines of the next order.
@@ -52,11 +57,12 @@ impl Baskets {
         let begin = self.0.len();
         self.0.extend_from_slice(&[0; 4]);
         for line in placed.lines.iter().map(BasketLine::from) {
-            let BasketLine { product, category, quantity, minor, cost_minor } = line;
-            if product.is_some() || category.is_some() || cost_minor.is_some() {
+            let BasketLine { product, category, quantity, minor, cost_minor, kind } = line;
+            let special = kind != LineKind::Goods;
+            if product.is_some() || category.is_some() || cost_minor.is_some() || special {
                 let mark = |there: Option<i64>, mark| there.map_or(0, |_| mark);
                 self.text(product, mark(quantity, QUANTITY) | mark(cost_minor, COST));
-                self.text(category, 0);
+                self.text(category, kind.rank() << KIND);
                 self.0.extend_from_slice(&minor.to_le_bytes());
                 quantity.into_iter().chain(cost_minor).for_each(|number| self.number(number));
             }
@@ -105,12 +111,13 @@ impl<'b> Iterator for Basket<'b> {
 
     fn next(&mut self) -> Option<BasketLine<'b>> {
         let (marks, product, rest) = text(self.0)?;
-        let (_, category, rest) = text(rest)?;
+        let (kind, category, rest) = text(rest)?;
         let (minor, mut rest) = rest.split_first_chunk::<8>()?;
         let quantity = if marks & QUANTITY == 0 { None } else { Some(number(&mut rest)?) };
         let cost_minor = if marks & COST == 0 { None } else { Some(number(&mut rest)?) };
         self.0 = rest;
-        Some(BasketLine { product, category, quantity, minor: i64::from_le_bytes(*minor), cost_minor })
+        let kind = LineKind::by_rank(kind >> KIND);
+        Some(BasketLine { product, category, quantity, minor: i64::from_le_bytes(*minor), cost_minor, kind })
     }
 }
 
@@ -186,7 +193,7 @@ mod tests {
             category: category.map(|text| CategoryName::new(text).unwrap()),
             quantity: None,
             minor,
-            cost_minor: None,
+            ..Line::default()
         }
     }
 
@@ -217,8 +224,22 @@ mod tests {
         baskets.push(&order(vec![line(Some("mug"), None, -5), line(None, Some("王"), 7)]));
         let read: Vec<Vec<BasketLine<'_>>> = baskets.iter().map(Iterator::collect).collect();
         let expected = [
-            BasketLine { product: Some("mug"), category: None, quantity: None, minor: -5, cost_minor: None },
-            BasketLine { product: None, category: Some("王"), quantity: None, minor: 7, cost_minor: None },
+            BasketLine {
+                product: Some("mug"),
+                category: None,
+                quantity: None,
+                minor: -5,
+                cost_minor: None,
+                kind: LineKind::Goods,
+            },
+            BasketLine {
+                product: None,
+                category: Some("王"),
+                quantity: None,
+                minor: 7,
+                cost_minor: None,
+                kind: LineKind::Goods,
+            },
         ];
         assert_eq!(read, [vec![], expected.to_vec()]);
         let bytes = postcard::to_allocvec(&baskets).unwrap();

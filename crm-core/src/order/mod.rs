@@ -24,10 +24,14 @@ use serde::{Deserialize, Serialize};
 use basket::Baskets;
 pub use basket::{Basket, BasketLine};
 pub use error::OrderError;
-pub use event::{AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, OrderPlaced, PaymentReceived, Refunded};
+pub use event::{
+    AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, LineKind, OrderDelivered, OrderPlaced, PaymentReceived, Refunded,
+};
 
 use crate::id::EventId;
+use crate::interaction::Channel;
 use crate::money::{Currency, Money};
+use crate::profile::Country;
 use crate::text::text_type;
 use crate::time::Timestamp;
 
@@ -57,6 +61,17 @@ pub struct Order {
     pub total: Money,
     /// What was refunded of it, in minor units, at most its total.
     pub refunded: i64,
+    /// What few sources say.
+    pub(crate) beside: Option<Box<Beside>>,
+}
+
+/// What few sources say of an order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    channel: Option<Channel>,
+    country: Option<Country>,
+    points_minor: i64,
+    delivered_at: Option<Timestamp>,
 }
 
 impl Order {
@@ -64,6 +79,30 @@ impl Order {
     #[must_use]
     pub const fn stands(&self) -> bool {
         self.refunded < self.total.minor() || self.total.minor() == 0
+    }
+
+    /// By which channel it came, if the source said.
+    #[must_use]
+    pub fn channel(&self) -> Option<Channel> {
+        self.beside.as_ref()?.channel
+    }
+
+    /// In which country it was sold, if the source said.
+    #[must_use]
+    pub fn country(&self) -> Option<&Country> {
+        self.beside.as_ref()?.country.as_ref()
+    }
+
+    /// How much of its total was paid with points, in minor units.
+    #[must_use]
+    pub fn points_minor(&self) -> i64 {
+        self.beside.as_ref().map_or(0, |beside| beside.points_minor)
+    }
+
+    /// When it was delivered, if that was told.
+    #[must_use]
+    pub fn delivered_at(&self) -> Option<Timestamp> {
+        self.beside.as_ref()?.delivered_at
     }
 
     /// What is left of it, in minor units.
@@ -109,6 +148,8 @@ pub struct Orders {
     baskets: Baskets,
     turnover: Vec<Turnover>,
     waiting: Vec<Waiting>,
+    /// Deliveries of orders that are not known yet.
+    early: Vec<(OrderRef, Timestamp)>,
     standing: u32,
     refunds: u32,
 }
@@ -173,7 +214,18 @@ impl Orders {
 
     pub(crate) fn place(&mut self, event: EventId, at: Timestamp, placed: &OrderPlaced) -> Effect {
         let stood = self.standing > 0;
-        let mut order = Order { event, order: placed.order.clone(), placed_at: at, total: placed.total, refunded: 0 };
+        let said = placed.channel.is_some() || placed.country.is_some() || placed.points_minor != 0;
+        let beside = said.then(|| {
+            let OrderPlaced { channel, country, points_minor, .. } = placed;
+            let (channel, country, points_minor) = (*channel, country.clone(), *points_minor);
+            Box::new(Beside { channel, country, points_minor, delivered_at: None })
+        });
+        let (name, total) = (placed.order.clone(), placed.total);
+        let mut order = Order { event, order: name, placed_at: at, total, refunded: 0, beside };
+        if let Some(place) = placed.order.as_ref().and_then(|name| self.early.iter().position(|(of, _)| of == name)) {
+            let (_, delivered_at) = self.early.swap_remove(place);
+            order.beside.get_or_insert_default().delivered_at = Some(delivered_at);
+        }
         self.turnover_mut(placed.total.currency()).gross += i128::from(placed.total.minor());
         if let Some(name) = &placed.order {
             self.waiting.retain(|refund| {
@@ -188,6 +240,17 @@ impl Orders {
         self.list.push(order);
         self.baskets.push(placed);
         if stood || self.standing > 0 { Effect::None } else { Effect::NoneStandsAnyMore }
+    }
+
+    /// An order arrived. What is told first of several times counts.
+    pub(crate) fn deliver(&mut self, at: Timestamp, name: &OrderRef) {
+        match self.list.iter_mut().rev().find(|order| order.order.as_ref() == Some(name)) {
+            Some(order) => {
+                order.beside.get_or_insert_default().delivered_at.get_or_insert(at);
+            }
+            None if self.early.iter().any(|(of, _)| of == name) => {}
+            None => self.early.push((name.clone(), at)),
+        }
     }
 
     pub(crate) fn pay(&mut self, payment: &PaymentReceived) {
@@ -265,7 +328,7 @@ mod tests {
         let mut orders = Orders::default();
         for (n, (order, total)) in totals.iter().enumerate() {
             let at = Timestamp::from_millis(n as i64).unwrap();
-            let placed = OrderPlaced { order: name(order), total: eur(*total), lines: Vec::new() };
+            let placed = OrderPlaced { order: name(order), ..OrderPlaced::new(eur(*total)) };
             orders.place(event(n as u128), at, &placed);
         }
         orders

@@ -394,7 +394,8 @@ impl Fact {
             | Fact::ContractSigned(_)
             | Fact::ContractRenewed(_)
             | Fact::ContractEnded(_) => true,
-            Fact::Tagged(_)
+            Fact::OrderDelivered(_)
+            | Fact::Tagged(_)
             | Fact::Untagged(_)
             | Fact::Enlisted(_)
             | Fact::Unlisted(_)

@@ -107,6 +107,7 @@ mod tests {
             placed_at: day(placed),
             total: Money::new(minor, Currency::EUR),
             refunded,
+            beside: None,
         }
     }
 

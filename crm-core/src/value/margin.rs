@@ -210,7 +210,7 @@ mod tests {
 
     fn line(product: &str, quantity: Option<i64>, minor: i64) -> Line {
         let category = Some(CategoryName::new("all").unwrap());
-        Line { product: Some(ProductRef::new(product).unwrap()), category, quantity, minor, cost_minor: None }
+        Line { product: Some(ProductRef::new(product).unwrap()), category, quantity, minor, ..Line::default() }
     }
 
     fn order(total: i64, lines: Vec<Line>) -> OrderPlaced {

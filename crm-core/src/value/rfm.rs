@@ -385,6 +385,7 @@ mod tests {
             placed_at: Timestamp::MIN.plus(Span::days(day)),
             total: Money::new(minor, currency),
             refunded,
+            beside: None,
         };
         let orders = [
             order(1, 100, 0, Currency::EUR),

@@ -343,9 +343,8 @@ pub fn fact(step: &Step) -> Fact {
             let line = |product: &usize| Line {
                 product: Some(ProductRef::new(PRODUCTS[*product]).unwrap()),
                 category: (*product < 2).then(|| CategoryName::new("wine").unwrap()),
-                quantity: None,
                 minor: 100,
-                cost_minor: None,
+                ..Line::default()
             };
             OrderPlaced::new(Money::new(*minor, Currency::EUR)).with_lines(bought.iter().map(line).collect()).into()
         }

@@ -1,6 +1,6 @@
 //! What will be due.
 
-use crm_core::AlarmKind::{FactDue, Lifecycle, PointsExpiry, Segment};
+use crm_core::AlarmKind::{FactDue, Lifecycle, Loyalty, Segment};
 use crm_core::Timestamp;
 
 use super::Fixture;
@@ -16,7 +16,7 @@ pub async fn alarms_come_in_the_order_of_instant_kind_and_customer(fixture: &dyn
         due(10, Segment, 2),
         due(10, FactDue, 9),
         due(10, Lifecycle, 3),
-        due(10, PointsExpiry, 8),
+        due(10, Loyalty, 8),
         due(10, Lifecycle, 4),
         due(-5, Segment, 7),
         due(30, FactDue, 5),
