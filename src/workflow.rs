@@ -248,6 +248,11 @@ impl Trigger {
                 put("posting", Text(SmolStr::new_static(posting.kind.name())));
                 put("points", Int(i64::try_from(posting.points()).unwrap_or(i64::MAX)));
             }
+            Deed::PointsReminded(reminded) => {
+                put("program", Text(reminded.program.clone().into()));
+                put("points", Int(reminded.points));
+                put("expires_at", Int(reminded.expires_at.as_millis()));
+            }
             Deed::CouponClaimed(claimed) => put("coupon", Text(claimed.coupon.clone().into())),
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),

@@ -102,8 +102,12 @@ fn what_the_shop_commits_is_there_with_the_crms_part() {
     transaction.execute("INSERT INTO sale VALUES ('1', 5000)", []).unwrap();
     let mut inside = shop.crm.within(&transaction).unwrap();
     let recorded = inside.record(order("1", 50)).unwrap();
-    let redeem =
-        Command::RedeemPoints(RedeemPoints { program: points(), points: 20, reason: "shoes".parse().unwrap() });
+    let redeem = Command::RedeemPoints(RedeemPoints {
+        program: points(),
+        points: 20,
+        reason: "shoes".parse().unwrap(),
+        order: None,
+    });
     inside.execute(recorded.customer, redeem, "checkout-1").unwrap();
     let seen = inside.customer(ana()).unwrap().unwrap();
     assert_eq!(seen.book(&points()).unwrap().balance(), 30, "a transaction sees what it did");
@@ -144,8 +148,12 @@ fn a_refused_command_leaves_the_shops_transaction_as_it_was() {
     let transaction = begin(&mut shop.connection);
     transaction.execute("INSERT INTO sale VALUES ('2', 7000)", []).unwrap();
     let mut inside = shop.crm.within(&transaction).unwrap();
-    let redeem =
-        Command::RedeemPoints(RedeemPoints { program: points(), points: 51, reason: "too much".parse().unwrap() });
+    let redeem = Command::RedeemPoints(RedeemPoints {
+        program: points(),
+        points: 51,
+        reason: "too much".parse().unwrap(),
+        order: None,
+    });
     assert!(matches!(inside.execute(customer, redeem, "too-much"), Err(Error::Refused(_))));
     inside.execute(customer, Command::AddTag(Tag::new("tried").unwrap()), "tag").unwrap();
     drop(inside);

@@ -447,7 +447,12 @@ impl Shop {
                 execute(
                     self,
                     *n,
-                    Command::RedeemPoints(RedeemPoints { program: points(), points: *count, reason: why() }),
+                    Command::RedeemPoints(RedeemPoints {
+                        program: points(),
+                        points: *count,
+                        reason: why(),
+                        order: None,
+                    }),
                 );
             }
             Step::Coupon(n, uses) => {
@@ -555,7 +560,7 @@ impl Shop {
             assert_eq!((again.digest(), again.joins()), (customer.digest(), customer.joins()));
             assert_eq!(customer.next_alarm(&definitions), customer.alarm());
             for (_, book) in customer.books() {
-                let held: i128 = book.lots().iter().map(|lot| i128::from(lot.left)).sum();
+                let held: i128 = book.lots().iter().map(|lot| i128::from(lot.left())).sum();
                 assert_eq!(held - i128::from(book.owed()), book.balance());
                 outstanding += book.totals().outstanding();
             }

@@ -130,7 +130,12 @@ fn points_taken_back_after_they_were_spent_are_owed_and_paid_first() {
     let (clock, crm) = shop();
     let ana = crm.record(order("ana", day(0), "1", 50)).unwrap().customer;
     let redeem = |points| {
-        Command::RedeemPoints(RedeemPoints { program: self::points(), points, reason: "mug".parse().unwrap() })
+        Command::RedeemPoints(RedeemPoints {
+            program: self::points(),
+            points,
+            reason: "mug".parse().unwrap(),
+            order: None,
+        })
     };
     assert!(matches!(crm.execute(ana, redeem(51), "k0"), Err(Error::Refused(_))));
     crm.execute(ana, redeem(40), "k1").unwrap();

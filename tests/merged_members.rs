@@ -74,7 +74,7 @@ fn balance(crm: &Crm, who: CustomerId) -> i128 {
 }
 
 fn redeem(points_: i64) -> Command {
-    Command::RedeemPoints(RedeemPoints { program: points(), points: points_, reason: why() })
+    Command::RedeemPoints(RedeemPoints { program: points(), points: points_, reason: why(), order: None })
 }
 
 /// Two instances over one store: the one stops where the test says, and the other does something then.
@@ -338,7 +338,7 @@ fn check(crm: &Crm, store: &Arc<dyn Store>) {
         assert_eq!(next, customer.alarm());
         armed.extend(next.map(|alarm| (customer.id(), alarm)));
         for (_, book) in customer.books() {
-            let held: i128 = book.lots().iter().map(|lot| i128::from(lot.left)).sum();
+            let held: i128 = book.lots().iter().map(|lot| i128::from(lot.left())).sum();
             assert_eq!(held - i128::from(book.owed()), book.balance());
         }
     }

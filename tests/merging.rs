@@ -75,7 +75,12 @@ fn balance(crm: &Crm, who: impl Into<crm::Who> + Send) -> i128 {
 }
 
 fn redeem(points_: i64) -> Command {
-    Command::RedeemPoints(RedeemPoints { program: points(), points: points_, reason: "test".parse().unwrap() })
+    Command::RedeemPoints(RedeemPoints {
+        program: points(),
+        points: points_,
+        reason: "test".parse().unwrap(),
+        order: None,
+    })
 }
 
 fn why() -> crm::Remark {
@@ -199,7 +204,7 @@ fn after_parting_each_pays_for_what_they_spent() {
     // b spent nothing and has everything back, to expire when it would have; a owes what was not there.
     assert_eq!((balance(&crm, b), balance(&crm, a)), (50, -20));
     let lots = crm.customer(b).unwrap().unwrap().book(&points()).unwrap().lots().to_vec();
-    assert!(lots.iter().all(|lot| lot.expires_at == Some(hour(0).plus(Span::days(30)))), "{lots:?}");
+    assert!(lots.iter().all(|lot| lot.terms.expires_at == Some(hour(0).plus(Span::days(30)))), "{lots:?}");
     let totals = crm.overview().unwrap().points;
     assert_eq!((totals.earned, totals.spent, totals.outstanding()), (150, 120, 30));
     // What a earns next pays the debt first.

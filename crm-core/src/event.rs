@@ -18,7 +18,7 @@ use crate::identity::{
     DuplicateRejected, DuplicateSuggested, Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted,
 };
 use crate::interaction::{Enquired, Visited};
-use crate::loyalty::{CouponClaimed, Posting};
+use crate::loyalty::{CouponClaimed, PointsReminded, Posting};
 use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
@@ -189,6 +189,8 @@ pub struct Decision {
 pub enum Deed {
     /// Points moved.
     PointsPosted(Posting),
+    /// The customer was reminded of points that will expire.
+    PointsReminded(PointsReminded),
     /// A coupon was used.
     CouponClaimed(CouponClaimed),
     /// A tag was put on.
@@ -239,6 +241,7 @@ impl Deed {
     pub const fn kind(&self) -> &'static str {
         match self {
             Deed::PointsPosted(_) => "points_posted",
+            Deed::PointsReminded(_) => "points_reminded",
             Deed::CouponClaimed(_) => "coupon_claimed",
             Deed::TagAdded(_) => "tag_added",
             Deed::TagRemoved(_) => "tag_removed",
@@ -272,7 +275,8 @@ impl Deed {
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
-            Deed::Remembered(_)
+            Deed::PointsReminded(_)
+            | Deed::Remembered(_)
             | Deed::Faulted(_)
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
@@ -612,6 +616,7 @@ impl EventBody {
             "contract_renewed" => read!(ContractRenewed),
             "contract_ended" => read!(ContractEnded),
             "points_posted"
+            | "points_reminded"
             | "coupon_claimed"
             | "tag_added"
             | "tag_removed"
@@ -659,6 +664,7 @@ impl Decision {
         let by = &self.by;
         match &self.deed {
             Deed::PointsPosted(deed) => json(&Stored { by, deed }),
+            Deed::PointsReminded(deed) => json(&Stored { by, deed }),
             Deed::CouponClaimed(deed) => json(&Stored { by, deed }),
             Deed::TagAdded(deed) => json(&Stored { by, deed }),
             Deed::TagRemoved(deed) => json(&Stored { by, deed }),
@@ -690,6 +696,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         Ok(Decision { by: stored.by, deed: deed(stored.deed) })
     }
     match kind {
+        "points_reminded" => read(body, Deed::PointsReminded),
         "coupon_claimed" => read(body, Deed::CouponClaimed),
         "tag_added" => read(body, Deed::TagAdded),
         "tag_removed" => read(body, Deed::TagRemoved),

@@ -4,7 +4,7 @@
 
 use crm_core::attribute::Attribute;
 use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
-use crm_core::customer::{Command, Customer};
+use crm_core::customer::{Command, Customer, PointsStep};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
@@ -94,7 +94,7 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
     ];
     let reason = || "test".parse().unwrap();
     let command = prop_oneof![
-        3 => (1..120_i64).prop_map(move |points| Command::RedeemPoints(RedeemPoints { program: program(), points, reason: reason() })),
+        3 => (1..120_i64).prop_map(move |points| Command::RedeemPoints(RedeemPoints { program: program(), points, reason: reason(), order: None })),
         2 => (1..120_i64).prop_map(move |points| Command::AwardPoints(AwardPoints { program: program(), points, reason: reason() })),
         1 => (0..3_u8).prop_map(|n| Command::AddTag(tag(n))),
         1 => (0..3_u8).prop_map(|n| Command::RemoveTag(tag(n))),
@@ -160,8 +160,10 @@ impl World {
         self.now = hour(self.now.as_millis() / 3_600_000 + wait);
         let mut moves = Vec::new();
         customer.elapse(self.now, &mut moves);
-        for (member, posting) in customer.expire_points(self.now) {
-            self.decide(customer, member, Actor::Rule, Deed::PointsPosted(posting));
+        for due in PointsStep::ALL {
+            for (member, deed) in customer.points_due(due, self.now, &self.definitions) {
+                self.decide(customer, member, Actor::Rule, deed);
+            }
         }
         match step {
             Step::Fact(fact) => {
@@ -282,8 +284,7 @@ proptest! {
                 let spender = posting.spent_by.unwrap_or(*of);
                 match posting.kind {
                     PostingKind::Spent { .. } => if spender == who { posting.points() } else { 0 },
-                    PostingKind::Earned { .. } | PostingKind::Awarded { .. } | PostingKind::Reversed { .. }
-                    | PostingKind::Expired | PostingKind::Settled { .. } => if *of == who { posting.points() } else { 0 },
+                    _ => if *of == who { posting.points() } else { 0 },
                 }
             }).sum()
         };
@@ -293,7 +294,7 @@ proptest! {
         let settlements = merged.settlements(&leaving);
         prop_assert_eq!(settlements.iter().map(|(_, posting)| posting.points()).sum::<i128>(), 0);
         for (_, posting) in &settlements {
-            prop_assert_eq!(posting.entries().iter().map(|(_, points)| points).sum::<i128>(), 0);
+            prop_assert_eq!(posting.entries().map(|(_, points)| points).sum::<i128>(), 0);
         }
         let clock = merged.clock();
         let [left, stayed] = merged.part(&leaving);

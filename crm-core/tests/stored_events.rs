@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 69] = [
+const STORED: [(&str, &str); 79] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -65,26 +65,63 @@ const STORED: [(&str, &str); 69] = [
         "contract_signed",
         r#"{"contract":"C-1","starts":1704067200000,"ends":1735689600000,"value":{"minor":120000,"currency":"EUR"}}"#,
     ),
+    ("order_delivered", r#"{"order":"1001"}"#),
+    (
+        "order_placed",
+        r#"{"total":{"minor":500,"currency":"EUR"},"lines":[{"minor":500,"kind":"gift_card"}],"channel":"app","country":"PT","points_minor":100}"#,
+    ),
     ("contract_renewed", r#"{"contract":"C-1","ends":1767225600000}"#),
     ("contract_ended", r#"{"contract":"C-1","from":1750000000000,"reason":"too dear"}"#),
     ("shop.review", r#"{"public":{"bool":true},"stars":{"int":5},"text":{"text":"good"}}"#),
     (
         "points_posted",
-        r#"{"by":"rule","deed":{"program":"points","kind":{"earned":{"order":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":11,"earned_at":852076800000,"expires_at":883612800000}],"owed":0}}"#,
+        r#"{"by":"rule","deed":{"program":"points","kind":{"earned":{"fact":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"bucket":"pending","points":11,"opens":{"origin":{"fact":"018cc251-f400-7000-8000-000000000000"},"earned_at":852076800000,"waits":{"until":853286400000},"expires_at":883612800000}}],"owed":0,"qualifying":{"points":11,"at":852076800000},"by_rule":[{"rule":"orders","points":11,"qualifying":11}]}}"#,
     ),
     (
         "points_posted",
-        r#"{"by":"rule","deed":{"program":"points","kind":{"reversed":{"order":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":-11,"earned_at":null,"expires_at":null}],"owed":3}}"#,
+        r#"{"by":"rule","deed":{"program":"points","kind":"activated","moves":[{"lot":0,"bucket":"pending","points":-11},{"lot":0,"points":8}],"owed":-3}}"#,
     ),
     (
         "points_posted",
-        r#"{"by":"shop","deed":{"program":"points","kind":{"spent":{"reason":"mug"}},"moves":[{"lot":0,"points":-5,"earned_at":null,"expires_at":null}],"owed":0}}"#,
+        r#"{"by":"rule","deed":{"program":"points","kind":{"reversed":{"fact":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":-11}],"owed":3,"borne":2}}"#,
     ),
-    ("points_posted", r#"{"by":"rule","deed":{"program":"points","kind":"expired","moves":[],"owed":0}}"#),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"spent":{"reason":"mug","order":"1001"}},"moves":[{"lot":0,"points":-5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"held":{"hold":"checkout-7","until":853286400000}},"moves":[{"lot":0,"points":-5},{"lot":0,"bucket":"held","points":5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"captured":{"hold":"checkout-7","reason":"mug"}},"moves":[{"lot":0,"bucket":"held","points":-5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"released":{"hold":"checkout-7","end":"ended"}},"moves":[{"lot":0,"bucket":"held","points":-5},{"lot":0,"points":5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"returned":{"order":"1001"}},"moves":[{"lot":0,"points":5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"expired":{"until":853286400000}},"moves":[],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"undone":{"posting":"018cc251-f400-7000-8000-000000000000","account":"redeemed","reason":"mistake"}},"moves":[{"lot":3,"points":5,"opens":{"origin":"award","earned_at":852076800000,"waits":null,"expires_at":null}}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"adjusted":{"reason":"miscounted"}},"moves":[{"lot":3,"points":-5}],"owed":0}}"#,
+    ),
     (
         "points_posted",
         r#"{"by":{"plugin":{"name":"winback","version":"0.1.0","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"program":"points","kind":{"awarded":{"reason":"welcome back"}},"moves":[],"owed":-100}}"#,
     ),
+    ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),

@@ -18,7 +18,7 @@ use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
-use crm_core::loyalty::Posting;
+use crm_core::loyalty::{Posting, UndoPosting};
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
@@ -225,6 +225,9 @@ impl<'a> Planner<'a> {
     pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
         self.elapse(self.context.now)?;
         let at = self.instant();
+        if let Command::UndoPosting(undo) = &command {
+            return self.undo_posting(undo, at);
+        }
         let deeds = match command.decide(&self.customer, self.through, at, self.context.definitions) {
             Ok(deeds) => deeds,
             Err(refusal) => return Ok(Err(refusal)),
@@ -239,6 +242,24 @@ impl<'a> Planner<'a> {
         }
         self.elapse(self.context.now)?;
         Ok(Ok(ids))
+    }
+
+    fn undo_posting(
+        &mut self,
+        undo: &UndoPosting,
+        at: Timestamp,
+    ) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
+        let history = self.history.ok_or(NeedHistory)?;
+        let events = history.iter().map(|event| (event.customer, event.id, &event.body));
+        let (member, posting) = match self.customer.undo_posting(undo, events, at, self.context.definitions) {
+            Ok(posting) => posting,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        let id = self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), Some(undo.posting), &[]);
+        self.follow(at, Cause::Event(id), &[])?;
+        self.react()?;
+        self.elapse(self.context.now)?;
+        Ok(Ok(vec![id]))
     }
 
     /// Records a decision of the shop's about each whom the customer was merged of, after what is due, and works out what
@@ -363,7 +384,8 @@ impl<'a> Planner<'a> {
             });
         }
         // Faults and memories are told to nobody, so that a fault cannot cause another.
-        if decision.deed.action().is_some() && self.anyone_listens(decision.deed.kind()) {
+        let told = decision.deed.action().is_some() || matches!(decision.deed, Deed::PointsReminded(_));
+        if told && self.anyone_listens(decision.deed.kind()) {
             self.trigger(Trigger::of_deed(id, at, &decision.deed), Some(id), chain);
         }
         let event = EventRow {

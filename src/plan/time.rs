@@ -1,8 +1,7 @@
 //! What the passing of time does.
 
 use crm_core::change::Cause;
-use crm_core::customer::OrdersTouched;
-use crm_core::event::Deed;
+use crm_core::customer::{OrdersTouched, PointsStep};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, AlarmKind, Timestamp};
 
@@ -41,7 +40,7 @@ impl Planner<'_> {
     fn next_heeded(&mut self) -> Option<Alarm> {
         let next = self.next_alarm();
         let heeded = next.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
-        heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention()))
+        heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention(self.context.definitions)))
     }
 
     pub(super) fn next_alarm(&mut self) -> Option<Alarm> {
@@ -57,8 +56,10 @@ impl Planner<'_> {
         }
         self.customer.elapse(at, &mut self.moves);
         if alarm.kind == AlarmKind::Loyalty {
-            for (member, posting) in self.customer.expire_points(alarm.due_at) {
-                self.decide_of(member, alarm.due_at, Actor::Rule, Deed::PointsPosted(posting), None, &[]);
+            for step in PointsStep::ALL {
+                for (member, deed) in self.customer.points_due(step, alarm.due_at, self.context.definitions) {
+                    self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);
+                }
             }
         }
         self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None)?;

@@ -6,7 +6,10 @@ use super::Customer;
 use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
-use crate::loyalty::{AwardPoints, ClaimCoupon, LoyaltyError, PointsBook, RedeemPoints};
+use crate::loyalty::{
+    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, LoyaltyError, PointsBook, Posting,
+    PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, UndoPosting,
+};
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -21,6 +24,20 @@ pub enum Command {
     RedeemPoints(RedeemPoints),
     /// Give points that no order earned.
     AwardPoints(AwardPoints),
+    /// Put points right.
+    AdjustPoints(AdjustPoints),
+    /// Set points aside.
+    HoldPoints(HoldPoints),
+    /// Spend points that are held.
+    CaptureHold(CaptureHold),
+    /// Free points that are held.
+    ReleaseHold(ReleaseHold),
+    /// Do the opposite of a posting.
+    UndoPosting(UndoPosting),
+    /// Give back points that expired.
+    ReinstatePoints(ReinstatePoints),
+    /// Leave a programme.
+    ForfeitPoints(ForfeitPoints),
     /// Use a coupon.
     ClaimCoupon(ClaimCoupon),
     /// Put a tag on. A tag that is there already stays, and nothing happens.
@@ -68,6 +85,13 @@ impl Command {
         match self {
             Command::RedeemPoints(_) => "redeem_points",
             Command::AwardPoints(_) => "award_points",
+            Command::AdjustPoints(_) => "adjust_points",
+            Command::HoldPoints(_) => "hold_points",
+            Command::CaptureHold(_) => "capture_hold",
+            Command::ReleaseHold(_) => "release_hold",
+            Command::UndoPosting(_) => "undo_posting",
+            Command::ReinstatePoints(_) => "reinstate_points",
+            Command::ForfeitPoints(_) => "forfeit_points",
             Command::ClaimCoupon(_) => "claim_coupon",
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
@@ -91,22 +115,42 @@ impl Command {
         at: Timestamp,
         definitions: &Definitions,
     ) -> Result<Vec<Deed>, Refusal> {
-        let empty = PointsBook::default();
+        let points = PointsOf { customer, through, at, definitions };
         match self {
             Command::RedeemPoints(redeem) => {
-                let book = customer.book(&redeem.program);
-                if book.is_none() && definitions.program(&redeem.program, at).is_none() {
-                    return Err(LoyaltyError::NoProgram { program: redeem.program }.into());
+                points.posted(&redeem.program, |points, book| Ok(vec![redeem.decide(book.all(points))?]))
+            }
+            Command::AwardPoints(award) => points.given(&award.program, |points, book, program| {
+                let tier = customer.standing.tier(&award.program);
+                award.decide(book.own(points), program, tier, at)
+            }),
+            Command::AdjustPoints(adjust) => points.given(&adjust.program, |points, book, program| {
+                let tier = customer.standing.tier(&adjust.program);
+                adjust.decide(book.own(points), book.all(points), program, tier, at)
+            }),
+            Command::HoldPoints(hold) => {
+                points.posted(&hold.program, |points, book| Ok(vec![hold.decide(book.all(points), at)?]))
+            }
+            Command::CaptureHold(capture) => {
+                points.posted(&capture.program, |points, book| capture.decide(book.all(points)))
+            }
+            Command::ReleaseHold(release) => {
+                points.posted(&release.program, |points, book| Ok(vec![release.decide(book.all(points))?]))
+            }
+            // Only whoever has the history can undo: see `Customer::undo_posting`.
+            Command::UndoPosting(undo) => Err(LoyaltyError::NoPosting { posting: undo.posting }.into()),
+            Command::ReinstatePoints(reinstate) => points.given(&reinstate.program, |points, book, program| {
+                let tier = customer.standing.tier(&reinstate.program);
+                reinstate.decide(book.own(points), program, tier, at)
+            }),
+            Command::ForfeitPoints(ForfeitPoints { program, reason }) => points.posted(&program, |points, book| {
+                let book = book.all(points);
+                if book.lots().is_empty() && book.owed() == 0 {
+                    return Err(LoyaltyError::NoPoints { program: program.clone() });
                 }
-                Ok(vec![Deed::PointsPosted(redeem.decide(book.unwrap_or(&empty))?)])
-            }
-            Command::AwardPoints(award) => {
-                let program = definitions
-                    .program(&award.program, at)
-                    .ok_or_else(|| LoyaltyError::NoProgram { program: award.program.clone() })?;
-                let book = customer.book_of(through, &award.program).unwrap_or(&empty);
-                Ok(vec![Deed::PointsPosted(award.decide(book, program, at)?)])
-            }
+                let kind = PostingKind::Forfeited { reason: reason.clone() };
+                Ok(vec![book.forfeit(Posting::new(program.clone(), kind))])
+            }),
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
@@ -129,5 +173,58 @@ impl Command {
                 Ok(vec![Deed::Notified(Notified { topic, fields })])
             }
         }
+    }
+}
+
+/// The points of a customer, as commands ask for them.
+struct PointsOf<'a> {
+    customer: &'a Customer,
+    through: CustomerId,
+    at: Timestamp,
+    definitions: &'a Definitions,
+}
+
+/// A programme whose books are asked for.
+struct Books<'a> {
+    program: &'a ProgramId,
+    empty: PointsBook,
+}
+
+impl Books<'_> {
+    /// The book of all whom the customer was merged of: what is spent is taken from all.
+    fn all<'b>(&'b self, of: &'b PointsOf<'_>) -> &'b PointsBook {
+        of.customer.book(self.program).unwrap_or(&self.empty)
+    }
+
+    /// The book of the one whom the command came through: what is given is theirs.
+    fn own<'b>(&'b self, of: &'b PointsOf<'_>) -> &'b PointsBook {
+        of.customer.book_of(of.through, self.program).unwrap_or(&self.empty)
+    }
+}
+
+impl<'a> PointsOf<'a> {
+    /// For what needs points that are there: the programme is in force, or was.
+    fn posted(
+        &self,
+        program: &ProgramId,
+        decide: impl FnOnce(&Self, &Books<'_>) -> Result<Vec<Posting>, LoyaltyError>,
+    ) -> Result<Vec<Deed>, Refusal> {
+        if self.customer.book(program).is_none() && self.definitions.program(program, self.at).is_none() {
+            return Err(LoyaltyError::NoProgram { program: program.clone() }.into());
+        }
+        let books = Books { program, empty: PointsBook::default() };
+        Ok(decide(self, &books)?.into_iter().map(Deed::PointsPosted).collect())
+    }
+
+    /// For what may give points: the programme is in force.
+    fn given(
+        &self,
+        program: &ProgramId,
+        decide: impl FnOnce(&Self, &Books<'_>, &'a Program) -> Result<Posting, LoyaltyError>,
+    ) -> Result<Vec<Deed>, Refusal> {
+        let none = || LoyaltyError::NoProgram { program: program.clone() };
+        let in_force = self.definitions.program(program, self.at).ok_or_else(none)?;
+        let books = Books { program, empty: PointsBook::default() };
+        Ok(vec![Deed::PointsPosted(decide(self, &books, in_force)?)])
     }
 }

@@ -55,6 +55,9 @@ impl DecidedState {
         }
         match &decision.deed {
             Deed::PointsPosted(posting) => self.books.get_or_default(&posting.program).apply(posting),
+            Deed::PointsReminded(reminded) => {
+                self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
+            }
             Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());

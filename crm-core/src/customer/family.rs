@@ -254,9 +254,7 @@ impl Customer {
         let Kinship::Head(family) = &self.kinship else { return vec![(self.id, deed)] };
         match deed {
             // What is given is given to one; what is spent is taken from whoever has it.
-            Deed::PointsPosted(posting) if matches!(posting.kind, crate::loyalty::PostingKind::Spent { .. }) => {
-                family.share(&posting, through)
-            }
+            Deed::PointsPosted(posting) => family.share(posting, through),
             Deed::TagRemoved(removed) => {
                 let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.tags.contains(&removed.tag);
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
@@ -264,7 +262,7 @@ impl Customer {
             }
             // What plugins keep goes on under the head.
             Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
-            Deed::PointsPosted(_)
+            Deed::PointsReminded(_)
             | Deed::CouponClaimed(_)
             | Deed::TagAdded(_)
             | Deed::Notified(_)
@@ -558,14 +556,41 @@ impl Family {
         all
     }
 
-    /// What is spent of several books, as a posting for each.
-    fn share(&self, posting: &Posting, through: CustomerId) -> Vec<(CustomerId, Deed)> {
-        let owner = |place: usize| self.members.iter().nth(place).map(|(id, _)| *id);
-        let part = |(place, part): (usize, Posting)| {
-            let owner = owner(place)?;
-            let spent_by = (owner != through).then_some(through);
-            Some((owner, Deed::PointsPosted(Posting { spent_by, ..part })))
+    /// A posting as one for each book that it is about. What is given is given to one, and what is spent is taken from
+    /// whoever has it; who spent it pays when they part.
+    fn share(&self, posting: Posting, through: CustomerId) -> Vec<(CustomerId, Deed)> {
+        use crate::loyalty::PostingKind;
+        let each = |own: &dyn Fn(&PointsBook) -> Option<Posting>| -> Vec<(CustomerId, Deed)> {
+            let books = self.members.iter().filter_map(|(id, own)| Some((id, own.books.get(&posting.program)?)));
+            books.filter_map(|(id, book)| Some((*id, Deed::PointsPosted(own(book)?)))).collect()
         };
-        PointsBook::parts(posting).into_iter().filter_map(part).collect()
+        let plain = || Posting::new(posting.program.clone(), posting.kind.clone());
+        let taken = |lent: bool| {
+            let part = |(place, part): (usize, Posting)| {
+                let owner = self.members.iter().nth(place).map(|(id, _)| *id)?;
+                let spent_by = (lent && owner != through).then_some(through);
+                Some((owner, Deed::PointsPosted(Posting { spent_by, ..part })))
+            };
+            PointsBook::parts(&posting).into_iter().filter_map(part).collect()
+        };
+        match &posting.kind {
+            PostingKind::Spent { .. } | PostingKind::Captured { .. } | PostingKind::Given { .. } => taken(true),
+            PostingKind::Held { .. } => taken(false),
+            PostingKind::Adjusted { .. } if posting.points() < 0 => taken(false),
+            PostingKind::Released { hold, .. } => each(&|book| book.hold(hold).map(|_| book.release(plain(), hold))),
+            PostingKind::Forfeited { .. } => each(&|book| Some(book.forfeit(plain()))),
+            PostingKind::Earned { .. }
+            | PostingKind::Awarded { .. }
+            | PostingKind::Imported { .. }
+            | PostingKind::Activated
+            | PostingKind::Reversed { .. }
+            | PostingKind::Returned { .. }
+            | PostingKind::Expired { .. }
+            | PostingKind::Reinstated { .. }
+            | PostingKind::Adjusted { .. }
+            | PostingKind::Undone { .. }
+            | PostingKind::Received { .. }
+            | PostingKind::Settled { .. } => vec![(through, Deed::PointsPosted(posting))],
+        }
     }
 }

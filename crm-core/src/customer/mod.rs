@@ -10,6 +10,7 @@ mod family;
 mod membership;
 mod overrides;
 mod past;
+mod points;
 mod policy;
 mod segments;
 mod snapshot;
@@ -23,6 +24,7 @@ pub use decided::DecidedState;
 pub use derive::Standing;
 pub use facts::{FactState, OrdersTouched};
 pub use family::{Group, MergeRefusal, Side};
+pub use points::PointsStep;
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
 
@@ -33,7 +35,6 @@ use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
 use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
-use crate::order::Order;
 use crate::relationship::TieSide;
 use crate::score::{Score, ScoreName, Scores};
 use crate::text::Tag;
@@ -427,60 +428,23 @@ impl Customer {
         self
     }
 
-    /// The postings that bring the points in line with the orders that a fact touched, and in whose book:
-    /// points of an order go to whoever it came through.
-    #[must_use]
-    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<(CustomerId, Posting)> {
-        let orders = self.facts.orders().list();
-        let (orders, all): (&[Order], bool) = match touched {
-            OrdersTouched::None => return Vec::new(),
-            OrdersTouched::Newest => (&orders[orders.len().saturating_sub(1)..], false),
-            OrdersTouched::Any => (orders, false),
-            OrdersTouched::Gone => (orders, true),
-        };
-        let mut postings = Vec::new();
-        let mut reconcile = |member: CustomerId, orders: &[Order]| {
-            let empty = PointsBook::default();
-            for program in definitions.program_ids() {
-                let book = self.book_of(member, program).unwrap_or(&empty);
-                let in_force = |at| definitions.program(program, at);
-                let posted = crate::loyalty::reconcile(program, book, orders, in_force, all);
-                postings.extend(posted.into_iter().map(|posting| (member, posting)));
-            }
-        };
-        match self.orders_of_members() {
-            None => reconcile(self.id, orders),
-            Some(members) => members.iter().for_each(|(member, orders)| reconcile(*member, orders)),
-        }
-        postings
-    }
-
-    /// The postings that expire what is due at or before an instant, and in whose book.
-    #[must_use]
-    pub fn expire_points(&self, at: Timestamp) -> Vec<(CustomerId, Posting)> {
-        match self.books_of_members() {
-            None => self.books().filter_map(|(program, book)| Some((self.id, book.expire(program, at)?))).collect(),
-            Some(books) => books.filter_map(|(id, program, book)| Some((id, book.expire(program, at)?))).collect(),
-        }
-    }
-
     /// The earliest thing that will be due, whether or not it is in the past.
     #[must_use]
     pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
         let retention = self.next_retention(self.clock?, definitions);
         let retention = retention.filter(|next| next.due_at < Timestamp::MAX);
-        self.next_but_retention().into_iter().chain(retention).min()
+        self.next_but_retention(definitions).into_iter().chain(retention).min()
     }
 
     /// The same without what retention has to do, which is done when time is let pass on purpose, and not when
     /// something is recorded.
     #[must_use]
-    pub fn next_but_retention(&self) -> Option<Alarm> {
+    pub fn next_but_retention(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };
         let clock = self.clock?;
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
-        let points = self.books().filter_map(|(_, book)| book.next_expiry()).min().map(alarm(AlarmKind::Loyalty));
+        let points = self.next_points(clock, definitions).map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.

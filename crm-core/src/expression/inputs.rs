@@ -123,6 +123,7 @@ impl Deed {
             Deed::TagAdded(_) | Deed::TagRemoved(_) => Inputs::TAGS,
             Deed::Merged(_) | Deed::Parted(_) | Deed::Erased(_) => Inputs::ALL,
             Deed::CouponClaimed(_)
+            | Deed::PointsReminded(_)
             | Deed::Notified(_)
             | Deed::Remembered(_)
             | Deed::Faulted(_)

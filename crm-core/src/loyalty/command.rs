@@ -2,7 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LOYALTY_POINTS_MAX, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId};
+use super::book::PointsBook;
+use super::event::{Posting, PostingKind, Qualifying};
+use super::hold::{HOLDS_MAX, HoldEnd, HoldName};
+use super::lots::{LotTerms, Origin};
+use super::{LOYALTY_POINTS_MAX, LoyaltyError, Program, ProgramId, Shortfall, TierName};
+use crate::id::EventId;
+use crate::order::OrderRef;
 use crate::text::Remark;
 use crate::time::Timestamp;
 
@@ -15,9 +21,12 @@ pub struct RedeemPoints {
     pub points: i64,
     /// What for.
     pub reason: Remark,
+    /// The order that is paid with them: what is refunded of it gives back its share of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
 }
 
-/// Give points that no order earned.
+/// Give points that nothing earned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwardPoints {
     /// Of which programme.
@@ -28,12 +37,111 @@ pub struct AwardPoints {
     pub reason: Remark,
 }
 
-fn check(points: i64) -> Result<(), LoyaltyError> {
+/// Put points right, either way. What was taken is not owed: there have to be as many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdjustPoints {
+    /// Of which programme.
+    pub program: ProgramId,
+    /// How many the customer gets, or gives up if negative; not 0.
+    pub points: i64,
+    /// Why.
+    pub reason: Remark,
+}
+
+/// Set points aside, so that nothing else can spend them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldPoints {
+    /// Of which programme.
+    pub program: ProgramId,
+    /// How many, at least 1.
+    pub points: i64,
+    /// Under which name.
+    pub hold: HoldName,
+    /// Until when; then they are free again. None means until they are captured or released.
+    pub until: Option<Timestamp>,
+}
+
+/// Spend what is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaptureHold {
+    /// Of which programme.
+    pub program: ProgramId,
+    /// The hold. It is gone then.
+    pub hold: HoldName,
+    /// How many of them; the rest is free again. None means all.
+    pub points: Option<i64>,
+    /// What for.
+    pub reason: Remark,
+    /// The order that is paid with them, as for points that are redeemed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderRef>,
+}
+
+/// Free what is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseHold {
+    /// Of which programme.
+    pub program: ProgramId,
+    /// The hold.
+    pub hold: HoldName,
+}
+
+/// Do the opposite of a posting that awarded, spent or adjusted points; once for each. What was spent comes back into lots
+/// that expire when those it was taken from did, and of what has come back with an order already nothing comes twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoPosting {
+    /// The decision that posted it.
+    pub posting: EventId,
+    /// Why.
+    pub reason: Remark,
+}
+
+/// Give back points that expired, as far as the programme allows it. They last as if they were earned now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReinstatePoints {
+    /// Of which programme.
+    pub program: ProgramId,
+    /// How many, at least 1; none means all that can be.
+    pub points: Option<i64>,
+    /// Why.
+    pub reason: Remark,
+}
+
+/// Leave a programme: whatever is there is nobody's then, held points and debts included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForfeitPoints {
+    /// Which programme.
+    pub program: ProgramId,
+    /// Why.
+    pub reason: Remark,
+}
+
+pub(crate) fn check(points: i64) -> Result<i64, LoyaltyError> {
     if (1..=LOYALTY_POINTS_MAX).contains(&points) {
-        Ok(())
+        Ok(points)
     } else {
         Err(LoyaltyError::Amount { points, max: LOYALTY_POINTS_MAX })
     }
+}
+
+impl PointsBook {
+    /// Checks that so many points can be spent.
+    pub(crate) fn enough(&self, points: i64) -> Result<i64, LoyaltyError> {
+        check(points)?;
+        if self.balance() < i128::from(points) {
+            return Err(LoyaltyError::NotEnough { asked: points, available: self.balance() });
+        }
+        Ok(points)
+    }
+
+    fn held_under(&self, hold: &HoldName) -> Result<i64, LoyaltyError> {
+        self.hold(hold).map(super::Hold::points).ok_or_else(|| LoyaltyError::NoHold { hold: hold.clone() })
+    }
+}
+
+/// What holds for points that are given at an instant for something other than an order.
+fn terms(origin: Origin, at: Timestamp, program: &Program, tier: Option<&TierName>) -> LotTerms {
+    LotTerms { origin, earned_at: at, waits: None, expires_at: program.expires_at(at, tier) }
 }
 
 impl RedeemPoints {
@@ -43,23 +151,185 @@ impl RedeemPoints {
     ///
     /// `Amount` or `NotEnough`.
     pub fn decide(&self, book: &PointsBook) -> Result<Posting, LoyaltyError> {
-        check(self.points)?;
-        if book.balance() < i128::from(self.points) {
-            return Err(LoyaltyError::NotEnough { asked: self.points, available: book.balance() });
-        }
-        Ok(book.take(self.program.clone(), PostingKind::Spent { reason: self.reason.clone() }, self.points, None))
+        let points = book.enough(self.points)?;
+        let kind = PostingKind::Spent { reason: self.reason.clone(), order: self.order.clone() };
+        Ok(book.take(Posting::new(self.program.clone(), kind), points, None, Shortfall::Owed))
     }
 }
 
 impl AwardPoints {
-    /// The posting that gives them; they last as long as those of an order placed `now`.
+    /// The posting that gives them; they can be spent at once, last as long as those of an order placed `now`, and count
+    /// towards tiers.
     ///
     /// # Errors
     ///
     /// `Amount`.
-    pub fn decide(&self, book: &PointsBook, program: &Program, now: Timestamp) -> Result<Posting, LoyaltyError> {
-        check(self.points)?;
-        let kind = PostingKind::Awarded { reason: self.reason.clone() };
-        Ok(book.give(self.program.clone(), kind, self.points, now, program))
+    pub fn decide(
+        &self,
+        book: &PointsBook,
+        program: &Program,
+        tier: Option<&TierName>,
+        now: Timestamp,
+    ) -> Result<Posting, LoyaltyError> {
+        let points = check(self.points)?;
+        let posting = Posting::new(self.program.clone(), PostingKind::Awarded { reason: self.reason.clone() });
+        let qualifying = Some(Qualifying { points, at: now });
+        let terms = terms(Origin::Award, now, program, tier);
+        Ok(book.give(Posting { qualifying, ..posting }, points, terms))
+    }
+}
+
+impl AdjustPoints {
+    /// The posting that puts them right. `own` is the book that gets them, `all` the one they are taken from.
+    ///
+    /// # Errors
+    ///
+    /// `Amount` or `NotEnough`.
+    pub fn decide(
+        &self,
+        own: &PointsBook,
+        all: &PointsBook,
+        program: &Program,
+        tier: Option<&TierName>,
+        now: Timestamp,
+    ) -> Result<Posting, LoyaltyError> {
+        let amount = LoyaltyError::Amount { points: self.points, max: LOYALTY_POINTS_MAX };
+        let points = check(self.points.checked_abs().ok_or_else(|| amount.clone())?).map_err(|_| amount)?;
+        let posting = Posting::new(self.program.clone(), PostingKind::Adjusted { reason: self.reason.clone() });
+        if self.points > 0 {
+            return Ok(own.give(posting, points, terms(Origin::Award, now, program, tier)));
+        }
+        Ok(all.take(posting, all.enough(points)?, None, Shortfall::Owed))
+    }
+}
+
+impl HoldPoints {
+    /// The posting that sets them aside.
+    ///
+    /// # Errors
+    ///
+    /// `Amount`, `NotEnough`, `HoldTaken`, `Holds` or `HoldOver`.
+    pub fn decide(&self, book: &PointsBook, now: Timestamp) -> Result<Posting, LoyaltyError> {
+        let HoldPoints { program, points, hold, until } = self;
+        if book.hold(hold).is_some() {
+            return Err(LoyaltyError::HoldTaken { hold: hold.clone() });
+        }
+        if let Some(until) = until.filter(|until| *until <= now) {
+            return Err(LoyaltyError::HoldOver { until, at: now });
+        }
+        if book.holds().count() >= HOLDS_MAX {
+            return Err(LoyaltyError::Holds);
+        }
+        let points = book.enough(*points)?;
+        let kind = PostingKind::Held { hold: hold.clone(), until: *until };
+        Ok(book.set_aside(Posting::new(program.clone(), kind), points))
+    }
+}
+
+impl CaptureHold {
+    /// The postings that spend what is held, and free the rest.
+    ///
+    /// # Errors
+    ///
+    /// `NoHold`, `Amount` or `MoreThanHeld`.
+    pub fn decide(&self, book: &PointsBook) -> Result<Vec<Posting>, LoyaltyError> {
+        let held = book.held_under(&self.hold)?;
+        let points = check(self.points.unwrap_or(held))?;
+        if points > held {
+            return Err(LoyaltyError::MoreThanHeld { asked: points, held });
+        }
+        let (hold, reason, order) = (self.hold.clone(), self.reason.clone(), self.order.clone());
+        let kind = PostingKind::Captured { hold, reason, order };
+        let captured = book.capture(Posting::new(self.program.clone(), kind), &self.hold, points);
+        if points == held {
+            return Ok(vec![captured]);
+        }
+        let mut after = book.clone();
+        after.apply(&captured);
+        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked };
+        let released = after.release(Posting::new(self.program.clone(), kind), &self.hold);
+        Ok(vec![captured, released])
+    }
+}
+
+impl ReleaseHold {
+    /// The posting that frees what is held.
+    ///
+    /// # Errors
+    ///
+    /// `NoHold`.
+    pub fn decide(&self, book: &PointsBook) -> Result<Posting, LoyaltyError> {
+        book.held_under(&self.hold)?;
+        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked };
+        Ok(book.release(Posting::new(self.program.clone(), kind), &self.hold))
+    }
+}
+
+impl UndoPosting {
+    /// The posting that does the opposite of another one in the same book. `took` are the lots that it took from, as they
+    /// were, and how many of each.
+    ///
+    /// # Errors
+    ///
+    /// `Undone` or `NotUndoable`.
+    pub fn decide(
+        &self,
+        book: &PointsBook,
+        undone: &Posting,
+        took: &[(LotTerms, i64)],
+        program: Option<&Program>,
+    ) -> Result<Posting, LoyaltyError> {
+        let posting = self.posting;
+        if book.was_undone(posting) {
+            return Err(LoyaltyError::Undone { posting });
+        }
+        let account = match &undone.kind {
+            kind @ (PostingKind::Awarded { .. }
+            | PostingKind::Spent { .. }
+            | PostingKind::Captured { .. }
+            | PostingKind::Adjusted { .. }) => kind.account(),
+            PostingKind::Earned { .. }
+            | PostingKind::Imported { .. }
+            | PostingKind::Activated
+            | PostingKind::Reversed { .. }
+            | PostingKind::Held { .. }
+            | PostingKind::Released { .. }
+            | PostingKind::Returned { .. }
+            | PostingKind::Expired { .. }
+            | PostingKind::Reinstated { .. }
+            | PostingKind::Undone { .. }
+            | PostingKind::Given { .. }
+            | PostingKind::Received { .. }
+            | PostingKind::Forfeited { .. }
+            | PostingKind::Settled { .. } => None,
+        };
+        let not = || LoyaltyError::NotUndoable { posting, kind: undone.kind.name() };
+        let (reason, order) = (self.reason.clone(), undone.kind.order().cloned());
+        let kind = PostingKind::Undone { posting, account: account.ok_or_else(not)?, order, reason };
+        let shortfall = program.map(|program| program.shortfall).unwrap_or_default();
+        Ok(book.undo(Posting::new(undone.program.clone(), kind), undone, took, shortfall))
+    }
+}
+
+impl ReinstatePoints {
+    /// The posting that gives them back.
+    ///
+    /// # Errors
+    ///
+    /// `Amount` or `NotReinstatable`.
+    pub fn decide(
+        &self,
+        book: &PointsBook,
+        program: &Program,
+        tier: Option<&TierName>,
+        now: Timestamp,
+    ) -> Result<Posting, LoyaltyError> {
+        let available = book.reinstatable(now);
+        let asked = self.points.unwrap_or(available);
+        if asked > available || available == 0 {
+            return Err(LoyaltyError::NotReinstatable { asked, available });
+        }
+        let posting = Posting::new(self.program.clone(), PostingKind::Reinstated { reason: self.reason.clone() });
+        Ok(book.give(posting, check(asked)?, terms(Origin::Reinstated, now, program, tier)))
     }
 }

@@ -1,6 +1,8 @@
 //! Why a command about points was refused.
 
-use super::{CouponCode, ProgramId};
+use super::{CouponCode, HOLDS_MAX, HoldName, ProgramId};
+use crate::id::EventId;
+use crate::time::Timestamp;
 
 /// A refused command about points.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,5 +43,70 @@ pub enum LoyaltyError {
         asked: i64,
         /// How many there are; negative when the customer owes points.
         available: i128,
+    },
+    /// A hold of that name is there already.
+    #[error("there is a hold {hold} already")]
+    HoldTaken {
+        /// The name given.
+        hold: HoldName,
+    },
+    /// No hold of that name is there: it never was, or it was captured or released, or its time was up.
+    #[error("there is no hold {hold}, or no longer")]
+    NoHold {
+        /// The name given.
+        hold: HoldName,
+    },
+    /// Too many holds.
+    #[error("there are {HOLDS_MAX} holds already")]
+    Holds,
+    /// A hold that would have ended already.
+    #[error("a hold until {until} is over at {at}")]
+    HoldOver {
+        /// Until when it was to be.
+        until: Timestamp,
+        /// The time now.
+        at: Timestamp,
+    },
+    /// More was to be captured than is held.
+    #[error("{asked} points were to be captured, {held} are held")]
+    MoreThanHeld {
+        /// How many were asked for.
+        asked: i64,
+        /// How many are held.
+        held: i64,
+    },
+    /// No posting of that id is in the customer's history.
+    #[error("there is no posting {posting}")]
+    NoPosting {
+        /// The id given.
+        posting: EventId,
+    },
+    /// The posting was undone before.
+    #[error("posting {posting} was undone before")]
+    Undone {
+        /// Which.
+        posting: EventId,
+    },
+    /// A posting of this kind is never undone by hand: it follows from something else, or has another side.
+    #[error("posting {posting} is one of points {kind}, which is not undone by hand")]
+    NotUndoable {
+        /// Which.
+        posting: EventId,
+        /// Of which kind.
+        kind: &'static str,
+    },
+    /// Fewer points expired that can still be given back.
+    #[error("{asked} points were to be given back, and of those that expired {available} can be")]
+    NotReinstatable {
+        /// How many were asked for.
+        asked: i64,
+        /// How many can be.
+        available: i64,
+    },
+    /// There is nothing to do it with.
+    #[error("there are no points in programme {program}")]
+    NoPoints {
+        /// The programme.
+        program: ProgramId,
     },
 }

@@ -1,0 +1,174 @@
+//! A customer's points: what follows from their orders, what is due by itself, and what undoes what was posted.
+
+use super::{Customer, OrdersTouched};
+use crate::definitions::Definitions;
+use crate::event::{Decision, Deed, EventBody};
+use crate::id::{CustomerId, EventId};
+use crate::loyalty::{
+    Expiry, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, UndoPosting, reconcile,
+};
+use crate::order::Order;
+use crate::time::Timestamp;
+
+/// What is done to points when its time has come, in the order in which it is done at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointsStep {
+    /// Holds end.
+    Holds,
+    /// What waited becomes active.
+    Activations,
+    /// Points expire.
+    Expiry,
+    /// The customer is reminded of points that will expire.
+    Reminders,
+}
+
+impl PointsStep {
+    /// All of them, in their order.
+    pub const ALL: [PointsStep; 4] =
+        [PointsStep::Holds, PointsStep::Activations, PointsStep::Expiry, PointsStep::Reminders];
+}
+
+impl Customer {
+    /// The postings that bring the points in line with the orders that a fact touched, and in whose book:
+    /// points of an order go to whoever it came through.
+    #[must_use]
+    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<(CustomerId, Posting)> {
+        let all_orders = self.facts.orders().list();
+        let (orders, gone): (&[Order], bool) = match touched {
+            OrdersTouched::None => return Vec::new(),
+            OrdersTouched::Newest => (&all_orders[all_orders.len().saturating_sub(1)..], false),
+            OrdersTouched::Any => (all_orders, false),
+            OrdersTouched::Gone => (all_orders, true),
+        };
+        let mut postings = Vec::new();
+        let mut reconcile = |member: CustomerId, orders: &[Order]| {
+            let empty = PointsBook::default();
+            for program in definitions.program_ids() {
+                let book = self.book_of(member, program).unwrap_or(&empty);
+                let in_force = |at| definitions.program(program, at);
+                let posted = reconcile(program, book, orders, in_force, self.standing.tier(program), gone);
+                let mut after = None;
+                if !posted.is_empty() {
+                    let after = after.insert(book.clone());
+                    posted.iter().for_each(|posting| after.apply(posting));
+                }
+                let returned = after.as_ref().unwrap_or(book).returns(program, all_orders);
+                postings.extend(posted.into_iter().chain(returned).map(|posting| (member, posting)));
+            }
+        };
+        match self.orders_of_members() {
+            None => reconcile(self.id, orders),
+            Some(members) => members.iter().for_each(|(member, orders)| reconcile(*member, orders)),
+        }
+        postings
+    }
+
+    fn each_book<'a>(&'a self, each: &mut dyn FnMut(CustomerId, &'a ProgramId, &'a PointsBook)) {
+        match self.books_of_members() {
+            None => self.books().for_each(|(program, book)| each(self.id, program, book)),
+            Some(books) => books.for_each(|(member, program, book)| each(member, program, book)),
+        }
+    }
+
+    /// When points expire that have no end of their own: so long after the last activity, where the programme says so.
+    fn lasting(&self, program: Option<&Program>) -> impl Fn(&LotTerms) -> Option<Timestamp> + use<> {
+        let span = match program.map(|program| program.expiry) {
+            Some(Expiry::AfterActivity(span)) => Some(span),
+            Some(Expiry::Never | Expiry::At(_) | Expiry::After(_) | Expiry::EndOf { .. }) | None => None,
+        };
+        let active = self.facts.last_active();
+        move |terms| Some(active.map_or(terms.earned_at, |active| active.max(terms.earned_at)).plus(span?))
+    }
+
+    fn delivered(&self, fact: EventId) -> Option<Timestamp> {
+        self.facts.orders().list().iter().rev().find(|order| order.event == fact)?.delivered_at()
+    }
+
+    /// When something of points will be due, whether or not it is in the past.
+    #[must_use]
+    pub fn next_points(&self, at: Timestamp, definitions: &Definitions) -> Option<Timestamp> {
+        let mut next: Option<Timestamp> = None;
+        self.each_book(&mut |_, id, book| {
+            if book.lots().is_empty() {
+                return;
+            }
+            let program = definitions.program(id, at);
+            let lasting = self.lasting(program);
+            let reminder = program.and_then(|program| program.remind).and_then(|ahead| {
+                let (end, _) = book.next_expiry(book.reminded(), &lasting)?;
+                Some(end.minus(ahead))
+            });
+            let expiry = book.next_expiry(None, lasting).map(|(end, _)| end);
+            let activation = book.next_activation(|fact| self.delivered(fact));
+            let all = [next, reminder, expiry, activation, book.next_hold_end()];
+            next = all.into_iter().flatten().min();
+        });
+        next
+    }
+
+    /// What of a step is due at or before an instant, and in whose book.
+    #[must_use]
+    pub fn points_due(&self, step: PointsStep, at: Timestamp, definitions: &Definitions) -> Vec<(CustomerId, Deed)> {
+        let mut due = Vec::new();
+        self.each_book(&mut |member, id, book| {
+            let program = definitions.program(id, at);
+            let mut post = |postings: &mut dyn Iterator<Item = Posting>| {
+                due.extend(postings.map(|posting| (member, Deed::PointsPosted(posting))));
+            };
+            match step {
+                PointsStep::Holds => post(&mut book.end_holds(id, at).into_iter()),
+                PointsStep::Activations => {
+                    post(&mut book.activate(id, at, |fact| self.delivered(fact)).into_iter());
+                }
+                PointsStep::Expiry => {
+                    let until = program.and_then(|program| program.reinstate_within).map(|span| at.plus(span));
+                    post(&mut book.expire(id, at, self.lasting(program), until).into_iter());
+                }
+                PointsStep::Reminders => {
+                    let Some(ahead) = program.and_then(|program| program.remind) else { return };
+                    let mut after = book.reminded();
+                    while let Some((expires_at, points)) = book.next_expiry(after, self.lasting(program))
+                        && expires_at.minus(ahead) <= at
+                    {
+                        after = Some(expires_at);
+                        let reminded = PointsReminded { program: id.clone(), points, expires_at };
+                        due.push((member, Deed::PointsReminded(reminded)));
+                    }
+                }
+            }
+        });
+        due
+    }
+
+    /// The posting that undoes another one, and in whose book. `history` are all events of all members.
+    ///
+    /// # Errors
+    ///
+    /// `NoPosting`, `Undone` or `NotUndoable`.
+    pub fn undo_posting<'a>(
+        &self,
+        undo: &UndoPosting,
+        history: impl Iterator<Item = (CustomerId, EventId, &'a EventBody)> + Clone,
+        at: Timestamp,
+        definitions: &Definitions,
+    ) -> Result<(CustomerId, Posting), LoyaltyError> {
+        let postings = history.filter_map(|(member, id, body)| match body {
+            EventBody::Decision(Decision { deed: Deed::PointsPosted(posting), .. }) => Some((member, id, posting)),
+            EventBody::Decision(_) | EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
+        });
+        let none = LoyaltyError::NoPosting { posting: undo.posting };
+        let (member, _, undone) = postings.clone().find(|(_, id, _)| *id == undo.posting).ok_or(none.clone())?;
+        let opened = |lot: u32| {
+            let own = postings.clone().filter(|(of, _, posting)| *of == member && posting.program == undone.program);
+            let mut moves = own.flat_map(|(_, _, posting)| &posting.moves);
+            moves.find(|change| change.lot == lot && change.opens.is_some()).and_then(|change| change.opens)
+        };
+        let gone = undone.moves.iter().filter(|change| change.points < 0);
+        let took: Vec<(LotTerms, i64)> =
+            gone.filter_map(|change| Some((opened(change.lot)?, change.points.saturating_neg()))).collect();
+        let book = self.book_of(member, &undone.program).ok_or(none)?;
+        let program = definitions.program(&undone.program, at);
+        Ok((member, undo.decide(book, undone, &took, program)?))
+    }
+}

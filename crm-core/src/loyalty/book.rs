@@ -1,0 +1,720 @@
+//! One customer's points in one programme: lots, holds, debt, and totals that always add up.
+
+use serde::{Deserialize, Serialize};
+
+use super::Account;
+use super::event::{LotMove, Posting, PostingKind, Qualifying};
+use super::hold::{Hold, HoldEnd, HoldName};
+use super::lent::{Lent, LentOut};
+use super::lots::{Bucket, Lot, LotTerms, Waits};
+use super::qualified::Qualified;
+use super::{PointsTotals, ProgramId, Shortfall};
+use crate::flat::{FlatMap, FlatSet};
+use crate::id::{CustomerId, EventId};
+use crate::order::{Order, OrderRef};
+use crate::time::Timestamp;
+
+/// What happened to the points of one fact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct ForFact {
+    /// Earned less reversed.
+    posted: i64,
+    /// What of it expired.
+    expired: i64,
+    /// When it was earned.
+    at: Option<Timestamp>,
+}
+
+/// What was spent for an order and did not come back yet, in the order in which it was spent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct PaidFor {
+    /// All that was spent for it.
+    points: i64,
+    /// What did not come back, with whom it was spent by if not by the one whose it was.
+    left: Vec<(LotTerms, i64, Option<CustomerId>)>,
+}
+
+impl PaidFor {
+    fn left(&self) -> i64 {
+        self.left.iter().fold(0, |sum, (_, points, _)| sum.saturating_add(*points))
+    }
+
+    /// So much came back, of what was spent last. Gives the lots it came from.
+    fn come_back(&mut self, mut points: i64) -> Vec<(LotTerms, i64)> {
+        let mut back = Vec::new();
+        while let Some((terms, there, _)) = self.left.last_mut()
+            && points > 0
+        {
+            let part = points.min(*there);
+            back.push((*terms, part));
+            points -= part;
+            *there -= part;
+            if *there == 0 {
+                self.left.pop();
+            }
+        }
+        back
+    }
+}
+
+/// The most expiries that are remembered so that they can be reinstated.
+const GONE_MAX: usize = 16;
+
+/// A customer's book in one programme: the fold of its postings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointsBook {
+    /// In the order in which they are spent.
+    lots: Vec<Lot>,
+    holds: FlatMap<HoldName, Hold>,
+    owed: i64,
+    totals: PointsTotals,
+    qualified: Qualified,
+    next_lot: u32,
+    by_fact: FlatMap<EventId, ForFact>,
+    paid: FlatMap<OrderRef, PaidFor>,
+    /// What was undone.
+    undone: FlatSet<EventId>,
+    /// What expired and can be given back, and until before when.
+    gone: Vec<(Timestamp, i64)>,
+    /// Up to which expiry the customer was reminded.
+    reminded: Option<Timestamp>,
+    lent: LentOut,
+}
+
+/// In a book of several, the number of a lot is its number in its own book after the place of that book.
+const LOT_BITS: u32 = 26;
+
+impl PointsBook {
+    /// Several books as one, to be looked at and to spend from: nothing is recorded in it. `books` are at most
+    /// 32, in an order of their own.
+    pub(crate) fn joined<'b>(books: impl Iterator<Item = &'b PointsBook>) -> Self {
+        let mut joined = PointsBook::default();
+        for (place, book) in books.enumerate() {
+            // Who spent whose points, and what can be given back, is asked of each book.
+            let PointsBook {
+                lots,
+                holds,
+                owed,
+                totals,
+                qualified,
+                next_lot: _,
+                by_fact,
+                paid: _,
+                undone,
+                gone,
+                reminded: _,
+                lent: _,
+            } = book;
+            let within = |lot: u32| ((place as u32) << LOT_BITS) | (lot & ((1 << LOT_BITS) - 1));
+            joined.lots.extend(lots.iter().map(|lot| Lot { lot: within(lot.lot), ..lot.clone() }));
+            for (name, hold) in holds.iter() {
+                let all = joined.holds.get_or_default(name);
+                all.lots.extend(hold.lots.iter().map(|(lot, points)| (within(*lot), *points)));
+                all.until = hold.until;
+            }
+            joined.owed = joined.owed.saturating_add(*owed);
+            joined.totals += *totals;
+            joined.qualified.join(qualified);
+            for (fact, told) in by_fact.iter() {
+                let sum = joined.by_fact.get_or_default(fact);
+                sum.posted = sum.posted.saturating_add(told.posted);
+                sum.expired = sum.expired.saturating_add(told.expired);
+                sum.at = sum.at.or(told.at);
+            }
+            undone.iter().for_each(|posting| joined.undone.insert(*posting));
+            joined.gone.extend(gone);
+        }
+        joined.lots.sort_unstable_by_key(Lot::rank);
+        joined
+    }
+
+    /// The parts of a posting that takes from a joined book, by the place of the book they take from.
+    pub(crate) fn parts(posting: &Posting) -> Vec<(usize, Posting)> {
+        let mut parts: Vec<(usize, Posting)> = Vec::new();
+        for change in &posting.moves {
+            let place = (change.lot >> LOT_BITS) as usize;
+            let own = LotMove { lot: change.lot & ((1 << LOT_BITS) - 1), ..change.clone() };
+            match parts.iter_mut().find(|(known, _)| *known == place) {
+                Some((_, part)) => part.moves.push(own),
+                None => parts.push((place, Posting { moves: vec![own], owed: 0, ..posting.clone() })),
+            }
+        }
+        parts
+    }
+
+    /// How many points somebody spent of these while they were merged with this customer.
+    pub(crate) fn lent_to(&self, other: CustomerId) -> i64 {
+        self.lent.to(other).map(|lent| lent.points).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn lent(&self) -> &[Lent] {
+        self.lent.all()
+    }
+
+    /// The posting by which this book gets back what somebody spent of it: lots as they were, the debt
+    /// first.
+    pub(crate) fn get_back(&self, id: &ProgramId, from: CustomerId) -> Posting {
+        let mut posting = Posting::new(id.clone(), PostingKind::Settled { with: from });
+        for (lent, lot) in self.lent.to(from).zip(self.next_lot..) {
+            self.pay_and_open(&mut posting, lent.points, lent.terms, lot);
+        }
+        posting
+    }
+
+    /// The posting by which this book pays for what its customer spent of somebody else's: from its lots as
+    /// when points are spent, and what is not there is owed.
+    pub(crate) fn pay_back(&self, id: &ProgramId, points: i64, to: CustomerId) -> Posting {
+        self.take(Posting::new(id.clone(), PostingKind::Settled { with: to }), points, None, Shortfall::Owed)
+    }
+
+    /// The lots that have something left, in the order in which they are spent.
+    #[must_use]
+    pub fn lots(&self) -> &[Lot] {
+        &self.lots
+    }
+
+    /// The holds that are there, by name.
+    pub fn holds(&self) -> impl Iterator<Item = (&HoldName, &Hold)> {
+        self.holds.iter()
+    }
+
+    /// A hold that is there.
+    #[must_use]
+    pub fn hold(&self, name: &HoldName) -> Option<&Hold> {
+        self.holds.get(name)
+    }
+
+    /// What the customer owes, because points were taken back after they had been spent. Whoever owes
+    /// has no active points: the next that become active pay the debt first.
+    #[must_use]
+    pub const fn owed(&self) -> i64 {
+        self.owed
+    }
+
+    /// Totals since the beginning.
+    #[must_use]
+    pub const fn totals(&self) -> PointsTotals {
+        self.totals
+    }
+
+    /// What can be spent; negative when the customer owes points. It takes a step for each lot.
+    #[must_use]
+    pub fn balance(&self) -> i128 {
+        self.in_bucket(Bucket::Active) - i128::from(self.owed)
+    }
+
+    /// What cannot be spent yet.
+    #[must_use]
+    pub fn pending(&self) -> i128 {
+        self.in_bucket(Bucket::Pending)
+    }
+
+    /// What is held.
+    #[must_use]
+    pub fn held(&self) -> i128 {
+        self.in_bucket(Bucket::Held)
+    }
+
+    fn in_bucket(&self, bucket: Bucket) -> i128 {
+        self.lots.iter().map(|lot| i128::from(lot.bucket(bucket))).sum()
+    }
+
+    /// What counts towards a tier: earned and not taken back, ever.
+    #[must_use]
+    pub fn qualifying(&self) -> i128 {
+        self.qualified.ever()
+    }
+
+    /// What of it was earned from an instant on and before another one.
+    #[must_use]
+    pub fn qualifying_within(&self, from: Timestamp, until: Timestamp) -> i128 {
+        self.qualified.within(from, until)
+    }
+
+    /// When the first of it was earned that was earned from an instant on: what a window that begins there loses first.
+    #[must_use]
+    pub fn qualifying_from(&self, from: Timestamp) -> Option<Timestamp> {
+        self.qualified.next_from(from)
+    }
+
+    /// Whether a posting was undone.
+    #[must_use]
+    pub fn was_undone(&self, posting: EventId) -> bool {
+        self.undone.contains(&posting)
+    }
+
+    /// How many points that expired can be given back at an instant.
+    #[must_use]
+    pub fn reinstatable(&self, at: Timestamp) -> i64 {
+        let open = self.gone.iter().filter(|(until, _)| *until > at);
+        open.fold(0, |sum, (_, points)| sum.saturating_add(*points))
+    }
+
+    // ---- what can happen to it; each gives the posting that says so ----
+
+    /// Points come in: pending ones into a lot of their own, others pay the debt first.
+    pub(crate) fn give(&self, mut posting: Posting, points: i64, terms: LotTerms) -> Posting {
+        if terms.waits.is_some() {
+            let lot = LotMove { lot: self.next_lot, bucket: Bucket::Pending, points, opens: Some(terms) };
+            posting.moves.extend((points > 0).then_some(lot));
+        } else {
+            self.pay_and_open(&mut posting, points, terms, self.next_lot);
+        }
+        posting
+    }
+
+    /// Active points come in, after those that a posting brings already: they pay what is owed still, and the rest is a
+    /// lot.
+    fn pay_and_open(&self, posting: &mut Posting, points: i64, terms: LotTerms, lot: u32) {
+        let left = self.pay(posting, points);
+        let lot = LotMove { lot, bucket: Bucket::Active, points: left, opens: Some(terms) };
+        posting.moves.extend((left > 0).then_some(lot));
+    }
+
+    /// Points that become active pay what is owed still; gives what is left of them.
+    fn pay(&self, posting: &mut Posting, points: i64) -> i64 {
+        let owed = self.owed.saturating_add(posting.owed);
+        let pays = points.min(owed).max(0);
+        posting.owed -= pays;
+        points - pays
+    }
+
+    /// Points go out, from the lots of one fact first where it is named, pending ones too, and else from active ones. What
+    /// is not there becomes debt, as far as that is allowed.
+    pub(crate) fn take(
+        &self,
+        mut posting: Posting,
+        points: i64,
+        first: Option<EventId>,
+        shortfall: Shortfall,
+    ) -> Posting {
+        let own = |lot: &&Lot| first.is_some() && lot.terms.fact() == first;
+        let pending = self.lots.iter().filter(own).map(|lot| (lot, Bucket::Pending));
+        let active = self.lots.iter().filter(own).map(|lot| (lot, Bucket::Active));
+        let others = self.lots.iter().filter(|lot| !own(lot)).map(|lot| (lot, Bucket::Active));
+        let mut left = points;
+        for (lot, bucket) in pending.chain(active).chain(others) {
+            let part = left.min(lot.bucket(bucket));
+            if part > 0 {
+                left -= part;
+                posting.moves.push(LotMove { lot: lot.lot, bucket, points: -part, opens: None });
+            }
+        }
+        posting.owed = match shortfall {
+            Shortfall::Owed => left,
+            Shortfall::OwedUpTo(most) => {
+                left.min(i64::try_from(most).unwrap_or(i64::MAX).saturating_sub(self.owed).max(0))
+            }
+            Shortfall::Borne => 0,
+        };
+        posting.borne = left - posting.owed;
+        posting
+    }
+
+    /// Active points are set aside: from the lots from which they would be spent. There have to be as many.
+    pub(crate) fn set_aside(&self, posting: Posting, points: i64) -> Posting {
+        let mut posting = self.take(posting, points, None, Shortfall::Owed);
+        for n in 0..posting.moves.len() {
+            let LotMove { lot, points, .. } = posting.moves[n];
+            posting.moves.push(LotMove { lot, bucket: Bucket::Held, points: -points, opens: None });
+        }
+        posting
+    }
+
+    /// So many points of a hold go, from the lots that are spent first. There have to be as many.
+    pub(crate) fn capture(&self, mut posting: Posting, hold: &HoldName, points: i64) -> Posting {
+        let mut left = points;
+        for (lot, held) in self.holds.get(hold).iter().flat_map(|hold| &hold.lots) {
+            let part = left.min(*held);
+            left -= part;
+            let gone = LotMove { lot: *lot, bucket: Bucket::Held, points: -part, opens: None };
+            posting.moves.extend((part > 0).then_some(gone));
+        }
+        posting
+    }
+
+    /// What is held is free again.
+    pub(crate) fn release(&self, mut posting: Posting, hold: &HoldName) -> Posting {
+        for (lot, held) in self.holds.get(hold).iter().flat_map(|hold| &hold.lots) {
+            posting.moves.push(LotMove { lot: *lot, bucket: Bucket::Held, points: -held, opens: None });
+            let free = self.pay(&mut posting, *held);
+            let back = LotMove { lot: *lot, bucket: Bucket::Active, points: free, opens: None };
+            posting.moves.extend((free > 0).then_some(back));
+        }
+        posting
+    }
+
+    /// Everything goes, what is owed too.
+    pub(crate) fn forfeit(&self, mut posting: Posting) -> Posting {
+        for lot in &self.lots {
+            for bucket in [Bucket::Pending, Bucket::Active, Bucket::Held] {
+                let gone = LotMove { lot: lot.lot, bucket, points: -lot.bucket(bucket), opens: None };
+                posting.moves.extend((gone.points != 0).then_some(gone));
+            }
+        }
+        posting.owed = -self.owed;
+        posting
+    }
+
+    /// Points come back into lots as they were, the debt first; those of lots that are no longer there into new ones.
+    fn restore(&self, posting: &mut Posting, terms: LotTerms, points: i64, lot: &mut u32) {
+        let left = self.pay(posting, points);
+        if left == 0 {
+            return;
+        }
+        match self.lots.iter().find(|lot| lot.terms == terms) {
+            Some(there) => {
+                let back = LotMove { lot: there.lot, bucket: Bucket::Active, points: left, opens: None };
+                posting.moves.push(back);
+            }
+            None => {
+                let back = LotMove { lot: *lot, bucket: Bucket::Active, points: left, opens: Some(terms) };
+                posting.moves.push(back);
+                *lot = lot.saturating_add(1);
+            }
+        }
+    }
+
+    /// The postings that give back what was spent for orders of which something came back: as large a share of the
+    /// points as of the money, what was spent last first. One for each who spent them.
+    pub(crate) fn returns(&self, id: &ProgramId, orders: &[Order]) -> Vec<Posting> {
+        let mut postings: Vec<Posting> = Vec::new();
+        let mut lot = self.next_lot;
+        for (name, paid) in self.paid.iter() {
+            let Some(order) = orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) else { continue };
+            let left = paid.left();
+            let share = i128::from(paid.points) * i128::from(order.refunded) / i128::from(order.total.minor().max(1));
+            let mut due = i64::try_from(share).unwrap_or(paid.points).min(paid.points) - (paid.points - left);
+            for (terms, points, spent_by) in paid.left.iter().rev() {
+                let part = due.min(*points).max(0);
+                if part == 0 {
+                    continue;
+                }
+                due -= part;
+                let kind = PostingKind::Returned { order: name.clone() };
+                let mut posting = Posting { spent_by: *spent_by, ..Posting::new(id.clone(), kind) };
+                // What a posting before this one pays of the debt is none of this one's.
+                let before = postings.iter().map(|posting| posting.owed).sum::<i64>();
+                posting.owed = before;
+                self.restore(&mut posting, *terms, part, &mut lot);
+                posting.owed -= before;
+                postings.push(posting);
+            }
+        }
+        postings
+    }
+
+    /// Does the opposite of a posting that gave, took or adjusted active points. `took` are the lots it took from, as they
+    /// were, and how many of each. What is to be taken back and is not there is owed as far as that is allowed; of what
+    /// was spent for an order nothing comes back that came back with the order.
+    pub(crate) fn undo(
+        &self,
+        mut posting: Posting,
+        undone: &Posting,
+        took: &[(LotTerms, i64)],
+        shortfall: Shortfall,
+    ) -> Posting {
+        let points = i64::try_from(undone.points()).unwrap_or(0);
+        if points >= 0 {
+            posting.qualifying = undone.qualifying.map(|own| Qualifying { points: -own.points, ..own });
+            return self.take(posting, points, None, shortfall);
+        }
+        posting.spent_by = undone.spent_by;
+        let mut lot = self.next_lot;
+        let order = undone.kind.order();
+        let paid = order.and_then(|order| self.paid.get(order));
+        let mut left = paid.map_or(-points, PaidFor::left).min(-points);
+        for (terms, points) in took.iter().rev() {
+            let part = left.min(*points);
+            left -= part;
+            self.restore(&mut posting, *terms, part, &mut lot);
+        }
+        posting
+    }
+
+    /// The posting that makes active what has waited long enough at an instant, if anything has.
+    pub(crate) fn activate(
+        &self,
+        id: &ProgramId,
+        at: Timestamp,
+        delivered: impl Fn(EventId) -> Option<Timestamp>,
+    ) -> Option<Posting> {
+        let mut posting = Posting::new(id.clone(), PostingKind::Activated);
+        let due = |lot: &&Lot| lot.pending > 0 && waits_until(lot, &delivered).is_some_and(|until| until <= at);
+        for lot in self.lots.iter().filter(due) {
+            let Lot { lot, pending, .. } = *lot;
+            posting.moves.push(LotMove { lot, bucket: Bucket::Pending, points: -pending, opens: None });
+            let free = self.pay(&mut posting, pending);
+            let into = LotMove { lot, bucket: Bucket::Active, points: free, opens: None };
+            posting.moves.extend((free > 0).then_some(into));
+        }
+        (!posting.moves.is_empty()).then_some(posting)
+    }
+
+    /// When the next pending points become active.
+    pub(crate) fn next_activation(&self, delivered: impl Fn(EventId) -> Option<Timestamp>) -> Option<Timestamp> {
+        self.lots.iter().filter(|lot| lot.pending > 0).filter_map(|lot| waits_until(lot, &delivered)).min()
+    }
+
+    /// The posting that expires what is due at or before an instant, if anything is. What is held stays until the hold
+    /// has ended. `lasting` says when points expire that have no end of their own.
+    pub(crate) fn expire(
+        &self,
+        id: &ProgramId,
+        at: Timestamp,
+        lasting: impl Fn(&LotTerms) -> Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Option<Posting> {
+        let mut posting = Posting::new(id.clone(), PostingKind::Expired { until });
+        let due = |lot: &&Lot| lot.terms.expires_at.or_else(|| lasting(&lot.terms)).is_some_and(|end| end <= at);
+        for lot in self.lots.iter().filter(due) {
+            for bucket in [Bucket::Pending, Bucket::Active] {
+                let points = lot.bucket(bucket);
+                let gone = LotMove { lot: lot.lot, bucket, points: -points, opens: None };
+                posting.moves.extend((points > 0).then_some(gone));
+            }
+        }
+        (!posting.moves.is_empty()).then_some(posting)
+    }
+
+    /// When the next points expire, and how many do then; `lasting` as for [`expire`](Self::expire).
+    pub(crate) fn next_expiry(
+        &self,
+        after: Option<Timestamp>,
+        lasting: impl Fn(&LotTerms) -> Option<Timestamp>,
+    ) -> Option<(Timestamp, i64)> {
+        let mut next: Option<(Timestamp, i64)> = None;
+        for lot in self.lots.iter().filter(|lot| lot.pending > 0 || lot.active > 0) {
+            let Some(end) = lot.terms.expires_at.or_else(|| lasting(&lot.terms)) else { continue };
+            let points = lot.pending.saturating_add(lot.active);
+            if after.is_some_and(|after| end <= after) {
+                continue;
+            }
+            next = match next {
+                Some((sooner, _)) if sooner < end => next,
+                Some((same, sum)) if same == end => Some((same, sum.saturating_add(points))),
+                Some(_) | None => Some((end, points)),
+            };
+        }
+        next
+    }
+
+    /// Up to which expiry the customer was reminded.
+    pub(crate) const fn reminded(&self) -> Option<Timestamp> {
+        self.reminded
+    }
+
+    pub(crate) fn remind(&mut self, expires_at: Timestamp) {
+        self.reminded = self.reminded.max(Some(expires_at));
+    }
+
+    /// When the next hold ends by itself.
+    pub(crate) fn next_hold_end(&self) -> Option<Timestamp> {
+        self.holds.iter().filter_map(|(_, hold)| hold.until).min()
+    }
+
+    /// The postings that release the holds whose time is up at an instant.
+    pub(crate) fn end_holds(&self, id: &ProgramId, at: Timestamp) -> Vec<Posting> {
+        let due = self.holds.iter().filter(|(_, hold)| hold.until.is_some_and(|until| until <= at));
+        let mut owed = 0;
+        let release = |(name, _): (&HoldName, &Hold)| {
+            let kind = PostingKind::Released { hold: name.clone(), end: HoldEnd::Ended };
+            let mut posting = Posting { owed, ..Posting::new(id.clone(), kind) };
+            posting = self.release(posting, name);
+            let before = std::mem::replace(&mut owed, posting.owed);
+            posting.owed -= before;
+            posting
+        };
+        due.map(release).collect()
+    }
+
+    // ---- what was posted for facts ----
+
+    /// What was posted for a fact, net, and what of it expired.
+    pub(super) fn posted_for(&self, fact: EventId) -> (i64, i64) {
+        let ForFact { posted, expired, at: _ } = self.by_fact.get(&fact).copied().unwrap_or_default();
+        (posted, expired)
+    }
+
+    /// When what was posted for a fact was earned.
+    pub(super) fn earned_at(&self, fact: EventId) -> Option<Timestamp> {
+        self.by_fact.get(&fact)?.at
+    }
+
+    /// Orders for which something was posted and that are no longer there.
+    pub(super) fn orphans(&self, orders: &[Order]) -> Vec<EventId> {
+        let there: FlatSet<EventId> = orders.iter().map(|order| order.event).collect();
+        self.by_fact.iter().map(|(fact, _)| *fact).filter(|fact| !there.contains(fact)).collect()
+    }
+
+    // ---- the fold ----
+
+    /// Records a posting. It never refuses: a lot that is not there (as after corrupted storage) is
+    /// passed over, and the totals follow what was posted.
+    pub(crate) fn apply(&mut self, posting: &Posting) {
+        self.apply_hold(posting);
+        for change in &posting.moves {
+            let place = match change.opens {
+                Some(terms) => {
+                    let lot = Lot::new(change.lot, terms);
+                    let place = self.lots.partition_point(|other| other.rank() < lot.rank());
+                    self.lots.insert(place, lot);
+                    self.next_lot = self.next_lot.max(change.lot.saturating_add(1));
+                    place
+                }
+                None => match self.lots.iter().position(|lot| lot.lot == change.lot) {
+                    Some(place) => place,
+                    None => continue,
+                },
+            };
+            let terms = self.lots[place].terms;
+            let bucket = self.lots[place].bucket_mut(change.bucket);
+            *bucket = bucket.saturating_add(change.points);
+            let gone = change.points.saturating_neg();
+            if let (PostingKind::Expired { .. }, Some(fact)) = (&posting.kind, terms.fact()) {
+                let expired = &mut self.by_fact.get_or_default(&fact).expired;
+                *expired = expired.saturating_add(gone);
+            }
+            if gone > 0
+                && let PostingKind::Spent { order: Some(order), .. } | PostingKind::Captured { order: Some(order), .. } =
+                    &posting.kind
+            {
+                let paid = self.paid.get_or_default(order);
+                paid.points = paid.points.saturating_add(gone);
+                paid.left.push((terms, gone, posting.spent_by));
+            }
+            if gone > 0
+                && let Some(to) = posting.spent_by
+            {
+                self.lent.note(Lent { to, points: gone, terms }, &self.lots);
+            }
+        }
+        self.lots.retain(|lot| lot.left() != 0);
+        self.owed = self.owed.saturating_add(posting.owed);
+        let points = posting.points();
+        if let Some(account) = posting.kind.account() {
+            self.totals.book(account, i128::from(posting.borne) - points);
+            self.totals.book(Account::Adjusted, -i128::from(posting.borne));
+        }
+        if let Some(qualifying) = posting.qualifying {
+            self.qualified.note(qualifying);
+        }
+        self.apply_kind(posting, points);
+    }
+
+    fn apply_kind(&mut self, posting: &Posting, points: i128) {
+        match &posting.kind {
+            PostingKind::Earned { fact } | PostingKind::Reversed { fact } => {
+                let told = self.by_fact.get_or_default(fact);
+                told.posted = told.posted.saturating_add(whole(points - i128::from(posting.borne)));
+                told.at = told.at.or(posting.qualifying.map(|qualifying| qualifying.at));
+            }
+            // What was lent is back; what is paid for here was lent by the other.
+            PostingKind::Settled { with } if points > 0 => self.lent.settle(*with),
+            PostingKind::Returned { order } => {
+                let back = self.paid.get_or_default(order).come_back(whole(points));
+                for (terms, points) in back {
+                    posting.spent_by.iter().for_each(|to| self.lent.back(*to, points, terms));
+                }
+            }
+            PostingKind::Undone { posting: undone, order, .. } => {
+                self.undone.insert(*undone);
+                if let Some(paid) = order.as_ref().map(|order| self.paid.get_or_default(order)) {
+                    paid.come_back(whole(points));
+                    paid.points = paid.points.saturating_sub(whole(points));
+                }
+                if let Some(to) = posting.spent_by {
+                    let back = posting.moves.iter().filter(|change| change.points > 0);
+                    let back = back.filter_map(|change| Some((self.terms(change)?, change.points)));
+                    back.collect::<Vec<_>>().into_iter().for_each(|(terms, points)| self.lent.back(to, points, terms));
+                }
+            }
+            PostingKind::Expired { until: Some(until) } => {
+                self.gone.push((*until, whole(-points)));
+                if self.gone.len() > GONE_MAX {
+                    self.gone.remove(0);
+                }
+            }
+            PostingKind::Reinstated { .. } => {
+                let at = posting.moves.iter().find_map(|change| change.opens).map(|terms| terms.earned_at);
+                let mut left = whole(points);
+                for (_, gone) in self.gone.iter_mut().filter(|(until, _)| at.is_none_or(|at| *until > at)) {
+                    let part = left.min(*gone);
+                    *gone -= part;
+                    left -= part;
+                }
+                self.gone.retain(|(_, points)| *points > 0);
+            }
+            PostingKind::Settled { .. }
+            | PostingKind::Expired { until: None }
+            | PostingKind::Awarded { .. }
+            | PostingKind::Imported { .. }
+            | PostingKind::Activated
+            | PostingKind::Spent { .. }
+            | PostingKind::Held { .. }
+            | PostingKind::Captured { .. }
+            | PostingKind::Released { .. }
+            | PostingKind::Adjusted { .. }
+            | PostingKind::Given { .. }
+            | PostingKind::Received { .. } => {}
+            PostingKind::Forfeited { .. } => {
+                self.holds = FlatMap::default();
+                self.gone.clear();
+            }
+        }
+    }
+
+    fn terms(&self, change: &LotMove) -> Option<LotTerms> {
+        change.opens.or_else(|| self.lots.iter().find(|lot| lot.lot == change.lot).map(|lot| lot.terms))
+    }
+
+    fn apply_hold(&mut self, posting: &Posting) {
+        match &posting.kind {
+            PostingKind::Held { hold, until } => {
+                let into = posting.moves.iter().filter(|change| change.bucket == Bucket::Held);
+                let lots = into.map(|change| (change.lot, change.points)).collect();
+                self.holds.insert(hold.clone(), Hold { lots, until: *until });
+            }
+            PostingKind::Captured { hold, .. } | PostingKind::Released { hold, .. } => {
+                let Some(mut there) = self.holds.remove(hold) else { return };
+                for change in posting.moves.iter().filter(|change| change.bucket == Bucket::Held) {
+                    let own = there.lots.iter_mut().filter(|(lot, _)| *lot == change.lot);
+                    own.for_each(|(_, points)| *points = points.saturating_add(change.points));
+                }
+                there.lots.retain(|(_, points)| *points > 0);
+                if !there.lots.is_empty() {
+                    self.holds.insert(hold.clone(), there);
+                }
+            }
+            PostingKind::Earned { .. }
+            | PostingKind::Awarded { .. }
+            | PostingKind::Imported { .. }
+            | PostingKind::Activated
+            | PostingKind::Reversed { .. }
+            | PostingKind::Spent { .. }
+            | PostingKind::Returned { .. }
+            | PostingKind::Expired { .. }
+            | PostingKind::Reinstated { .. }
+            | PostingKind::Adjusted { .. }
+            | PostingKind::Undone { .. }
+            | PostingKind::Given { .. }
+            | PostingKind::Received { .. }
+            | PostingKind::Forfeited { .. }
+            | PostingKind::Settled { .. } => {}
+        }
+    }
+}
+
+/// When the pending points of a lot become active, if that is known.
+fn waits_until(lot: &Lot, delivered: impl Fn(EventId) -> Option<Timestamp>) -> Option<Timestamp> {
+    match lot.terms.waits? {
+        Waits::Until(instant) => Some(instant),
+        Waits::Delivery(span) => Some(delivered(lot.terms.fact()?)?.plus(span)),
+    }
+}
+
+/// A sum of points as one posting has them; one of a posting is never larger.
+fn whole(points: i128) -> i64 {
+    i64::try_from(points).unwrap_or(i64::MAX)
+}

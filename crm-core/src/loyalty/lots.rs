@@ -1,0 +1,127 @@
+//! Lots: points that came together, and go together when their time is up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CustomerId, EventId};
+use crate::time::{Span, Timestamp};
+
+/// Where points came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// A fact earned them: an order, a visit.
+    Fact(EventId),
+    /// The shop, or a plugin, gave them.
+    Award,
+    /// They were brought along from another system.
+    Import,
+    /// Another customer gave them.
+    Gift(CustomerId),
+    /// They had expired and were given back.
+    Reinstated,
+}
+
+/// What pending points wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Waits {
+    /// For an instant.
+    Until(Timestamp),
+    /// Until so long after the order that earned them was delivered.
+    Delivery(Span),
+}
+
+/// What holds for all points of a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LotTerms {
+    /// Where they came from.
+    pub origin: Origin,
+    /// Since when they count.
+    pub earned_at: Timestamp,
+    /// What they wait for before they can be spent; none means that they never did.
+    #[serde(default)]
+    pub waits: Option<Waits>,
+    /// When they expire; none means never, or so long after the customer's last activity as the programme says.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl LotTerms {
+    /// The fact that earned them, if one did.
+    #[must_use]
+    pub const fn fact(&self) -> Option<EventId> {
+        match self.origin {
+            Origin::Fact(fact) => Some(fact),
+            Origin::Award | Origin::Import | Origin::Gift(_) | Origin::Reinstated => None,
+        }
+    }
+}
+
+/// What can be done with points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bucket {
+    /// Not yet anything: the goods may still come back.
+    Pending,
+    /// They can be spent.
+    #[default]
+    Active,
+    /// They are set aside under a hold.
+    Held,
+}
+
+impl Bucket {
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(self, Bucket::Active)
+    }
+}
+
+/// Points that came together and expire together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lot {
+    /// Its number within the customer's book, from 0.
+    pub lot: u32,
+    /// How many cannot be spent yet.
+    pub pending: i64,
+    /// How many can.
+    pub active: i64,
+    /// How many are held.
+    pub held: i64,
+    /// What holds for all of them.
+    pub terms: LotTerms,
+}
+
+impl Lot {
+    pub(super) const fn new(lot: u32, terms: LotTerms) -> Self {
+        Lot { lot, pending: 0, active: 0, held: 0, terms }
+    }
+
+    /// The order in which lots are spent: soonest expiry first, then the oldest, never-expiring last.
+    pub(super) fn rank(&self) -> (bool, Option<Timestamp>, Timestamp, u32) {
+        let LotTerms { earned_at, expires_at, .. } = self.terms;
+        (expires_at.is_none(), expires_at, earned_at, self.lot)
+    }
+
+    /// How many are left of it, in whichever bucket; never 0.
+    #[must_use]
+    pub const fn left(&self) -> i64 {
+        self.pending.saturating_add(self.active).saturating_add(self.held)
+    }
+
+    pub(super) const fn bucket(&self, bucket: Bucket) -> i64 {
+        match bucket {
+            Bucket::Pending => self.pending,
+            Bucket::Active => self.active,
+            Bucket::Held => self.held,
+        }
+    }
+
+    pub(super) const fn bucket_mut(&mut self, bucket: Bucket) -> &mut i64 {
+        match bucket {
+            Bucket::Pending => &mut self.pending,
+            Bucket::Active => &mut self.active,
+            Bucket::Held => &mut self.held,
+        }
+    }
+}
