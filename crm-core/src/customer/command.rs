@@ -117,9 +117,9 @@ impl Command {
     ) -> Result<Vec<Deed>, Refusal> {
         let points = PointsOf { customer, through, at, definitions };
         match self {
-            Command::RedeemPoints(redeem) => {
-                points.posted(&redeem.program, |points, book| Ok(vec![redeem.decide(book.all(points))?]))
-            }
+            Command::RedeemPoints(redeem) => points.posted(&redeem.program, |points, book| {
+                Ok(vec![redeem.decide(book.all(points), customer.facts().orders())?])
+            }),
             Command::AwardPoints(award) => points.given(&award.program, |points, book, program| {
                 let tier = customer.standing.tier(&award.program);
                 award.decide(book.own(points), program, tier, at)
@@ -131,9 +131,8 @@ impl Command {
             Command::HoldPoints(hold) => {
                 points.posted(&hold.program, |points, book| Ok(vec![hold.decide(book.all(points), at)?]))
             }
-            Command::CaptureHold(capture) => {
-                points.posted(&capture.program, |points, book| capture.decide(book.all(points)))
-            }
+            Command::CaptureHold(capture) => points
+                .posted(&capture.program, |points, book| capture.decide(book.all(points), customer.facts().orders())),
             Command::ReleaseHold(release) => {
                 points.posted(&release.program, |points, book| Ok(vec![release.decide(book.all(points))?]))
             }

@@ -28,8 +28,8 @@ struct ForFact {
 /// What was spent for an order and did not come back yet, in the order in which it was spent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct PaidFor {
-    /// All that was spent for it.
-    points: i64,
+    /// All that was spent for it, with what had come back of it before.
+    spent: Vec<(i64, i64)>,
     /// What did not come back, with whom it was spent by if not by the one whose it was.
     left: Vec<(LotTerms, i64, Option<CustomerId>)>,
 }
@@ -37,6 +37,38 @@ struct PaidFor {
 impl PaidFor {
     fn left(&self) -> i64 {
         self.left.iter().fold(0, |sum, (_, points, _)| sum.saturating_add(*points))
+    }
+
+    fn points(&self) -> i64 {
+        self.spent.iter().fold(0, |sum, (points, _)| sum.saturating_add(*points))
+    }
+
+    fn spend(&mut self, points: i64, refunded: i64) {
+        match self.spent.last_mut().filter(|(_, before)| *before == refunded) {
+            Some((there, _)) => *there = there.saturating_add(points),
+            None => self.spent.push((points, refunded)),
+        }
+    }
+
+    /// As large a share of the points as of the money that came back since they were spent, rounded down.
+    fn share(&self, order: &Order) -> i64 {
+        let of = |(points, before): &(i64, i64)| {
+            let (back, of) = (order.refunded - before, order.total.minor() - before);
+            let share = i128::from(*points) * i128::from(back.max(0)) / i128::from(of.max(1));
+            i64::try_from(share).unwrap_or(*points).min(*points)
+        };
+        self.spent.iter().map(of).sum()
+    }
+
+    /// So much of it was undone, of what was spent last.
+    fn undo(&mut self, mut points: i64) {
+        self.come_back(points);
+        for (spent, _) in self.spent.iter_mut().rev() {
+            let part = points.min(*spent);
+            *spent -= part;
+            points -= part;
+        }
+        self.spent.retain(|(points, _)| *points > 0);
     }
 
     /// So much came back, of what was spent last. Gives the lots it came from.
@@ -384,8 +416,7 @@ impl PointsBook {
         for (name, paid) in self.paid.iter() {
             let Some(order) = orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) else { continue };
             let left = paid.left();
-            let share = i128::from(paid.points) * i128::from(order.refunded) / i128::from(order.total.minor().max(1));
-            let mut due = i64::try_from(share).unwrap_or(paid.points).min(paid.points) - (paid.points - left);
+            let mut due = paid.share(order) - (paid.points() - left);
             for (terms, points, spent_by) in paid.left.iter().rev() {
                 let part = due.min(*points).max(0);
                 if part == 0 {
@@ -577,11 +608,11 @@ impl PointsBook {
                 *expired = expired.saturating_add(gone);
             }
             if gone > 0
-                && let PostingKind::Spent { order: Some(order), .. } | PostingKind::Captured { order: Some(order), .. } =
-                    &posting.kind
+                && let PostingKind::Spent { order: Some(order), refunded, .. }
+                | PostingKind::Captured { order: Some(order), refunded, .. } = &posting.kind
             {
                 let paid = self.paid.get_or_default(order);
-                paid.points = paid.points.saturating_add(gone);
+                paid.spend(gone, *refunded);
                 paid.left.push((terms, gone, posting.spent_by));
             }
             if gone > 0
@@ -621,8 +652,7 @@ impl PointsBook {
             PostingKind::Undone { posting: undone, order, .. } => {
                 self.undone.insert(*undone);
                 if let Some(paid) = order.as_ref().map(|order| self.paid.get_or_default(order)) {
-                    paid.come_back(whole(points));
-                    paid.points = paid.points.saturating_sub(whole(points));
+                    paid.undo(whole(points));
                 }
                 if let Some(to) = posting.spent_by {
                     let back = posting.moves.iter().filter(|change| change.points > 0);

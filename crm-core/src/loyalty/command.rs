@@ -8,7 +8,7 @@ use super::hold::{HOLDS_MAX, HoldEnd, HoldName};
 use super::lots::{LotTerms, Origin};
 use super::{LOYALTY_POINTS_MAX, LoyaltyError, Program, ProgramId, Shortfall, TierName};
 use crate::id::EventId;
-use crate::order::OrderRef;
+use crate::order::{OrderRef, Orders};
 use crate::text::Remark;
 use crate::time::Timestamp;
 
@@ -150,9 +150,10 @@ impl RedeemPoints {
     /// # Errors
     ///
     /// `Amount` or `NotEnough`.
-    pub fn decide(&self, book: &PointsBook) -> Result<Posting, LoyaltyError> {
+    pub fn decide(&self, book: &PointsBook, orders: &Orders) -> Result<Posting, LoyaltyError> {
         let points = book.enough(self.points)?;
-        let kind = PostingKind::Spent { reason: self.reason.clone(), order: self.order.clone() };
+        let refunded = self.order.as_ref().map_or(0, |order| orders.refunded_of(order));
+        let kind = PostingKind::Spent { reason: self.reason.clone(), order: self.order.clone(), refunded };
         Ok(book.take(Posting::new(self.program.clone(), kind), points, None, Shortfall::Owed))
     }
 }
@@ -232,14 +233,15 @@ impl CaptureHold {
     /// # Errors
     ///
     /// `NoHold`, `Amount` or `MoreThanHeld`.
-    pub fn decide(&self, book: &PointsBook) -> Result<Vec<Posting>, LoyaltyError> {
+    pub fn decide(&self, book: &PointsBook, orders: &Orders) -> Result<Vec<Posting>, LoyaltyError> {
         let held = book.held_under(&self.hold)?;
         let points = check(self.points.unwrap_or(held))?;
         if points > held {
             return Err(LoyaltyError::MoreThanHeld { asked: points, held });
         }
         let (hold, reason, order) = (self.hold.clone(), self.reason.clone(), self.order.clone());
-        let kind = PostingKind::Captured { hold, reason, order };
+        let refunded = order.as_ref().map_or(0, |order| orders.refunded_of(order));
+        let kind = PostingKind::Captured { hold, reason, order, refunded };
         let captured = book.capture(Posting::new(self.program.clone(), kind), &self.hold, points);
         if points == held {
             return Ok(vec![captured]);

@@ -45,6 +45,9 @@ pub enum PostingKind {
         /// The order that was paid with them; what comes back of it gives back its share of them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderRef>,
+        /// What had come back of the order before, in minor units: it was not paid with these.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        refunded: i64,
     },
     /// They are set aside, so that nothing else can spend them.
     Held {
@@ -63,6 +66,9 @@ pub enum PostingKind {
         /// The order that was paid with them, as for points that are spent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderRef>,
+        /// What had come back of it before.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        refunded: i64,
     },
     /// What was held is free again.
     Released {

@@ -4,7 +4,7 @@ use super::book::PointsBook;
 use super::*;
 use crate::id::{CustomerId, EventId, Source, TenantId};
 use crate::money::{Currency, Money};
-use crate::order::{Order, OrderRef};
+use crate::order::{Order, OrderRef, Orders};
 use crate::text::Remark;
 use crate::time::{Span, Timestamp};
 
@@ -55,7 +55,7 @@ fn award(book: &mut PointsBook, points: i64, at: i64, program: &Program) {
 
 fn redeem(book: &mut PointsBook, points: i64, order: Option<&OrderRef>) -> Result<Posting, LoyaltyError> {
     let redeem = RedeemPoints { program: id(), points, reason: reason(), order: order.cloned() };
-    let posting = redeem.decide(book)?;
+    let posting = redeem.decide(book, &Orders::default())?;
     post(book, &posting);
     Ok(posting)
 }
@@ -92,17 +92,18 @@ fn what_is_held_cannot_be_spent_and_is_captured_or_released_once() {
     let over = Err(LoyaltyError::HoldOver { until: day(1), at: day(1) });
     assert_eq!(ask(1, "b", Some(day(1))).decide(&book, day(1)), over);
     assert_eq!(redeem(&mut book, 31, None), Err(LoyaltyError::NotEnough { asked: 31, available: 30 }));
+    let none = Orders::default();
     let capture = |points| {
         let (program, hold, reason) = (id(), hold("a"), reason());
         CaptureHold { program, hold, points, reason, order: None }
     };
-    assert_eq!(capture(Some(71)).decide(&book), Err(LoyaltyError::MoreThanHeld { asked: 71, held: 70 }));
-    assert!(matches!(capture(Some(0)).decide(&book), Err(LoyaltyError::Amount { .. })));
-    for posting in capture(Some(50)).decide(&book).unwrap() {
+    assert_eq!(capture(Some(71)).decide(&book, &none), Err(LoyaltyError::MoreThanHeld { asked: 71, held: 70 }));
+    assert!(matches!(capture(Some(0)).decide(&book, &none), Err(LoyaltyError::Amount { .. })));
+    for posting in capture(Some(50)).decide(&book, &none).unwrap() {
         post(&mut book, &posting);
     }
     assert_eq!((book.balance(), book.held(), book.totals().spent), (50, 0, 50));
-    assert_eq!(capture(None).decide(&book), Err(LoyaltyError::NoHold { hold: hold("a") }));
+    assert_eq!(capture(None).decide(&book, &none), Err(LoyaltyError::NoHold { hold: hold("a") }));
     let release = ReleaseHold { program: id(), hold: hold("a") };
     assert_eq!(release.decide(&book), Err(LoyaltyError::NoHold { hold: hold("a") }));
 }
@@ -260,7 +261,7 @@ fn whoever_leaves_leaves_everything() {
 }
 
 fn spend(book: &mut PointsBook, by: CustomerId, points: i64) {
-    let kind = PostingKind::Spent { reason: reason(), order: None };
+    let kind = PostingKind::Spent { reason: reason(), order: None, refunded: 0 };
     let posting = book.take(Posting::new(id(), kind), points, None, Shortfall::Owed);
     book.apply(&Posting { spent_by: Some(by), ..posting });
 }

@@ -205,6 +205,13 @@ impl Orders {
         self.list.iter().rev().filter(|order| order.stands())
     }
 
+    /// What came back of an order, in minor units; nothing if it is not known.
+    #[must_use]
+    pub fn refunded_of(&self, name: &OrderRef) -> i64 {
+        let order = self.list.iter().rev().find(|order| order.order.as_ref() == Some(name));
+        order.map_or(0, |order| order.refunded)
+    }
+
     /// The order that a fact of an instant told of.
     #[must_use]
     pub fn told_by(&self, event: EventId, at: Timestamp) -> Option<&Order> {

@@ -1,0 +1,429 @@
+//! A second set of books, kept as simply as can be: a list of points with what is known of them, and nothing that is
+//! worked out cleverly. It knows the rules of a programme from its documentation and not from the library's code.
+
+use std::collections::BTreeMap;
+
+/// Instants in milliseconds.
+pub(crate) type At = i64;
+/// A day in milliseconds.
+pub(crate) const DAY: At = 86_400_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Pending(At),
+    Active,
+    Held(u32),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Points {
+    pub(crate) points: i64,
+    pub(crate) place: Place,
+    pub(crate) earned: At,
+    pub(crate) expires: Option<At>,
+    /// Which lot it is of, in the order in which lots were opened.
+    lot: u32,
+    order: Option<u32>,
+}
+
+/// What becomes of what is to be taken back and is not there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Missing {
+    Owed,
+    OwedUpTo(i64),
+    Borne,
+}
+
+/// The rules, as plain numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) pending: Option<At>,
+    pub(crate) expires: Option<At>,
+    pub(crate) missing: Missing,
+    pub(crate) reinstate: Option<At>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Order {
+    euros: i64,
+    refunded: i64,
+    posted: i64,
+    expired: i64,
+    /// What was spent for it, each with what had been refunded before.
+    spent: Vec<(i64, i64)>,
+    /// What was spent for it and did not come back: what lot, when it was earned, when it expires, of which order.
+    out: Vec<Points>,
+}
+
+/// Something that can be undone.
+#[derive(Debug, Clone)]
+enum Doing {
+    Gave(i64),
+    Took(Vec<Points>, Option<u32>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Book {
+    rules: Rules,
+    pub(crate) all: Vec<Points>,
+    pub(crate) owed: i64,
+    pub(crate) earned: i128,
+    pub(crate) spent: i128,
+    pub(crate) reversed: i128,
+    pub(crate) expired: i128,
+    pub(crate) adjusted: i128,
+    orders: BTreeMap<u32, Order>,
+    holds: BTreeMap<u32, Option<At>>,
+    gone: Vec<(At, i64)>,
+    done: Vec<Option<Doing>>,
+    lots: u32,
+}
+
+impl Book {
+    pub(crate) fn new(rules: Rules) -> Self {
+        Book {
+            rules,
+            all: Vec::new(),
+            owed: 0,
+            earned: 0,
+            spent: 0,
+            reversed: 0,
+            expired: 0,
+            adjusted: 0,
+            orders: BTreeMap::new(),
+            holds: BTreeMap::new(),
+            gone: Vec::new(),
+            done: Vec::new(),
+            lots: 0,
+        }
+    }
+
+    pub(crate) fn sum(&self, of: impl Fn(&Place) -> bool) -> i128 {
+        self.all.iter().filter(|points| of(&points.place)).map(|points| i128::from(points.points)).sum()
+    }
+
+    pub(crate) fn balance(&self) -> i128 {
+        self.sum(|place| *place == Place::Active) - i128::from(self.owed)
+    }
+
+    pub(crate) fn held_under(&self, hold: u32) -> i64 {
+        self.all.iter().filter(|points| points.place == Place::Held(hold)).map(|points| points.points).sum()
+    }
+
+    /// Everything that is due by an instant, one instant after another.
+    pub(crate) fn tick(&mut self, now: At) {
+        loop {
+            let holds = self.holds.values().flatten().copied();
+            let points = self.all.iter().flat_map(|points| match points.place {
+                Place::Pending(until) => [Some(until), points.expires],
+                Place::Active => [points.expires, None],
+                Place::Held(_) => [None, None],
+            });
+            let Some(at) = holds.chain(points.flatten()).min().filter(|at| *at <= now) else { return };
+            self.due(at);
+        }
+    }
+
+    fn due(&mut self, at: At) {
+        let ended: Vec<u32> = self
+            .holds
+            .iter()
+            .filter(|(_, until)| until.is_some_and(|until| until <= at))
+            .map(|(hold, _)| *hold)
+            .collect();
+        ended.into_iter().for_each(|hold| self.let_go(hold));
+        for n in 0..self.all.len() {
+            if matches!(self.all[n].place, Place::Pending(until) if until <= at) {
+                self.all[n].place = Place::Active;
+                self.pay(n);
+            }
+        }
+        let mut gone = 0;
+        for points in &mut self.all {
+            let free = !matches!(points.place, Place::Held(_));
+            if free && points.expires.is_some_and(|expires| expires <= at) {
+                gone += points.points;
+                if let Some(order) = points.order {
+                    self.orders.entry(order).or_default().expired += points.points;
+                }
+                points.points = 0;
+            }
+        }
+        self.expired += i128::from(gone);
+        if let Some(window) = self.rules.reinstate.filter(|_| gone > 0) {
+            self.gone.push((at + window, gone));
+            if self.gone.len() > 16 {
+                self.gone.remove(0);
+            }
+        }
+        self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        self.all.retain(|points| points.points != 0);
+    }
+
+    /// Points that have become active pay what is owed.
+    fn pay(&mut self, n: usize) {
+        let pays = self.all[n].points.min(self.owed);
+        self.owed -= pays;
+        self.all[n].points -= pays;
+    }
+
+    fn come(&mut self, points: i64, place: Place, earned: At, expires: Option<At>, order: Option<u32>) {
+        self.all.push(Points { points, place, earned, expires, lot: self.lots, order });
+        self.lots += 1;
+        if self.all.last().is_some_and(|points| points.place == Place::Active) {
+            self.pay(self.all.len() - 1);
+        }
+        self.sweep();
+    }
+
+    /// Takes from a place those that expire soonest, then the oldest; those of one order first. Gives what it took.
+    fn go(&mut self, mut points: i64, from: &Place, first: Option<u32>) -> Vec<Points> {
+        let mut places: Vec<usize> = (0..self.all.len()).filter(|n| self.all[*n].place == *from).collect();
+        places.sort_by_key(|n| {
+            let one = &self.all[*n];
+            let own = first.is_some() && one.order == first;
+            (!own, one.expires.is_none(), one.expires, one.earned, one.lot)
+        });
+        let mut gone = Vec::new();
+        for n in places {
+            let part = points.min(self.all[n].points);
+            if part > 0 {
+                points -= part;
+                self.all[n].points -= part;
+                gone.push(Points { points: part, ..self.all[n].clone() });
+            }
+        }
+        self.sweep();
+        gone
+    }
+
+    fn take_back(&mut self, points: i64, order: Option<u32>) {
+        let mut left = points;
+        if let Some(order) = order {
+            let own: Vec<usize> = (0..self.all.len()).filter(|n| self.all[*n].order == Some(order)).collect();
+            for n in own {
+                if matches!(self.all[n].place, Place::Pending(_)) {
+                    let part = left.min(self.all[n].points);
+                    left -= part;
+                    self.all[n].points -= part;
+                }
+            }
+            self.sweep();
+        }
+        left -= self.go(left, &Place::Active, order).iter().map(|gone| gone.points).sum::<i64>();
+        let owed = match self.rules.missing {
+            Missing::Owed => left,
+            Missing::OwedUpTo(most) => left.min((most - self.owed).max(0)),
+            Missing::Borne => 0,
+        };
+        self.owed += owed;
+        self.adjusted += i128::from(left - owed);
+    }
+
+    fn let_go(&mut self, hold: u32) {
+        self.holds.remove(&hold);
+        for n in 0..self.all.len() {
+            if self.all[n].place == Place::Held(hold) {
+                self.all[n].place = Place::Active;
+                self.pay(n);
+            }
+        }
+        self.sweep();
+    }
+
+    // ---- what the shop does; each says whether it is allowed ----
+
+    pub(crate) fn order(&mut self, order: u32, euros: i64, now: At) {
+        self.orders.insert(order, Order { euros, posted: euros, ..Order::default() });
+        self.earned += i128::from(euros);
+        let expires = self.rules.expires.map(|lasts| now + lasts);
+        let place = self.rules.pending.map_or(Place::Active, |wait| Place::Pending(now + wait));
+        self.come(euros, place, now, expires, Some(order));
+    }
+
+    pub(crate) fn refund(&mut self, order: u32, euros: i64) {
+        let Some(known) = self.orders.get_mut(&order) else { return };
+        known.refunded = (known.refunded + euros).min(known.euros);
+        let entitled = known.euros - known.refunded;
+        let due = (known.posted - entitled).min(known.posted - known.expired).max(0);
+        known.posted -= due;
+        self.reversed += i128::from(due);
+        self.take_back(due, Some(order));
+        let known = self.orders.entry(order).or_default();
+        let (euros, refunded) = (known.euros, known.refunded);
+        let back: i64 =
+            known.spent.iter().map(|(points, before)| points * (refunded - before) / (euros - before).max(1)).sum();
+        let out: i64 = known.out.iter().map(|points| points.points).sum();
+        let spent: i64 = known.spent.iter().map(|(points, _)| points).sum();
+        let back = (back - (spent - out)).max(0);
+        self.come_back(order, back);
+    }
+
+    /// So much of what was spent for an order comes back, the last first.
+    fn come_back(&mut self, order: u32, mut points: i64) {
+        self.spent -= i128::from(points);
+        while points > 0 {
+            let known = self.orders.entry(order).or_default();
+            let mut last = known.out.pop().unwrap();
+            let part = points.min(last.points);
+            points -= part;
+            last.points -= part;
+            let back = Points { points: part, ..last.clone() };
+            if last.points > 0 {
+                known.out.push(last);
+            }
+            self.restore(back);
+        }
+    }
+
+    fn restore(&mut self, back: Points) {
+        let there =
+            self.all.iter().find(|one| (one.earned, one.expires, one.order) == (back.earned, back.expires, back.order));
+        let lot = there.map(|one| one.lot);
+        self.come(back.points, Place::Active, back.earned, back.expires, back.order);
+        if let (Some(lot), Some(last)) = (lot, self.all.last_mut())
+            && (last.earned, last.expires, last.order) == (back.earned, back.expires, back.order)
+        {
+            last.lot = lot;
+        }
+    }
+
+    pub(crate) fn award(&mut self, points: i64, now: At) {
+        self.earned += i128::from(points);
+        self.done.push(Some(Doing::Gave(points)));
+        self.come(points, Place::Active, now, self.rules.expires.map(|lasts| now + lasts), None);
+    }
+
+    pub(crate) fn adjust(&mut self, points: i64, now: At) -> bool {
+        if points < 0 && self.balance() < i128::from(-points) {
+            return false;
+        }
+        self.adjusted += i128::from(points);
+        if points > 0 {
+            self.come(points, Place::Active, now, self.rules.expires.map(|lasts| now + lasts), None);
+        } else {
+            self.go(-points, &Place::Active, None);
+        }
+        true
+    }
+
+    pub(crate) fn redeem(&mut self, points: i64, order: Option<u32>) -> bool {
+        if self.balance() < i128::from(points) {
+            return false;
+        }
+        let gone = self.go(points, &Place::Active, None);
+        self.spend(gone, order);
+        true
+    }
+
+    fn spend(&mut self, gone: Vec<Points>, order: Option<u32>) {
+        let points: i64 = gone.iter().map(|points| points.points).sum();
+        self.spent += i128::from(points);
+        if let Some(order) = order {
+            let known = self.orders.entry(order).or_default();
+            match known.spent.last_mut().filter(|(_, before)| *before == known.refunded) {
+                Some((there, _)) => *there += points,
+                None => known.spent.push((points, known.refunded)),
+            }
+            known.out.extend(gone.iter().cloned());
+        }
+        self.done.push(Some(Doing::Took(gone, order)));
+    }
+
+    pub(crate) fn hold(&mut self, hold: u32, points: i64, until: Option<At>, now: At) -> bool {
+        let taken = self.holds.contains_key(&hold) || self.holds.len() >= 64;
+        if taken || self.balance() < i128::from(points) || until.is_some_and(|until| until <= now) {
+            return false;
+        }
+        let gone = self.go(points, &Place::Active, None);
+        self.all.extend(gone.into_iter().map(|points| Points { place: Place::Held(hold), ..points }));
+        self.holds.insert(hold, until);
+        true
+    }
+
+    pub(crate) fn capture(&mut self, hold: u32, points: Option<i64>, order: Option<u32>) -> bool {
+        let held = self.held_under(hold);
+        let points = points.unwrap_or(held);
+        if !self.holds.contains_key(&hold) || points > held || points < 1 {
+            return false;
+        }
+        let gone = self.go(points, &Place::Held(hold), None);
+        self.spend(gone, order);
+        self.let_go(hold);
+        true
+    }
+
+    pub(crate) fn release(&mut self, hold: u32) -> bool {
+        let there = self.holds.contains_key(&hold);
+        self.let_go(hold);
+        there
+    }
+
+    pub(crate) fn reinstate(&mut self, points: i64, now: At) -> bool {
+        let open: i64 = self.gone.iter().filter(|(until, _)| *until > now).map(|(_, points)| *points).sum();
+        if points > open || self.rules.reinstate.is_none() {
+            return false;
+        }
+        let mut left = points;
+        for (_, points) in self.gone.iter_mut().filter(|(until, _)| *until > now) {
+            let part = left.min(*points);
+            *points -= part;
+            left -= part;
+        }
+        self.gone.retain(|(_, points)| *points > 0);
+        self.expired -= i128::from(points);
+        self.come(points, Place::Active, now, self.rules.expires.map(|lasts| now + lasts), None);
+        true
+    }
+
+    /// How many things were done that can be undone.
+    pub(crate) fn done(&self) -> usize {
+        self.done.len()
+    }
+
+    pub(crate) fn undo(&mut self, which: usize) -> bool {
+        match self.done[which].take() {
+            None => false,
+            Some(Doing::Gave(points)) => {
+                self.earned -= i128::from(points);
+                self.take_back(points, None);
+                true
+            }
+            Some(Doing::Took(gone, order)) => {
+                let points: i64 = gone.iter().map(|points| points.points).sum();
+                let mut left = points;
+                if let Some(order) = order {
+                    let known = self.orders.entry(order).or_default();
+                    left = points.min(known.out.iter().map(|points| points.points).sum());
+                    let mut forget = left;
+                    while forget > 0 {
+                        let last = known.out.last_mut().unwrap();
+                        let part = forget.min(last.points);
+                        forget -= part;
+                        last.points -= part;
+                        if last.points == 0 {
+                            known.out.pop();
+                        }
+                    }
+                    let mut less = left;
+                    for (points, _) in known.spent.iter_mut().rev() {
+                        let part = less.min(*points);
+                        *points -= part;
+                        less -= part;
+                    }
+                    known.spent.retain(|(points, _)| *points > 0);
+                }
+                self.spent -= i128::from(left);
+                for one in gone.into_iter().rev() {
+                    let part = left.min(one.points);
+                    left -= part;
+                    self.restore(Points { points: part, ..one });
+                }
+                true
+            }
+        }
+    }
+}
