@@ -10,6 +10,7 @@ use crate::consent::{
     Restricted, RestrictionLifted, SuppressionLifted,
 };
 use crate::contract::{ContractEnded, ContractRenewed, ContractSigned};
+use crate::credit::{CreditPosting, GiftCardPosting};
 use crate::custom::CustomFact;
 use crate::declared::AttributeSet;
 use crate::exact::json;
@@ -233,6 +234,10 @@ pub enum Deed {
     SegmentOverridden(SegmentOverridden),
     /// It decides again.
     OverrideCleared(OverrideCleared),
+    /// Money moved.
+    CreditPosted(CreditPosting),
+    /// Something happened to a gift card that was sold to the customer.
+    GiftCardPosted(GiftCardPosting),
 }
 
 impl Deed {
@@ -263,6 +268,8 @@ impl Deed {
             Deed::IdentifierCorrected(_) => "identifier_corrected",
             Deed::SegmentOverridden(_) => "segment_overridden",
             Deed::OverrideCleared(_) => "override_cleared",
+            Deed::CreditPosted(_) => "credit_posted",
+            Deed::GiftCardPosted(_) => "gift_card_posted",
         }
     }
 
@@ -271,6 +278,7 @@ impl Deed {
     pub const fn action(&self) -> Option<&'static str> {
         match self {
             Deed::PointsPosted(_) => Some("award_points"),
+            Deed::CreditPosted(_) => Some("grant_credit"),
             Deed::CouponClaimed(_) => Some("claim_coupon"),
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
@@ -292,7 +300,8 @@ impl Deed {
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_)
             | Deed::SegmentOverridden(_)
-            | Deed::OverrideCleared(_) => None,
+            | Deed::OverrideCleared(_)
+            | Deed::GiftCardPosted(_) => None,
         }
     }
 }
@@ -637,7 +646,9 @@ impl EventBody {
             | "personal_kept"
             | "identifier_corrected"
             | "segment_overridden"
-            | "override_cleared" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "override_cleared"
+            | "credit_posted"
+            | "gift_card_posted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -686,6 +697,8 @@ impl Decision {
             Deed::IdentifierCorrected(deed) => json(&Stored { by, deed }),
             Deed::SegmentOverridden(deed) => json(&Stored { by, deed }),
             Deed::OverrideCleared(deed) => json(&Stored { by, deed }),
+            Deed::CreditPosted(deed) => json(&Stored { by, deed }),
+            Deed::GiftCardPosted(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -718,6 +731,8 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "identifier_corrected" => read(body, Deed::IdentifierCorrected),
         "segment_overridden" => read(body, Deed::SegmentOverridden),
         "override_cleared" => read(body, Deed::OverrideCleared),
+        "credit_posted" => read(body, Deed::CreditPosted),
+        "gift_card_posted" => read(body, Deed::GiftCardPosted),
         _ => read(body, Deed::PointsPosted),
     }
 }

@@ -31,6 +31,7 @@ pub mod change;
 mod column;
 pub mod consent;
 pub mod contract;
+pub mod credit;
 pub mod custom;
 pub mod customer;
 pub mod declared;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Customer;
+use crate::credit::{CreditCommand, CreditError};
 use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
@@ -40,6 +41,8 @@ pub enum Command {
     ForfeitPoints(ForfeitPoints),
     /// Use a coupon.
     ClaimCoupon(ClaimCoupon),
+    /// Give, hold or spend store credit.
+    Credit(CreditCommand),
     /// Put a tag on. A tag that is there already stays, and nothing happens.
     AddTag(Tag),
     /// Take off a tag that a command or a plugin put on. One that is not there stays away, and nothing
@@ -65,6 +68,9 @@ pub enum Refusal {
     /// Points.
     #[error(transparent)]
     Loyalty(#[from] LoyaltyError),
+    /// Store credit.
+    #[error(transparent)]
+    Credit(#[from] CreditError),
     /// The rule of a segment.
     #[error(transparent)]
     Override(#[from] OverrideRefusal),
@@ -93,6 +99,7 @@ impl Command {
             Command::ReinstatePoints(_) => "reinstate_points",
             Command::ForfeitPoints(_) => "forfeit_points",
             Command::ClaimCoupon(_) => "claim_coupon",
+            Command::Credit(command) => command.name(),
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
             Command::OverrideSegment(_) => "override_segment",
@@ -151,6 +158,7 @@ impl Command {
                 Ok(vec![book.forfeit(Posting::new(program.clone(), kind))])
             }),
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
+            Command::Credit(command) => Ok(vec![Deed::CreditPosted(command.decide(customer, through, at)?)]),
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
                 Ok(if there { Vec::new() } else { vec![Deed::TagAdded(TagAdded { tag })] })

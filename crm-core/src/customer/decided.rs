@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::credit::CreditBooks;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
@@ -45,6 +46,7 @@ pub struct DecidedState {
     pub(super) doubts: Doubts,
     pub(crate) retained: Retained,
     pub(crate) overrides: FlatMap<SegmentName, SegmentOverridden>,
+    pub(super) credit: Option<Box<CreditBooks>>,
 }
 
 impl DecidedState {
@@ -58,6 +60,8 @@ impl DecidedState {
             Deed::PointsReminded(reminded) => {
                 self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
             }
+            Deed::CreditPosted(posting) => self.credit.get_or_insert_default().apply(posting),
+            Deed::GiftCardPosted(posting) => self.credit.get_or_insert_default().apply_card(posting),
             Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());

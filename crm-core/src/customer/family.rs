@@ -217,7 +217,7 @@ impl Customer {
         self.decided_of(member)?.books.get(program)
     }
 
-    fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
+    pub(super) fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
         match &self.kinship {
             Kinship::Head(family) => family.members.get(&member),
             Kinship::Alone | Kinship::Alias(_) => (self.id == member).then_some(&self.decided),
@@ -260,6 +260,9 @@ impl Customer {
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
                 holders.map(|id| (id, Deed::TagRemoved(removed.clone()))).collect()
             }
+            Deed::CreditPosted(posting) => {
+                posting.split(through).into_iter().map(|(id, part)| (id, Deed::CreditPosted(part))).collect()
+            }
             // What plugins keep goes on under the head.
             Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
             Deed::PointsReminded(_)
@@ -278,7 +281,9 @@ impl Customer {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_)
-            | Deed::SegmentOverridden(_) => vec![(through, deed)],
+            | Deed::SegmentOverridden(_)
+            // It comes through whoever's card it is.
+            | Deed::GiftCardPosted(_) => vec![(through, deed)],
             Deed::OverrideCleared(cleared) => {
                 let has =
                     |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
@@ -520,6 +525,7 @@ impl Family {
                 erased,
                 retained: _,
                 overrides,
+                credit: _,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
@@ -546,8 +552,10 @@ impl Family {
         if self.members.iter().count() == 1 {
             // One book is itself: what was spent of it by others goes with it.
             self.members.iter().for_each(|(_, decided)| all.books = decided.books.clone());
+            self.members.iter().for_each(|(_, decided)| all.credit.clone_from(&decided.credit));
             return all;
         }
+        all.credit = super::credit::together(self.members.iter().map(|(id, decided)| (*id, decided)));
         let empty = PointsBook::default();
         for (program, _) in books.iter() {
             let of_each = self.members.iter().map(|(_, decided)| decided.books.get(program).unwrap_or(&empty));

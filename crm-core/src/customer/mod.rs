@@ -3,6 +3,7 @@
 
 mod command;
 mod consent;
+mod credit;
 mod decided;
 mod derive;
 mod facts;
@@ -445,10 +446,11 @@ impl Customer {
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
         let points = self.next_points(clock, definitions).map(alarm(AlarmKind::Loyalty));
+        let credit = self.next_credit_due().map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, segment, consent]
+        [waiting, lifecycle, points, credit, segment, consent]
             .into_iter()
             .flatten()
             .min()

@@ -137,6 +137,8 @@ impl Deed {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
+            // No rule asks for these.
+            Deed::CreditPosted(_) | Deed::GiftCardPosted(_) => Inputs::NONE,
             // The segment itself is asked again.
             Deed::SegmentOverridden(_) | Deed::OverrideCleared(_) => Inputs::NONE,
         }
