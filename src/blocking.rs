@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified, VerifyingKey};
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::contract::Renewals;
+use crm_core::credit::{CreditStatement, GiftCardId};
 use crm_core::customer::{Command, Customer};
 use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
@@ -28,6 +29,9 @@ use crate::engine::{
 };
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
+};
+use crate::engine::{
+    CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
 };
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -128,6 +132,81 @@ impl Crm {
     /// The same.
     pub fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
         wait(self.0.execute(customer, command, key))
+    }
+
+    /// See [`crate::Crm::issue_gift_card`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn issue_gift_card(
+        &self,
+        buyer: CustomerId,
+        code: &GiftCardCode,
+        sale: GiftCardSale,
+        key: &str,
+    ) -> Result<GiftCardIssued, Error> {
+        wait(self.0.issue_gift_card(buyer, code, sale, key))
+    }
+
+    /// See [`crate::Crm::redeem_gift_card`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn redeem_gift_card(
+        &self,
+        customer: CustomerId,
+        code: &GiftCardCode,
+        key: &str,
+    ) -> Result<GiftCardRedeemed, Error> {
+        wait(self.0.redeem_gift_card(customer, code, key))
+    }
+
+    /// See [`crate::Crm::block_gift_card`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn block_gift_card(&self, card: GiftCardId, reason: Remark, key: &str) -> Result<GiftCardBlocked, Error> {
+        wait(self.0.block_gift_card(card, reason, key))
+    }
+
+    /// See [`crate::Crm::gift_card`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn gift_card(&self, card: GiftCardId) -> Result<Option<GiftCard>, Error> {
+        wait(self.0.gift_card(card))
+    }
+
+    /// See [`crate::Crm::gift_card_id`].
+    #[must_use]
+    pub fn gift_card_id(&self, code: &GiftCardCode) -> GiftCardId {
+        self.0.gift_card_id(code)
+    }
+
+    /// See [`crate::Crm::credit_statement`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn credit_statement(
+        &self,
+        who: impl Into<Who> + Send,
+        currency: Currency,
+    ) -> Result<Option<CreditStatement>, Error> {
+        wait(self.0.credit_statement(who, currency))
+    }
+
+    /// See [`crate::Crm::credit_trial_balance`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn credit_trial_balance(&self) -> Result<CreditTrialBalance, Error> {
+        wait(self.0.credit_trial_balance())
     }
 
     /// See [`crate::Crm::override_segment`].

@@ -36,6 +36,14 @@ pub use crm_core::consent::{
 pub use crm_core::contract::{
     Contract, ContractEnded, ContractError, ContractRef, ContractRenewed, ContractSigned, Contracts, Renewals,
 };
+/// Store credit and gift cards.
+pub use crm_core::credit;
+pub use crm_core::credit::{
+    AdjustCredit, CREDIT_AMOUNT_MAX, CREDIT_BALANCE_MAX, CREDIT_HOLDS_MAX, CaptureCredit, CreditAccount, CreditBook,
+    CreditBooks, CreditCause, CreditCommand, CreditError, CreditHold, CreditHoldName, CreditLine, CreditLot,
+    CreditMove, CreditOrigin, CreditPosting, CreditStatement, CreditTerms, CreditTotals, GiftCardId, GiftCardKind,
+    GiftCardPosting, GiftCardState, GrantCredit, HoldCredit, ReleaseCredit, ReverseCredit, SettledOf, SpendCredit,
+};
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
 pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
 pub use crm_core::declared::{
@@ -120,6 +128,9 @@ pub use engine::{
     Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
+    CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
+};
+pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
     StageForecast, StageStory, ValueReport,
 };
@@ -165,3 +176,8 @@ mod postgresql {}
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/transactions.md")]
 mod transactions {}
+
+/// The guide to store credit and gift cards, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-credit.md")]
+mod store_credit {}

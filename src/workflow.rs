@@ -253,6 +253,11 @@ impl Trigger {
                 put("points", Int(reminded.points));
                 put("expires_at", Int(reminded.expires_at.as_millis()));
             }
+            Deed::CreditPosted(posting) => {
+                put("currency", Text(posting.currency.code().into()));
+                put("posting", Text(SmolStr::new_static(posting.cause.name())));
+                put("minor", Int(i64::try_from(posting.minor()).unwrap_or(i64::MAX)));
+            }
             Deed::CouponClaimed(claimed) => put("coupon", Text(claimed.coupon.clone().into())),
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 79] = [
+const STORED: [(&str, &str); 96] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -122,6 +122,68 @@ const STORED: [(&str, &str); 79] = [
         r#"{"by":{"plugin":{"name":"winback","version":"0.1.0","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"program":"points","kind":{"awarded":{"reason":"welcome back"}},"moves":[],"owed":-100}}"#,
     ),
     ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"granted":{"reason":"late parcel"}},"moves":[{"lot":0,"minor":1500,"owed":-500,"terms":{"origin":{"grant":{"event":"018cc251-f400-8000-8000-000000000000"}},"issued_at":852076800000,"expires_at":null}}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"loaded":{"card":"000102030405060708090a0b0c0d0e0f"}},"moves":[{"lot":1,"minor":2000,"terms":{"origin":{"gift_card":{"card":"000102030405060708090a0b0c0d0e0f"}},"issued_at":852076800000,"expires_at":883612800000}}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"spent":{"spend":"018cc251-f400-8000-8000-000000000000","order":"A-17"}},"moves":[{"lot":0,"minor":-700}],"spender":"018cc251-f400-7000-8000-000000000000"}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"held":{"hold":"payment 3","until":883612800000}},"moves":[{"lot":0,"minor":-500,"held":500}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"captured":{"hold":"payment 3","spend":"018cc251-f400-8000-8000-000000000000"}},"moves":[{"lot":0,"minor":100,"held":-500,"terms":{"origin":"advance","issued_at":852076800000,"expires_at":null}}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"released":{"hold":"payment 3"}},"moves":[]}}"#,
+    ),
+    ("credit_posted", r#"{"by":"rule","deed":{"currency":"EUR","cause":{"lapsed":{"hold":"payment 3"}},"moves":[]}}"#),
+    ("credit_posted", r#"{"by":"rule","deed":{"currency":"EUR","cause":"expired","moves":[{"lot":2,"minor":-9}]}}"#),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"JPY","cause":{"adjusted":{"reason":"typing error"}},"moves":[{"lot":0,"minor":-1}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"shop","deed":{"currency":"EUR","cause":{"reversed":{"spend":"018cc251-f400-8000-8000-000000000000","reason":"sent back"}},"moves":[{"lot":3,"minor":700,"terms":{"origin":"advance","issued_at":852076800000,"expires_at":883612800000},"was":0}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"rule","deed":{"currency":"EUR","cause":{"settled":{"with":"018cc251-f400-7000-8000-000000000000","of":{"spend":"018cc251-f400-8000-8000-000000000000"}}},"moves":[{"lot":4,"owed":60,"terms":{"origin":"advance","issued_at":852076800000,"expires_at":null}}]}}"#,
+    ),
+    (
+        "credit_posted",
+        r#"{"by":"rule","deed":{"currency":"EUR","cause":{"settled":{"with":"018cc251-f400-7000-8000-000000000000","of":{"hold":"payment 3"}}},"moves":[{"lot":0,"minor":-30,"held":30}]}}"#,
+    ),
+    (
+        "gift_card_posted",
+        r#"{"by":"shop","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":{"issued":{"expires_at":883612800000,"order":"A-17"}}}}"#,
+    ),
+    (
+        "gift_card_posted",
+        r#"{"by":"shop","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":{"issued":{}}}}"#,
+    ),
+    (
+        "gift_card_posted",
+        r#"{"by":"shop","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":{"redeemed":{"by":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "gift_card_posted",
+        r#"{"by":"shop","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":{"blocked":{"reason":"lost"}}}}"#,
+    ),
+    (
+        "gift_card_posted",
+        r#"{"by":"rule","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":"expired"}}"#,
+    ),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),

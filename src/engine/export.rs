@@ -25,7 +25,7 @@ use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, PAGE, decode_event};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
-use crate::plan::{identifier_claim, number_claim};
+use crate::plan::{identifier_claim, issued_card, number_claim};
 
 /// The format that is written.
 pub(super) const FORMAT: &str = "crm-export/1";
@@ -452,12 +452,13 @@ impl Crm {
     }
 }
 
-/// Everything that somebody may be found by: identifiers, and numbers of orders and cases.
+/// Everything that somebody may be found by: identifiers, numbers of orders and cases, and gift cards.
 fn claims_in(events: &[Event]) -> Vec<ClaimKey> {
     let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().map(identifier_claim).collect();
     keys.extend(events.iter().filter_map(|event| match &event.body {
         EventBody::Fact(fact) => number_claim(fact),
-        EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,
+        EventBody::Decision(decision) => issued_card(&decision.deed),
+        EventBody::Unrecognised { .. } => None,
     }));
     keys
 }

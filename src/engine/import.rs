@@ -25,7 +25,7 @@ use super::score::newest;
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
-use crate::plan::{identifier_claim, number_claim, traits};
+use crate::plan::{identifier_claim, issued_card, number_claim, traits};
 
 pub(super) const DEFINITIONS_FORMAT: &str = "crm-definitions/1";
 
@@ -209,7 +209,8 @@ impl Parsed {
             let key = match &event.body {
                 EventBody::Fact(Fact::Identified(identified)) => Some(identifier_claim(&identified.identifier)),
                 EventBody::Decision(decision) => {
-                    super::leads::attached(&decision.deed).map(|known| identifier_claim(&known))
+                    let attached = super::leads::attached(&decision.deed).map(|known| identifier_claim(&known));
+                    attached.or_else(|| issued_card(&decision.deed))
                 }
                 EventBody::Fact(fact) => number_claim(fact),
                 EventBody::Unrecognised { .. } => None,

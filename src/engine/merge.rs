@@ -235,6 +235,9 @@ impl Crm {
     /// gets them back as they were, to expire when they would have; the other is charged as if they
     /// were spent now, and owes what is not there.
     ///
+    /// Store credit is settled by the same rule, spend by spend and hold by hold: a hold stays with whoever placed it, and
+    /// what it held of the other's goes back.
+    ///
     /// An identifier that only one side is known by, or will be, leads to that side from then on. One that was told of
     /// both leads to whoever had it first.
     ///
@@ -267,7 +270,11 @@ impl Crm {
             let history = self.whole_history(&base.customer).await?;
             let rows = Rows::of(&[&base]);
             let at = base.customer.clock().max(Some(now)).unwrap_or(now);
-            let settlements = base.customer.settlements(&leaving);
+            let points = base.customer.settlements(&leaving).into_iter();
+            let points = points.map(|(member, posting)| (member, Deed::PointsPosted(posting)));
+            let credit = base.customer.credit_settlements(&leaving, at).into_iter();
+            let credit = credit.map(|(member, posting)| (member, Deed::CreditPosted(posting)));
+            let settlements: Vec<(CustomerId, Deed)> = points.chain(credit).collect();
             let before = base.customer.clone();
             let sides = base.customer.part(&leaving);
             let lists = sides.each_ref().map(|side| side.members().collect::<Vec<_>>());

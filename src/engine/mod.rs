@@ -5,6 +5,7 @@ mod audit;
 mod card;
 mod command;
 mod consent;
+mod credit;
 mod define;
 mod deliver;
 mod duplicates;
@@ -56,6 +57,9 @@ pub use command::Executed;
 pub use consent::{
     AddressWithdrawn, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, OptIn, OptInPeek, OptInRequested,
     OptInState, OptInToken, Suppressed, SuppressionReason, Unsubscribe, UnsubscribeToken, Withdrawal,
+};
+pub use credit::{
+    CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
 };
 pub use deliver::{ATTEMPTS, Delivered, Delivery};
 pub use erase::{Erasure, ErasureRequest};

@@ -2,6 +2,7 @@
 //! It takes a loaded customer and gives back a plan; it neither reads nor writes anything. When it lacks
 //! the customer's history it says so, and is called again with it.
 
+mod credit;
 mod fact;
 mod known;
 mod outcome;
@@ -18,7 +19,7 @@ use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
-use crm_core::loyalty::{Posting, UndoPosting};
+use crm_core::loyalty::UndoPosting;
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
@@ -29,6 +30,7 @@ use crm_storage::{
     Release, StateRow, Traits, Version,
 };
 
+pub(crate) use credit::{gift_card_claim, issued_card};
 pub(crate) use fact::Prepared;
 pub(crate) use known::{Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
@@ -202,7 +204,7 @@ impl<'a> Planner<'a> {
         at: Timestamp,
         by: &Actor,
         deed: &Deed,
-        settlements: Vec<(CustomerId, Posting)>,
+        settlements: Vec<(CustomerId, Deed)>,
     ) -> Result<(), NeedHistory> {
         let members: Vec<CustomerId> = self.customer.members().collect();
         let mut first = None;
@@ -210,8 +212,8 @@ impl<'a> Planner<'a> {
             let id = self.decide_of(member, at, by.clone(), deed.clone(), None, &[]);
             first.get_or_insert(id);
         }
-        for (member, posting) in settlements {
-            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), first, &[]);
+        for (member, deed) in settlements {
+            self.decide_of(member, at, Actor::Rule, deed, first, &[]);
         }
         self.next = None;
         let cause = first.map_or(Cause::Definition, Cause::Event);

@@ -61,6 +61,7 @@ impl Planner<'_> {
                     self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);
                 }
             }
+            self.expire_credit(alarm.due_at);
         }
         self.settle(at, Cause::Alarm(alarm.kind), OrdersTouched::None)?;
         self.next = None;

@@ -170,7 +170,7 @@ impl CreditBook {
             CreditCause::Spent { spend, .. } => self.note_spent(*spend, piece(gone, terms)),
             CreditCause::Reversed { spend, .. } => {
                 if let Some(spend) = self.spends.iter_mut().find(|own| own.id == *spend) {
-                    take_out(&mut spend.pieces, lot, -gone);
+                    take_out(&mut spend.pieces, change.was.unwrap_or(lot), -gone);
                 }
             }
             // Of what comes back nothing is left to be noted.

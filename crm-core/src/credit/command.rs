@@ -9,6 +9,7 @@ use super::{
     CreditHold, CreditHoldName, CreditMove, CreditOrigin, CreditPiece, CreditPosting, CreditTerms, HoldEnd,
 };
 use crate::customer::{Command, Customer};
+use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
 use crate::money::{Currency, Money};
 use crate::order::OrderRef;
@@ -374,12 +375,24 @@ impl Asked<'_> {
         let mut pieces = spend.pieces.clone();
         pieces.sort_by_key(|piece| std::cmp::Reverse(piece.rank()));
         let (mut back, _) = part(&pieces, minor);
-        for piece in &mut back {
-            if piece.terms.is_due(self.at) {
-                piece.terms.expires_at = expired_until.or(piece.terms.expires_at);
+        let mut renewed = Vec::new();
+        for piece in back.iter_mut().filter(|piece| piece.terms.is_due(self.at)) {
+            if let Some(until) = expired_until {
+                piece.terms.expires_at = Some(until);
+                renewed.push((piece.of, piece.lot));
             }
         }
-        let moves = self.debts(currency).back(back, false);
+        let mut moves = self.debts(currency).back(back, false);
+        // What lasts longer than its lot is a lot of its own.
+        let mut opened: FlatMap<CustomerId, u32> = FlatMap::default();
+        for change in moves.iter_mut().filter(|change| renewed.contains(&(change.of, change.lot))) {
+            let of = change.of.unwrap_or(self.through);
+            let book = self.customer.credit_of(of).and_then(|books| books.get(currency));
+            let before = opened.get_or_default(&of);
+            let next = book.map_or(0, |book| book.next_lot).saturating_add(*before);
+            *before += 1;
+            change.was = Some(std::mem::replace(&mut change.lot, next));
+        }
         let has = |member: &CustomerId| {
             let book = self.customer.credit_of(*member).and_then(|books| books.get(currency));
             book.is_some_and(|book| book.spend(id).is_some())

@@ -147,6 +147,9 @@ pub struct CreditMove {
     /// The terms of the lot, where this opens it, or may open it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<CreditTerms>,
+    /// For what comes back to a lot of its own, because its time was over: from which lot it had been taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<u32>,
     /// While it is decided for several merged customers: whose lot it is.
     #[serde(skip)]
     pub(super) of: Option<CustomerId>,
@@ -159,7 +162,7 @@ const fn is_zero(minor: &i64) -> bool {
 
 impl CreditMove {
     pub(super) const fn of_lot(lot: u32) -> Self {
-        CreditMove { lot, minor: 0, held: 0, owed: 0, terms: None, of: None }
+        CreditMove { lot, minor: 0, held: 0, owed: 0, terms: None, was: None, of: None }
     }
 
     /// What left the customer by it; negative for what came.

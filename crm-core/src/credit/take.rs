@@ -35,7 +35,7 @@ impl Debts {
         let back = |CreditPiece { lot, minor, terms, of }: CreditPiece| {
             let pays = self.pay(of, minor);
             let held = if held { -minor } else { 0 };
-            CreditMove { lot, minor: minor - pays, held, owed: -pays, terms: Some(terms), of }
+            CreditMove { minor: minor - pays, held, owed: -pays, terms: Some(terms), of, ..CreditMove::of_lot(lot) }
         };
         pieces.into_iter().map(back).collect()
     }
