@@ -128,11 +128,11 @@ pub use engine::{
     Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
-    CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
-};
-pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
     StageForecast, StageStory, ValueReport,
+};
+pub use engine::{
+    CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
 };
 pub use error::Error;
 pub use ids::{DerivedIds, IdSource, RandomIds};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crm::blocking::Crm;
 use crm::{
     Actor, AdjustCredit, AwardPoints, CaptureCredit, Channel, Command, CreditCause, CreditError, CreditHoldName,
-    CreditTotals, Currency, CustomerId, Deed, Definition, DerivedIds, Error, EventBody,
+    CreditTotals, Currency, Customer, CustomerId, Deed, Definition, Definitions, DerivedIds, Error, EventBody,
     ExternalSystem, GiftCardCode, GiftCardSale, GiftCardState, GrantCredit, HoldCredit, Identifier, Incoming,
     LookupKey, ManualClock, MemoryStore, Money, Program, ProgramId, Refusal, ReleaseCredit, Remark, ReverseCredit,
     Source, Span, SpendCredit, Store, Timestamp, Visited,
@@ -39,9 +39,7 @@ fn clock() -> Arc<ManualClock> {
 
 fn over(store: Arc<dyn Store>, clock: &Arc<ManualClock>) -> Crm {
     let key = LookupKey::new(&[7; 32]);
-    Crm::from(
-        crm::Crm::builder().shared_store(store).clock(Arc::clone(clock)).ids(DerivedIds).lookup_key(key).build(),
-    )
+    Crm::from(crm::Crm::builder().shared_store(store).clock(Arc::clone(clock)).ids(DerivedIds).lookup_key(key).build())
 }
 
 fn shop() -> (Arc<ManualClock>, Crm) {
@@ -600,6 +598,11 @@ fn audit(crm: &Crm) {
                 *by_account.entry(format!("{account:?}")).or_default() += minor;
             }
         }
+        // The state is a cache: the histories alone give the same.
+        let events = story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+        let replayed = Customer::replay(customer.id(), events, customer.clock().unwrap(), &Definitions::default());
+        assert_eq!((replayed.credit(), replayed.digest()), (customer.credit(), customer.digest()));
+        assert_eq!(customer.next_alarm(&Definitions::default()), customer.alarm());
         let statement = crm.credit_statement(customer.id(), EUR).unwrap().unwrap();
         let last = statement.lines.last().map(|line| (line.balance_after, line.held_after, line.owed_after));
         let book = customer.credit_in(EUR).map(|book| book.totals()).unwrap_or_default();

@@ -21,6 +21,9 @@ use crm::{
     Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, Timestamp, Untie, Visited, Voided, Which, Who,
     Wording,
 };
+use crm::{
+    CaptureCredit, CreditHoldName, GiftCardCode, GiftCardSale, GrantCredit, HoldCredit, ReleaseCredit, SpendCredit,
+};
 use crm_core::expression::{Events, Happenings, MessagesOf, Take, Window};
 use proptest::prelude::*;
 
@@ -130,6 +133,10 @@ enum Step {
     Score(i64, Vec<(u8, f64)>),
     Redeem(u8, i64),
     Coupon(u8, u8),
+    /// Something about store credit.
+    Credit(u8, u8, i64),
+    /// One of some gift cards is issued, redeemed or blocked.
+    Gift(u8, u8, u8),
     Notify(u8),
     Ask(u8, u8),
     Confirm(u8),
@@ -194,6 +201,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (at(), proptest::collection::vec((met(), 0.0..1.0_f64), 1..5)).prop_map(|(at, scores)| Step::Score(at, scores)),
         2 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Redeem(n, points)),
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
+        4 => (met(), 0..8_u8, 1..90_i64).prop_map(|(n, what, minor)| Step::Credit(n, what, minor)),
+        2 => (met(), 0..4_u8, 0..3_u8).prop_map(|(n, card, what)| Step::Gift(n, card, what)),
         1 => met().prop_map(Step::Notify),
         1 => (met(), 0..MANY).prop_map(|(n, address)| Step::Ask(n, address)),
         1 => any::<u8>().prop_map(Step::Confirm),
@@ -459,6 +468,31 @@ impl Shop {
                 let claim = ClaimCoupon { coupon: format!("c{uses}").parse().unwrap(), uses: u32::from(*uses) };
                 execute(self, *n, Command::ClaimCoupon(claim));
             }
+            Step::Credit(n, what, minor) => {
+                let (amount, until) =
+                    (Money::new(*minor, Currency::EUR), hour(self.crm.now().as_millis() / 3_600_000 + minor));
+                let hold = CreditHoldName::new((minor % 3).to_string()).unwrap();
+                let command: Command = match what {
+                    0..=2 => {
+                        let expires_at = Some(until).filter(|_| *what > 0);
+                        GrantCredit { amount, reason: why(), expires_at }.into()
+                    }
+                    3 | 4 => SpendCredit { amount, order: None }.into(),
+                    5 => HoldCredit { hold, amount, until, order: None }.into(),
+                    6 => CaptureCredit { hold, amount: None }.into(),
+                    _ => ReleaseCredit { hold }.into(),
+                };
+                execute(self, *n, command);
+            }
+            Step::Gift(n, card, what) => {
+                let code = GiftCardCode::parse(&format!("gift card {card}")).unwrap();
+                let sale = GiftCardSale::new(Money::new(i64::from(*card) + 10, Currency::EUR));
+                match what {
+                    0 => drop(or_refused(self.crm.issue_gift_card(self.met(*n), &code, sale, &key))),
+                    1 => drop(or_refused(self.crm.redeem_gift_card(self.met(*n), &code, &key))),
+                    _ => drop(or_refused(self.crm.block_gift_card(self.crm.gift_card_id(&code), why(), &key))),
+                }
+            }
             Step::Notify(n) => {
                 execute(self, *n, Command::Notify { topic: "mail".parse().unwrap(), fields: crm::Fields::new() });
             }
@@ -583,6 +617,9 @@ impl Shop {
         assert_eq!(everybody, self.met.iter().copied().collect());
         for id in &self.met {
             assert!(crm.customer(*id).unwrap().unwrap().is(*id));
+        }
+        for totals in crm.credit_trial_balance().unwrap().currencies.values() {
+            assert_eq!((totals.transferred, totals.difference()), (0, 0));
         }
         let overview = crm.overview().unwrap();
         assert_eq!((overview.customers, overview.points.outstanding()), (all.len() as u64, outstanding));

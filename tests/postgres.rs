@@ -209,3 +209,55 @@ fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_th
         }
     });
 }
+
+#[test]
+fn store_credit_is_spent_and_a_gift_card_redeemed_exactly_as_often_as_can_be() {
+    use crm::credit::CreditError;
+    use crm::{GiftCardCode, GiftCardSale, GrantCredit, Refusal, SpendCredit};
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    for dialect in [Dialect::Plain, Dialect::Sharded] {
+        let (store, schema) = (url.clone(), format!("credit_{dialect:?}").to_lowercase());
+        let options = PostgresOptions::default().lanes(16).schema(&schema).dialect(dialect);
+        let store = Arc::new(block_on(PostgresStore::connect(&store, &options)).unwrap());
+        let crm = block_on(open(store, &Arc::new(ManualClock::at(day(1)))));
+        let crm = crm::blocking::Crm::from(crm);
+        let people: Vec<_> = (0..8).map(|n| crm.record(order(n, n, day(1), 100)).unwrap().customer).collect();
+        let eur = |minor| Money::new(minor, Currency::EUR);
+        let grant = GrantCredit { amount: eur(1_000), reason: "test".parse().unwrap(), expires_at: None };
+        crm.execute(people[0], grant.into(), "grant").unwrap();
+        let code = GiftCardCode::random().unwrap();
+        crm.issue_gift_card(people[0], &code, GiftCardSale::new(eur(500)), "issue").unwrap();
+        let refused = |error: Error| match error {
+            Error::Refused(Refusal::Credit(error)) => error,
+            other => panic!("{other}"),
+        };
+        std::thread::scope(|scope| {
+            let spends: Vec<_> = (0..32)
+                .map(|n| {
+                    let (crm, people) = (&crm, &people);
+                    let spend = SpendCredit { amount: eur(100), order: None };
+                    scope.spawn(move || crm.execute(people[0], spend.into(), &format!("spend {n}")).map_err(refused))
+                })
+                .collect();
+            let told: Vec<_> = spends.into_iter().map(|spend| spend.join().unwrap()).collect();
+            let none = CreditError::NotEnough { currency: Currency::EUR, asked: 100, available: 0 };
+            assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 10);
+            assert!(told.iter().all(|told| told.as_ref().err().is_none_or(|error| *error == none)), "{told:?}");
+            let cards: Vec<_> = people
+                .iter()
+                .map(|one| {
+                    let (crm, code) = (&crm, &code);
+                    scope.spawn(move || crm.redeem_gift_card(*one, code, "redeem").map_err(refused))
+                })
+                .collect();
+            let told: Vec<_> = cards.into_iter().map(|card| card.join().unwrap()).collect();
+            assert_eq!(told.iter().filter(|told| told.is_ok()).count(), 1);
+            assert!(
+                told.iter().all(|told| told.as_ref().err().is_none_or(|error| *error == CreditError::CardRedeemed))
+            );
+        });
+        let all = crm.credit_trial_balance().unwrap().currencies[&Currency::EUR];
+        assert_eq!((all.balance, all.redeemed, all.on_cards, all.transferred), (500, 1_000, 0, 0));
+    }
+}

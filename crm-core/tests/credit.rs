@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use auditor::{Auditor, Seen, Who};
 use crm_core::credit::{
     AdjustCredit, CREDIT_AMOUNT_MAX, CREDIT_BALANCE_MAX, CREDIT_HOLDS_KEPT, CREDIT_HOLDS_MAX, CREDIT_SPENDS_KEPT,
-    CaptureCredit, CreditCause, CreditError, CreditHoldName, CreditTotals, GrantCredit, HoldCredit,
-    ReleaseCredit, ReverseCredit, SpendCredit,
+    CaptureCredit, CreditCause, CreditError, CreditHoldName, CreditTotals, GrantCredit, HoldCredit, ReleaseCredit,
+    ReverseCredit, SpendCredit,
 };
 use crm_core::customer::{Customer, STATE_SHAPE};
 use crm_core::event::{Decision, Deed, EventBody, Fact};
@@ -100,7 +100,11 @@ impl World {
     }
 
     /// What the engine does with a command that comes through somebody: the first decision it leads to.
-    fn command(&mut self, through: Who, command: impl Into<crm_core::customer::Command>) -> Result<EventId, CreditError> {
+    fn command(
+        &mut self,
+        through: Who,
+        command: impl Into<crm_core::customer::Command>,
+    ) -> Result<EventId, CreditError> {
         let place = self.place(through);
         let command: crm_core::customer::Command = command.into();
         let customer = &self.customers[place];
@@ -145,12 +149,14 @@ impl World {
         let merged = self.customers.remove(place);
         let clock = merged.clock();
         let settlements = merged.credit_settlements(&leaving, hour(self.now));
-        let total: i128 = settlements.iter().map(|(_, posting)| posting.minor() + posting.held() - posting.owed()).sum();
+        let total: i128 =
+            settlements.iter().map(|(_, posting)| posting.minor() + posting.held() - posting.owed()).sum();
         assert_eq!(total, 0, "settling moves nothing in or out");
         for side in merged.part(&leaving) {
             let head = side.members().min().unwrap();
             let standing = Default::default();
-            let side = Customer::of_side(side, head, clock, Vec::new(), standing, None, self.facts(), &self.definitions);
+            let side =
+                Customer::of_side(side, head, clock, Vec::new(), standing, None, self.facts(), &self.definitions);
             self.customers.push(side);
         }
         for (of, posting) in settlements {

@@ -162,12 +162,7 @@ impl CreditCommand {
     /// # Errors
     ///
     /// `CreditError`, with the reason.
-    pub fn decide(
-        self,
-        customer: &Customer,
-        through: CustomerId,
-        at: Timestamp,
-    ) -> Result<CreditPosting, CreditError> {
+    pub fn decide(self, customer: &Customer, through: CustomerId, at: Timestamp) -> Result<CreditPosting, CreditError> {
         let asked = Asked { customer, through, at };
         let posting = match self {
             CreditCommand::Grant(grant) => asked.grant(grant),
@@ -241,7 +236,10 @@ impl Asked<'_> {
         CreditPosting { spender, parts, ..CreditPosting::new(currency, cause, moves) }
     }
 
-    fn grant(&self, GrantCredit { amount: money, reason, expires_at }: GrantCredit) -> Result<CreditPosting, CreditError> {
+    fn grant(
+        &self,
+        GrantCredit { amount: money, reason, expires_at }: GrantCredit,
+    ) -> Result<CreditPosting, CreditError> {
         let (minor, currency) = (amount(money)?, money.currency());
         let expires_at = expires_at.map(|at| self.future(at)).transpose()?;
         if self.customer.is_erased() {
@@ -315,7 +313,10 @@ impl Asked<'_> {
         }
     }
 
-    fn capture(&self, CaptureCredit { hold: name, amount: money }: CaptureCredit) -> Result<CreditPosting, CreditError> {
+    fn capture(
+        &self,
+        CaptureCredit { hold: name, amount: money }: CaptureCredit,
+    ) -> Result<CreditPosting, CreditError> {
         let (currency, hold) = self.open(&name)?;
         let held = hold.minor();
         let minor = match money {

@@ -1,7 +1,7 @@
 //! A customer's money: their books, what is due in them, and what is settled when they are parted.
 
-use super::{Customer, DecidedState};
 use super::family::Kinship;
+use super::{Customer, DecidedState};
 use crate::credit::{CreditBook, CreditBooks, CreditPosting, GiftCardId, GiftCardState};
 use crate::event::Deed;
 use crate::id::CustomerId;

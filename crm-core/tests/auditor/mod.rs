@@ -128,7 +128,13 @@ impl Auditor {
         }
     }
 
-    pub(crate) fn grant(&mut self, who: Who, minor: i64, expires: Option<Timestamp>, at: Timestamp) -> Result<(), Error> {
+    pub(crate) fn grant(
+        &mut self,
+        who: Who,
+        minor: i64,
+        expires: Option<Timestamp>,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         positive(minor)?;
         if expires.is_some_and(|expires| expires <= at) {
             return Err("ExpiryPast");
@@ -157,7 +163,14 @@ impl Auditor {
         Ok(())
     }
 
-    pub(crate) fn hold(&mut self, who: Who, name: u8, minor: i64, until: Timestamp, at: Timestamp) -> Result<(), Error> {
+    pub(crate) fn hold(
+        &mut self,
+        who: Who,
+        name: u8,
+        minor: i64,
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         positive(minor)?;
         if until <= at {
             return Err("ExpiryPast");
@@ -173,9 +186,8 @@ impl Auditor {
 
     fn open(&self, who: Who, name: u8) -> Result<usize, Error> {
         let all = self.of_group(who);
-        let named: Vec<usize> = (0..self.holds.len())
-            .filter(|n| self.holds[*n].name == name && all.contains(&self.holds[*n].by))
-            .collect();
+        let named: Vec<usize> =
+            (0..self.holds.len()).filter(|n| self.holds[*n].name == name && all.contains(&self.holds[*n].by)).collect();
         let error = |n: usize| match self.holds[n].end {
             Some(HoldEnd::Captured) => "HoldCaptured",
             Some(HoldEnd::Released) => "HoldReleased",

@@ -252,12 +252,7 @@ impl Crm {
     ///
     /// `Refused` with `NoCard`, `CardRedeemed` or `CardExpired`; `KeyReused` if the key was used for something else of
     /// its buyer's, `KeyLength`, `Storage` if the store failed, `Busy`.
-    pub async fn block_gift_card(
-        &self,
-        card: GiftCardId,
-        reason: Remark,
-        key: &str,
-    ) -> Result<GiftCardBlocked, Error> {
+    pub async fn block_gift_card(&self, card: GiftCardId, reason: Remark, key: &str) -> Result<GiftCardBlocked, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let base = self.buyer_of(card).await?.ok_or_else(|| refused(CreditError::NoCard))?;
             let once = Once::new(base.through, key, &("block_gift_card", card, &reason))?;

@@ -96,7 +96,9 @@ mod tests {
             assert_eq!(GiftCardCode::parse(text).unwrap().expose(), "ABCD-0011-EFGH", "{text}");
         }
         let long = "A".repeat(65);
-        for bad in ["", "-------", "ABCDEFG", "ABCDEFG\u{0}H", "ＡＢＣＤＥＦＧＨ", "ABCDEFG\u{200d}H", "ABCDEFGH\n", &long] {
+        for bad in
+            ["", "-------", "ABCDEFG", "ABCDEFG\u{0}H", "ＡＢＣＤＥＦＧＨ", "ABCDEFG\u{200d}H", "ABCDEFGH\n", &long]
+        {
             assert_eq!(GiftCardCode::parse(bad), Err(CreditError::BadCode), "{bad:?}");
         }
         assert_eq!(GiftCardCode::parse(&"A".repeat(64)).unwrap().expose().len(), 64 + 15);
