@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use auditor::{Auditor, Seen, Who};
 use crm_core::credit::{
     AdjustCredit, CREDIT_AMOUNT_MAX, CREDIT_BALANCE_MAX, CREDIT_HOLDS_KEPT, CREDIT_HOLDS_MAX, CREDIT_SPENDS_KEPT,
-    CaptureCredit, CreditCause, CreditError, CreditHoldName, CreditTotals, GrantCredit, HoldCredit, ReleaseCredit,
-    ReverseCredit, SpendCredit,
+    CaptureCredit, CreditCause, CreditError, CreditHoldName, CreditOrigin, CreditTotals, GIFT_CARDS_MAX,
+    GIFT_CARDS_OPEN_MAX, GiftCardId, GrantCredit, HoldCredit, ReleaseCredit, ReverseCredit, SpendCredit, block, issue,
 };
 use crm_core::customer::{Customer, STATE_SHAPE};
 use crm_core::event::{Decision, Deed, EventBody, Fact};
@@ -572,4 +572,131 @@ fn a_posting_says_who_spent_what_is_not_theirs() {
     assert_eq!(told, [(member(1), 0, None), (member(0), -40, Some(member(1)))]);
     assert!(postings.iter().all(|(.., posting)| posting.cause == cause));
     assert_eq!(postings[0].1, spend, "the spender's decision is what it is reversed by");
+}
+
+#[test]
+fn a_lot_says_which_grant_it_came_from_and_currencies_are_books_of_their_own() {
+    let mut world = with(100);
+    let yen = Currency::new("JPY").unwrap();
+    let grant = GrantCredit { amount: Money::new(7, yen), reason: why(), expires_at: Some(hour(5)) };
+    let event = world.command(0, grant).unwrap();
+    let books = world.customer(0).credit().unwrap();
+    let lot = books.get(yen).unwrap().lots()[0];
+    assert_eq!((lot.left, lot.terms.origin), (7, CreditOrigin::Grant { event }));
+    assert_eq!(books.iter().map(|(currency, _)| currency).collect::<Vec<_>>(), [Currency::EUR, yen]);
+    // A name is of one hold, in whichever currency.
+    let until = hour(50);
+    world.command(0, HoldCredit { hold: name(1), amount: Money::new(7, yen), until, order: None }).unwrap();
+    assert_eq!(world.command(0, held(1, 5, 50)), Err(CreditError::HoldExists { hold: name(1) }));
+    world.command(0, ReleaseCredit { hold: name(1) }).unwrap();
+    world.pass(5, |_| {});
+    let books = world.customer(0).credit().unwrap();
+    assert_eq!((books.get(yen).unwrap().balance(), books.get(Currency::EUR).unwrap().balance()), (0, 100));
+}
+
+#[test]
+fn a_buyer_has_so_many_gift_cards_and_no_more() {
+    let mut world = World::new();
+    let card = |n: usize| {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        GiftCardId::from_bytes(id)
+    };
+    let book = |world: &World| world.customer(0).credit_in(Currency::EUR).cloned();
+    let issue = |world: &World, n: usize| issue(book(world).as_ref(), card(n), eur(5), None, None, hour(0));
+    let mut issued = 0;
+    while issued < GIFT_CARDS_MAX {
+        for _ in 0..GIFT_CARDS_OPEN_MAX {
+            let posting = issue(&world, issued).unwrap();
+            world.decide(0, member(0), Actor::Shop, Deed::GiftCardPosted(posting));
+            issued += 1;
+        }
+        let max = if issued < GIFT_CARDS_MAX { GIFT_CARDS_OPEN_MAX } else { GIFT_CARDS_MAX };
+        let open = issued < GIFT_CARDS_MAX;
+        assert!(matches!(issue(&world, issued), Err(CreditError::TooManyCards { max }) if max == GIFT_CARDS_OPEN_MAX));
+        for n in issued - GIFT_CARDS_OPEN_MAX..issued {
+            let state = book(&world).unwrap().card(card(n)).unwrap();
+            let posting = block(state, card(n), Currency::EUR, why()).unwrap().unwrap();
+            world.decide(0, member(0), Actor::Shop, Deed::GiftCardPosted(posting));
+        }
+        let told = issue(&world, issued);
+        assert_eq!(told.is_ok(), open, "{told:?}");
+        assert!(open || told == Err(CreditError::TooManyCards { max }));
+    }
+    let totals = book(&world).unwrap().totals();
+    assert_eq!((totals.issued, totals.blocked, totals.on_cards), (50_000, 50_000, 0));
+}
+
+/// Of the second of the three, who may be merged with the first, and of nobody at all.
+fn odd_posting() -> impl Strategy<Value = String> {
+    let odd = || prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(-1), Just(0), Just(1), Just(100), Just(-100)];
+    let cause = prop_oneof![
+        Just(r#"{"granted":{"reason":"x"}}"#),
+        Just(r#"{"held":{"hold":"h","until":3600000}}"#),
+        Just(r#"{"captured":{"hold":"h","spend":"018cc251-f400-8000-8000-000000000000"}}"#),
+        Just(r#"{"released":{"hold":"h"}}"#),
+        Just(r#"{"spent":{"spend":"018cc251-f400-8000-8000-000000000000"}}"#),
+        Just(r#"{"reversed":{"spend":"018cc251-f400-8000-8000-000000000000","reason":"x"}}"#),
+        Just(r#""expired""#),
+        Just(r#"{"settled":{"with":"00000000-0000-7101-8101-010101010101","of":{"hold":"h"}}}"#),
+        Just(
+            r#"{"settled":{"with":"00000000-0000-7101-8101-010101010101","of":{"spend":"018cc251-f400-8000-8000-000000000000"}}}"#
+        ),
+    ];
+    let terms = prop_oneof![
+        Just(""),
+        Just(r#","terms":{"origin":"advance","issued_at":0,"expires_at":3600000}"#),
+        Just(r#","terms":{"origin":"advance","issued_at":0,"expires_at":null}"#),
+    ];
+    let lot = prop_oneof![Just(0_u32), Just(1), Just(u32::MAX)];
+    let change = (lot, odd(), odd(), odd(), terms).prop_map(|(lot, minor, held, owed, terms)| {
+        format!(r#"{{"lot":{lot},"minor":{minor},"held":{held},"owed":{owed}{terms}}}"#)
+    });
+    let spender = prop_oneof![
+        Just(""),
+        Just(r#","spender":"00000000-0000-7101-8101-010101010101""#),
+        Just(r#","spender":"00000000-0000-7909-8909-090909090909""#),
+    ];
+    (cause, proptest::collection::vec(change, 0..4), spender).prop_map(|(cause, moves, spender)| {
+        let moves = moves.join(",");
+        format!(r#"{{"by":"shop","deed":{{"currency":"EUR","cause":{cause},"moves":[{moves}]{spender}}}}}"#)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// Stored events may be damaged, or be of somebody who wrote an export by hand.
+    #[test]
+    fn postings_that_nobody_would_write_break_nothing_and_still_sum_to_zero(
+        bodies in proptest::collection::vec(odd_posting(), 1..12),
+        merged in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        prop_assert_eq!(member(1).to_string(), "00000000-0000-7101-8101-010101010101");
+        if merged {
+            world.merge(0, 1);
+        }
+        for body in bodies {
+            let body = EventBody::decode("credit_posted", 1, body.as_bytes()).unwrap();
+            let EventBody::Decision(decision) = body else { panic!("a decision") };
+            let place = world.place(0);
+            world.decide(place, member(0), decision.by, decision.deed);
+            for command in [
+                SpendCredit { amount: eur(5), order: None }.into(),
+                crm_core::customer::Command::from(granted(5, None)),
+                held(2, 3, 40).into(),
+                CaptureCredit { hold: "h".parse().unwrap(), amount: None }.into(),
+                reversed("018cc251-f400-8000-8000-000000000000".parse().unwrap(), None).into(),
+            ] {
+                drop(world.command(0, command));
+            }
+            let totals = world.customer(0).credit_in(Currency::EUR).unwrap().totals();
+            prop_assert_eq!(totals.difference(), 0);
+        }
+        if merged {
+            world.part(0, 1).unwrap();
+        }
+        world.pass(3, |_| {});
+    }
 }

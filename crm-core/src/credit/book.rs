@@ -159,18 +159,19 @@ impl CreditBook {
         match &posting.cause {
             CreditCause::Held { hold, .. } => self.promise(hold, by, piece(held, terms)),
             CreditCause::Captured { hold, spend } => {
-                let of_hold = self.hold_mut(hold, by).and_then(|hold| take_out(&mut hold.pieces, lot, -held));
+                let of_hold =
+                    self.hold_mut(hold, by).and_then(|hold| take_out(&mut hold.pieces, lot, held.saturating_neg()));
                 self.note_spent(*spend, piece(gone, of_hold));
             }
             CreditCause::Released { hold } | CreditCause::Lapsed { hold } => {
                 if let Some(hold) = self.hold_mut(hold, by) {
-                    take_out(&mut hold.pieces, lot, -held);
+                    take_out(&mut hold.pieces, lot, held.saturating_neg());
                 }
             }
             CreditCause::Spent { spend, .. } => self.note_spent(*spend, piece(gone, terms)),
             CreditCause::Reversed { spend, .. } => {
                 if let Some(spend) = self.spends.iter_mut().find(|own| own.id == *spend) {
-                    take_out(&mut spend.pieces, change.was.unwrap_or(lot), -gone);
+                    take_out(&mut spend.pieces, change.was.unwrap_or(lot), gone.saturating_neg());
                 }
             }
             // Of what comes back nothing is left to be noted.

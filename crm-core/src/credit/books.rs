@@ -88,15 +88,21 @@ impl CreditBooks {
         for (lender, books) in members {
             for (currency, book) in books.iter().flat_map(|books| books.iter()) {
                 for (borrower, _) in members.iter().filter(|(other, _)| leaves(*other) != leaves(*lender)) {
-                    let spends = book.spends_of(*borrower).map(|(id, minor)| (SettledOf::Spend(id), minor));
-                    let holds = book.holds_of(*borrower).map(|hold| {
-                        let minor = i64::try_from(hold.minor()).unwrap_or(i64::MAX);
-                        (SettledOf::Hold(hold.name.clone()), minor)
-                    });
-                    for (of, minor) in spends.chain(holds) {
+                    let spends = book.spends_of(*borrower).map(SettledOf::Spend);
+                    let holds = book.holds_of(*borrower).map(|hold| SettledOf::Hold(hold.name.clone()));
+                    for of in spends.chain(holds) {
                         let empty = CreditBook::default();
                         let now = |id: &CustomerId| changed.get(id).and_then(|books| books.get(currency));
                         let back = now(lender).unwrap_or(&empty).get_back(currency, *borrower, of.clone());
+                        // What comes back is what is paid for.
+                        let minor = match of {
+                            SettledOf::Spend(_) => back.minor() + back.held() - back.owed(),
+                            SettledOf::Hold(_) => -back.held(),
+                        };
+                        let minor = i64::try_from(minor).unwrap_or(0);
+                        if minor == 0 {
+                            continue;
+                        }
                         let paid = now(borrower).unwrap_or(&empty).pay_back(currency, *lender, of, minor, at);
                         for (id, posting) in [(*lender, back), (*borrower, paid)] {
                             changed.get_or_default(&id).apply(&posting);

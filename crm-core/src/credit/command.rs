@@ -221,6 +221,7 @@ impl Asked<'_> {
 
     /// What some moves come to for several, of whom these get a part in any case.
     fn joint(
+        &self,
         currency: Currency,
         cause: CreditCause,
         moves: Vec<CreditMove>,
@@ -229,7 +230,8 @@ impl Asked<'_> {
     ) -> CreditPosting {
         let mut parts = Vec::new();
         for member in first.into_iter().chain(moves.iter().filter_map(|change| change.of)) {
-            if !parts.contains(&member) {
+            // Nobody else gets a part, though a stored posting may name them.
+            if self.customer.is(member) && !parts.contains(&member) {
                 parts.push(member);
             }
         }
@@ -266,7 +268,7 @@ impl Asked<'_> {
         let (minor, currency) = (amount(money)?, money.currency());
         let moves = self.enough(minor, currency)?.take(minor, false);
         let cause = CreditCause::Spent { spend: self.decision(), order };
-        Ok(Self::joint(currency, cause, moves, Some(self.through), [self.through]))
+        Ok(self.joint(currency, cause, moves, Some(self.through), [self.through]))
     }
 
     fn hold(&self, HoldCredit { hold, amount: money, until, order }: HoldCredit) -> Result<CreditPosting, CreditError> {
@@ -285,7 +287,7 @@ impl Asked<'_> {
         }
         let moves = book.take(minor, true);
         let cause = CreditCause::Held { hold, until, order };
-        Ok(Self::joint(currency, cause, moves, Some(self.through), [self.through]))
+        Ok(self.joint(currency, cause, moves, Some(self.through), [self.through]))
     }
 
     /// The open hold of a name: the one of whoever it came through, or else the only one.
@@ -339,13 +341,13 @@ impl Asked<'_> {
             }
         }
         let cause = CreditCause::Captured { hold: name, spend: self.decision() };
-        Ok(Self::joint(currency, cause, moves, hold.by, std::iter::once(self.through).chain(hold.by)))
+        Ok(self.joint(currency, cause, moves, hold.by, std::iter::once(self.through).chain(hold.by)))
     }
 
     fn release(&self, ReleaseCredit { hold: name }: ReleaseCredit) -> Result<CreditPosting, CreditError> {
         let (currency, hold) = self.open(&name)?;
         let moves = self.debts(currency).back(hold.pieces.clone(), true);
-        Ok(Self::joint(currency, CreditCause::Released { hold: name }, moves, hold.by, hold.by))
+        Ok(self.joint(currency, CreditCause::Released { hold: name }, moves, hold.by, hold.by))
     }
 
     fn adjust(&self, AdjustCredit { amount: money, reason }: AdjustCredit) -> Result<CreditPosting, CreditError> {
@@ -399,6 +401,6 @@ impl Asked<'_> {
             book.is_some_and(|book| book.spend(id).is_some())
         };
         let parts = self.customer.members().filter(has).collect::<Vec<_>>();
-        Ok(Self::joint(currency, CreditCause::Reversed { spend: id, reason }, moves, spend.by, parts))
+        Ok(self.joint(currency, CreditCause::Reversed { spend: id, reason }, moves, spend.by, parts))
     }
 }

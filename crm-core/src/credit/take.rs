@@ -1,7 +1,6 @@
 //! Postings that a book works out: what is taken, what comes back, what is over.
 
 use super::book::expiry;
-use super::lot::sum;
 use super::{
     CreditBook, CreditCause, CreditHold, CreditHoldName, CreditMove, CreditOrigin, CreditPiece, CreditPosting,
     CreditTerms, GiftCardKind, GiftCardPosting, SettledOf,
@@ -130,9 +129,8 @@ impl CreditBook {
     }
 
     /// What somebody spent of this while they were merged with its customer, and has not come back.
-    pub(super) fn spends_of(&self, other: CustomerId) -> impl Iterator<Item = (EventId, i64)> {
-        let theirs = self.spends.iter().filter(move |spend| spend.by == Some(other));
-        theirs.map(|spend| (spend.id, i64::try_from(sum(&spend.pieces)).unwrap_or(i64::MAX)))
+    pub(super) fn spends_of(&self, other: CustomerId) -> impl Iterator<Item = EventId> {
+        self.spends.iter().filter(move |spend| spend.by == Some(other)).map(|spend| spend.id)
     }
 
     /// What somebody holds of this.
@@ -143,7 +141,10 @@ impl CreditBook {
     /// The posting by which this gets back what somebody spent of it, or held.
     pub(super) fn get_back(&self, currency: Currency, from: CustomerId, of: SettledOf) -> CreditPosting {
         let (pieces, held) = match &of {
-            SettledOf::Spend(id) => (self.spend(*id).map(|spend| &spend.pieces), false),
+            SettledOf::Spend(id) => {
+                let lent = self.spends.iter().find(|spend| spend.id == *id && spend.by == Some(from));
+                (lent.map(|spend| &spend.pieces), false)
+            }
             SettledOf::Hold(name) => (self.hold_of(name, from).map(|hold| &hold.pieces), true),
         };
         let moves = self.back(pieces.cloned().unwrap_or_default(), held);
