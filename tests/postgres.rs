@@ -228,9 +228,10 @@ fn store_credit_is_spent_and_a_gift_card_redeemed_exactly_as_often_as_can_be() {
         crm.execute(people[0], grant.into(), "grant").unwrap();
         let code = GiftCardCode::random().unwrap();
         crm.issue_gift_card(people[0], &code, GiftCardSale::new(eur(500)), "issue").unwrap();
-        let refused = |error: Error| match error {
-            Error::Refused(Refusal::Credit(error)) => error,
-            other => panic!("{other}"),
+        let refused = |error: Error| {
+            let text = error.to_string();
+            let Error::Refused(Refusal::Credit(error)) = error else { panic!("{text}") };
+            error
         };
         std::thread::scope(|scope| {
             let spends: Vec<_> = (0..32)

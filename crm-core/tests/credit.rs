@@ -227,6 +227,11 @@ enum Step {
     Part(Who),
 }
 
+/// So many cases, or thirty times as many with `CRM_SOAK=1`.
+fn cases(few: u32) -> u32 {
+    if std::env::var_os("CRM_SOAK").is_some_and(|value| value == "1") { 30 * few } else { few }
+}
+
 fn step() -> impl Strategy<Value = (Who, Step)> {
     let minor = || prop_oneof![9 => 1..120_i64, 1 => -1..1_i64];
     let some = prop::option::of::<BoxedStrategy<i64>>;
@@ -247,7 +252,7 @@ fn step() -> impl Strategy<Value = (Who, Step)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(3_000)))]
 
     #[test]
     fn a_naive_auditor_finds_what_is_in_the_books(steps in proptest::collection::vec(step(), 1..40)) {
@@ -664,7 +669,7 @@ fn odd_posting() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(1_000)))]
 
     /// Stored events may be damaged, or be of somebody who wrote an export by hand.
     #[test]

@@ -4,6 +4,7 @@
 
 use crm_core::attribute::Attribute;
 use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
+use crm_core::credit::{CaptureCredit, CreditHoldName, GrantCredit, HoldCredit, SpendCredit};
 use crm_core::customer::{Command, Customer, PointsStep};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate};
@@ -96,6 +97,15 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
     let command = prop_oneof![
         3 => (1..120_i64).prop_map(move |points| Command::RedeemPoints(RedeemPoints { program: program(), points, reason: reason(), order: None })),
         2 => (1..120_i64).prop_map(move |points| Command::AwardPoints(AwardPoints { program: program(), points, reason: reason() })),
+        2 => (0..4_u8, 1..120_i64).prop_map(move |(what, minor)| {
+            let (amount, hold) = (Money::new(minor, Currency::EUR), CreditHoldName::new("h").unwrap());
+            match what {
+                0 => GrantCredit { amount, reason: reason(), expires_at: None }.into(),
+                1 => SpendCredit { amount, order: None }.into(),
+                2 => HoldCredit { hold, amount, until: hour(9_000), order: None }.into(),
+                _ => CaptureCredit { hold, amount: None }.into(),
+            }
+        }),
         1 => (0..3_u8).prop_map(|n| Command::AddTag(tag(n))),
         1 => (0..3_u8).prop_map(|n| Command::RemoveTag(tag(n))),
         1 => any::<bool>().prop_map(|is_in| {
@@ -253,6 +263,8 @@ proptest! {
         prop_assert_eq!(abc.digest(), world.merge(&world.merge(&c, &a), &b).digest());
         // And it is the fold of all histories.
         prop_assert_eq!(abc.digest(), world.replay(a.id(), &[a.id(), b.id(), c.id()]).digest());
+        let credit = |customer: &Customer| customer.credit_in(Currency::EUR).map_or(0, |book| book.balance() + book.held());
+        prop_assert_eq!(credit(&abc), credit(&a) + credit(&b) + credit(&c));
         // Nothing is lost or made.
         prop_assert_eq!(balance(&abc), balance(&a) + balance(&b) + balance(&c));
         for customer in [&a, &b, &c] {
