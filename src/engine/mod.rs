@@ -35,6 +35,7 @@ mod search;
 mod select;
 mod stages;
 mod tie;
+mod tiers;
 mod value;
 
 use std::collections::HashMap;

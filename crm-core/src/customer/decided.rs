@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{CouponCode, PointsBook, ProgramId};
+use crate::loyalty::{CouponCode, HeldTiers, PointsBook, ProgramId};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -36,6 +36,7 @@ pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
     pub(super) coupons: FlatSet<CouponCode>,
+    pub(super) tiers: HeldTiers,
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
@@ -59,6 +60,7 @@ impl DecidedState {
                 self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
             }
             Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
+            Deed::TierKept(kept) => self.tiers.apply(kept),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());
             }

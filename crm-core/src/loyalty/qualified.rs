@@ -39,6 +39,11 @@ impl Qualified {
         self.0.get(self.0.partition_point(|(at, _)| *at < from)).map(|(at, _)| *at)
     }
 
+    /// All of them, the newest first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = (Timestamp, i64)> {
+        self.0.iter().rev().copied()
+    }
+
     pub(super) fn join(&mut self, other: &Self) {
         other.0.iter().for_each(|(at, points)| self.note(Qualifying { points: *points, at: *at }));
     }
