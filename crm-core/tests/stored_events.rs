@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 79] = [
+const STORED: [(&str, &str); 82] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -123,6 +123,12 @@ const STORED: [(&str, &str); 79] = [
     ),
     ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
+    (
+        "tier_kept",
+        r#"{"by":"rule","deed":{"program":"points","tier":"gold","until":883612800000,"why":"grace","then":"silver"}}"#,
+    ),
+    ("tier_kept", r#"{"by":"rule","deed":{"program":"points","tier":"gold","why":"lifetime"}}"#),
+    ("tier_kept", r#"{"by":"shop","deed":{"program":"points","tier":null,"why":"invited","then":"black"}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),

@@ -98,7 +98,7 @@ impl Customer {
     ) -> Option<&'a TierName> {
         let view = self.tier_view(program, definitions.program(program, at)?);
         let held = self.held(program);
-        let shown = match self.clock.filter(|clock| *clock < at && !held.is_empty()) {
+        let shown = match self.clock.filter(|clock| *clock < at) {
             Some(clock) => view.shown(&view.held_at(held, clock, at), at),
             None => view.shown(held, at),
         };

@@ -43,17 +43,9 @@ impl<'a> Tally<'a> {
     /// What is counted as of an instant.
     pub(crate) fn at(&self, at: Timestamp) -> i128 {
         match self.window {
-            Window::Ever => self.until(at),
+            Window::Ever => self.between(Timestamp::MIN, at),
             Window::Rolling(span) => self.between(at.minus(span).plus(TICK), at),
             Window::Calendar(period) => self.between(period.begin(at, self.zone), at),
-        }
-    }
-
-    fn until(&self, at: Timestamp) -> i128 {
-        match self.of {
-            // Points are counted from when they are posted on: there are none that are still to come.
-            Entries::Points(book) => book.map_or(0, PointsBook::qualifying),
-            Entries::Spend(..) => self.between(Timestamp::MIN, at),
         }
     }
 
