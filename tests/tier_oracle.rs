@@ -333,7 +333,7 @@ fn really(life: &Life, stops: &[i64]) -> Told {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 4_000 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 1_500 } else { 60 }))]
 
     /// Whatever is bought, sent back or told late, and however time is cut, tiers move as the naive account says.
     #[test]
