@@ -12,6 +12,7 @@ use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
+use crm_core::loyalty::{ProgramId, TierOutlook};
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
@@ -1035,6 +1036,15 @@ impl Crm {
     /// The same.
     pub fn explain(&self, who: impl Into<Who> + Send, segment: &SegmentName) -> Result<Option<Clause>, Error> {
         wait(self.0.explain(who, segment))
+    }
+
+    /// See [`crate::Crm::tier_outlook`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn tier_outlook(&self, who: impl Into<Who> + Send, program: &ProgramId) -> Result<Option<TierOutlook>, Error> {
+        wait(self.0.tier_outlook(who, program))
     }
 
     /// See [`crate::Crm::story`].

@@ -66,9 +66,10 @@ pub use crm_core::lifecycle::{
 };
 pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, EarningRule, Expiry, Formula, Lot, LotMove, LoyaltyError,
-    Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints, RuleName, TierName,
-    TierRule, Tiers,
+    AwardPoints, BenefitName, ClaimCoupon, Counted, CouponClaimed, CouponCode, Downgrade, EarningRule, Expiry, Formula,
+    InviteToTier, KeptWhy, Lot, LotMove, LoyaltyError, Multiplier, NextTier, PointsBook, PointsTotals, Posting,
+    PostingKind, Program, ProgramId, Projected, RedeemPoints, RevokeTier, Rises, RuleName, TierError, TierKept,
+    TierName, TierOutlook, TierRefusal, TierRule, Tiers,
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{

@@ -300,6 +300,15 @@ impl Trigger {
                     put("to", to.clone().into());
                 }
             }
+            ChangeBody::TierAtRisk { program, tier, on, missing } => {
+                put("program", program.clone().into());
+                put("tier", tier.clone().into());
+                let mut number = |name, value| fields.push((SmolStr::new_static(name), TriggerValue::Int(value)));
+                number("on", on.as_millis());
+                if let Some(missing) = missing {
+                    number("missing", i64::try_from(*missing).unwrap_or(i64::MAX));
+                }
+            }
             ChangeBody::ConsentChanged { purpose, channel, scope, from, to } => {
                 put("purpose", purpose.clone().into());
                 put("channel", SmolStr::new_static(channel.name()));

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use crm::blocking::Crm;
+use crm::loyalty::{Period, Window};
 use crm::{
     Attribute, Channel, Command, Comparison, Currency, Definition, Enquired, ExternalSystem, Identifier, Incoming,
     Ingestion, LifecyclePolicy, ManualClock, Money, OrderPlaced, OrderRef, PluginFault, PluginName, PluginStamp,
-    Predicate, Program, ProgramId, Refunded, SegmentName, Source, Span, Tag, Timestamp, Visited, Workflow,
+    Predicate, Program, ProgramId, Refunded, SegmentName, Source, Span, Tag, TierName, Timestamp, Visited, Workflow,
     WorkflowCall, WorkflowReply,
 };
 use proptest::prelude::*;
@@ -55,7 +56,12 @@ fn shop() -> (Arc<ManualClock>, Crm) {
         quiet_after: Span::days(10),
         ..LifecyclePolicy::default()
     }));
-    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
+    let mut program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(12));
+    program = program.with_tier(TierName::new("silver").unwrap(), 40).with_tier(TierName::new("gold").unwrap(), 90);
+    program.tiers.window = Window::Rolling(Span::days(9));
+    program.tiers.kept_until_end_of = Some(Period::Week);
+    program.tiers.grace = Some(Span::days(2));
+    program.tiers.notice = Some(Span::days(3));
     define(Definition::Program(ProgramId::new("points").unwrap(), Some(program)));
     let busy = Predicate::orders_in_last(4, Comparison::Ge, 2);
     define(Definition::Segment(SegmentName::new("busy").unwrap(), Some(busy)));

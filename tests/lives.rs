@@ -11,15 +11,15 @@ use crm::blocking::Crm;
 use crm::{
     Attribute, AttributeSet, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, CaseClosed, CaseKind,
     CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel, ClaimCoupon, Clock, Command, Comparison, ConfirmProof,
-    ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Currency, Customer, CustomerId, DeclaredKind,
-    DeclaredName, DeclaredValue, Definition, Digest, ErasureRequest, Error, EventId, ExternalSystem, FieldName,
-    HoldName, HoldPlaced, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, MemoryStore,
-    MessageReceived, Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced, OrderRef, Party,
-    PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate, Presented,
-    Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted, RestrictionLifted, Role,
-    ScoreBatch, ScoreName, ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store,
-    Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, Timestamp, Untie, Visited, Voided, Which, Who,
-    Wording,
+    ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Counted, Currency, Customer, CustomerId, DeclaredKind,
+    DeclaredName, DeclaredValue, Definition, Digest, Downgrade, ErasureRequest, Error, EventId, ExternalSystem,
+    FieldName, HoldName, HoldPlaced, Identifier, Incoming, Ingestion, InviteToTier, Locale, LookupKey, ManualClock,
+    MemoryStore, MessageReceived, Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced,
+    OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate,
+    Presented, Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted,
+    RestrictionLifted, RevokeTier, Role, ScoreBatch, ScoreName, ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr,
+    Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, TierName, TierRule,
+    Tiers, Timestamp, Untie, Visited, Voided, Which, Who, Wording,
 };
 use crm::{
     CaptureCredit, CreditHoldName, GiftCardCode, GiftCardSale, GrantCredit, HoldCredit, ReleaseCredit, SpendCredit,
@@ -40,6 +40,25 @@ fn source() -> Source {
 
 fn points() -> ProgramId {
     ProgramId::new("points").unwrap()
+}
+
+fn tier(name: &str) -> TierName {
+    TierName::new(name).unwrap()
+}
+
+/// Tiers that are kept for days and a grace, lost step by step, and one to be invited to.
+fn kept_tiers() -> Tiers {
+    let by_invitation = TierRule { by_invitation: true, ..TierRule::new(tier("black"), 100) };
+    let for_life = TierRule { lifetime: true, ..TierRule::new(tier("silver"), 60) };
+    Tiers {
+        rules: vec![TierRule::new(tier("iron"), 20), for_life, TierRule::new(tier("gold"), 80), by_invitation],
+        window: crm::loyalty::Window::Rolling(Span::days(2)),
+        kept_until_end_of: Some(crm::loyalty::Period::Day),
+        grace: Some(Span::millis(7 * 3_600_000)),
+        downgrade: Downgrade::OneStep,
+        notice: Some(Span::millis(5 * 3_600_000)),
+        ..Tiers::default()
+    }
 }
 
 fn why() -> Remark {
@@ -132,6 +151,9 @@ enum Step {
     /// A scoring run, as of an instant, with the scores of some.
     Score(i64, Vec<(u8, f64)>),
     Redeem(u8, i64),
+    /// To a tier, for so many hours or for ever.
+    Invite(u8, Option<i64>),
+    Revoke(u8),
     Coupon(u8, u8),
     /// Something about store credit.
     Credit(u8, u8, i64),
@@ -200,6 +222,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Award(n, points)),
         2 => (at(), proptest::collection::vec((met(), 0.0..1.0_f64), 1..5)).prop_map(|(at, scores)| Step::Score(at, scores)),
         2 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Redeem(n, points)),
+        1 => (met(), proptest::option::of(1..100_i64)).prop_map(|(n, hours)| Step::Invite(n, hours)),
+        1 => met().prop_map(Step::Revoke),
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
         4 => (met(), 0..8_u8, 1..90_i64).prop_map(|(n, what, minor)| Step::Credit(n, what, minor)),
         2 => (met(), 0..4_u8, 0..3_u8).prop_map(|(n, card, what)| Step::Gift(n, card, what)),
@@ -325,8 +349,20 @@ fn or_refused<T>(answer: Result<T, Error>) -> Option<T> {
 impl Shop {
     fn on(store: Arc<dyn Store>) -> Self {
         let (clock, crm) = shop_on(store);
-        let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
+        let mut program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
+        program.tiers = kept_tiers();
         crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
+        // And another one, which has nothing but tiers, and looks at them at once.
+        let mut program = Program::new(Currency::EUR).with_tier(tier("bronze"), 5_000);
+        program.tiers.counted = Counted::Spend;
+        program.tiers.window = crm::loyalty::Window::Rolling(Span::days(4));
+        program.tiers.notice = Some(Span::millis(20 * 3_600_000));
+        crm.define(hour(0), Definition::Program(ProgramId::new("spenders").unwrap(), Some(program))).unwrap();
+        for (name, rule) in [("golden", r#"tier("points") == "gold""#), ("bronzed", r#"tier("spenders") == "bronze""#)]
+        {
+            let rule = crm.rule(rule).unwrap();
+            crm.define(hour(0), Definition::Segment(SegmentName::new(name).unwrap(), Some(rule))).unwrap();
+        }
         crm.define(hour(0), Definition::Attribute(size(), Some(DeclaredKind::Whole))).unwrap();
         for (n, predicate) in predicates().into_iter().enumerate() {
             let name = SegmentName::new(format!("s-{n}")).unwrap();
@@ -463,6 +499,14 @@ impl Shop {
                         order: None,
                     }),
                 );
+            }
+            Step::Invite(n, hours) => {
+                let until = hours.map(|hours| self.crm.now().plus(Span::millis(hours as u64 * 3_600_000)));
+                let invite = InviteToTier { program: points(), tier: tier("black"), until };
+                execute(self, *n, Command::InviteToTier(invite));
+            }
+            Step::Revoke(n) => {
+                execute(self, *n, Command::RevokeTier(RevokeTier { program: points(), tier: tier("black") }));
             }
             Step::Coupon(n, uses) => {
                 let claim = ClaimCoupon { coupon: format!("c{uses}").parse().unwrap(), uses: u32::from(*uses) };

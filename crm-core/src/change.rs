@@ -94,6 +94,20 @@ pub enum ChangeBody {
         /// To which, if any.
         to: Option<TierName>,
     },
+    /// The customer's tier will be lost unless something is done. It is told once for each instant at which it would
+    /// be lost: [`notice`](crate::loyalty::Tiers::notice) ahead of it, or as soon as it is known after that.
+    TierAtRisk {
+        /// In which programme.
+        program: ProgramId,
+        /// Which tier.
+        tier: TierName,
+        /// When it would be lost.
+        on: Timestamp,
+        /// How much more has to be counted by then, or before a grace begins if one is still to come; none if that does
+        /// not help, as with an invitation that ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missing: Option<u64>,
+    },
     /// What was said about consent comes to something else now.
     ConsentChanged {
         /// For what.
@@ -119,6 +133,7 @@ impl ChangeBody {
             ChangeBody::SegmentLeft { .. } => "segment_left",
             ChangeBody::TierReached { .. } => "tier_reached",
             ChangeBody::TierLost { .. } => "tier_lost",
+            ChangeBody::TierAtRisk { .. } => "tier_at_risk",
             ChangeBody::ConsentChanged { .. } => "consent_changed",
         }
     }

@@ -19,7 +19,7 @@ use crate::identity::{
     DuplicateRejected, DuplicateSuggested, Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted,
 };
 use crate::interaction::{Enquired, Visited};
-use crate::loyalty::{CouponClaimed, PointsReminded, Posting};
+use crate::loyalty::{CouponClaimed, PointsReminded, Posting, TierKept};
 use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
@@ -194,6 +194,8 @@ pub enum Deed {
     PointsReminded(PointsReminded),
     /// A coupon was used.
     CouponClaimed(CouponClaimed),
+    /// A tier is kept, or no more.
+    TierKept(TierKept),
     /// A tag was put on.
     TagAdded(TagAdded),
     /// A tag was taken off.
@@ -248,6 +250,7 @@ impl Deed {
             Deed::PointsPosted(_) => "points_posted",
             Deed::PointsReminded(_) => "points_reminded",
             Deed::CouponClaimed(_) => "coupon_claimed",
+            Deed::TierKept(_) => "tier_kept",
             Deed::TagAdded(_) => "tag_added",
             Deed::TagRemoved(_) => "tag_removed",
             Deed::Notified(_) => "notified",
@@ -301,7 +304,8 @@ impl Deed {
             | Deed::IdentifierCorrected(_)
             | Deed::SegmentOverridden(_)
             | Deed::OverrideCleared(_)
-            | Deed::GiftCardPosted(_) => None,
+            | Deed::GiftCardPosted(_)
+            | Deed::TierKept(_) => None,
         }
     }
 }
@@ -627,6 +631,7 @@ impl EventBody {
             "points_posted"
             | "points_reminded"
             | "coupon_claimed"
+            | "tier_kept"
             | "tag_added"
             | "tag_removed"
             | "notified"
@@ -677,6 +682,7 @@ impl Decision {
             Deed::PointsPosted(deed) => json(&Stored { by, deed }),
             Deed::PointsReminded(deed) => json(&Stored { by, deed }),
             Deed::CouponClaimed(deed) => json(&Stored { by, deed }),
+            Deed::TierKept(deed) => json(&Stored { by, deed }),
             Deed::TagAdded(deed) => json(&Stored { by, deed }),
             Deed::TagRemoved(deed) => json(&Stored { by, deed }),
             Deed::Notified(deed) => json(&Stored { by, deed }),
@@ -711,6 +717,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
     match kind {
         "points_reminded" => read(body, Deed::PointsReminded),
         "coupon_claimed" => read(body, Deed::CouponClaimed),
+        "tier_kept" => read(body, Deed::TierKept),
         "tag_added" => read(body, Deed::TagAdded),
         "tag_removed" => read(body, Deed::TagRemoved),
         "notified" => read(body, Deed::Notified),

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 96] = [
+const STORED: [(&str, &str); 99] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -185,6 +185,12 @@ const STORED: [(&str, &str); 96] = [
         r#"{"by":"rule","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":"expired"}}"#,
     ),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
+    (
+        "tier_kept",
+        r#"{"by":"rule","deed":{"program":"points","tier":"gold","until":883612800000,"why":"grace","then":"silver"}}"#,
+    ),
+    ("tier_kept", r#"{"by":"rule","deed":{"program":"points","tier":"gold","why":"lifetime"}}"#),
+    ("tier_kept", r#"{"by":"shop","deed":{"program":"points","tier":null,"why":"invited","then":"black"}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),

@@ -36,6 +36,7 @@ mod search;
 mod select;
 mod stages;
 mod tie;
+mod tiers;
 mod value;
 
 use std::collections::HashMap;

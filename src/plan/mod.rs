@@ -41,6 +41,9 @@ use crate::workflow::{Trigger, Workflow};
 /// How many reactions may follow from one another.
 pub const CHAIN_MAX: usize = 8;
 
+/// How often the tiers of a customer are looked at again at one instant: a grace and a step may both be over.
+const REVIEWS_MAX: usize = 4;
+
 /// How often workflows are called for one fact, command or span of time at most.
 pub const CALLS_MAX: usize = 256;
 
@@ -416,8 +419,27 @@ impl<'a> Planner<'a> {
         self.follow(at, cause, &[])
     }
 
+    /// Keeps the tiers that are reached, and looks again at those that are due. What ended meanwhile more than once is
+    /// looked at each time.
+    fn keep_tiers(&mut self, at: Timestamp, event: Option<EventId>) {
+        for _ in 0..REVIEWS_MAX {
+            let decided = self.customer.tier_decisions(at, self.context.definitions);
+            if decided.is_empty() {
+                return;
+            }
+            for (member, deed) in decided {
+                self.decide_of(member, at, Actor::Rule, deed, event, &[]);
+            }
+        }
+    }
+
     /// Works out what moved, and tells those who listen.
     fn follow(&mut self, at: Timestamp, cause: Cause, chain: &[SmolStr]) -> Result<(), NeedHistory> {
+        let event = match cause {
+            Cause::Event(event) => Some(event),
+            Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
+        };
+        self.keep_tiers(at, event);
         self.recall(at)?;
         let before = self.changes.len();
         self.customer.derive(at, cause, &mut self.moves, self.context.definitions, &mut self.changes);

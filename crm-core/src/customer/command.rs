@@ -8,8 +8,9 @@ use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
 use crate::loyalty::{
-    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, LoyaltyError, PointsBook, Posting,
-    PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, UndoPosting,
+    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, InviteToTier, LoyaltyError,
+    PointsBook, Posting, PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, RevokeTier,
+    TierRefusal, UndoPosting,
 };
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
@@ -43,6 +44,10 @@ pub enum Command {
     ClaimCoupon(ClaimCoupon),
     /// Give, hold or spend store credit.
     Credit(CreditCommand),
+    /// Have a customer be in a tier that is by invitation.
+    InviteToTier(InviteToTier),
+    /// End an invitation to a tier.
+    RevokeTier(RevokeTier),
     /// Put a tag on. A tag that is there already stays, and nothing happens.
     AddTag(Tag),
     /// Take off a tag that a command or a plugin put on. One that is not there stays away, and nothing
@@ -71,6 +76,9 @@ pub enum Refusal {
     /// Store credit.
     #[error(transparent)]
     Credit(#[from] CreditError),
+    /// A tier.
+    #[error(transparent)]
+    Tier(#[from] TierRefusal),
     /// The rule of a segment.
     #[error(transparent)]
     Override(#[from] OverrideRefusal),
@@ -100,6 +108,8 @@ impl Command {
             Command::ForfeitPoints(_) => "forfeit_points",
             Command::ClaimCoupon(_) => "claim_coupon",
             Command::Credit(command) => command.name(),
+            Command::InviteToTier(_) => "invite_to_tier",
+            Command::RevokeTier(_) => "revoke_tier",
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
             Command::OverrideSegment(_) => "override_segment",
@@ -159,6 +169,8 @@ impl Command {
             }),
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
             Command::Credit(command) => Ok(vec![Deed::CreditPosted(command.decide(customer, through, at)?)]),
+            Command::InviteToTier(invite) => customer.decide_invitation(invite, at, definitions),
+            Command::RevokeTier(revoke) => customer.decide_revocation(revoke, at, definitions),
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
                 Ok(if there { Vec::new() } else { vec![Deed::TagAdded(TagAdded { tag })] })

@@ -7,7 +7,7 @@ use crate::credit::CreditBooks;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{CouponCode, PointsBook, ProgramId};
+use crate::loyalty::{CouponCode, HeldTiers, PointsBook, ProgramId};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -37,6 +37,7 @@ pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
     pub(super) coupons: FlatSet<CouponCode>,
+    pub(super) tiers: HeldTiers,
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
@@ -63,6 +64,7 @@ impl DecidedState {
             Deed::CreditPosted(posting) => self.credit.get_or_insert_default().apply(posting),
             Deed::GiftCardPosted(posting) => self.credit.get_or_insert_default().apply_card(posting),
             Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
+            Deed::TierKept(kept) => self.tiers.apply(kept),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());
             }

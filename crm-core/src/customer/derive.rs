@@ -6,6 +6,7 @@ use super::Customer;
 use super::consent::Statuses;
 use super::membership::Memberships;
 use super::segments::Watch;
+use super::tiers::TierWatch;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::consent::{ConsentKey, ConsentStatus};
 use crate::definitions::Definitions;
@@ -21,7 +22,8 @@ use crate::time::Timestamp;
 pub struct Standing {
     stage: Option<Stage>,
     pub(super) memberships: Memberships,
-    tiers: FlatMap<ProgramId, TierName>,
+    pub(super) tiers: FlatMap<ProgramId, TierName>,
+    pub(super) tier_watch: TierWatch,
     pub(super) consents: Statuses,
 }
 
@@ -68,26 +70,18 @@ impl Standing {
 impl Customer {
     /// Works out the standing at an instant from nothing, without changes being told.
     pub(super) fn stand(&mut self, at: Timestamp, definitions: &Definitions) {
+        let (tiers, tier_watch) = self.stand_tiers(at, definitions);
         self.standing = Standing {
             stage: self.stage(),
             memberships: Memberships::default(),
-            tiers: self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect(),
+            tiers,
+            tier_watch,
             consents: self.statuses(at, definitions),
         };
         self.watch = Watch::default();
         let none = SegmentSet::default();
         let set = definitions.segment_book().set(at).unwrap_or(&none);
         self.derive_segments(set, at, Cause::Definition, definitions, &mut Vec::new());
-    }
-
-    fn tiers<'a>(
-        &'a self,
-        at: Timestamp,
-        definitions: &'a Definitions,
-    ) -> impl Iterator<Item = (&'a ProgramId, &'a TierName)> {
-        self.books().filter_map(move |(program, book)| {
-            Some((program, definitions.program(program, at)?.tier(book.qualifying())?))
-        })
     }
 
     /// Brings the standing up to date and tells what moved. `moves` are the stage moves that led here;
@@ -153,39 +147,5 @@ impl Customer {
         self.derive_consents(at, cause, definitions, changes);
         // Segments come last: they ask for all of these.
         self.derive_segments(set, at, cause, definitions, changes);
-    }
-
-    fn derive_tiers(&mut self, at: Timestamp, cause: Cause, definitions: &Definitions, changes: &mut Vec<Change>) {
-        let same = self.tiers(at, definitions).eq(self.standing.tiers.iter());
-        if same {
-            return;
-        }
-        let now: FlatMap<ProgramId, TierName> =
-            self.tiers(at, definitions).map(|(program, tier)| (program.clone(), tier.clone())).collect();
-        let before = std::mem::take(&mut self.standing.tiers);
-        let rank = |program: &ProgramId, tier: &TierName| {
-            let program = definitions.program(program, at)?;
-            program.tiers.rule(tier).map(|rule| rule.from)
-        };
-        for (program, to) in now.iter() {
-            let from = before.get(program).cloned();
-            if from.as_ref() == Some(to) {
-                continue;
-            }
-            let fell = from.as_ref().and_then(|from| rank(program, from)) > rank(program, to);
-            let body = match from {
-                Some(from) if fell => ChangeBody::TierLost { program: program.clone(), from, to: Some(to.clone()) },
-                from => ChangeBody::TierReached { program: program.clone(), from, to: to.clone() },
-            };
-            changes.push(Change { at, cause, body });
-        }
-        for (program, from) in before.iter() {
-            if now.get(program).is_none() {
-                let body = ChangeBody::TierLost { program: program.clone(), from: from.clone(), to: None };
-                changes.push(Change { at, cause, body });
-            }
-        }
-        self.standing.tiers = now;
-        self.watch.touch(Inputs::TIERS);
     }
 }

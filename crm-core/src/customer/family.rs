@@ -11,7 +11,7 @@ use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
-use crate::loyalty::{PointsBook, Posting, ProgramId};
+use crate::loyalty::{Held, KeptWhy, PointsBook, Posting, ProgramId, TierKept};
 use crate::order::Order;
 use crate::privacy::Retained;
 use crate::segment::{OverrideCleared, OverrideSegment, SegmentOverridden};
@@ -263,10 +263,32 @@ impl Customer {
             Deed::CreditPosted(posting) => {
                 posting.split(through).into_iter().map(|(id, part)| (id, Deed::CreditPosted(part))).collect()
             }
+            // An invitation is one member's; whoever has it loses it.
+            Deed::TierKept(TierKept { program, tier: None, until, why: KeptWhy::Invited, then: Some(ended) }) => {
+                let has = |held: &Held| held.is_invited_to(&ended);
+                let has = |(_, decided): &(&CustomerId, &DecidedState)| decided.tiers.of(&program).iter().any(has);
+                let holders = family.members.iter().filter(has).map(|(id, _)| *id);
+                let then = Some(ended.clone());
+                let kept = TierKept { program: program.clone(), tier: None, until, why: KeptWhy::Invited, then };
+                holders.map(|id| (id, Deed::TierKept(kept.clone()))).collect()
+            }
+            // There is one invitation for all of them.
+            Deed::TierKept(TierKept { program, tier: Some(tier), until, why: KeptWhy::Invited, then }) => {
+                let invited = |(id, decided): &(&CustomerId, &DecidedState)| {
+                    **id != through && decided.tiers.of(&program).iter().any(Held::has_invitation)
+                };
+                let others = family.members.iter().filter(invited).map(|(id, _)| *id);
+                let ended =
+                    TierKept { program: program.clone(), tier: None, until: None, why: KeptWhy::Invited, then: None };
+                let ended = others.map(|id| (id, Deed::TierKept(ended.clone())));
+                let kept = TierKept { program: program.clone(), tier: Some(tier), until, why: KeptWhy::Invited, then };
+                [(through, Deed::TierKept(kept))].into_iter().chain(ended).collect()
+            }
             // What plugins keep goes on under the head.
             Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
             Deed::PointsReminded(_)
             | Deed::CouponClaimed(_)
+            | Deed::TierKept(_)
             | Deed::TagAdded(_)
             | Deed::Notified(_)
             | Deed::IdentifierAttached(_)
@@ -358,6 +380,16 @@ impl Customer {
         let Kinship::Head(family) = &self.kinship else { return None };
         let books = family.members.iter().flat_map(|(id, decided)| decided.books.iter().map(move |book| (*id, book)));
         Some(books.map(|(id, (program, book))| (id, program, book)))
+    }
+
+    /// What is kept of the tiers of a programme for each member who has something; none for somebody who was not merged.
+    pub(super) fn held_by_members(
+        &self,
+        program: &ProgramId,
+    ) -> Option<impl Iterator<Item = (CustomerId, &Held)> + Clone> {
+        let Kinship::Head(family) = &self.kinship else { return None };
+        let held = family.members.iter().map(|(id, decided)| (*id, decided.tiers.of(program)));
+        Some(held.flat_map(|(id, held)| held.iter().map(move |held| (id, held))))
     }
 
     /// One customer of two, under the id of one of their members, from an instant on. `facts` are those of all
@@ -516,6 +548,7 @@ impl Family {
                 count,
                 books: own,
                 coupons,
+                tiers,
                 tags,
                 identifiers,
                 actions,
@@ -533,6 +566,8 @@ impl Family {
             });
             coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
+            // Each has their own; the highest is shown.
+            all.tiers.join(tiers);
             all.identifiers.join(identifiers);
             holds.iter().for_each(|(name, hold)| all.holds.insert(name.clone(), hold.clone()));
             all.erased |= erased;

@@ -16,6 +16,7 @@ mod policy;
 mod segments;
 mod snapshot;
 mod spells;
+mod tiers;
 mod told;
 
 use serde::{Deserialize, Serialize};
@@ -447,10 +448,11 @@ impl Customer {
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
         let points = self.next_points(clock, definitions).map(alarm(AlarmKind::Loyalty));
         let credit = self.next_credit_due().map(alarm(AlarmKind::Loyalty));
+        let tiers = self.standing.tier_watch.next().map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, credit, segment, consent]
+        [waiting, lifecycle, points, credit, tiers, segment, consent]
             .into_iter()
             .flatten()
             .min()

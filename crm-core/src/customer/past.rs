@@ -122,6 +122,7 @@ impl Customer {
             | ChangeBody::StageChanged { .. }
             | ChangeBody::TierReached { .. }
             | ChangeBody::TierLost { .. }
+            | ChangeBody::TierAtRisk { .. }
             | ChangeBody::ConsentChanged { .. } => {}
         });
         stays
@@ -181,14 +182,15 @@ impl Customer {
         Spells { mark: past.mark, stale: false, of: of.map(|(name, spell)| (name.clone(), *spell)).collect() }
     }
 
-    /// What time alone does next; points expire by decisions.
+    /// What time alone does next; points expire by decisions, and what is kept of tiers is looked at by decisions.
     fn next_in_time(&self) -> Option<crate::timer::Alarm> {
         let alarm = |kind| move |due_at| crate::timer::Alarm { due_at, kind };
         let now = self.clock?;
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
+        let tiers = self.standing.tier_watch.falls().map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(now).map(alarm(AlarmKind::Consent));
-        [lifecycle, segment, consent].into_iter().flatten().min()
+        [lifecycle, tiers, segment, consent].into_iter().flatten().min()
     }
 }
 

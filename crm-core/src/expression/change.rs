@@ -50,6 +50,7 @@ impl Predicate {
                 earliest(subject.membership_moves(name), reached.filter(|at| *at > subject.at))
             }
             Predicate::Consents(_) => subject.consents_move(),
+            Predicate::Text(Texts::Tier(program), _) => subject.tier_moves(program),
             Predicate::StageIn(_) | Predicate::Text(..) | Predicate::DeclaredFlag(_) | Predicate::DeclaredKnown(_) => {
                 None
             }

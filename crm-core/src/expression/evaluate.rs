@@ -121,12 +121,18 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn tier(&self, program: &ProgramId) -> Option<&'a TierName> {
+    fn tier(&self, program: &'a ProgramId) -> Option<&'a TierName> {
         match self.derived {
             Derived::Noted => self.customer.standing().tier(program),
-            Derived::WorkedOut(definitions) => {
-                definitions.program(program, self.at)?.tier(self.customer.book(program)?.qualifying())
-            }
+            Derived::WorkedOut(definitions) => self.customer.tier_at(program, self.at, definitions),
+        }
+    }
+
+    /// When the tier in a programme may move although nothing happens.
+    pub(super) fn tier_moves(&self, program: &ProgramId) -> Option<Timestamp> {
+        match self.derived {
+            Derived::Noted => None,
+            Derived::WorkedOut(definitions) => self.customer.tier_moves(program, self.at, definitions),
         }
     }
 

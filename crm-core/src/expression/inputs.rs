@@ -124,6 +124,8 @@ impl Deed {
             Deed::Merged(_) | Deed::Parted(_) | Deed::Erased(_) => Inputs::ALL,
             Deed::CouponClaimed(_)
             | Deed::PointsReminded(_)
+            // Tiers that move by it say so themselves.
+            | Deed::TierKept(_)
             | Deed::Notified(_)
             | Deed::Remembered(_)
             | Deed::Faulted(_)

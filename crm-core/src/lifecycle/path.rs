@@ -43,6 +43,7 @@ impl StagePath {
             | ChangeBody::SegmentLeft { .. }
             | ChangeBody::TierReached { .. }
             | ChangeBody::TierLost { .. }
+            | ChangeBody::TierAtRisk { .. }
             | ChangeBody::ConsentChanged { .. } => None,
         };
         changes.into_iter().filter_map(stage).collect()

@@ -264,6 +264,11 @@ impl PointsBook {
         self.qualified.within(from, until)
     }
 
+    /// Qualifying points by when they were earned, the newest first.
+    pub(crate) fn qualified_newest_first(&self) -> impl Iterator<Item = (Timestamp, i64)> {
+        self.qualified.newest_first()
+    }
+
     /// When the first of it was earned that was earned from an instant on: what a window that begins there loses first.
     #[must_use]
     pub fn qualifying_from(&self, from: Timestamp) -> Option<Timestamp> {

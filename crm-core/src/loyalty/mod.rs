@@ -41,11 +41,15 @@ pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
 pub use period::{Period, begin_of, day_of};
 pub use program::{LOYALTY_POINTS_MAX, Pending, Program, ProgramId, Redemption, Shortfall};
-pub use tier::{BENEFITS_MAX, BenefitName, Counted, Downgrade, TIERS_MAX, TierName, TierRule, Tiers, Window};
+pub use tier::{
+    BENEFITS_MAX, BenefitName, Counted, Downgrade, InviteToTier, KeptWhy, NextTier, Projected, RevokeTier, Rises,
+    TIERS_MAX, TierError, TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers, Window,
+};
 pub use totals::PointsTotals;
 pub use validity::Validity;
 
 pub(crate) use reconcile::reconcile;
+pub(crate) use tier::{Held, HeldTiers, Loss, Tally, TierView};
 
 #[cfg(test)]
 mod tests;
