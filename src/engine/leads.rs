@@ -141,6 +141,8 @@ impl Crm {
                 Some(owner) if plan.customer.is(owner.customer) => {}
                 Some(owner) => {
                     sharers.push(Sharer { identifier, customer, event });
+                    plan.releases.push(Release { key: key.clone(), customer: owner.customer });
+                    plan.claims.push(Claim { key, customer: owner.customer, event: owner.event });
                     plan.hold_still(self.as_they_are(owner.customer).await?);
                 }
             }
@@ -290,7 +292,14 @@ impl Crm {
             };
             let first = holders.iter().flatten().find(|(from, _)| Some(*from) == best).map(|(_, sharer)| *sharer);
             let leads_to = match (owner, first) {
-                (Some(owner), _) if stays => owner.customer,
+                (Some(owner), _) if stays => {
+                    if side_of(owner.customer).is_none() {
+                        // Given up and taken at once, so that it is refused if it is somebody else's by now.
+                        commit.releases.push(Release { key: key.clone(), customer: owner.customer });
+                        commit.claims.push(Claim { key, customer: owner.customer, event: owner.event });
+                    }
+                    owner.customer
+                }
                 (owner, Some(Sharer { customer, event, .. })) => {
                     commit.releases.extend(owner.map(|owner| Release { key: key.clone(), customer: owner.customer }));
                     commit.claims.push(Claim { key, customer, event });
