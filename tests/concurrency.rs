@@ -90,3 +90,43 @@ fn instances_over_one_sqlite_file_do_not_get_in_each_others_way() {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
 }
+
+/// Somebody is parted from whoever voided what they are known by, while a third who came to it gives it up; or several
+/// who share it give it up at once.
+#[test]
+fn an_identifier_leads_to_whoever_is_known_by_it_though_it_is_given_up_while_others_come_to_share_it() {
+    let clock = Arc::new(ManualClock::at(at(100)));
+    let instances = instances(Arc::new(MemoryStore::new()), &clock);
+    let crm = &instances[0];
+    let source = || Source::new("shop").unwrap();
+    let why = || "test".parse::<crm::Remark>().unwrap();
+    let known = |customer, address: &Identifier| {
+        let told = Incoming::new(customer, crm.now(), source(), crm.identified(address));
+        crm.record(told.with_key(format!("{customer} is known").parse().unwrap())).unwrap().event
+    };
+    let void = |crm: &Crm, by, event| {
+        crm.record(Incoming::new(by, crm.now(), source(), crm::Voided { event, reason: None })).unwrap();
+    };
+    for round in 0..150 {
+        let address = Identifier::email(&format!("{round}@example.com")).unwrap();
+        let number = |n: u64| 100 + 10 * round + n;
+        let come = |n| crm.record(order(&format!("{round} {n}"), number(n))).unwrap().customer;
+        let people: Vec<crm::CustomerId> = (0..4).map(come).collect();
+        let first = known(people[0], &address);
+        void(crm, people[1], first);
+        crm.merge(people[0], people[1], why()).unwrap();
+        let second = known(people[2], &address);
+        crm.merge(people[2], people[3], why()).unwrap();
+        let third = known(people[3], &address);
+        crm.part(people[2], people[3], why()).unwrap();
+        all_at_once(&instances[..3], |n, crm| match n {
+            0 => drop(crm.part(people[0], people[1], why()).unwrap()),
+            1 => void(crm, people[2], second),
+            _ => void(crm, people[3], third),
+        });
+        let leads_to = crm.customer(&address).unwrap().map(|customer| customer.id());
+        assert_eq!(leads_to, Some(people[0]), "round {round}");
+        void(crm, people[0], first);
+        assert!(crm.customer(&address).unwrap().is_none());
+    }
+}

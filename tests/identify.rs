@@ -332,6 +332,43 @@ fn nobody_is_taken_for_somebody_who_was_erased() {
 }
 
 #[test]
+fn who_may_be_one_person_by_an_identifier_is_told_to_both_once_and_settled_when_either_is_erased() {
+    for erased in [0, 1] {
+        let (_, crm) = shop();
+        let ana = came(&crm, [email("ana").verified(), erp("1")], "1");
+        let ben = came(&crm, [email("ben").verified(), erp("2")], "2");
+        let both = [ana, ben];
+        let rejected = |one: usize, other: usize| {
+            crm.customer(both[one]).unwrap().unwrap().doubt(both[other]).map(|doubt| doubt.rejected)
+        };
+        assert_eq!((rejected(0, 1), rejected(1, 0)), (None, None));
+        assert_eq!(came(&crm, [erp("1"), email("ben").verified()], "3"), ana);
+        assert_eq!((rejected(0, 1), rejected(1, 0)), (Some(false), Some(false)));
+        let events = || both.map(|id| crm.story(id).unwrap().unwrap().events.len());
+        let before = events();
+        assert_eq!(came(&crm, [erp("1"), email("ben").verified()], "4"), ana);
+        assert_eq!(events(), [before[0] + 1, before[1]], "it is noted once");
+        // What speaks against it is said of the other one in either history.
+        for (own, other) in [(ana, ben), (ben, ana)] {
+            let story = crm.story(own).unwrap().unwrap();
+            let noted = story.events.iter().find_map(|event| {
+                if let crm::EventBody::Decision(decision) = &event.body
+                    && let crm::Deed::DuplicateSuggested(suggested) = &decision.deed
+                {
+                    return Some(suggested);
+                }
+                None
+            });
+            let noted = noted.unwrap();
+            assert_eq!(noted.other, other);
+            assert!(matches!(noted.against, Some(crm::Aside::Disagrees { with, .. }) if with == Some(other)));
+        }
+        crm.erase(both[erased]).unwrap();
+        assert_eq!(rejected(1 - erased, erased), Some(true));
+    }
+}
+
+#[test]
 fn people_who_look_alike_are_suggested_and_a_rejection_is_remembered() {
     let (_, crm) = shop();
     let people = people(&crm);

@@ -310,6 +310,8 @@ enum Step {
     Merge(u8, u8),
     Part(u8, u8),
     Erase(u8),
+    /// Somebody is known by one address instead of another.
+    Correct(u8, u8, u8),
     Wait(i64),
 }
 
@@ -322,6 +324,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (one(), one()).prop_map(|(one, other)| Step::Merge(one, other)),
         4 => (one(), one()).prop_map(|(one, other)| Step::Part(one, other)),
         1 => one().prop_map(Step::Erase),
+        1 => (one(), one(), one()).prop_map(|(who, wrong, right)| Step::Correct(who, wrong, right)),
         1 => (1..9_i64).prop_map(Step::Wait),
     ]
 }
@@ -401,6 +404,13 @@ fn walk(steps: &[Step]) {
                 Err(error) => panic!("{error}"),
             },
             Step::Erase(one) => drop(crm.erase(id(one)).unwrap()),
+            Step::Correct(one, wrong, right) => {
+                let right = address(*right).verified();
+                match crm.rectify_identifier(id(one), &address(*wrong), &right, crm::AuditActor::Rule) {
+                    Ok(()) | Err(Error::Rectify(_) | Error::Personal(crm::PersonalError::Erased { .. })) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
             Step::Wait(hours) => {
                 now += hours;
                 clock.set(hour(now));
@@ -504,8 +514,109 @@ fn an_identifier_that_somebody_is_to_be_known_by_is_not_taken_when_it_is_told_of
     assert_eq!(found(&crm, &email("one")), Some(ben));
 }
 
+/// Somebody is known by an address, is one for a while with whoever voided that, and another has come to it meanwhile.
+fn come_to_meanwhile(third: u8) -> Vec<Step> {
+    vec![Step::Known(0, 0, 0), Step::Void(1, 0, 0), Step::Merge(0, 1), Step::Known(third, 0, 0), Step::Part(0, 1)]
+}
+
+#[test]
+fn an_identifier_leads_back_to_whoever_was_parted_once_a_third_who_came_to_it_is_known_by_it_no_more() {
+    for end in [
+        vec![Step::Void(2, 3, 0)],
+        vec![Step::Void(2, 3, 2), Step::Wait(3)],
+        vec![Step::Erase(2)],
+        vec![Step::Correct(2, 0, 1)],
+        // The third is one with others by then, or apart again, or voided it for whoever they are one with.
+        vec![Step::Merge(2, 3), Step::Void(3, 3, 0), Step::Part(2, 3)],
+        vec![Step::Merge(2, 3), Step::Known(3, 0, 0), Step::Part(2, 3), Step::Void(2, 3, 0), Step::Void(3, 6, 0)],
+        vec![Step::Merge(2, 3), Step::Known(3, 0, 0), Step::Part(2, 3), Step::Erase(2), Step::Void(3, 6, 0)],
+        vec![Step::Void(3, 3, 0), Step::Merge(2, 3)],
+        // The one who was parted is one with another one by then.
+        vec![Step::Merge(0, 3), Step::Void(2, 3, 0), Step::Part(0, 3)],
+        vec![Step::Merge(0, 3), Step::Known(3, 0, 0), Step::Part(0, 3), Step::Void(0, 0, 0), Step::Void(2, 3, 0)],
+        vec![Step::Merge(0, 2), Step::Part(0, 2), Step::Void(2, 3, 0)],
+    ] {
+        walk(&[&come_to_meanwhile(2)[..], &end].concat());
+    }
+    let (clock, crm) = shop();
+    let [ana, ben, cem] = [1, 2, 3].map(|n| came(&crm, &who(n), &n.to_string()));
+    let void = |by, event| crm.record(Incoming::new(by, crm.now(), source(), Voided { event, reason: None })).unwrap();
+    void(ben, is_known_by(&crm, ana, &email("one")).event);
+    crm.merge(ana, ben, why()).unwrap();
+    clock.set(hour(1));
+    let theirs = is_known_by(&crm, cem, &email("one"));
+    crm.part(ana, ben, why()).unwrap();
+    assert_eq!(found(&crm, &email("one")), Some(cem));
+    void(cem, theirs.event);
+    assert_eq!(found(&crm, &email("one")), Some(ana));
+}
+
+#[test]
+fn whoever_shares_an_identifier_still_does_after_an_import() {
+    let (clock, crm) = shop();
+    let [ana, ben, cem] = [1, 2, 3].map(|n| came(&crm, &who(n), &n.to_string()));
+    let void = |crm: &Crm, by, event| {
+        crm.record(Incoming::new(by, crm.now(), source(), Voided { event, reason: None })).unwrap();
+    };
+    void(&crm, ben, is_known_by(&crm, ana, &email("one")).event);
+    crm.merge(ana, ben, why()).unwrap();
+    clock.set(hour(1));
+    let theirs = is_known_by(&crm, cem, &email("one"));
+    crm.part(ana, ben, why()).unwrap();
+    let elsewhere = shop().1;
+    for id in [cem, ana] {
+        let export = crm.export(id).unwrap().unwrap();
+        let imported = elsewhere.import(&export).unwrap();
+        assert_eq!(imported.listed, u64::from(id == ana));
+    }
+    assert_eq!(found(&elsewhere, &email("one")), Some(cem));
+    void(&elsewhere, cem, theirs.event);
+    assert_eq!(found(&elsewhere, &email("one")), Some(ana));
+}
+
+#[test]
+fn what_waits_leads_to_its_customer_when_it_comes_though_it_was_corrected_before() {
+    for taken in [false, true] {
+        let mut steps = vec![Step::Known(0, 0, 0), Step::Known(0, 0, 9), Step::Correct(0, 0, 1)];
+        steps.extend(taken.then_some(Step::Known(1, 0, 0)));
+        steps.extend([Step::Wait(5), Step::Void(1, 3, 0)]);
+        walk(&steps);
+    }
+}
+
+#[test]
+fn however_many_share_an_identifier_it_leads_to_one_after_the_other() {
+    const MANY: u8 = 70;
+    let (_, crm) = shop();
+    let ids: Vec<CustomerId> = (0..MANY).map(|n| came(&crm, &who(n), &format!("came {n}"))).collect();
+    for pair in ids.windows(2) {
+        // The first one is known by it: while they are one, it is told of the other too.
+        is_known_by(&crm, pair[0], &email("all"));
+        crm.merge(pair[0], pair[1], why()).unwrap();
+        is_known_by(&crm, pair[1], &email("all"));
+        crm.part(pair[0], pair[1], why()).unwrap();
+    }
+    // Some go from among the others, and then whoever it leads to, until there is nobody.
+    for n in (10..60).step_by(3) {
+        crm.erase(ids[n]).unwrap();
+    }
+    let mut left: std::collections::BTreeSet<CustomerId> =
+        ids.iter().enumerate().filter(|(n, _)| !(10..60).contains(n) || n % 3 != 1).map(|(_, id)| *id).collect();
+    while let Some(leads) = found(&crm, &email("all")) {
+        assert!(left.remove(&leads));
+        crm.erase(leads).unwrap();
+    }
+    assert!(left.is_empty(), "{} are not found", left.len());
+}
+
+/// As many as are asked for, or else few.
+fn cases() -> u32 {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    asked.unwrap_or(if std::env::var_os("CRM_SOAK").is_some() { 600 } else { 60 })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("CRM_SOAK").is_some() { 600 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn whoever_is_known_by_something_is_found_by_it(steps in proptest::collection::vec(step(), 1..40)) {

@@ -20,7 +20,6 @@ use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::{ClaimKey, CommitError, Copies, Parts, Release};
 
 use super::audit::{because, by_shop};
-use super::identify::stated_claims;
 use super::leads::attached;
 use super::tie::Word;
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
@@ -295,9 +294,7 @@ impl Crm {
             let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
             let (mut commit, _) = plan.into_commit(base.expected, &base.others);
             let released = releases.len() as u64;
-            commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
-            commit.releases = releases.into_iter().map(|(_, release)| release).collect();
-            commit.releases.extend(self.lists_of(&members, &identifiers_in(&history)).await?);
+            Box::pin(self.leave(&mut commit, &members, releases, &identifiers_in(&history))).await?;
             let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
             let entry = because(entry, request.reason.as_ref())?
                 .with_text("step", "decided")?
@@ -384,19 +381,6 @@ impl Crm {
             members.contains(&customer).then_some((*known, Release { key, customer }))
         });
         Ok(ours.collect())
-    }
-
-    /// The places of some customers on the lists of those who stated an identifier.
-    pub(super) async fn lists_of(
-        &self,
-        members: &[CustomerId],
-        identifiers: &BTreeSet<IdentifierKey>,
-    ) -> Result<Vec<Release>, Error> {
-        let keys: Vec<ClaimKey> = identifiers.iter().flat_map(stated_claims).collect();
-        let owners = self.store().resolve(&self.tenant, &keys).await?;
-        let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?.customer)));
-        let ours = owned.filter(|(_, customer)| members.contains(customer));
-        Ok(ours.map(|(key, customer)| Release { key, customer }).collect())
     }
 
     /// Erases what is personal among the rows of one id.

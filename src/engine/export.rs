@@ -13,7 +13,7 @@ use crm_core::identity::Identifier;
 use crm_core::profile::{Card, ContactKind};
 use crm_core::score::{Score, ScoreName};
 use crm_core::{Column, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
-use crm_storage::{ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, RequestRow, ScoreRow, Traits};
+use crm_storage::{Claim, ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, RequestRow, ScoreRow, Traits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -319,7 +319,8 @@ impl Crm {
             tokens += found_by;
         }
         let claims = self.claims_out(&ids, claims_in(&all)).await?;
-        let listed = self.claims_out(&ids, places_in(&all)).await?;
+        let mut listed = self.claims_out(&ids, places_in(&all)).await?;
+        listed.extend(self.shared_places(&ids, &identifiers_in(&all)).await?.into_iter().map(claim_out));
         let identifiers: Vec<_> = customer.identifiers().collect();
         let stated: Vec<_> = customer.stated_identifiers().collect();
         let ties: Vec<Value> = customer.ties().map(|tie| json!({ "other": tie.other, "kind": tie.kind })).collect();
@@ -399,14 +400,7 @@ impl Crm {
         let owners = self.store().resolve(&self.tenant, &keys).await?;
         let owned = keys.into_iter().zip(owners).filter_map(|(key, owner)| Some((key, owner?)));
         let ours = owned.filter(|(_, owner)| ids.contains(&owner.customer));
-        Ok(ours
-            .map(|(key, owner)| ClaimOut {
-                customer: owner.customer,
-                event: owner.event,
-                kind: key.kind,
-                key: to_hex(&key.key),
-            })
-            .collect())
+        Ok(ours.map(|(key, owner)| claim_out(Claim { key, customer: owner.customer, event: owner.event })).collect())
     }
 
     /// Which addresses on the card are suppressed, since when and why.
@@ -463,7 +457,11 @@ fn claims_in(events: &[Event]) -> Vec<ClaimKey> {
     keys
 }
 
-/// Where else somebody may stand: on the lists of those who stated an identifier, and under the fact by which
+fn claim_out(Claim { key, customer, event }: Claim) -> ClaimOut {
+    ClaimOut { customer, event, kind: key.kind, key: to_hex(&key.key) }
+}
+
+/// Where else somebody may stand but on the lists of those who share an identifier: of those who stated one, and under the fact by which
 /// they were met when nothing else leads to them.
 pub(super) fn places_in(events: &[Event]) -> Vec<ClaimKey> {
     let mut keys: Vec<ClaimKey> = identifiers_in(events).iter().flat_map(stated_claims).collect();

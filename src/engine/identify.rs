@@ -4,19 +4,21 @@
 use std::collections::BTreeMap;
 
 use crm_core::audit::AuditActor;
+use crm_core::change::Change;
 use crm_core::customer::{Customer, MergeRefusal};
 use crm_core::event::Deed;
 use crm_core::identity::{
     Aside, Assurance, DuplicateRejected, DuplicateSuggested, Found as Told, IdentifierAttached, IdentifierKey,
     IdentifierKind, IdentifierSetAside, IdentityRules, MergeReason, PersonSummary, Presented, Resolution, SetAside,
-    Shared, Whom, resolve, shared,
+    Shared, SuggestedMerge, Whom, resolve, shared,
 };
 use crm_core::workflow::Actor;
-use crm_core::{CustomerId, EventId, Remark, SmolStr, Timestamp};
+use crm_core::{CustomerId, Definitions, EventId, Remark, SmolStr, Timestamp};
 use crm_storage::{ClaimKey, ClaimOwner, Commit, CommitError};
 
 use super::audit::{Bars, bars, entries_of};
 use super::record::{Found, Recorded};
+use super::sharing::add_write;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, identifier_claim};
@@ -155,6 +157,8 @@ impl Crm {
                 }
             };
             noted.lists = self.lists_for(&base.customer, &noted.stated).await?;
+            resolution.suggest.retain(|suggested| base.customer.doubt(suggested.customer).is_none());
+            let suggest = resolution.suggest.clone();
             noted.resolution = Some(resolution);
             let definitions = self.definitions_to_write(self.revision().await?).await?;
             let context = self.context(&definitions, now, quiet);
@@ -184,6 +188,7 @@ impl Crm {
                 vec![]
             };
             let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
+            Box::pin(self.suggest_to_others(&mut commit, base.through, &suggest)).await?;
             let mut _turn = None;
             if !entries.is_empty() {
                 _turn = Some(self.audit_turn().lock().await);
@@ -407,7 +412,6 @@ impl Crm {
         by: &Actor,
         deed: &(dyn Fn(CustomerId) -> Deed + Sync),
     ) -> Result<(), Error> {
-        let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
             let mut commit = Commit::default();
             let mut seen = Vec::with_capacity(2);
@@ -419,41 +423,62 @@ impl Crm {
                     return Ok(());
                 }
                 seen.push(base.customer.id());
-                let context = self.context(&definitions, now, false);
-                let plan = |planner: Planner<'_>| planner.through(base.through).note(by, deed(other));
-                let plan = match plan(Planner::new(context, base.customer.clone(), None)) {
-                    Ok(plan) => plan,
-                    Err(NeedHistory) => {
-                        let history = self.whole_history(&base.customer).await?;
-                        plan(Planner::new(context, base.customer.clone(), Some(&history)))
-                            .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))?
-                    }
-                };
-                if let Some(mut plan) = plan {
-                    self.lead_on(&mut plan).await?;
-                    add(&mut commit, plan, &base);
-                }
+                self.note_in(&mut commit, &base, &definitions, by, deed(other)).await?;
             }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(
+                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
+                ) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
+
+    /// Adds a decision about one customer to a commit.
+    async fn note_in(
+        &self,
+        commit: &mut Commit,
+        base: &Base,
+        definitions: &Definitions,
+        by: &Actor,
+        deed: Deed,
+    ) -> Result<(), Error> {
+        let mut plan = self.plan_notes(base, definitions, by, vec![(base.through, deed)]).await?;
+        self.lead_on(&mut plan).await?;
+        add(commit, plan, base);
+        Ok(())
+    }
+
+    /// Has those who may be one person with somebody know it too, in the commit that notes it of that one.
+    async fn suggest_to_others(
+        &self,
+        commit: &mut Commit,
+        own: CustomerId,
+        suggested: &[SuggestedMerge],
+    ) -> Result<(), Error> {
+        for suggested in suggested {
+            let (base, definitions) = self.base(suggested.customer).await?;
+            let Some(base) = base else { continue };
+            let deed = Deed::DuplicateSuggested(DuplicateSuggested::by_identifier(suggested, own));
+            self.note_in(commit, &base, &definitions, &Actor::Rule, deed).await?;
+        }
+        Ok(())
+    }
 }
 
-/// Adds what is planned for one more customer to a commit.
-fn add(commit: &mut Commit, plan: Plan, base: &Base) {
-    let (more, _) = plan.into_commit(base.expected, &base.others);
+/// Adds what is planned for one more customer to a commit, and gives what moves.
+pub(super) fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
+    let (more, changes) = plan.into_commit(base.expected, &base.others);
     let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
-    commit.writes.extend(writes);
+    writes.into_iter().for_each(|write| add_write(&mut commit.writes, write));
     commit.releases.extend(releases);
     commit.claims.extend(claims);
     commit.counters.extend(counters);
     commit.outbox.extend(outbox);
     commit.dead_letters.extend(dead_letters);
+    changes
 }
 
 /// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
@@ -509,18 +534,8 @@ fn plan_noted<'a>(
         }
     }
     for suggested in noted.resolution.iter().flat_map(|resolution| &resolution.suggest) {
-        if planner.customer().doubt(suggested.customer).is_none() {
-            planner.decide_now(
-                Deed::DuplicateSuggested(DuplicateSuggested {
-                    other: suggested.customer,
-                    score: None,
-                    clues: Vec::new(),
-                    shared: Some(suggested.by),
-                    against: Some(suggested.reason),
-                }),
-                cause,
-            );
-        }
+        let deed = DuplicateSuggested::by_identifier(suggested, suggested.customer);
+        planner.decide_now(Deed::DuplicateSuggested(deed), cause);
     }
     planner.catch_up()?;
     if !quiet {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crm_core::change::Change;
 use crm_core::customer::{Customer, Group};
 use crm_core::event::{Deed, Event, EventBody};
-use crm_core::identity::MEMBERS_MAX;
+use crm_core::identity::{IdentifierKey, MEMBERS_MAX};
 use crm_core::profile::{Field, Telling};
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, DefinitionVersion, Digest, EventId, SmolStr, Timestamp};
@@ -16,12 +16,14 @@ use crm_storage::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::erase::identifiers_in;
 use super::export::{
     Body, ChangeOut, ClaimOut, Dead, EventOut, FORMAT, OutboxOut, RequestOut, RowOut, ScoreOut, fold, from_hex,
     is_telling, places_in,
 };
 use super::identify::{STATED, STATED_BY_MAX};
 use super::score::newest;
+use super::sharing::{Sharer, list_of_place};
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
@@ -236,12 +238,14 @@ impl Parsed {
     fn listed(&self) -> Result<Vec<Claim>, ImportError> {
         let events: Vec<Event> = self.events.iter().map(|(_, event)| event.clone()).collect();
         let all: BTreeSet<ClaimKey> = places_in(&events).into_iter().collect();
+        let identifiers = identifiers_in(&events);
         let known: BTreeSet<(CustomerId, EventId)> =
             self.events.iter().map(|(row, event)| (event.customer, row.id)).collect();
         let place = |(at, place): (usize, &ClaimOut)| {
             let wrong = || malformed(format!("listed[{at}]"));
             let key = ClaimKey { kind: place.kind.clone(), key: from_hex(&place.key).ok_or_else(wrong)? };
-            if !all.contains(&key) || !known.contains(&(place.customer, place.event)) {
+            let is_there = all.contains(&key) || list_of_place(&key, &identifiers).is_some();
+            if !is_there || !known.contains(&(place.customer, place.event)) {
                 return Err(wrong());
             }
             Ok(Claim { key, customer: place.customer, event: place.event })
@@ -387,7 +391,7 @@ impl Crm {
         }
         for _ in 0..ATTEMPTS_MAX {
             let mut commit = whole.clone();
-            let places = self.free_places(&listed).await?;
+            let places = self.free_places(&listed, &identifiers_in(&events)).await?;
             imported.listed = places.len() as u64;
             commit.claims.extend(places);
             let commits = [commit].into_iter().chain(requests.iter().cloned()).collect();
@@ -413,9 +417,14 @@ impl Crm {
 
     /// For each place on a list the same, or else the first of the list that nobody has here. Those for whom there
     /// is none are left out.
-    async fn free_places(&self, listed: &[Claim]) -> Result<Vec<Claim>, Error> {
+    async fn free_places(&self, listed: &[Claim], identifiers: &BTreeSet<IdentifierKey>) -> Result<Vec<Claim>, Error> {
         let mut places: Vec<Claim> = Vec::with_capacity(listed.len());
+        let mut sharers = Vec::new();
         for wanted in listed {
+            if let Some(identifier) = list_of_place(&wanted.key, identifiers) {
+                sharers.push(Sharer { identifier, customer: wanted.customer, event: wanted.event });
+                continue;
+            }
             let same_list = places_of_list(&wanted.key);
             let owners = self.store().resolve(&self.tenant, &same_list).await?;
             let free = same_list.into_iter().zip(owners).find_map(|(key, owner)| {
@@ -424,6 +433,7 @@ impl Crm {
             });
             places.extend(free.map(|key| Claim { key, ..wanted.clone() }));
         }
+        places.extend(self.list_sharers(&sharers).await?);
         Ok(places)
     }
 

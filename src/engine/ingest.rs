@@ -255,7 +255,7 @@ impl Crm {
             }
             match planned {
                 // Which of its keys it has to give up, the store is asked one by one.
-                Planned::Ready(Some(plan)) if !plan.disowned.is_empty() => {
+                Planned::Ready(Some(plan)) if plan.leads_elsewhere() => {
                     outcomes.truncate(begin);
                     again.extend(members.iter().map(|(_, item)| *item));
                 }

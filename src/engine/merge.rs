@@ -239,7 +239,8 @@ impl Crm {
     /// what it held of the other's goes back.
     ///
     /// An identifier that only one side is known by, or will be, leads to that side from then on. One that was told of
-    /// both leads to whoever had it first.
+    /// both leads to whoever had it first, and to the other one when they are known by it no more; so does one that
+    /// leads to a third, who came to it meanwhile.
     ///
     /// # Errors
     ///

@@ -34,6 +34,7 @@ mod retain;
 mod score;
 mod search;
 mod select;
+mod sharing;
 mod stages;
 mod tie;
 mod tiers;
@@ -393,7 +394,10 @@ impl Crm {
             let (commit, changes) = plan.into_commit(base.expected, &base.others);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                // It claims and gives up nothing but that by which somebody is known.
+                Settled::Refused(
+                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
+                ) => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

@@ -189,18 +189,17 @@ impl Crm {
                 (member, Deed::Forgotten(Forgotten { policy, at, card, personal, identifiers }))
             };
             let deeds: Vec<(CustomerId, Deed)> = members.iter().copied().map(deed).collect();
-            let plan = self.plan_notes(&base, &definitions, &Actor::Shop, deeds).await?;
+            let mut plan = self.plan_notes(&base, &definitions, &Actor::Shop, deeds).await?;
+            Box::pin(self.lead_to_come(&mut plan)).await?;
             let event = plan.event_of(holder, "identifier_corrected");
             let event = event.ok_or_else(|| Error::corrupt("a correction that is no decision"))?;
             let gone = BTreeSet::from([from]);
             let given_up = plan.gone().chain([from]).collect();
             let releases = self.claims_of(&members, &given_up).await?;
             let (mut commit, _) = plan.into_commit(base.expected, &base.others);
-            let history = self.whole_history(&base.customer).await?;
-            commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
-            commit.releases = releases.into_iter().map(|(_, release)| release).collect();
-            commit.releases.extend(self.lists_of(&members, &gone).await?);
-            if right.verified && new.is_none() {
+            Box::pin(self.leave(&mut commit, &members, releases, &gone)).await?;
+            let claimed = commit.claims.iter().any(|claim| claim.key == keys[1]);
+            if right.verified && new.is_none() && !claimed {
                 commit.claims.push(Claim { key: identifier_claim(&to), customer: holder, event });
             } else if !right.verified
                 && new.is_none()

@@ -123,7 +123,8 @@ impl Crm {
 
     /// Commits that something goes. Answers whether it did; if another writer was first, it is due still or not.
     pub(super) async fn decide_going(&self, going: Going) -> Result<bool, Error> {
-        let Going { plan, expected, others, due } = going;
+        let Going { mut plan, expected, others, due } = going;
+        Box::pin(self.lead_to_come(&mut plan)).await?;
         let RetentionDue { policy, then, due_at, identifiers, fields, .. } = *due;
         let head = plan.customer.id();
         let members: Vec<CustomerId> = plan.customer.members().collect();
@@ -136,7 +137,6 @@ impl Crm {
             RetentionAction::Forget(_) => identifiers.into_iter().chain(plan.gone()).collect(),
         };
         let releases = self.claims_of(&members, &identifiers).await?;
-        let lists = self.lists_of(&members, &identifiers).await?;
         let mut entry = applied(&policy, head)?
             .with_text("step", "decided")?
             .with_text("due", &due_at.to_string())?
@@ -151,8 +151,7 @@ impl Crm {
             }
             RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
         }
-        commit.claims.extend(Box::pin(self.heirs_of(&history, &members, &releases)).await?);
-        commit.releases = releases.into_iter().map(|(_, release)| release).chain(lists).collect();
+        Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
         let _turn = self.audit_turn().lock().await;
         commit.writes.push(self.audit_write(entry).await?.1);
         match self.settle(commit).await? {

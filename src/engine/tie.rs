@@ -8,6 +8,7 @@ use crm_core::relationship::{Direction, Tie, TieError, TieKind, Untie};
 use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
 use crm_storage::{Commit, CommitError};
 
+use super::identify::add;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::plan::{Context, FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared};
@@ -295,17 +296,4 @@ fn side<'a>(
     planner.catch_up()?;
     planner.elapse(now)?;
     Ok((outcome, planner.finish()))
-}
-
-/// Adds what is planned for one more customer to a commit, and gives what moves.
-pub(super) fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
-    let (more, changes) = plan.into_commit(base.expected, &base.others);
-    let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
-    commit.writes.extend(writes);
-    commit.releases.extend(releases);
-    commit.claims.extend(claims);
-    commit.counters.extend(counters);
-    commit.outbox.extend(outbox);
-    commit.dead_letters.extend(dead_letters);
-    changes
 }

@@ -11,8 +11,8 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
-use super::known::told_in;
-use super::{Customer, FactRefusal, NeedHistory, Outcome, Plan, Planner, identifier_claim, number_claim};
+use super::known::{Come, proves, told_in};
+use super::{Customer, FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, number_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -160,6 +160,7 @@ impl<'a> Planner<'a> {
                 if let Fact::Voided(voided) = fact {
                     self.disown(voided.event)?;
                 }
+                self.come.extend(proves(fact).map(|identifier| Come { identifier, customer: member, event: id }));
                 self.happen(member, id, at, fact)
             }
             // An event that cannot be read any more does nothing.
@@ -246,13 +247,7 @@ impl<'a> Planner<'a> {
         self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
     }
 
-    /// Records a decision and nothing else, after what is due.
-    pub(crate) fn note(mut self, by: &Actor, deed: Deed) -> Result<Option<Plan>, NeedHistory> {
-        self.note_now(by, deed)?;
-        Ok(self.finish())
-    }
-
-    /// The same, with more to come.
+    /// Records a decision and nothing else, after what is due; more may come.
     pub(crate) fn note_now(&mut self, by: &Actor, deed: Deed) -> Result<(), NeedHistory> {
         self.elapse(self.context.now)?;
         self.decide_of(self.through, self.instant(), by.clone(), deed, None, &[]);

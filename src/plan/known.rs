@@ -34,6 +34,15 @@ pub(crate) struct Disowned {
     pub(crate) again_at: Option<Timestamp>,
 }
 
+/// By what somebody is known from now on, by a fact that waited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Come {
+    pub(crate) identifier: IdentifierKey,
+    /// Of several members the one whom it came through.
+    pub(crate) customer: CustomerId,
+    pub(crate) event: EventId,
+}
+
 /// By what somebody will be known when the facts that wait have happened, and from when on, in that order: not by what was
 /// voided until now. `facts` are those of all members, and perhaps of others.
 pub(crate) fn to_come<'a>(
@@ -94,6 +103,16 @@ impl<'a> Planner<'a> {
         let gone: Vec<_> = gone.map(|one| identifier_claim(&one.identifier)).collect();
         self.claims.retain(|claim| !gone.contains(&claim.key));
         disowned
+    }
+
+    /// What the customer is known by from now on and this plan does not claim.
+    pub(super) fn take_come(&mut self) -> Vec<Come> {
+        let mut come = std::mem::take(&mut self.come);
+        come.sort_unstable_by_key(|one| one.identifier);
+        come.dedup_by_key(|one| one.identifier);
+        let claimed = |one: &Come| self.claims.iter().any(|claim| claim.key == identifier_claim(&one.identifier));
+        come.retain(|one| self.customer.identifiers().any(|own| *own == one.identifier) && !claimed(one));
+        come
     }
 
     /// Whether the customer has an identifier, or is to have it by this plan.

@@ -32,7 +32,7 @@ use crm_storage::{
 
 pub(crate) use credit::{gift_card_claim, issued_card};
 pub(crate) use fact::Prepared;
-pub(crate) use known::{Disowned, proves, to_come, told_in};
+pub(crate) use known::{Come, Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
 
@@ -76,6 +76,10 @@ pub(crate) struct Plan {
     pub(crate) perhaps_owned: Vec<ClaimKey>,
     /// What the customer is known by no more: whoever of them has a claim to it gives it up.
     pub(crate) disowned: Vec<Disowned>,
+    /// What the customer is known by from now on, by what waited.
+    pub(crate) come: Vec<Come>,
+    /// Others who are written as they are: what is planned relies on what they are known by.
+    still: Vec<CustomerWrite>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
@@ -107,6 +111,8 @@ pub(crate) struct Planner<'a> {
     perhaps_owned: Vec<ClaimKey>,
     /// What voided facts said that the customer is known by.
     disowned: Vec<IdentifierKey>,
+    /// What facts that waited say that the customer is known by.
+    come: Vec<Come>,
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     moves: Vec<StageMove>,
@@ -157,6 +163,7 @@ impl<'a> Planner<'a> {
             claims: Vec::new(),
             perhaps_owned: Vec::new(),
             disowned: Vec::new(),
+            come: Vec::new(),
             counters: Vec::new(),
             outbox: Vec::new(),
             moves: Vec::new(),
@@ -499,6 +506,7 @@ impl<'a> Planner<'a> {
         self.customer.arm(next);
         let traits = traits(&self.customer, self.context.definitions);
         let disowned = if self.disowned.is_empty() { Vec::new() } else { self.take_disowned() };
+        let come = if self.come.is_empty() { Vec::new() } else { self.take_come() };
         Some(Plan {
             customer: self.customer,
             traits,
@@ -509,6 +517,8 @@ impl<'a> Planner<'a> {
             releases: Vec::new(),
             perhaps_owned: self.perhaps_owned,
             disowned,
+            come,
+            still: Vec::new(),
             counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
             alarm,
@@ -517,6 +527,17 @@ impl<'a> Planner<'a> {
 }
 
 impl Plan {
+    /// Whether it has what the customer is known by no more, or comes to be known by: the store is asked whom it leads to.
+    pub(crate) const fn leads_elsewhere(&self) -> bool {
+        !self.disowned.is_empty() || !self.come.is_empty()
+    }
+
+    /// Another one is written as they are, so that nobody changes them meanwhile.
+    pub(crate) fn hold_still(&mut self, other: Option<CustomerWrite>) {
+        let is_new = |write: &CustomerWrite| self.still.iter().all(|there| there.customer != write.customer);
+        self.still.extend(other.filter(is_new));
+    }
+
     /// What the customer is known by no more, nor will be.
     pub(crate) fn gone(&self) -> impl Iterator<Item = IdentifierKey> {
         self.disowned.iter().filter(|one| one.again_at.is_none()).map(|one| one.identifier)
@@ -537,6 +558,7 @@ impl Plan {
             let events: Vec<EventRow> = own.map(|(_, event)| event.clone()).collect();
             (!events.is_empty()).then(|| alias_write(*member, self.customer.id(), *version, events))
         }));
+        writes.extend(self.still);
         let commit = Commit {
             writes,
             releases: self.releases,

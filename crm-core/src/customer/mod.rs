@@ -206,8 +206,7 @@ impl Customer {
     }
 
     /// Who may be the same person, and whether it was decided that they are not. Ids are as they were then:
-    /// somebody may have been merged since. With an erasure it is decided for those who were suggested by their cards;
-    /// one who was suggested by an identifier may have been erased since.
+    /// somebody may have been merged since. With an erasure it is decided that they are not.
     pub fn doubts(&self) -> impl Iterator<Item = (CustomerId, Doubt)> + '_ {
         self.decided.doubts.others().filter(|(other, _)| !self.is(*other))
     }

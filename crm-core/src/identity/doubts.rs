@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aside, Clue, IdentifierKey};
+use super::{Aside, Clue, IdentifierKey, SuggestedMerge};
 use crate::flat::FlatMap;
 use crate::id::CustomerId;
 use crate::text::Remark;
@@ -10,8 +10,8 @@ use crate::text::Remark;
 /// How many people who may be the same one are kept for a customer, and how many identifiers that were set aside.
 pub const DOUBTS_MAX: usize = 64;
 
-/// Somebody else may be the same person. Recorded for both if it was found by their cards, and for the one a fact came
-/// for if it was by an identifier that the other one has.
+/// Somebody else may be the same person, by their cards or by an identifier that came with a fact of the one and is the
+/// other's. Recorded for both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DuplicateSuggested {
     /// Who.
@@ -28,6 +28,21 @@ pub struct DuplicateSuggested {
     /// What speaks against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Aside>,
+}
+
+impl DuplicateSuggested {
+    /// What is noted of one of two who may be one person by an identifier: that the other one may be. What speaks against
+    /// it is said of that other one too, whoever of the two it was found with.
+    #[must_use]
+    pub fn by_identifier(suggested: &SuggestedMerge, other: CustomerId) -> Self {
+        let against = match suggested.reason {
+            Aside::Blocked => Aside::Blocked,
+            Aside::Limit { kind, limit, with } => Aside::Limit { kind, limit, with: with.map(|_| other) },
+            Aside::Disagrees { kind, with } => Aside::Disagrees { kind, with: with.map(|_| other) },
+            Aside::BelongsTo { customer } => Aside::BelongsTo { customer },
+        };
+        DuplicateSuggested { other, score: None, clues: Vec::new(), shared: Some(suggested.by), against: Some(against) }
+    }
 }
 
 /// Somebody decided that they are two people, and will not be asked again. Recorded for both.

@@ -18,12 +18,13 @@ use super::gather::{Place, unjudged};
 use super::keyed::find;
 use super::known::{Asked, Known};
 use super::lanes::{Heads, end, ends, lock};
+use super::list::List;
 use super::options::Dialect;
 use super::part::{Act, PartId, Places};
 use super::session::Session;
 use super::shape::Shape;
-use super::wire::{Call, call, list, one};
-use super::writes::{Cell, Rows, Writes};
+use super::wire::{Call, call, encoded, list, one};
+use super::writes::{Lists, Parts, Rows, Writes};
 use crate::commit::{Commit, Committed, Expected, Version};
 use crate::error::CommitError;
 use crate::judge::Judgement;
@@ -152,6 +153,7 @@ async fn carefully(
         });
     }
     writes.add_moves(place, &known, &applied);
+    writes.sort();
     if writes.is_empty() {
         session.roll_back().await;
         return Ok(answers);
@@ -223,24 +225,24 @@ fn bulk<'a>(
     heads: Option<&Heads>,
     ends: &BTreeMap<i16, i64>,
 ) -> Call<'a> {
-    let mut parts = writes.rows(ends);
+    let mut lists = Lists::of(shape.parts(), writes.many());
+    writes.rows(ends, &mut lists);
+    let parts: Vec<(PartId, Vec<List<'_>>)> = lists.into_columns().collect();
     let places = heads.map_or(Places::Given, |heads| heads.places);
-    if let Some(heads) = heads.filter(|_| places.have_heads()) {
-        let mut rows = Rows::default();
-        for (lane, known) in heads.known() {
-            rows.push([Cell::Small(lane), Cell::Big(Some(known))]);
-        }
-        parts.insert(0, (PartId::Heads, rows));
-    }
-    let ids: Vec<PartId> = parts.iter().map(|(id, _)| *id).collect();
+    let lanes = heads.filter(|_| places.have_heads());
+    let first = lanes.map(|_| PartId::Heads);
+    let ids: Vec<PartId> = first.into_iter().chain(parts.iter().map(|(id, _)| *id)).collect();
     let mut call = call!(shape.bulk(&ids, places), one(place.number));
-    for (id, rows) in &parts {
-        if places == Places::OneLane && *id == PartId::Heads {
-            call.values.extend(rows.first());
-        } else {
-            call.values.extend(rows.columns(shape.part(*id)));
+    if let Some(heads) = lanes {
+        let (lanes, known): (Vec<i16>, Vec<i64>) = heads.known().unzip();
+        match (places, &lanes[..], &known[..]) {
+            (Places::OneLane, [lane], [known]) => call.values.extend([one(*lane), one(*known)]),
+            _ => call.values.extend([list(lanes), list(known)]),
         }
-        if let (Places::Each, PartId::Entries, Some(heads)) = (places, *id, heads) {
+    }
+    for (id, columns) in parts {
+        call.values.extend(columns.into_iter().map(encoded));
+        if let (Places::Each, PartId::Entries, Some(heads)) = (places, id, heads) {
             let known: Vec<i64> = writes.entries.iter().map(|(lane, ..)| heads.known_of(*lane)).collect();
             call.values.push(list(known));
         }
@@ -251,7 +253,9 @@ fn bulk<'a>(
 /// All of it as statements of one lane each.
 fn by_lane<'a>(shape: &Shape, place: &Place<'_>, writes: &Writes<'a>, ends: &BTreeMap<i16, i64>) -> Vec<Call<'a>> {
     let mut calls = Vec::new();
-    for (id, rows) in &writes.rows(ends) {
+    let mut parts = Parts::default();
+    writes.rows(ends, &mut parts);
+    for (id, rows) in &parts.0 {
         // The customers are locked, so no version moves.
         if matches!(id, PartId::Heads | PartId::Held) {
             continue;

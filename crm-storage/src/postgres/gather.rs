@@ -1,6 +1,6 @@
 //! From commits to the rows that they change.
 
-use std::collections::HashSet;
+use std::collections::btree_map::Entry;
 
 use crm_core::{Alarm, CustomerId, EventId, SmolStr, TenantId};
 
@@ -57,14 +57,12 @@ fn expected(write: &CustomerWrite) -> Option<i64> {
 /// None if that cannot be said without looking: when two of them touch the same row.
 pub(super) fn unjudged<'a>(place: &Place<'_>, commits: &[&'a Commit]) -> Option<Writes<'a>> {
     let mut writes = Writes::default();
-    let mut customers = HashSet::new();
+    let mut written = 0;
     for commit in commits {
         for write in &commit.writes {
             expected(write)?;
-            if commits.len() > 1 && !customers.insert(write.customer) {
-                return None;
-            }
         }
+        written += commit.writes.len();
         if let Some(request) = &commit.request {
             let key = (place.of_customer(request.customer), request.customer, request.key.as_str());
             if writes.requests.contains_key(&key) {
@@ -95,6 +93,11 @@ pub(super) fn unjudged<'a>(place: &Place<'_>, commits: &[&'a Commit]) -> Option<
         }
         writes.add(place, commit)?;
     }
+    // A customer who came twice is there once.
+    if writes.customers.len() + writes.held.len() != written {
+        return None;
+    }
+    writes.sort();
     Some(writes)
 }
 
@@ -132,20 +135,25 @@ impl<'a> Writes<'a> {
         let version = expected(write)?;
         match &write.state {
             Some(state) => {
-                let found = match (self.customers.get(&at), write.expected) {
-                    (Some(before), _) => before.found,
-                    (None, Expected::New) => None,
-                    (None, Expected::At(_)) => Some(version),
+                let found = match write.expected {
+                    Expected::New => None,
+                    Expected::At(_) => Some(version),
                 };
+                let put = Put { found, version: version + 1, state, traits: &write.traits };
+                match self.customers.entry(at) {
+                    Entry::Vacant(place) => drop(place.insert(put)),
+                    Entry::Occupied(mut before) => {
+                        let found = before.get().found;
+                        before.insert(Put { found, ..put });
+                    }
+                }
                 self.held.remove(&at);
-                self.customers.insert(at, Put { found, version: version + 1, state, traits: &write.traits });
             }
             None if self.customers.contains_key(&at) => {}
             None => {
                 self.held.insert(at, version);
             }
         }
-        self.heads.insert(lane);
         self.entries.extend(write.appended().map(|appended| (lane, customer, appended)));
         for score in &write.scores {
             let key = (score.plugin.as_str(), score.output.as_str(), score.at.as_millis());
@@ -202,7 +210,8 @@ impl<'a> Writes<'a> {
 
     /// Whether nothing is to be written.
     pub(super) fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.customers.is_empty()
+            && self.held.is_empty()
             && self.requests.is_empty()
             && self.claims.is_empty()
             && self.counters.is_empty()

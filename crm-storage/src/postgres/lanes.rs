@@ -1,6 +1,6 @@
 //! Holding lanes until the transaction ends, and learning where they end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tokio_postgres::Row;
 
@@ -19,8 +19,8 @@ const FEW_LANES: u16 = 16;
 /// The lanes of a batch in the plain dialect that was not judged.
 #[derive(Debug)]
 pub(super) struct Heads {
-    /// For each lane, how far it is known to have come, and how many entries are added.
-    lanes: BTreeMap<i16, (i64, i64)>,
+    /// Each lane in order, how far it is known to have come, and how many entries are added.
+    lanes: Vec<(i16, i64, i64)>,
     pub(super) places: Places,
     /// Whether the lanes are held by a statement before.
     lock_first: bool,
@@ -28,11 +28,12 @@ pub(super) struct Heads {
 
 impl Heads {
     pub(super) fn of(shape: &Shape, writes: &Writes<'_>) -> Self {
-        let mut lanes: BTreeMap<i16, (i64, i64)> =
-            writes.heads.iter().map(|lane| (*lane, (shape.ends.known(*lane), 0))).collect();
-        for (lane, ..) in &writes.entries {
-            lanes.entry(*lane).or_default().1 += 1;
-        }
+        let mut added = writes.entries.iter().map(|(lane, ..)| *lane).peekable();
+        let lanes = writes.lanes().into_iter().map(|lane| {
+            let many = std::iter::from_fn(|| added.next_if_eq(&lane)).count();
+            (lane, shape.ends.known(lane), many as i64)
+        });
+        let lanes: Vec<(i16, i64, i64)> = lanes.collect();
         // Where lanes are few, somebody is in one lane often enough that the lock is better taken first.
         let lock_first = lanes.len() > 1 || !lanes.is_empty() && shape.lanes <= FEW_LANES;
         let places = match lanes.len() {
@@ -47,30 +48,35 @@ impl Heads {
 
     /// How far each lane is known to have come.
     pub(super) fn known(&self) -> impl Iterator<Item = (i16, i64)> {
-        self.lanes.iter().map(|(lane, (known, _))| (*lane, *known))
+        self.lanes.iter().map(|(lane, known, _)| (*lane, *known))
     }
 
     /// How far one of the lanes is known to have come.
     pub(super) fn known_of(&self, lane: i16) -> i64 {
-        self.lanes.get(&lane).map_or(0, |(known, _)| *known)
+        self.place_of(lane).map_or(0, |(_, known, _)| *known)
+    }
+
+    fn place_of(&self, lane: i16) -> Option<&(i16, i64, i64)> {
+        let place = self.lanes.binary_search_by_key(&lane, |(lane, ..)| *lane).ok()?;
+        self.lanes.get(place)
     }
 
     /// What is sent before the entries.
     pub(super) fn before<'a>(&self, shape: &Shape) -> Option<Call<'a>> {
-        self.lock_first.then(|| lock_lanes(shape, self.lanes.keys().copied()))
+        self.lock_first.then(|| lock_lanes(shape, self.lanes.iter().map(|(lane, ..)| *lane)))
     }
 
     /// What is sent after the entries: it asks some of the lanes where they end now.
     pub(super) fn after<'a>(&self, shape: &Shape) -> Option<Call<'a>> {
-        let asked = self.lanes.iter().filter(|(_, (known, added))| *added > 0 && Ends::should_ask(*known, *added));
-        let asked: Vec<i16> = asked.map(|(lane, _)| *lane).collect();
+        let asked = self.lanes.iter().filter(|(_, known, added)| *added > 0 && Ends::should_ask(*known, *added));
+        let asked: Vec<i16> = asked.map(|(lane, ..)| *lane).collect();
         (!asked.is_empty()).then(|| call!(shape.texts.ends_of_lanes, list(asked)))
     }
 
     /// Remembers how far the lanes have come, once it is committed. `answers` are of what was sent after the entries;
     /// one that cannot be read is left out, since what was committed did not fail.
     pub(super) fn came(&self, shape: &Shape, answers: &[Row]) {
-        for (lane, (known, added)) in &self.lanes {
+        for (lane, known, added) in &self.lanes {
             shape.ends.came_to(*lane, known.saturating_add(*added));
         }
         for (lane, end) in answers.iter().filter_map(|row| end(row).ok()) {
@@ -90,8 +96,10 @@ pub(super) fn lock<'a>(shape: &Shape, lanes: &BTreeSet<i16>) -> Vec<Call<'a>> {
 
 /// By the second numbers of their advisory locks, in ascending order.
 fn lock_lanes<'a>(shape: &Shape, lanes: impl Iterator<Item = i16>) -> Call<'a> {
-    let keys: BTreeSet<i32> = lanes.map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
-    call!(shape.texts.lock_lanes, list(keys.into_iter().collect()))
+    let mut keys: Vec<i32> = lanes.map(|lane| i32::from(lane) & i32::from(LOCKS - 1)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    call!(shape.texts.lock_lanes, list(keys))
 }
 
 /// Where lanes end. To be sent after they are taken.

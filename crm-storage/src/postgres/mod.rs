@@ -14,6 +14,7 @@ mod gather;
 mod keyed;
 mod known;
 mod lanes;
+mod list;
 mod options;
 mod outbox;
 mod part;

@@ -46,6 +46,17 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// How many bytes a value takes; none if that is not the same for all.
+    pub(super) const fn size(self) -> Option<usize> {
+        match self {
+            Kind::Small => Some(2),
+            Kind::Int => Some(4),
+            Kind::Big | Kind::Float => Some(8),
+            Kind::Id => Some(16),
+            Kind::Bytes | Kind::Text => None,
+        }
+    }
+
     pub(super) const fn sql(self) -> &'static str {
         match self {
             Kind::Small => "smallint",

@@ -49,6 +49,10 @@ impl Shape {
         &self.parts[id as usize]
     }
 
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     /// The statement that carries out these parts in the plain dialect.
     pub(super) fn bulk(&self, ids: &[PartId], places: Places) -> Arc<str> {
         let mask = ids.iter().fold(0, |mask, id| mask | 1 << (*id as u32));

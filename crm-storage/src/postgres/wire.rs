@@ -11,6 +11,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Transaction};
 use uuid::Uuid;
 
+use super::list::List;
+
 /// A statement with the values of its parameters.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
@@ -67,6 +69,12 @@ pub(super) fn one<'a, T: Typed + 'a>(value: T) -> Value<'a> {
 /// A list as one value.
 pub(super) fn list<'a, T: Typed + 'a>(values: Vec<T>) -> Value<'a> {
     Value { value: Box::new(values), kind: T::LIST }
+}
+
+/// A list that is encoded already, as one value.
+pub(super) fn encoded(list: List<'_>) -> Value<'_> {
+    let kind = list.sent_as();
+    Value { value: Box::new(list), kind }
 }
 
 /// Makes a call of a text and its values.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crm_core::{CustomerId, EventId, SmolStr};
 use uuid::Uuid;
 
-use super::part::{Kind, Part, PartId};
-use super::wire::{Value, list, one};
+use super::list::List;
+use super::part::{Part, PartId};
+use super::wire::{Value, one};
 use crate::commit::{Appended, ClaimKey, GivenUp, OutboxEntry, Request, Token, Traits};
 use crate::row::{ClaimOwner, Due, ScoreRow, StateRow};
 
@@ -44,18 +45,10 @@ pub(super) struct Rows<'a> {
     width: usize,
 }
 
-/// Takes what a column should hold out of each of its cells.
-macro_rules! column {
-    ($cells:expr, $pattern:pat => $value:expr) => {
-        list($cells.filter_map(|cell| if let $pattern = cell { Some($value) } else { None }).collect())
-    };
-}
-
 impl<'a> Rows<'a> {
-    pub(super) fn push(&mut self, row: impl IntoIterator<Item = Cell<'a>>) {
-        let before = self.cells.len();
-        self.cells.extend(row);
-        self.width = self.cells.len() - before;
+    fn push(&mut self, row: &[Cell<'a>]) {
+        self.cells.extend_from_slice(row);
+        self.width = row.len();
     }
 
     pub(super) fn rows(&self) -> impl Iterator<Item = &[Cell<'a>]> {
@@ -70,42 +63,61 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The values of the first row.
-    pub(super) fn first(&self) -> Vec<Value<'a>> {
-        self.cells.iter().take(self.width).map(Cell::value).collect()
-    }
-
-    /// Each column as a list.
-    pub(super) fn columns(&self, part: &Part) -> Vec<Value<'a>> {
-        let kinds = part.cells.iter().enumerate();
-        let column = |(at, (_, kind)): (usize, &(&str, Kind))| {
-            let cells = self.cells.iter().skip(at).step_by(self.width.max(1));
-            match kind {
-                Kind::Small => column!(cells, Cell::Small(value) => *value),
-                Kind::Int => column!(cells, Cell::Int(value) => *value),
-                Kind::Big => column!(cells, Cell::Big(value) => *value),
-                Kind::Float => column!(cells, Cell::Float(value) => *value),
-                Kind::Id => column!(cells, Cell::Id(value) => *value),
-                Kind::Bytes => column!(cells, Cell::Bytes(value) => *value),
-                Kind::Text => column!(cells, Cell::Text(value) => value.clone()),
-            }
-        };
-        kinds.map(column).collect()
-    }
-
     /// The values of some rows of one lane, without the lane.
     pub(super) fn values(rows: &[&[Cell<'a>]]) -> Vec<Value<'a>> {
         rows.iter().flat_map(|row| row[1..].iter().map(Cell::value)).collect()
     }
 }
 
+/// What takes the rows of parts.
+pub(super) trait Sink<'a> {
+    /// Takes a row of a part; those of one part come in order.
+    fn push(&mut self, part: PartId, row: &[Cell<'a>]);
+}
+
 /// The rows of the parts that have any.
 #[derive(Debug, Default)]
-struct Parts<'a>(BTreeMap<PartId, Rows<'a>>);
+pub(super) struct Parts<'a>(pub(super) BTreeMap<PartId, Rows<'a>>);
 
-impl<'a> Parts<'a> {
-    fn push(&mut self, part: PartId, row: impl IntoIterator<Item = Cell<'a>>) {
+impl<'a> Sink<'a> for Parts<'a> {
+    fn push(&mut self, part: PartId, row: &[Cell<'a>]) {
         self.0.entry(part).or_default().push(row);
+    }
+}
+
+/// The columns of the parts that have any rows, each as a list that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Lists<'s, 'a> {
+    parts: &'s [Part],
+    /// By part; empty for those without rows.
+    columns: Vec<Vec<List<'a>>>,
+    /// About how many rows a part has.
+    many: usize,
+}
+
+impl<'s, 'a> Lists<'s, 'a> {
+    pub(super) fn of(parts: &'s [Part], many: usize) -> Self {
+        Lists { parts, columns: parts.iter().map(|_| Vec::new()).collect(), many }
+    }
+
+    /// The parts that have any, in order.
+    pub(super) fn into_columns(self) -> impl Iterator<Item = (PartId, Vec<List<'a>>)> {
+        let parts = self.parts.iter().map(|part| part.id);
+        parts.zip(self.columns).filter(|(_, columns)| !columns.is_empty())
+    }
+}
+
+impl<'a> Sink<'a> for Lists<'_, 'a> {
+    fn push(&mut self, part: PartId, row: &[Cell<'a>]) {
+        let (Some(columns), Some(part)) = (self.columns.get_mut(part as usize), self.parts.get(part as usize)) else {
+            return;
+        };
+        if columns.is_empty() {
+            columns.extend(part.cells.iter().map(|(_, kind)| List::of(*kind, self.many)));
+        }
+        for (list, cell) in columns.iter_mut().zip(row) {
+            list.push(cell);
+        }
     }
 }
 
@@ -156,8 +168,6 @@ type ScoreKey<'a> = (&'a str, &'a str, i64);
 /// keys, so that two writers take locks in one order.
 #[derive(Debug, Default)]
 pub(super) struct Writes<'a> {
-    /// The lanes of the customers who are written.
-    pub(super) heads: BTreeSet<i16>,
     pub(super) customers: BTreeMap<(i16, CustomerId), Put<'a>>,
     /// Customers whose version must stay, because something else is written for them.
     pub(super) held: BTreeMap<(i16, CustomerId), i64>,
@@ -182,40 +192,65 @@ const fn event_cell<'a>(event: EventId) -> Cell<'a> {
 }
 
 impl<'a> Writes<'a> {
-    /// The rows of each part, in the order of the parts. A lane's entries are numbered from 1, or go on
-    /// from where the lane is known to end.
-    pub(super) fn rows(&self, ends: &BTreeMap<i16, i64>) -> Vec<(PartId, Rows<'a>)> {
-        let mut parts = Parts::default();
+    /// The lanes of the customers who are written, in order and each once.
+    pub(super) fn lanes(&self) -> Vec<i16> {
+        let mut lanes: Vec<i16> = self.customers.keys().chain(self.held.keys()).map(|(lane, _)| *lane).collect();
+        if !self.held.is_empty() {
+            lanes.sort_unstable();
+        }
+        lanes.dedup();
+        lanes
+    }
+
+    /// Puts the entries into the order of lanes, and leaves that within a lane as it is. So their positions come in
+    /// order, and the server finds each in the index beside the one before it.
+    pub(super) fn sort(&mut self) {
+        self.entries.sort_by_key(|(lane, ..)| *lane);
+    }
+
+    /// About how many rows a part has.
+    pub(super) fn many(&self) -> usize {
+        self.entries.len().max(self.customers.len())
+    }
+
+    /// Hands over the rows of each part. A lane's entries are numbered from 1, or go on from where the lane is known to
+    /// end.
+    pub(super) fn rows(&self, ends: &BTreeMap<i16, i64>, parts: &mut impl Sink<'a>) {
+        let mut row: Vec<Cell<'a>> = Vec::with_capacity(24);
         for ((lane, customer), put) in &self.customers {
-            let mut row = vec![
+            row.clear();
+            row.extend([
                 Cell::Small(*lane),
                 customer_cell(*customer),
                 Cell::Big(Some(put.version)),
                 Cell::Int(Some(i32::from(put.state.shape))),
                 Cell::Bytes(&put.state.bytes),
-                Cell::Text(Some(Cow::Owned(joined(put.traits)))),
-            ];
+                Cell::Text(Some(joined(put.traits))),
+            ]);
             row.extend(put.traits.columns.values().map(Cell::Big));
             match put.found {
-                None => parts.push(PartId::Created, row),
+                None => parts.push(PartId::Created, &row),
                 Some(found) => {
                     row.push(Cell::Big(Some(found)));
-                    parts.push(PartId::Updated, row);
+                    parts.push(PartId::Updated, &row);
                 }
             }
         }
         for ((lane, customer), version) in &self.held {
-            parts.push(PartId::Held, [Cell::Small(*lane), customer_cell(*customer), Cell::Big(Some(*version))]);
+            parts.push(PartId::Held, &[Cell::Small(*lane), customer_cell(*customer), Cell::Big(Some(*version))]);
         }
-        let mut places = ends.clone();
+        let mut last = None;
+        let mut place = 0;
         for (lane, customer, appended) in &self.entries {
-            let place = places.entry(*lane).or_default();
-            *place += 1;
-            parts.push(PartId::Entries, entry(*lane, *place, *customer, *appended));
+            if last.replace(lane) != Some(lane) {
+                place = ends.get(lane).copied().unwrap_or(0);
+            }
+            place += 1;
+            parts.push(PartId::Entries, &entry(*lane, place, *customer, *appended));
         }
         for ((lane, customer), scores) in &self.scores {
             for score in scores.values() {
-                parts.push(PartId::Scores, score_row(*lane, *customer, score));
+                parts.push(PartId::Scores, &score_row(*lane, *customer, score));
             }
         }
         for ((lane, due), stays) in &self.alarms {
@@ -225,7 +260,7 @@ impl<'a> Writes<'a> {
                 Cell::Big(Some(due.alarm.due_at.as_millis())),
                 Cell::Small(i16::from(due.alarm.kind.rank())),
             ];
-            parts.push(if *stays { PartId::Alarms } else { PartId::AlarmsGone }, row);
+            parts.push(if *stays { PartId::Alarms } else { PartId::AlarmsGone }, &row);
         }
         for ((lane, customer, key), request) in &self.requests {
             let row = [
@@ -235,7 +270,7 @@ impl<'a> Writes<'a> {
                 Cell::Bytes(request.digest.as_bytes()),
                 Cell::Bytes(&request.answer),
             ];
-            parts.push(PartId::Requests, row);
+            parts.push(PartId::Requests, &row);
         }
         for ((lane, key), moved) in &self.claims {
             let named = [Cell::Small(*lane), Cell::Bytes(key.kind.as_bytes()), Cell::Bytes(&key.key)];
@@ -248,7 +283,7 @@ impl<'a> Writes<'a> {
                     (PartId::ClaimsMoved, vec![customer, event, customer_cell(*before)])
                 }
             };
-            parts.push(part, [&named[..], &rest[..]].concat());
+            parts.push(part, &[&named[..], &rest[..]].concat());
         }
         for ((lane, name), counted) in &self.counters {
             let named = [Cell::Small(*lane), Cell::Bytes(name.as_bytes())];
@@ -258,7 +293,7 @@ impl<'a> Writes<'a> {
                 Counted::By(by, limit) => (PartId::CountersMoved, vec![*by, *limit]),
             };
             let rest: Vec<Cell<'_>> = rest.into_iter().map(|value| Cell::Big(Some(value))).collect();
-            parts.push(part, [&named[..], &rest[..]].concat());
+            parts.push(part, &[&named[..], &rest[..]].concat());
         }
         for ((lane, id), entry) in &self.outbox {
             let row = [
@@ -269,7 +304,7 @@ impl<'a> Writes<'a> {
                 Cell::Big(Some(entry.due_at.as_millis())),
                 Cell::Bytes(&entry.body),
             ];
-            parts.push(PartId::Outbox, row);
+            parts.push(PartId::Outbox, &row);
         }
         for ((lane, id), GivenUp { entry, attempts, reason }) in &self.dead {
             let row = [
@@ -282,42 +317,46 @@ impl<'a> Writes<'a> {
                 Cell::Big(Some(i64::from(*attempts))),
                 Cell::Bytes(reason.as_bytes()),
             ];
-            parts.push(PartId::DeadLetters, row);
+            parts.push(PartId::DeadLetters, &row);
         }
         for ((lane, customer), person) in &self.persons {
             let whose = [Cell::Small(*lane), customer_cell(*customer)];
             if let Some(key) = person.key {
-                parts.push(PartId::PersonKeys, [&whose[..], &[Cell::Bytes(key)]].concat());
+                parts.push(PartId::PersonKeys, &[&whose[..], &[Cell::Bytes(key)]].concat());
             }
             for (name, value) in &person.fields {
                 let named = [&whose[..], &[Cell::Bytes(name.as_bytes())]].concat();
                 match value {
-                    Some(value) => parts.push(PartId::Fields, [&named[..], &[Cell::Bytes(value)]].concat()),
-                    None => parts.push(PartId::FieldsGone, named),
+                    Some(value) => parts.push(PartId::Fields, &[&named[..], &[Cell::Bytes(value)]].concat()),
+                    None => parts.push(PartId::FieldsGone, &named),
                 }
             }
             if let Some(tokens) = &person.tokens {
-                parts.push(PartId::TokensGone, whose.clone());
+                parts.push(PartId::TokensGone, &whose);
                 for token in tokens {
                     let token = Cell::Id(Some(Uuid::from_bytes(token.0)));
-                    parts.push(PartId::Tokens, [&whose[..], &[token]].concat());
+                    parts.push(PartId::Tokens, &[&whose[..], &[token]].concat());
                 }
             }
         }
-        parts.0.into_iter().collect()
     }
 }
 
 /// Names of sets in one text; none of them has a control character.
-fn joined(traits: &Traits) -> String {
-    let mut text = String::new();
+fn joined(traits: &Traits) -> Cow<'_, str> {
+    match &traits.sets[..] {
+        [] => return Cow::Borrowed(""),
+        [one] => return Cow::Borrowed(one.as_str()),
+        _ => {}
+    }
+    let mut text = String::with_capacity(traits.sets.iter().map(|set| set.as_str().len() + 1).sum());
     for (at, set) in traits.sets.iter().enumerate() {
         if at > 0 {
             text.push('\u{1f}');
         }
         text.push_str(set.as_str());
     }
-    text
+    Cow::Owned(text)
 }
 
 fn entry<'a>(lane: i16, place: i64, customer: CustomerId, appended: Appended<'a>) -> [Cell<'a>; 11] {

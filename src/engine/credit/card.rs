@@ -12,7 +12,7 @@ use crm_core::{Currency, CustomerId, Definitions, EventId, Money, Remark, Timest
 use crm_storage::{Commit, CommitError};
 use serde::{Deserialize, Serialize};
 
-use super::super::tie::add;
+use super::super::identify::add;
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::{GiftCardCode, Once, read, refused};
 use crate::error::Error;
