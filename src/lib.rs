@@ -37,7 +37,7 @@ pub use crm_core::contract::{
     Contract, ContractEnded, ContractError, ContractRef, ContractRenewed, ContractSigned, Contracts, Renewals,
 };
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
+pub use crm_core::customer::{Command, Customer, MergeRefusal, Quote, Refusal, Standing};
 pub use crm_core::declared::{
     AttributeSet, DeclarationError, DeclaredError, DeclaredKind, DeclaredName, DeclaredText, DeclaredValue,
 };
@@ -58,9 +58,9 @@ pub use crm_core::lifecycle::{
 };
 pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, EarningRule, Expiry, Formula, Lot, LotMove, LoyaltyError,
-    Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints, RuleName, TierName,
-    TierRule, Tiers,
+    AwardPoints, Cart, ClaimCoupon, CouponClaimed, CouponCode, EarningRule, Expiry, Formula, Lot, LotMove,
+    LoyaltyError, Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints,
+    RuleName, TierName, TierRule, Tiers,
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
@@ -135,6 +135,11 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
+
+/// The guide to earning points, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/earning.md")]
+mod earning {}
 
 /// The guide to what is private, likewise.
 #[cfg(doctest)]
