@@ -3,8 +3,10 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::book::PointsBook;
-use super::earning::{Earning, Left};
+use super::earning::{Earning, Left, Shares};
 use super::event::{Posting, PostingKind, Qualifying};
 use super::lots::{LotTerms, Origin, Waits};
 use super::{Pending, Program, ProgramId, RuleShare, TierName};
@@ -79,6 +81,10 @@ where
     /// The postings that bring a book in line with some orders and with what was earned just now. With `all`, the orders
     /// are all there are, and what was posted for anything that is no longer there is taken back.
     pub(crate) fn postings(&self, book: &PointsBook, orders: &[Order], earned: &[&Earned], all: bool) -> Vec<Posting> {
+        // One fact may be several actions, such as a visit that is the first thing told of somebody.
+        let given = |fact: EventId| book.shares_of(fact).is_some_and(Shares::has_action);
+        let actions: SmallVec<[&Earned; 2]> =
+            earned.iter().copied().filter(|earned| !earned.by_order && !given(earned.fact)).collect();
         // Each posting is worked out against the book as the ones before it left it. The copy is made
         // only when there is something to post.
         let mut book = Cow::Borrowed(book);
@@ -104,10 +110,9 @@ where
             }
             self.adjust(&mut book, &mut postings, order.event, Some(order));
         }
-        for Earned { fact, at, earning, .. } in earned.iter().filter(|earned| !earned.by_order) {
-            let given = book.shares_of(*fact).is_some_and(super::earning::Shares::has_action);
+        for Earned { fact, at, earning, .. } in actions {
             if let Some(program) = (self.program_at)(*at)
-                && !(given || earning.is_nothing() || (self.voided)(*fact))
+                && !(earning.is_nothing() || (self.voided)(*fact))
             {
                 let terms = program.terms_of_action(*fact, *at, self.tier);
                 self.give(&mut book, &mut postings, earning, terms);
