@@ -7,12 +7,12 @@ use crm_core::audit::{AuditActor, AuditEntry, AuditRecord, Checkpoint, Verified,
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::contract::Renewals;
 use crm_core::credit::{CreditStatement, GiftCardId};
-use crm_core::customer::{Command, Customer};
+use crm_core::customer::{Command, Customer, Quote};
 use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
-use crm_core::loyalty::{ProgramId, TierOutlook};
+use crm_core::loyalty::{Cart, ProgramId, TierOutlook};
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
@@ -1066,6 +1066,24 @@ impl Crm {
         F: FnMut(&Customer) + Send,
     {
         wait(self.0.for_each_customer(each))
+    }
+
+    /// See [`crate::Crm::quote`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn quote(&self, who: impl Into<Who> + Send, program: &ProgramId, cart: &Cart) -> Result<Quote, Error> {
+        wait(self.0.quote(who, program, cart))
+    }
+
+    /// See [`crate::Crm::quotes`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn quotes(&self, who: impl Into<Who> + Send, cart: &Cart) -> Result<BTreeMap<ProgramId, Quote>, Error> {
+        wait(self.0.quotes(who, cart))
     }
 
     /// See [`crate::Crm::overview`].

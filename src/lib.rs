@@ -45,7 +45,7 @@ pub use crm_core::credit::{
     GiftCardPosting, GiftCardState, GrantCredit, HoldCredit, ReleaseCredit, ReverseCredit, SettledOf, SpendCredit,
 };
 pub use crm_core::custom::{CustomError, CustomFact, FieldRule, FieldType, KindName, KindSchema};
-pub use crm_core::customer::{Command, Customer, MergeRefusal, Refusal, Standing};
+pub use crm_core::customer::{Command, Customer, MergeRefusal, Quote, Refusal, Standing};
 pub use crm_core::declared::{
     AttributeSet, DeclarationError, DeclaredError, DeclaredKind, DeclaredName, DeclaredText, DeclaredValue,
 };
@@ -66,10 +66,10 @@ pub use crm_core::lifecycle::{
 };
 pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, BenefitName, ClaimCoupon, Counted, CouponClaimed, CouponCode, Downgrade, EarningRule, Expiry, Formula,
-    InviteToTier, KeptWhy, Lot, LotMove, LoyaltyError, Multiplier, NextTier, PointsBook, PointsTotals, Posting,
-    PostingKind, Program, ProgramId, Projected, RedeemPoints, RevokeTier, Rises, RuleName, TierError, TierKept,
-    TierName, TierOutlook, TierRefusal, TierRule, Tiers,
+    AwardPoints, BenefitName, Cart, ClaimCoupon, Counted, CouponClaimed, CouponCode, Downgrade, EarningRule, Expiry,
+    Formula, InviteToTier, KeptWhy, Lot, LotMove, LoyaltyError, Multiplier, NextTier, PointsBook, PointsTotals,
+    Posting, PostingKind, Program, ProgramId, Projected, RedeemPoints, RevokeTier, Rises, RuleName, TierError,
+    TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers,
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
@@ -147,6 +147,11 @@ pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workf
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
+
+/// The guide to earning points, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/earning.md")]
+mod earning {}
 
 /// The guide to what is private, likewise.
 #[cfg(doctest)]

@@ -13,7 +13,7 @@ use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKin
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
-use crate::loyalty::{Program, ProgramId};
+use crate::loyalty::{Program, ProgramError, ProgramId};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
@@ -24,6 +24,7 @@ use crate::value::{ValueError, ValuePolicy};
 use crate::workflow::PluginName;
 
 /// One definition, as it is stored.
+#[allow(clippy::large_enum_variant, reason = "there are few of them, and programmes are written out by hand")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -124,6 +125,14 @@ pub enum DefinitionError {
     /// A policy about value contradicts itself or exceeds a limit.
     #[error("value")]
     Value(#[from] ValueError),
+    /// A loyalty programme exceeds a limit, or contradicts itself.
+    #[error("programme {program}")]
+    Program {
+        /// Which.
+        program: ProgramId,
+        /// What is wrong with it.
+        source: ProgramError,
+    },
     /// A later version is already there: the past is not rewritten.
     #[error("{name} already has a version from {latest}, later than {from}")]
     Older {
@@ -150,7 +159,7 @@ impl Definition {
     /// # Errors
     ///
     /// `Segment` if a rule is nested too deep or has too many clauses, `Consent` if a policy of consent is not sound,
-    /// `Identity` if the rules for identifiers exceed a limit.
+    /// `Identity` if the rules for identifiers exceed a limit, `Program` if those of a loyalty programme do.
     pub fn check(&self) -> Result<(), DefinitionError> {
         match self {
             Definition::Segment(segment, Some(predicate)) => {
@@ -171,9 +180,12 @@ impl Definition {
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Value(policy) => Ok(policy.check()?),
             Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
+            Definition::Program(program, Some(rules)) => {
+                rules.check().map_err(|source| DefinitionError::Program { program: program.clone(), source })
+            }
             Definition::Segment(_, None)
             | Definition::Currency(_)
-            | Definition::Program(..)
+            | Definition::Program(_, None)
             | Definition::Kind(..)
             | Definition::Attribute(_, None)
             | Definition::Scorer(_, None)
@@ -453,6 +465,16 @@ impl Definitions {
     #[must_use]
     pub fn program(&self, id: &ProgramId, at: Timestamp) -> Option<&Program> {
         self.programs.get(id)?.at(at)?.as_ref()
+    }
+
+    /// Every version of every programme: by name, and of each the oldest first, with from when until when it holds. What
+    /// ends a programme is none.
+    pub fn program_versions(&self) -> impl Iterator<Item = (&ProgramId, &Program, Timestamp, Option<Timestamp>)> {
+        self.programs.iter().flat_map(|(id, Versions(versions))| {
+            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+            let held = versions.iter().zip(ends);
+            held.filter_map(move |((from, program), until)| Some((id, program.as_ref()?, *from, until)))
+        })
     }
 
     /// The keys of all programmes there ever were.

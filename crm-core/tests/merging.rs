@@ -186,7 +186,7 @@ impl World {
                     customer.refold(self.facts(&members), self.now, &self.definitions);
                 }
                 for (member, posting) in
-                    customer.reconcile_points(crm_core::customer::OrdersTouched::Gone, &self.definitions)
+                    customer.reconcile_points(crm_core::customer::OrdersTouched::Gone, &[], &self.definitions)
                 {
                     self.decide(customer, member, Actor::Rule, Deed::PointsPosted(posting));
                 }

@@ -18,6 +18,7 @@ use crate::error::Error;
 /// What is stored among the definitions.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Stored {
     /// The check value of the look-up key that the tenant was made with. It is always the first row.
     LookupKey([u8; 32]),

@@ -28,6 +28,7 @@ mod merge;
 mod personal;
 mod push;
 mod query;
+mod quote;
 mod record;
 mod rectify;
 mod retain;

@@ -267,7 +267,11 @@ impl Crm {
         }
     }
 
-    async fn base_of(&self, found: Found, at: Timestamp) -> Result<(Base, std::sync::Arc<Definitions>), Error> {
+    pub(super) async fn base_of(
+        &self,
+        found: Found,
+        at: Timestamp,
+    ) -> Result<(Base, std::sync::Arc<Definitions>), Error> {
         match found {
             Found::Known(customer) => {
                 let (base, definitions) = self.base(customer).await?;

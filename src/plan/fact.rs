@@ -111,6 +111,7 @@ impl<'a> Planner<'a> {
         } else if in_order {
             self.happen(self.through, id, at, fact)?;
         } else {
+            self.earn(self.through, id, at, fact);
             self.late.push(incoming);
         }
         Ok(Outcome::Recorded)
@@ -168,8 +169,15 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Works out what a fact earns before it is folded: the same that a quote told.
+    fn earn(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) {
+        let earned = self.customer.earned_by(member, id, at, fact, &self.earned, self.context.definitions);
+        self.earned.extend(earned);
+    }
+
     /// Folds a fact, brings everything else in line with it, and lets workflows react.
     fn happen(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
+        self.earn(member, id, at, fact);
         let touched = if self.customer.facts().takes(id, at, fact) {
             self.customer.fold_fact(member, id, at, fact, self.context.definitions, &mut self.moves)
         } else {

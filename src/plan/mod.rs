@@ -19,7 +19,7 @@ use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
-use crm_core::loyalty::UndoPosting;
+use crm_core::loyalty::{Earned, PostingKind, UndoPosting};
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
@@ -103,6 +103,8 @@ pub(crate) struct Planner<'a> {
     facts: Vec<(CustomerId, &'a Prepared)>,
     /// Those of them that came late and are still to be folded.
     late: Vec<&'a Prepared>,
+    /// What the facts earned that are folded next, by the customer as they were before.
+    earned: Vec<Earned>,
     events: Vec<EventRow>,
     others: Vec<(CustomerId, EventRow)>,
     changes: Vec<Change>,
@@ -155,6 +157,7 @@ impl<'a> Planner<'a> {
             history,
             facts: Vec::new(),
             late: Vec::new(),
+            earned: Vec::new(),
             rewrite: false,
             // A fact and what it led to; a vector that grows by itself begins with four.
             events: Vec::with_capacity(2),
@@ -420,8 +423,17 @@ impl<'a> Planner<'a> {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
         };
-        for (member, posting) in self.customer.reconcile_points(touched, self.context.definitions) {
-            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), event, &[]);
+        // What came late is posted when it is folded.
+        let earned = if self.late.is_empty() { std::mem::take(&mut self.earned) } else { Vec::new() };
+        for (member, posting) in self.customer.reconcile_points(touched, &earned, self.context.definitions) {
+            let cause = if let PostingKind::Earned { fact } = &posting.kind
+                && earned.iter().any(|earned| earned.fact == *fact)
+            {
+                Some(*fact)
+            } else {
+                event
+            };
+            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), cause, &[]);
         }
         self.follow(at, cause, &[])
     }

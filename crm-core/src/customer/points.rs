@@ -1,13 +1,19 @@
 //! A customer's points: what follows from their orders, what is due by itself, and what undoes what was posted.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
 use super::{Customer, OrdersTouched};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody};
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{
-    Expiry, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, UndoPosting, reconcile,
+    Earned, Expiry, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
+    UndoPosting,
 };
-use crate::order::Order;
+use crate::order::{Basket, Order};
 use crate::time::Timestamp;
 
 /// What is done to points when its time has come, in the order in which it is done at one instant.
@@ -19,35 +25,62 @@ pub enum PointsStep {
     Activations,
     /// Points expire.
     Expiry,
+    /// Rules give points for a day of the year.
+    Yearly,
     /// The customer is reminded of points that will expire.
     Reminders,
 }
 
 impl PointsStep {
     /// All of them, in their order.
-    pub const ALL: [PointsStep; 4] =
-        [PointsStep::Holds, PointsStep::Activations, PointsStep::Expiry, PointsStep::Reminders];
+    pub const ALL: [PointsStep; 5] =
+        [PointsStep::Holds, PointsStep::Activations, PointsStep::Expiry, PointsStep::Yearly, PointsStep::Reminders];
 }
 
 impl Customer {
-    /// The postings that bring the points in line with the orders that a fact touched, and in whose book:
-    /// points of an order go to whoever it came through.
+    /// The postings that bring the points in line with the orders that a fact touched and with what was earned just now,
+    /// and in whose book: points go to whoever it came through that earned them.
     #[must_use]
-    pub fn reconcile_points(&self, touched: OrdersTouched, definitions: &Definitions) -> Vec<(CustomerId, Posting)> {
+    pub fn reconcile_points(
+        &self,
+        touched: OrdersTouched,
+        earned: &[Earned],
+        definitions: &Definitions,
+    ) -> Vec<(CustomerId, Posting)> {
         let all_orders = self.facts.orders().list();
         let (orders, gone): (&[Order], bool) = match touched {
-            OrdersTouched::None => return Vec::new(),
+            OrdersTouched::None if earned.is_empty() => return Vec::new(),
+            OrdersTouched::None => (&[], false),
             OrdersTouched::Newest => (&all_orders[all_orders.len().saturating_sub(1)..], false),
             OrdersTouched::Any => (all_orders, false),
             OrdersTouched::Gone => (all_orders, true),
+        };
+        let baskets: OnceCell<HashMap<EventId, Basket<'_>>> = OnceCell::new();
+        let basket_of = |order: &Order| {
+            let all = || self.facts.orders().with_lines().map(|(order, basket)| (order.event, basket)).collect();
+            baskets.get_or_init(all).get(&order.event).copied().unwrap_or_default()
         };
         let mut postings = Vec::new();
         let mut reconcile = |member: CustomerId, orders: &[Order]| {
             let empty = PointsBook::default();
             for program in definitions.program_ids() {
                 let book = self.book_of(member, program).unwrap_or(&empty);
-                let in_force = |at| definitions.program(program, at);
-                let posted = reconcile(program, book, orders, in_force, self.standing.tier(program), gone);
+                let own = earned.iter().filter(|earned| earned.program == *program && earned.member == member);
+                let own: SmallVec<[&Earned; 4]> = own.collect();
+                let reconciling = Reconciling {
+                    id: program,
+                    program_at: |at| definitions.program(program, at),
+                    tier: self.standing.tier(program),
+                    judge: |order: &Order, book: &PointsBook| {
+                        self.judged(member, program, book, (order, basket_of(order)), definitions)
+                    },
+                    voided: |fact| self.facts.is_voided(fact),
+                };
+                let posted = reconciling.postings(book, orders, &own, gone);
+                if touched == OrdersTouched::None {
+                    postings.extend(posted.into_iter().map(|posting| (member, posting)));
+                    continue;
+                }
                 let mut after = None;
                 if !posted.is_empty() {
                     let after = after.insert(book.clone());
@@ -57,7 +90,12 @@ impl Customer {
                 postings.extend(posted.into_iter().chain(returned).map(|posting| (member, posting)));
             }
         };
-        match self.orders_of_members() {
+        let members = if touched == OrdersTouched::None {
+            self.is_merged().then(|| self.members().map(|member| (member, Vec::new())).collect())
+        } else {
+            self.orders_of_members()
+        };
+        match members {
             None => reconcile(self.id, orders),
             Some(members) => members.iter().for_each(|(member, orders)| reconcile(*member, orders)),
         }
@@ -88,7 +126,7 @@ impl Customer {
     /// When something of points will be due, whether or not it is in the past.
     #[must_use]
     pub fn next_points(&self, at: Timestamp, definitions: &Definitions) -> Option<Timestamp> {
-        let mut next: Option<Timestamp> = None;
+        let mut next = self.next_yearly(definitions);
         self.each_book(&mut |_, id, book| {
             if book.lots().is_empty() {
                 return;
@@ -111,6 +149,10 @@ impl Customer {
     #[must_use]
     pub fn points_due(&self, step: PointsStep, at: Timestamp, definitions: &Definitions) -> Vec<(CustomerId, Deed)> {
         let mut due = Vec::new();
+        if step == PointsStep::Yearly {
+            let yearly = self.yearly_due(at, definitions).into_iter();
+            return yearly.map(|(member, posting)| (member, Deed::PointsPosted(posting))).collect();
+        }
         self.each_book(&mut |member, id, book| {
             let program = definitions.program(id, at);
             let mut post = |postings: &mut dyn Iterator<Item = Posting>| {
@@ -125,6 +167,7 @@ impl Customer {
                     let until = program.and_then(|program| program.reinstate_within).map(|span| at.plus(span));
                     post(&mut book.expire(id, at, self.lasting(program), until).into_iter());
                 }
+                PointsStep::Yearly => {}
                 PointsStep::Reminders => {
                     let Some(ahead) = program.and_then(|program| program.remind) else { return };
                     let mut after = book.reminded();

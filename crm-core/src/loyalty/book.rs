@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Account;
+use super::earning::{RuleName, RuleNames, Shares, Yearly, given};
 use super::event::{LotMove, Posting, PostingKind, Qualifying};
 use super::hold::{Hold, HoldEnd, HoldName};
 use super::lent::{Lent, LentOut};
@@ -15,7 +16,7 @@ use crate::order::{Order, OrderRef};
 use crate::time::Timestamp;
 
 /// What happened to the points of one fact.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct ForFact {
     /// Earned less reversed.
     posted: i64,
@@ -23,6 +24,8 @@ struct ForFact {
     expired: i64,
     /// When it was earned.
     at: Option<Timestamp>,
+    /// Which rules gave it.
+    shares: Shares,
 }
 
 /// What was spent for an order and did not come back yet, in the order in which it was spent.
@@ -103,6 +106,10 @@ pub struct PointsBook {
     qualified: Qualified,
     next_lot: u32,
     by_fact: FlatMap<EventId, ForFact>,
+    /// The rules that ever gave anything.
+    rules: RuleNames,
+    /// What rules gave for a day of the year.
+    yearly: Yearly,
     paid: FlatMap<OrderRef, PaidFor>,
     /// What was undone.
     undone: FlatSet<EventId>,
@@ -122,7 +129,7 @@ impl PointsBook {
     pub(crate) fn joined<'b>(books: impl Iterator<Item = &'b PointsBook>) -> Self {
         let mut joined = PointsBook::default();
         for (place, book) in books.enumerate() {
-            // Who spent whose points, and what can be given back, is asked of each book.
+            // Who spent whose points, what can be given back and what rules gave is asked of each book.
             let PointsBook {
                 lots,
                 holds,
@@ -131,6 +138,8 @@ impl PointsBook {
                 qualified,
                 next_lot: _,
                 by_fact,
+                rules: _,
+                yearly: _,
                 paid: _,
                 undone,
                 gone,
@@ -569,8 +578,34 @@ impl PointsBook {
 
     /// What was posted for a fact, net, and what of it expired.
     pub(super) fn posted_for(&self, fact: EventId) -> (i64, i64) {
-        let ForFact { posted, expired, at: _ } = self.by_fact.get(&fact).copied().unwrap_or_default();
-        (posted, expired)
+        self.by_fact.get(&fact).map_or((0, 0), |told| (told.posted, told.expired))
+    }
+
+    /// Whether it was worked out what a fact earns, and recorded.
+    pub(super) fn was_judged(&self, fact: EventId) -> bool {
+        self.by_fact.get(&fact).is_some()
+    }
+
+    /// What rules gave for a fact.
+    pub(super) fn shares_of(&self, fact: EventId) -> Option<&Shares> {
+        self.by_fact.get(&fact).map(|told| &told.shares)
+    }
+
+    pub(super) const fn rule_names(&self) -> &RuleNames {
+        &self.rules
+    }
+
+    /// How many points a rule gave from an instant on and before another one, less what was taken back; without them
+    /// ever. It takes a step for each fact that anything was given for.
+    #[must_use]
+    pub fn given_by(&self, rule: &RuleName, stretch: Option<(Timestamp, Timestamp)>) -> i64 {
+        let facts = self.by_fact.iter().map(|(_, told)| (told.at, &told.shares));
+        given(&self.rules, facts, &self.yearly, rule, stretch)
+    }
+
+    /// When a rule gave last for a day of the year.
+    pub(crate) fn last_yearly(&self, rule: &RuleName) -> Option<Timestamp> {
+        self.yearly.last(&self.rules, rule)
     }
 
     /// When what was posted for a fact was earned.
@@ -578,7 +613,7 @@ impl PointsBook {
         self.by_fact.get(&fact)?.at
     }
 
-    /// Orders for which something was posted and that are no longer there.
+    /// Facts for which something was posted and that are no order that is there: actions, and orders that are gone.
     pub(super) fn orphans(&self, orders: &[Order]) -> Vec<EventId> {
         let there: FlatSet<EventId> = orders.iter().map(|order| order.event).collect();
         self.by_fact.iter().map(|(fact, _)| *fact).filter(|fact| !there.contains(fact)).collect()
@@ -645,6 +680,19 @@ impl PointsBook {
                 let told = self.by_fact.get_or_default(fact);
                 told.posted = told.posted.saturating_add(whole(points - i128::from(posting.borne)));
                 told.at = told.at.or(posting.qualifying.map(|qualifying| qualifying.at));
+                let gives = matches!(posting.kind, PostingKind::Earned { .. });
+                for share in &posting.by_rule {
+                    if gives {
+                        told.shares.give(&mut self.rules, share);
+                    } else {
+                        told.shares.take(&mut self.rules, share);
+                    }
+                }
+            }
+            PostingKind::Awarded { .. } => {
+                if let Some(Qualifying { at, points: _ }) = posting.qualifying {
+                    posting.by_rule.iter().for_each(|share| self.yearly.give(&mut self.rules, share, at));
+                }
             }
             // What was lent is back; what is paid for here was lent by the other.
             PostingKind::Settled { with } if points > 0 => self.lent.settle(*with),
@@ -683,7 +731,6 @@ impl PointsBook {
             }
             PostingKind::Settled { .. }
             | PostingKind::Expired { until: None }
-            | PostingKind::Awarded { .. }
             | PostingKind::Imported { .. }
             | PostingKind::Activated
             | PostingKind::Spent { .. }

@@ -233,6 +233,9 @@ pub struct RuleShare {
     pub points: i64,
     /// Points that count towards a tier.
     pub qualifying: i64,
+    /// Whether it gave them for an action, which is there or not, and not for an order, of which a part can come back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub action: bool,
 }
 
 /// Points that count towards a tier.

@@ -1,11 +1,13 @@
 //! Loyalty: programmes, the points they give for orders, and the ledger that holds them.
 //!
-//! Points are whole numbers. What an order is entitled to follows from the order alone, and the ledger
-//! follows the order: whenever an order changed (placed, refunded, voided, corrected by a late fact),
-//! the difference between what it is entitled to and what was posted for it is posted as a decision.
+//! Points are whole numbers. What an order or an action earns is worked out once, when it is taken in, by the customer as
+//! they were before it, and recorded. From then on the ledger follows the order: whenever it changed (refunded, voided,
+//! placed again), the difference between the share that it is entitled to and what was posted for it is posted as a
+//! decision.
 
 mod account;
 mod book;
+mod check;
 mod command;
 mod coupon;
 mod earning;
@@ -25,14 +27,15 @@ mod validity;
 
 pub use account::Account;
 pub use book::PointsBook;
+pub use check::{FACTOR_RANGE, NAMED_MAX, ProgramError};
 pub use command::{
     AdjustPoints, AwardPoints, CaptureHold, ForfeitPoints, HoldPoints, RedeemPoints, ReinstatePoints, ReleaseHold,
     UndoPosting,
 };
 pub use coupon::{ClaimCoupon, CouponClaimed, CouponCode};
 pub use earning::{
-    Cap, Counts, EarningRule, Exclusions, Factor, Formula, Lines, Multiplier, On, Per, RULES_MAX, Rounding,
-    RoundingPlace, RuleName,
+    Cap, Cart, Counts, Earning, EarningRule, Exclusions, Factor, Formula, Happening, Lines, Multiplier, Occasion, On,
+    Per, Purchase, RULES_MAX, Reason, RedeemLimit, Redeemable, Rounding, RoundingPlace, RuleName,
 };
 pub use error::LoyaltyError;
 pub use event::{LotMove, PointsReminded, Posting, PostingKind, Qualifying, RuleShare};
@@ -48,7 +51,9 @@ pub use tier::{
 pub use totals::PointsTotals;
 pub use validity::Validity;
 
-pub(crate) use reconcile::reconcile;
+pub(crate) use earning::Stretch;
+pub use reconcile::Earned;
+pub(crate) use reconcile::Reconciling;
 pub(crate) use tier::{Held, HeldTiers, Loss, Tally, TierView};
 
 #[cfg(test)]

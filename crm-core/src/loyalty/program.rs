@@ -142,23 +142,6 @@ impl Program {
         Self::new(currency).earning(EarningRule::per_money(RuleName::orders(), 1, per_minor))
     }
 
-    /// What an order of so many minor units is entitled to.
-    #[must_use]
-    pub fn entitlement(&self, net_minor: i64, currency: Currency) -> i64 {
-        if net_minor <= 0 || currency != self.currency {
-            return 0;
-        }
-        let of_rule = |rule: &EarningRule| match rule.gives {
-            Formula::PerMoney { points, per_minor } => {
-                let steps = net_minor.checked_div(i64::from(per_minor)).unwrap_or(0);
-                i128::from(steps) * i128::from(points)
-            }
-            Formula::Fixed(_) | Formula::PerItem(_) => 0,
-        };
-        let points: i128 = self.earning.iter().map(of_rule).sum();
-        i64::try_from(points).map_or(LOYALTY_POINTS_MAX, |points| points.min(LOYALTY_POINTS_MAX))
-    }
-
     /// The highest tier that so many points reach.
     #[must_use]
     pub fn tier(&self, qualifying: i128) -> Option<&TierName> {

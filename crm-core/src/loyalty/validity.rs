@@ -17,7 +17,8 @@ pub struct Validity {
     /// Until before when; none means for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// For orders of which countries; empty means of all. An order that names no country is then of none.
+    /// For orders of which countries; empty means of all. An order that names no country is then of none. Actions are of
+    /// no country, and not limited.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub countries: BTreeSet<Country>,
     /// Nothing is earned while it is paused. A pause is a new version of the programme, and so is its end.

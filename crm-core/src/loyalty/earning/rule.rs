@@ -41,11 +41,12 @@ pub enum On {
     Visit,
     /// An event of a kind that the shop declared: a review, a survey, a contribution to the community.
     Custom(KindName),
-    /// The first thing ever told of the customer.
+    /// The first thing ever told of the customer. Where that was voided, the next one is the first.
     SignUp,
     /// Each year the day and month of an instant that the shop told as an attribute, at midnight of the programme's
-    /// zone: a birthday. Where a year lacks 29 February it is the 28th. Birthdays of cards are sealed, and no rule sees
-    /// them.
+    /// zone: a birthday. The day and month are those in UTC, as a day is told. Where a year lacks 29 February it is the
+    /// 28th. Whatever is told meanwhile, a rule gives points at most once in a year of the calendar; a day that is over
+    /// when it is told is that of the next year. Birthdays of cards are sealed, and no rule sees them.
     Yearly(DeclaredName),
 }
 
@@ -66,7 +67,7 @@ pub struct Lines {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Formula {
-    /// So many, each time.
+    /// So many, each time; for an order if any of its lines counts, and not all of it was paid with points.
     Fixed(u32),
     /// So many for each so many minor units of what the lines cost that count.
     PerMoney {
@@ -75,7 +76,8 @@ pub enum Formula {
         /// For how many minor units, at least 1.
         per_minor: u32,
     },
-    /// So many for each piece of the lines that count; a line without a quantity is one piece.
+    /// So many for each piece of the lines that count, less the share that was paid with points. A line without a
+    /// quantity is one piece, one that takes off is none, and an order without lines is one.
     PerItem(u32),
 }
 
@@ -124,6 +126,7 @@ pub struct EarningRule {
     #[serde(default)]
     pub on: On,
     /// For whom: the customer as they are before what they earn points for, at its instant. None means for everybody.
+    /// It cannot ask about the past of segments: a segment can, and it about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Predicate>,
     /// By which channels; empty means by any. What names no channel came by none.
@@ -132,7 +135,7 @@ pub struct EarningRule {
     /// Which lines of an order.
     #[serde(default)]
     pub lines: Lines,
-    /// How much the lines that count have to cost at least, in minor units.
+    /// How much the lines that count have to cost at least, in minor units and without what was paid with points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum: Option<u64>,
     /// What it gives.
@@ -182,7 +185,8 @@ pub struct Multiplier {
     pub until: Option<Timestamp>,
 }
 
-/// What never earns by money. What was paid with points never does.
+/// What never earns: for no rule it is money or a piece. Nor is what was paid with points, by its share of the total.
+/// What of the total no line tells of is goods, and counts for rules that ask for no lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Exclusions {
@@ -204,7 +208,7 @@ impl Default for Exclusions {
     }
 }
 
-/// What becomes of parts of a point.
+/// Of what parts of a point are rounded. Each rule rounds what it gives by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoundingPlace {
@@ -219,10 +223,11 @@ pub enum RoundingPlace {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
-    /// Money counts in full steps: 3 points for each 10 euro give 3 for 19.99.
+    /// Money counts in full steps: 3 points for each 10 euro give 3 for 19.99. What multipliers leave of a point, and
+    /// where there is no money, is rounded down for each order.
     #[default]
     FullSteps,
-    /// Down to a whole point.
+    /// Down to a whole point; what a line takes off is rounded up.
     Down(RoundingPlace),
     /// To the nearest whole point, halves to the even one.
     HalfEven(RoundingPlace),

@@ -1,0 +1,142 @@
+//! What earning costs: a quote, and an order under a programme of twenty rules beside the same order without any, on the
+//! memory store.
+//!
+//! `cargo bench -p crm --no-default-features --bench loyalty`
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints what it measured")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crm::blocking::Crm;
+use crm::loyalty::{Cap, Factor, On, Per, Period, Rounding, RoundingPlace};
+use crm::{
+    Cart, Channel, Currency, CustomerId, Definition, DerivedIds, EarningRule, ExternalSystem, Formula, Identifier,
+    Incoming, Line, ManualClock, Money, Multiplier, OrderPlaced, ProductRef, Program, ProgramId, RuleName, Source,
+    Span, Timestamp, Visited,
+};
+
+const ROUNDS: u32 = 2_000;
+/// Microseconds that a quote may take.
+const QUOTE_LIMIT: f64 = 20.0;
+/// Microseconds that earning may add to an order.
+const EARNING_LIMIT: f64 = 30.0;
+
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse("2026-01-05").unwrap().plus(Span::days(day))
+}
+
+fn median(mut of: Vec<f64>) -> f64 {
+    of.sort_unstable_by(f64::total_cmp);
+    of[of.len() / 2]
+}
+
+fn micros(timed: impl FnOnce()) -> f64 {
+    let began = Instant::now();
+    timed();
+    began.elapsed().as_nanos() as f64 / 1_000.0
+}
+
+fn points() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn product(n: u32) -> ProductRef {
+    ProductRef::new(format!("product-{n}")).unwrap()
+}
+
+/// Twenty rules for orders: a half asks for products, a half for who it is, a quarter has a cap; and two multipliers.
+fn program(crm: &Crm) -> Program {
+    let mut program = Program::new(Currency::EUR);
+    program.rounding = Rounding::HalfEven(RoundingPlace::Order);
+    for n in 0..20_u32 {
+        let name = RuleName::new(format!("rule-{n}")).unwrap();
+        let mut rule = EarningRule::new(name, Formula::PerMoney { points: n + 1, per_minor: 100 + n });
+        if n % 2 == 0 {
+            rule.lines.products.extend([product(n % 5), product(n)]);
+        } else {
+            let text = format!(r#"orders.in_last("90d") >= {} && spend > {n}"#, n % 4);
+            rule.when = Some(crm.rule(&text).unwrap());
+        }
+        if n % 4 == 0 {
+            rule.cap = Some(Cap { points: 1_000_000, per: Per::Period(Period::Month) });
+        }
+        rule.on = On::Order;
+        program.earning.push(rule);
+    }
+    for n in 0..2 {
+        program.multipliers.push(Multiplier {
+            name: RuleName::new(format!("multiplier-{n}")).unwrap(),
+            by: Factor(1_100),
+            tiers: [].into(),
+            when: None,
+            rules: [].into(),
+            from: None,
+            until: None,
+        });
+    }
+    program
+}
+
+fn cart() -> Cart {
+    let line = |n| Line { product: Some(product(n)), minor: 1_250, quantity: Some(1), ..Line::default() };
+    Cart::new(Money::new(5_000, Currency::EUR)).with_lines((0..4).map(line).collect()).with_channel(Channel::Web)
+}
+
+fn someone(n: u32) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), &n.to_string()).unwrap()
+}
+
+fn shop(with: bool) -> (Arc<ManualClock>, Crm, CustomerId) {
+    let clock = Arc::new(ManualClock::at(day(0)));
+    let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).build());
+    if with {
+        let program = program(&crm);
+        crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).unwrap();
+    }
+    let visit = Visited { channel: Channel::Web, place: None };
+    let customer = crm.record(Incoming::new(someone(0), day(0), Source::new("shop").unwrap(), visit)).unwrap().customer;
+    for n in 0..10 {
+        place(&crm, customer, n);
+    }
+    (clock, crm, customer)
+}
+
+fn place(crm: &Crm, customer: CustomerId, n: u32) {
+    let at = day(1).plus(Span::millis(u64::from(n) * 60_000));
+    let fact = Incoming::new(customer, at, Source::new("shop").unwrap(), OrderPlaced::from(cart()));
+    crm.record(fact.with_key(format!("o{n}").parse().unwrap())).unwrap();
+}
+
+fn quotes() {
+    let (clock, crm, customer) = shop(true);
+    clock.set(day(2));
+    let (points, cart) = (points(), cart());
+    let quoted = crm.quote(customer, &points, &cart).unwrap();
+    assert!(quoted.points() > 0 && quoted.earning.reasons.len() == 20);
+    let rounds = (0..ROUNDS).map(|_| micros(|| drop(crm.quote(customer, &points, &cart).unwrap()))).collect();
+    println!("a quote by twenty rules: {:.1} us (limit {QUOTE_LIMIT})", median(rounds));
+}
+
+/// Each on a customer of eleven events, so that it is not the growing of a state that is measured.
+fn orders() {
+    let rounds = 200;
+    let of = |with: bool| {
+        let each = (0..rounds).map(|_| {
+            let (clock, crm, customer) = shop(with);
+            clock.set(day(2));
+            micros(|| place(&crm, customer, 11))
+        });
+        median(each.collect())
+    };
+    let (with, without) = (of(true), of(false));
+    println!(
+        "an order: {with:.1} us with a programme of twenty rules, {without:.1} us without: earning {:.1} us \
+         (limit {EARNING_LIMIT})",
+        with - without
+    );
+}
+
+fn main() {
+    quotes();
+    orders();
+}
