@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{CouponCode, PointsBook, ProgramId};
+use crate::loyalty::{PointsBook, ProgramId, RewardsHeld};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -35,7 +35,6 @@ impl std::fmt::Debug for Memory {
 pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
-    pub(super) coupons: FlatSet<CouponCode>,
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
@@ -45,6 +44,8 @@ pub struct DecidedState {
     pub(super) doubts: Doubts,
     pub(crate) retained: Retained,
     pub(crate) overrides: FlatMap<SegmentName, SegmentOverridden>,
+    /// Coupons, vouchers, rewards, badges: most customers have none.
+    pub(super) rewards: Option<Box<RewardsHeld>>,
 }
 
 impl DecidedState {
@@ -58,7 +59,15 @@ impl DecidedState {
             Deed::PointsReminded(reminded) => {
                 self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
             }
-            Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
+            Deed::CouponClaimed(claimed) => self.rewards.get_or_insert_default().apply_claimed(claimed),
+            Deed::CouponReserved(reserved) => self.rewards.get_or_insert_default().apply_reserved(reserved),
+            Deed::CouponRedeemed(redeemed) => self.rewards.get_or_insert_default().apply_redeemed(redeemed),
+            Deed::CouponReleased(released) => self.rewards.get_or_insert_default().apply_released(released),
+            Deed::VoucherIssued(issued) => self.rewards.get_or_insert_default().apply_issued(issued),
+            Deed::VoucherWithdrawn(withdrawn) => self.rewards.get_or_insert_default().apply_withdrawn(withdrawn),
+            Deed::RewardClaimed(claimed) => self.rewards.get_or_insert_default().apply_reward(claimed),
+            Deed::RewardCancelled(cancelled) => self.rewards.get_or_insert_default().apply_cancelled(cancelled.claim),
+            Deed::BadgeEarned(earned) => self.rewards.get_or_insert_default().apply_badge(earned),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());
             }

@@ -78,6 +78,7 @@ impl Customer {
         let none = SegmentSet::default();
         let set = definitions.segment_book().set(at).unwrap_or(&none);
         self.derive_segments(set, at, Cause::Definition, definitions, &mut Vec::new());
+        self.watch_badges(at, definitions);
     }
 
     fn tiers<'a>(

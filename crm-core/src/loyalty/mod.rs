@@ -5,13 +5,16 @@
 //! the difference between what it is entitled to and what was posted for it is posted as a decision.
 
 mod account;
+mod badge;
 mod book;
 mod command;
+mod counted;
 mod coupon;
 mod earning;
 mod error;
 mod event;
 mod expiry;
+mod held;
 mod hold;
 mod lent;
 mod lots;
@@ -19,17 +22,27 @@ mod period;
 mod program;
 mod qualified;
 mod reconcile;
+mod reward;
+mod rules;
+mod stamp;
 mod tier;
 mod totals;
 mod validity;
+mod voucher;
 
 pub use account::Account;
+pub use badge::{Badge, BadgeEarned, BadgeName, BadgePoints};
 pub use book::PointsBook;
 pub use command::{
     AdjustPoints, AwardPoints, CaptureHold, ForfeitPoints, HoldPoints, RedeemPoints, ReinstatePoints, ReleaseHold,
     UndoPosting,
 };
-pub use coupon::{ClaimCoupon, CouponClaimed, CouponCode};
+pub use counted::CounterMove;
+pub use coupon::{
+    Benefit, ClaimCoupon, Coupon, CouponBy, CouponClaimed, CouponCode, CouponRedeemed, CouponReleased, CouponReserved,
+    CouponUse, RedeemCoupon, ReleaseCause, ReleaseCoupon, ReserveCoupon, UseName, UsesPer, VoucherHeld, VoucherTicket,
+    WhenUndone,
+};
 pub use earning::{
     Cap, Counts, EarningRule, Exclusions, Factor, Formula, Lines, Multiplier, On, Per, RULES_MAX, Rounding,
     RoundingPlace, RuleName,
@@ -37,14 +50,26 @@ pub use earning::{
 pub use error::LoyaltyError;
 pub use event::{LotMove, PointsReminded, Posting, PostingKind, Qualifying, RuleShare};
 pub use expiry::Expiry;
+pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
 pub use period::{Period, begin_of, day_of};
 pub use program::{LOYALTY_POINTS_MAX, Pending, Program, ProgramId, Redemption, Shortfall};
+pub use reward::{
+    CancelReward, ClaimReward, Reward, RewardCancelled, RewardClaim, RewardClaimed, RewardGives, RewardName,
+    RewardOffer,
+};
+pub use rules::RewardRuleError;
+pub use stamp::{StampCard, StampCardName, Stamps};
 pub use tier::{BENEFITS_MAX, BenefitName, Counted, Downgrade, TIERS_MAX, TierName, TierRule, Tiers, Window};
 pub use totals::PointsTotals;
 pub use validity::Validity;
+pub use voucher::{
+    BatchName, Voucher, VoucherCode, VoucherCodeError, VoucherFrom, VoucherId, VoucherIssued, VoucherWithdrawn,
+    WithdrawCause,
+};
 
+pub(crate) use held::released;
 pub(crate) use reconcile::reconcile;
 
 #[cfg(test)]
