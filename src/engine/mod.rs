@@ -30,12 +30,14 @@ mod query;
 mod record;
 mod rectify;
 mod retain;
+mod rewards;
 mod score;
 mod search;
 mod select;
 mod stages;
 mod tie;
 mod value;
+mod voucher;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -80,6 +82,8 @@ pub use tie::TieRecorded;
 pub use value::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
 };
+
+pub use voucher::{VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven};
 
 use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;
@@ -206,7 +210,7 @@ impl Crm {
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
     fn is_customer(&self, id: CustomerId) -> bool {
-        id != self.audit_stream && id != self.fill_row
+        id != self.audit_stream && id != self.fill_row && !id.is_of_vouchers()
     }
 
     /// Puts one together.
