@@ -12,7 +12,8 @@ use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
-use crm_core::loyalty::{Cart, ProgramId, TierOutlook};
+use crm_core::loyalty::{BatchName, Cart, CouponCode, ProgramId, RewardOffer, TierOutlook, UseName, VoucherCode};
+use crm_core::order::OrderRef;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
@@ -26,7 +27,7 @@ use crate::engine::{
     Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported,
     IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview,
     PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
 };
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
@@ -133,6 +134,88 @@ impl Crm {
     /// The same.
     pub fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
         wait(self.0.execute(customer, command, key))
+    }
+
+    /// See [`crate::Crm::issue_vouchers`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn issue_vouchers(&self, batch: &VoucherBatch, vouchers: u32) -> Result<Vec<VoucherCode>, Error> {
+        wait(self.0.issue_vouchers(batch, vouchers))
+    }
+
+    /// See [`crate::Crm::issue_voucher`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn issue_voucher(
+        &self,
+        customer: CustomerId,
+        coupon: &CouponCode,
+        expires_at: Option<Timestamp>,
+    ) -> Result<VoucherGiven, Error> {
+        wait(self.0.issue_voucher(customer, coupon, expires_at))
+    }
+
+    /// See [`crate::Crm::redeem_voucher`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn redeem_voucher(
+        &self,
+        customer: CustomerId,
+        code: &VoucherCode,
+        name: UseName,
+        order: Option<OrderRef>,
+        key: &str,
+    ) -> Result<Executed, Error> {
+        wait(self.0.redeem_voucher(customer, code, name, order, key))
+    }
+
+    /// See [`crate::Crm::reserve_voucher`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn reserve_voucher(
+        &self,
+        customer: CustomerId,
+        code: &VoucherCode,
+        name: UseName,
+        expires_at: Timestamp,
+        key: &str,
+    ) -> Result<Executed, Error> {
+        wait(self.0.reserve_voucher(customer, code, name, expires_at, key))
+    }
+
+    /// See [`crate::Crm::block_voucher`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn block_voucher(&self, code: &VoucherCode) -> Result<bool, Error> {
+        wait(self.0.block_voucher(code))
+    }
+
+    /// See [`crate::Crm::block_vouchers`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn block_vouchers(&self, coupon: &CouponCode, batch: &BatchName) -> Result<u64, Error> {
+        wait(self.0.block_vouchers(coupon, batch))
+    }
+
+    /// See [`crate::Crm::rewards_for`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn rewards_for(&self, customer: CustomerId) -> Result<Vec<RewardOffer>, Error> {
+        wait(self.0.rewards_for(customer))
     }
 
     /// See [`crate::Crm::issue_gift_card`].

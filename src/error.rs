@@ -11,6 +11,7 @@ use crm_storage::StorageError;
 
 use crate::audit::SignError;
 use crate::engine::{ConsentRefusal, ImportError, RectifyRefusal};
+use crate::ids::NoRandom;
 use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
 use crate::plan::FactRefusal;
@@ -132,6 +133,9 @@ pub enum Error {
     /// The store was made with another look-up key.
     #[error("the store was made with another look-up key: nobody would be found with this one")]
     LookupKey,
+    /// No code for a voucher could be drawn.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),

@@ -3,12 +3,26 @@
 use crm_core::identity::IdentifierKey;
 use crm_core::{CustomerId, Digest, TenantId, Timestamp};
 
-/// Gives ids to new customers.
+/// Gives ids to new customers, and whatever else has to be drawn.
 pub trait IdSource: std::fmt::Debug + Send + Sync + 'static {
     /// An id for a customer who appears at an instant by an identifier. `taken` says how many ids that this gave for
     /// the same before are somebody's already, such as of one who was erased since: another number, another id.
     fn customer_id(&self, tenant: &TenantId, identifier: &IdentifierKey, at: Timestamp, taken: u32) -> CustomerId;
+
+    /// Fills bytes with what nobody can guess, for the codes of vouchers: from the system, unless a test has its own.
+    ///
+    /// # Errors
+    ///
+    /// `NoRandom` if there is nothing to be had.
+    fn secret(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
+        getrandom::fill(bytes).map_err(|_| NoRandom)
+    }
 }
+
+/// The system has no random numbers to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no random numbers")]
+pub struct NoRandom;
 
 /// Ids with the time and the system's randomness (UUID version 7).
 #[derive(Debug, Clone, Copy, Default)]

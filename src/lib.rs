@@ -71,6 +71,14 @@ pub use crm_core::loyalty::{
     Posting, PostingKind, Program, ProgramId, Projected, RedeemPoints, RevokeTier, Rises, RuleName, TierError,
     TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers,
 };
+pub use crm_core::loyalty::{
+    Badge, BadgeEarned, BadgeName, BadgePoints, BatchName, Benefit, CancelReward, ClaimReward, Coupon, CouponBy,
+    CouponRedeemed, CouponReleased, CouponReserved, CouponUse, Lines, Period, RedeemCoupon, ReleaseCause,
+    ReleaseCoupon, ReserveCoupon, Reward, RewardCancelled, RewardClaim, RewardClaimed, RewardGives, RewardName,
+    RewardOffer, RewardRuleError, RewardsHeld, StampCard, StampCardName, Stamps, UseName, UsesPer, Voucher,
+    VoucherCode, VoucherCodeError, VoucherFrom, VoucherHeld, VoucherId, VoucherIssued, VoucherWithdrawn, WhenUndone,
+    WithdrawCause,
+};
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
     CartUpdated, Line, LineKind, Order, OrderDelivered, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived,
@@ -126,7 +134,8 @@ pub use engine::{
     Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
     ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome,
     Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected,
-    Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX,
+    VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
@@ -136,7 +145,7 @@ pub use engine::{
     CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
 };
 pub use error::Error;
-pub use ids::{DerivedIds, IdSource, RandomIds};
+pub use ids::{DerivedIds, IdSource, NoRandom, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use ledger::{ErasureLedger, FileLedger, LedgerError};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
@@ -157,6 +166,11 @@ mod earning {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/privacy.md")]
 mod privacy {}
+
+/// The guide to coupons, rewards, stamps and badges, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-rewards.md")]
+mod rewards {}
 
 /// The guide to rules, likewise.
 #[cfg(doctest)]

@@ -259,6 +259,21 @@ impl Trigger {
                 put("minor", Int(i64::try_from(posting.minor()).unwrap_or(i64::MAX)));
             }
             Deed::CouponClaimed(claimed) => put("coupon", Text(claimed.coupon.clone().into())),
+            Deed::CouponReserved(reserved) => put("coupon", Text(reserved.coupon.clone().into())),
+            Deed::CouponRedeemed(redeemed) => {
+                put("coupon", Text(redeemed.coupon.clone().into()));
+                if let Some(order) = &redeemed.order {
+                    put("order", Text(order.clone().into()));
+                }
+            }
+            Deed::CouponReleased(released) => put("coupon", Text(released.coupon.clone().into())),
+            Deed::VoucherIssued(issued) => put("coupon", Text(issued.coupon.clone().into())),
+            Deed::RewardClaimed(claimed) => {
+                put("reward", Text(claimed.reward.clone().into()));
+                put("points", Int(claimed.points));
+            }
+            Deed::RewardCancelled(cancelled) => put("reward", Text(cancelled.reward.clone().into())),
+            Deed::BadgeEarned(earned) => put("badge", Text(earned.badge.clone().into())),
             Deed::TagAdded(added) => put("tag", Text(added.tag.clone().into())),
             Deed::TagRemoved(removed) => put("tag", Text(removed.tag.clone().into())),
             Deed::Notified(notified) => put("topic", Text(notified.topic.clone().into())),

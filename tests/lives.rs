@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    Attribute, AttributeSet, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, CaseClosed, CaseKind,
-    CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel, ClaimCoupon, Clock, Command, Comparison, ConfirmProof,
-    ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Counted, Currency, Customer, CustomerId, DeclaredKind,
-    DeclaredName, DeclaredValue, Definition, Digest, Downgrade, ErasureRequest, Error, EventId, ExternalSystem,
-    FieldName, HoldName, HoldPlaced, Identifier, Incoming, Ingestion, InviteToTier, Locale, LookupKey, ManualClock,
-    MemoryStore, MessageReceived, Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced,
-    OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate,
-    Presented, Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted,
-    RestrictionLifted, RevokeTier, Role, ScoreBatch, ScoreName, ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr,
-    Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, TierName, TierRule,
-    Tiers, Timestamp, Untie, Visited, Voided, Which, Who, Wording,
+    Attribute, AttributeSet, AuditActor, AwardPoints, Badge, BadgeName, BatchName, Benefit, CancelReward, CardLine,
+    CardUpdate, CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel,
+    ClaimCoupon, ClaimReward, Clock, Command, Comparison, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint,
+    Contacted, Counted, Coupon, CouponCode, Currency, Customer, CustomerId, DeclaredKind, DeclaredName, DeclaredValue,
+    Definition, Digest, Downgrade, ErasureRequest, Error, EventId, ExternalSystem, FieldName, HoldName, HoldPlaced,
+    Identifier, Incoming, Ingestion, InviteToTier, Locale, LookupKey, ManualClock, MemoryStore, MessageReceived,
+    Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced, OrderRef, Party, PartyDescribed,
+    PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate, Presented, Program, ProgramId,
+    Proof, Purpose, Record, RedeemCoupon, RedeemPoints, Refunded, ReleaseCoupon, Remark, ReserveCoupon, Restricted,
+    RestrictionLifted, RevokeTier, Reward, RewardGives, RewardName, Role, ScoreBatch, ScoreName, ScoreOutput, Scorer,
+    SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId,
+    Tie, TieKind, TierName, TierRule, Tiers, Timestamp, Untie, UseName, Visited, Voided, VoucherBatch, VoucherCode,
+    Which, Who, Wording,
 };
 use crm::{
     CaptureCredit, CreditHoldName, GiftCardCode, GiftCardSale, GrantCredit, HoldCredit, ReleaseCredit, SpendCredit,
@@ -159,6 +161,14 @@ enum Step {
     Credit(u8, u8, i64),
     /// One of some gift cards is issued, redeemed or blocked.
     Gift(u8, u8, u8),
+    /// To keep, make or give back a use of a coupon, of which order.
+    Use(u8, u8, u8),
+    Reward(u8),
+    /// To give back a reward, the first one.
+    GiveBack(u8),
+    Voucher(u8),
+    /// To use one of the codes, by somebody.
+    Code(u8, u8),
     Notify(u8),
     Ask(u8, u8),
     Confirm(u8),
@@ -227,6 +237,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
         4 => (met(), 0..8_u8, 1..90_i64).prop_map(|(n, what, minor)| Step::Credit(n, what, minor)),
         2 => (met(), 0..4_u8, 0..3_u8).prop_map(|(n, card, what)| Step::Gift(n, card, what)),
+        3 => (met(), 0..3_u8, 0..6_u8).prop_map(|(n, what, order)| Step::Use(n, what, order)),
+        2 => met().prop_map(Step::Reward),
+        1 => met().prop_map(Step::GiveBack),
+        1 => met().prop_map(Step::Voucher),
+        2 => (met(), any::<u8>()).prop_map(|(n, code)| Step::Code(n, code)),
         1 => met().prop_map(Step::Notify),
         1 => (met(), 0..MANY).prop_map(|(n, address)| Step::Ask(n, address)),
         1 => any::<u8>().prop_map(Step::Confirm),
@@ -243,6 +258,29 @@ fn step() -> impl Strategy<Value = Step> {
         1 => met().prop_map(Step::Erase),
         3 => (0..150_i64).prop_map(Step::Wait),
         1 => Just(Step::Refresh),
+    ]
+}
+
+fn ten_off() -> CouponCode {
+    CouponCode::new("ten").unwrap()
+}
+
+fn mug() -> RewardName {
+    RewardName::new("mug").unwrap()
+}
+
+/// What there is to be had.
+fn rewards() -> Vec<Definition> {
+    let coupon = Coupon::new(Benefit::PercentOff(10)).with_uses(4).with_each(2);
+    let gives = RewardGives::Voucher { coupon: ten_off(), lasts: Some(Span::days(3)) };
+    let reward = Reward::new(points(), 20, gives).with_stock(3).cancellable_within(Span::days(4));
+    let often = Badge::new(Predicate::compare(Attribute::Orders, Comparison::Ge, 2)).with_points(points(), 5);
+    let old = Badge::new(Predicate::compare(Attribute::AgeDays, Comparison::Ge, 3));
+    vec![
+        Definition::Coupon(ten_off(), Some(Box::new(coupon))),
+        Definition::Reward(mug(), Some(Box::new(reward))),
+        Definition::Badge(BadgeName::new("often").unwrap(), Some(Box::new(often))),
+        Definition::Badge(BadgeName::new("old").unwrap(), Some(Box::new(old))),
     ]
 }
 
@@ -286,6 +324,7 @@ struct Shop {
     met: Vec<CustomerId>,
     sent: Vec<Incoming>,
     tokens: Vec<OptInToken>,
+    codes: Vec<VoucherCode>,
     /// Whether anybody was parted or erased: an identifier that two were told of then leads to one of them or nobody.
     divided: bool,
 }
@@ -364,11 +403,22 @@ impl Shop {
             crm.define(hour(0), Definition::Segment(SegmentName::new(name).unwrap(), Some(rule))).unwrap();
         }
         crm.define(hour(0), Definition::Attribute(size(), Some(DeclaredKind::Whole))).unwrap();
+        for definition in rewards() {
+            crm.define(hour(0), definition).unwrap();
+        }
         for (n, predicate) in predicates().into_iter().enumerate() {
             let name = SegmentName::new(format!("s-{n}")).unwrap();
             crm.define(hour(0), Definition::Segment(name, Some(predicate))).unwrap();
         }
-        let mut shop = Shop { crm, clock, met: Vec::new(), sent: Vec::new(), tokens: Vec::new(), divided: false };
+        let mut shop = Shop {
+            crm,
+            clock,
+            met: Vec::new(),
+            sent: Vec::new(),
+            tokens: Vec::new(),
+            codes: Vec::new(),
+            divided: false,
+        };
         for n in 0..MANY {
             shop.tell(&By::Number(n), 0, &Told::Visit);
         }
@@ -537,6 +587,38 @@ impl Shop {
                     _ => drop(or_refused(self.crm.block_gift_card(self.crm.gift_card_id(&code), why(), &key))),
                 }
             }
+            Step::Use(n, what, order) => {
+                let (coupon, name) = (ten_off(), UseName::new(format!("u{order}")).unwrap());
+                let (order, expires_at) = (Some(order_number(*order)), self.crm.now().plus(Span::days(2)));
+                let command = match what {
+                    0 => Command::ReserveCoupon(ReserveCoupon { coupon, name, expires_at, voucher: None }),
+                    1 => Command::RedeemCoupon(RedeemCoupon { coupon, name, order, voucher: None }),
+                    _ => Command::ReleaseCoupon(ReleaseCoupon { coupon, name }),
+                };
+                execute(self, *n, command);
+            }
+            Step::Reward(n) => execute(self, *n, Command::ClaimReward(ClaimReward { reward: mug() })),
+            Step::GiveBack(n) => {
+                let customer = self.crm.customer(self.met(*n)).unwrap().unwrap();
+                if let Some((claim, _)) = customer.rewards().claims().next() {
+                    execute(self, *n, Command::CancelReward(CancelReward { claim }));
+                }
+            }
+            Step::Voucher(n) => {
+                if self.codes.len() % 2 == 0 {
+                    self.codes.push(self.crm.issue_voucher(self.met(*n), &ten_off(), None).unwrap().code);
+                } else {
+                    let name = BatchName::new("flyer").unwrap();
+                    let batch = VoucherBatch { name, coupon: ten_off(), expires_at: None };
+                    self.codes.extend(self.crm.issue_vouchers(&batch, 1).unwrap());
+                }
+            }
+            Step::Code(n, code) => {
+                if let Some(code) = self.codes.get(usize::from(*code) % self.codes.len().max(1)) {
+                    let name = UseName::new(format!("code {}", *n % 3)).unwrap();
+                    or_refused(self.crm.redeem_voucher(self.met(*n), code, name, None, &format!("code {key}")));
+                }
+            }
             Step::Notify(n) => {
                 execute(self, *n, Command::Notify { topic: "mail".parse().unwrap(), fields: crm::Fields::new() });
             }
@@ -665,6 +747,14 @@ impl Shop {
         for totals in crm.credit_trial_balance().unwrap().currencies.values() {
             assert_eq!((totals.transferred, totals.difference()), (0, 0));
         }
+        // What all share is counted as what each has.
+        if let Some(one) = all.first() {
+            let claims: usize = all.iter().map(|customer| customer.rewards().claims().count()).sum();
+            let left = crm.rewards_for(one.id()).unwrap()[0].left;
+            assert_eq!(left, Some(3 - claims as u64));
+        }
+        let uses: usize = all.iter().map(|customer| customer.coupon_uses(&ten_off()).len()).sum();
+        assert!(uses <= 4);
         let overview = crm.overview().unwrap();
         assert_eq!((overview.customers, overview.points.outstanding()), (all.len() as u64, outstanding));
         self.check_finding(&all);
@@ -814,7 +904,7 @@ proptest! {
     #[test]
     fn whatever_happens_comes_to_the_same_on_sqlite(steps in proptest::collection::vec(step(), 0..30)) {
         // What follows from a token is of a random id.
-        let steps: Vec<Step> = steps.into_iter().filter(|step| !matches!(step, Step::Ask(..))).collect();
+        let steps: Vec<Step> = steps.into_iter().filter(|step| !matches!(step, Step::Ask(..) | Step::Voucher(..))).collect();
         let (file, elsewhere) = (scratch::Scratch::new(), scratch::Scratch::new());
         let open = |file: &scratch::Scratch| Arc::new(crm::SqliteStore::open(&file.0).unwrap());
         let (on_disk, in_memory) = (walk(&steps, open(&file)), walk(&steps, Arc::new(MemoryStore::new())));

@@ -5,6 +5,8 @@
 #[path = "../crm-storage/tests/postgres_server/mod.rs"]
 mod postgres_server;
 
+mod redeemers;
+
 use std::sync::Arc;
 
 use crm::{
@@ -124,6 +126,17 @@ fn a_checkout_is_one_transaction_with_the_shop() {
         crm.record(order(3, 1, day(1), 1_000)).await.unwrap();
         assert_eq!(crm.customer(who(1)).await.unwrap().unwrap().book(&points()).unwrap().balance(), 40);
     });
+}
+
+#[test]
+fn of_thirty_two_at_once_as_many_get_a_coupon_a_voucher_and_a_reward_as_may() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    let store = block_on(PostgresStore::connect(&url, &PostgresOptions::default().lanes(16))).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    redeemers::a_coupon(&store);
+    redeemers::a_voucher(&store);
+    redeemers::a_reward(&store);
 }
 
 #[test]

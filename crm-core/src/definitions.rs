@@ -13,7 +13,10 @@ use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKin
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
-use crate::loyalty::{Program, ProgramError, ProgramId};
+use crate::loyalty::{
+    Badge, BadgeName, Coupon, CouponCode, Program, ProgramError, ProgramId, Reward, RewardName, RewardRuleError,
+    StampCard, StampCardName,
+};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
@@ -63,6 +66,14 @@ pub enum Definition {
     Value(Box<ValuePolicy>),
     /// Which segments have a policy of the life cycle of their own: the first one that somebody is in holds.
     LifecycleSegments(Vec<SegmentPolicy>),
+    /// A coupon; none ends it: it is used no more, and what was reserved still can be.
+    Coupon(CouponCode, Option<Box<Coupon>>),
+    /// A reward of the catalogue; none ends it.
+    Reward(RewardName, Option<Box<Reward>>),
+    /// A stamp card; none ends it: later orders give no stamps. A new version begins a new card.
+    StampCard(StampCardName, Option<Box<StampCard>>),
+    /// A badge; none ends it, and who earned it keeps it.
+    Badge(BadgeName, Option<Box<Badge>>),
 }
 
 /// A definition and the instant from which it holds.
@@ -121,6 +132,16 @@ pub enum DefinitionError {
         count: usize,
         /// The limit.
         max: usize,
+    },
+    /// A coupon, a reward, a stamp card or a badge exceeds a limit or contradicts itself.
+    #[error("{kind} {name}")]
+    Rewards {
+        /// Which kind of definition.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        source: RewardRuleError,
     },
     /// A policy about value contradicts itself or exceeds a limit.
     #[error("value")]
@@ -183,7 +204,15 @@ impl Definition {
             Definition::Program(program, Some(rules)) => {
                 rules.check().map_err(|source| DefinitionError::Program { program: program.clone(), source })
             }
-            Definition::Segment(_, None)
+            Definition::Coupon(_, Some(coupon)) => self.rewards(coupon.check()),
+            Definition::Reward(_, Some(reward)) => self.rewards(reward.check()),
+            Definition::StampCard(_, Some(card)) => self.rewards(card.check()),
+            Definition::Badge(_, Some(badge)) => self.rewards(badge.check()),
+            Definition::Coupon(_, None)
+            | Definition::Reward(_, None)
+            | Definition::StampCard(_, None)
+            | Definition::Badge(_, None)
+            | Definition::Segment(_, None)
             | Definition::Currency(_)
             | Definition::Program(_, None)
             | Definition::Kind(..)
@@ -193,6 +222,11 @@ impl Definition {
             | Definition::Retention(_, None)
             | Definition::List(..) => Ok(()),
         }
+    }
+
+    fn rewards(&self, checked: Result<(), RewardRuleError>) -> Result<(), DefinitionError> {
+        let (kind, name) = self.key();
+        checked.map_err(|source| DefinitionError::Rewards { kind, name: name.to_owned(), source })
     }
 
     /// Whether who is in which segment may be another from its instant on, though nothing happens then.
@@ -214,7 +248,11 @@ impl Definition {
             | Definition::Retention(..)
             | Definition::List(..)
             | Definition::Value(_)
-            | Definition::LifecycleSegments(_) => false,
+            | Definition::LifecycleSegments(_)
+            | Definition::Coupon(..)
+            | Definition::Reward(..)
+            | Definition::StampCard(..)
+            | Definition::Badge(..) => false,
         }
     }
 
@@ -239,6 +277,10 @@ impl Definition {
             Definition::List(name, _) => ("list", name.as_str()),
             Definition::Value(_) => ("value", ""),
             Definition::LifecycleSegments(_) => ("lifecycle_segments", ""),
+            Definition::Coupon(coupon, _) => ("coupon", coupon.as_str()),
+            Definition::Reward(reward, _) => ("reward", reward.as_str()),
+            Definition::StampCard(card, _) => ("stamp_card", card.as_str()),
+            Definition::Badge(badge, _) => ("badge", badge.as_str()),
         }
     }
 }
@@ -285,6 +327,10 @@ pub struct Definitions {
     lists: BTreeMap<ListName, Versions<Option<ListAbout>>>,
     value: Versions<Arc<ValuePolicy>>,
     lifecycle_segments: Versions<Vec<SegmentPolicy>>,
+    coupons: BTreeMap<CouponCode, Versions<Option<Box<Coupon>>>>,
+    rewards: BTreeMap<RewardName, Versions<Option<Box<Reward>>>>,
+    stamp_cards: BTreeMap<StampCardName, Versions<Option<Box<StampCard>>>>,
+    badges: BTreeMap<BadgeName, Versions<Option<Box<Badge>>>>,
 }
 
 impl Definitions {
@@ -343,6 +389,10 @@ impl Definitions {
             Definition::List(name, about) => self.lists.entry(name).or_default().add(*from, about),
             Definition::Value(policy) => self.value.add(*from, Arc::new(*policy)),
             Definition::LifecycleSegments(list) => self.lifecycle_segments.add(*from, list),
+            Definition::Coupon(code, coupon) => self.coupons.entry(code).or_default().add(*from, coupon),
+            Definition::Reward(name, reward) => self.rewards.entry(name).or_default().add(*from, reward),
+            Definition::StampCard(name, card) => self.stamp_cards.entry(name).or_default().add(*from, card),
+            Definition::Badge(name, badge) => self.badges.entry(name).or_default().add(*from, badge),
         }
         let moves_members = version.definition.moves_members();
         self.all.push(version);
@@ -459,6 +509,51 @@ impl Definitions {
     #[must_use]
     pub fn value(&self, at: Timestamp) -> Arc<ValuePolicy> {
         self.value.at(at).cloned().unwrap_or_default()
+    }
+
+    /// A coupon in force.
+    #[must_use]
+    pub fn coupon(&self, code: &CouponCode, at: Timestamp) -> Option<&Coupon> {
+        self.coupons.get(code)?.at(at)?.as_deref()
+    }
+
+    /// A reward in force.
+    #[must_use]
+    pub fn reward(&self, name: &RewardName, at: Timestamp) -> Option<&Reward> {
+        self.rewards.get(name)?.at(at)?.as_deref()
+    }
+
+    /// The rewards in force, by name.
+    pub fn rewards(&self, at: Timestamp) -> impl Iterator<Item = (&RewardName, &Reward)> {
+        self.rewards.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_deref()?)))
+    }
+
+    /// Every version of every stamp card: by name, and of each the oldest first, with from when until when it holds.
+    pub fn stamp_card_versions(
+        &self,
+    ) -> impl Iterator<Item = (&StampCardName, &StampCard, Timestamp, Option<Timestamp>)> {
+        self.stamp_cards.iter().flat_map(|(name, Versions(versions))| {
+            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+            let held = versions.iter().zip(ends);
+            held.filter_map(move |((from, card), until)| Some((name, card.as_deref()?, *from, until)))
+        })
+    }
+
+    /// The badges in force, by name.
+    pub fn badges(&self, at: Timestamp) -> impl Iterator<Item = (&BadgeName, &Badge)> {
+        self.badges.iter().filter_map(move |(name, versions)| Some((name, versions.at(at)?.as_deref()?)))
+    }
+
+    /// A badge in force.
+    #[must_use]
+    pub fn badge(&self, name: &BadgeName, at: Timestamp) -> Option<&Badge> {
+        self.badges.get(name)?.at(at)?.as_deref()
+    }
+
+    /// How many versions of badges came into force by an instant: another number, other badges.
+    pub(crate) fn badges_mark(&self, at: Timestamp) -> u32 {
+        let versions = self.badges.values().flat_map(|Versions(versions)| versions);
+        u32::try_from(versions.filter(|(from, _)| *from <= at).count()).unwrap_or(u32::MAX)
     }
 
     /// A programme in force.

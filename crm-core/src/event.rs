@@ -19,7 +19,10 @@ use crate::identity::{
     DuplicateRejected, DuplicateSuggested, Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted,
 };
 use crate::interaction::{Enquired, Visited};
-use crate::loyalty::{CouponClaimed, PointsReminded, Posting, TierKept};
+use crate::loyalty::{
+    BadgeEarned, CouponClaimed, CouponRedeemed, CouponReleased, CouponReserved, PointsReminded, Posting,
+    RewardCancelled, RewardClaimed, TierKept, VoucherIssued, VoucherWithdrawn,
+};
 use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
@@ -196,6 +199,22 @@ pub enum Deed {
     CouponClaimed(CouponClaimed),
     /// A tier is kept, or no more.
     TierKept(TierKept),
+    /// A use of a coupon was kept.
+    CouponReserved(CouponReserved),
+    /// A coupon was used by its terms.
+    CouponRedeemed(CouponRedeemed),
+    /// A use of a coupon was given back.
+    CouponReleased(CouponReleased),
+    /// The customer got a voucher.
+    VoucherIssued(VoucherIssued),
+    /// A voucher was taken back.
+    VoucherWithdrawn(VoucherWithdrawn),
+    /// A reward was claimed.
+    RewardClaimed(RewardClaimed),
+    /// A reward was given back.
+    RewardCancelled(RewardCancelled),
+    /// A badge was earned.
+    BadgeEarned(BadgeEarned),
     /// A tag was put on.
     TagAdded(TagAdded),
     /// A tag was taken off.
@@ -251,6 +270,14 @@ impl Deed {
             Deed::PointsReminded(_) => "points_reminded",
             Deed::CouponClaimed(_) => "coupon_claimed",
             Deed::TierKept(_) => "tier_kept",
+            Deed::CouponReserved(_) => "coupon_reserved",
+            Deed::CouponRedeemed(_) => "coupon_redeemed",
+            Deed::CouponReleased(_) => "coupon_released",
+            Deed::VoucherIssued(_) => "voucher_issued",
+            Deed::VoucherWithdrawn(_) => "voucher_withdrawn",
+            Deed::RewardClaimed(_) => "reward_claimed",
+            Deed::RewardCancelled(_) => "reward_cancelled",
+            Deed::BadgeEarned(_) => "badge_earned",
             Deed::TagAdded(_) => "tag_added",
             Deed::TagRemoved(_) => "tag_removed",
             Deed::Notified(_) => "notified",
@@ -283,6 +310,14 @@ impl Deed {
             Deed::PointsPosted(_) => Some("award_points"),
             Deed::CreditPosted(_) => Some("grant_credit"),
             Deed::CouponClaimed(_) => Some("claim_coupon"),
+            Deed::CouponReserved(_) => Some("reserve_coupon"),
+            Deed::CouponRedeemed(_) => Some("redeem_coupon"),
+            Deed::CouponReleased(_) => Some("release_coupon"),
+            Deed::VoucherIssued(_) => Some("issue_voucher"),
+            Deed::VoucherWithdrawn(_) => Some("withdraw_voucher"),
+            Deed::RewardClaimed(_) => Some("claim_reward"),
+            Deed::RewardCancelled(_) => Some("cancel_reward"),
+            Deed::BadgeEarned(_) => Some("earn_badge"),
             Deed::TagAdded(_) => Some("add_tag"),
             Deed::TagRemoved(_) => Some("remove_tag"),
             Deed::Notified(_) => Some("notify"),
@@ -632,6 +667,14 @@ impl EventBody {
             | "points_reminded"
             | "coupon_claimed"
             | "tier_kept"
+            | "coupon_reserved"
+            | "coupon_redeemed"
+            | "coupon_released"
+            | "voucher_issued"
+            | "voucher_withdrawn"
+            | "reward_claimed"
+            | "reward_cancelled"
+            | "badge_earned"
             | "tag_added"
             | "tag_removed"
             | "notified"
@@ -683,6 +726,14 @@ impl Decision {
             Deed::PointsReminded(deed) => json(&Stored { by, deed }),
             Deed::CouponClaimed(deed) => json(&Stored { by, deed }),
             Deed::TierKept(deed) => json(&Stored { by, deed }),
+            Deed::CouponReserved(deed) => json(&Stored { by, deed }),
+            Deed::CouponRedeemed(deed) => json(&Stored { by, deed }),
+            Deed::CouponReleased(deed) => json(&Stored { by, deed }),
+            Deed::VoucherIssued(deed) => json(&Stored { by, deed }),
+            Deed::VoucherWithdrawn(deed) => json(&Stored { by, deed }),
+            Deed::RewardClaimed(deed) => json(&Stored { by, deed }),
+            Deed::RewardCancelled(deed) => json(&Stored { by, deed }),
+            Deed::BadgeEarned(deed) => json(&Stored { by, deed }),
             Deed::TagAdded(deed) => json(&Stored { by, deed }),
             Deed::TagRemoved(deed) => json(&Stored { by, deed }),
             Deed::Notified(deed) => json(&Stored { by, deed }),
@@ -718,6 +769,14 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "points_reminded" => read(body, Deed::PointsReminded),
         "coupon_claimed" => read(body, Deed::CouponClaimed),
         "tier_kept" => read(body, Deed::TierKept),
+        "coupon_reserved" => read(body, Deed::CouponReserved),
+        "coupon_redeemed" => read(body, Deed::CouponRedeemed),
+        "coupon_released" => read(body, Deed::CouponReleased),
+        "voucher_issued" => read(body, Deed::VoucherIssued),
+        "voucher_withdrawn" => read(body, Deed::VoucherWithdrawn),
+        "reward_claimed" => read(body, Deed::RewardClaimed),
+        "reward_cancelled" => read(body, Deed::RewardCancelled),
+        "badge_earned" => read(body, Deed::BadgeEarned),
         "tag_added" => read(body, Deed::TagAdded),
         "tag_removed" => read(body, Deed::TagRemoved),
         "notified" => read(body, Deed::Notified),

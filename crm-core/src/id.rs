@@ -29,6 +29,9 @@ text_type!(
     FactKey, "fact key", 512
 );
 
+/// What the ids begin with under which vouchers are kept. Customers of version 7 with it would be of the year 5884.
+const VOUCHERS_MARK: [u8; 4] = *b"vouc";
+
 /// The id of a customer: a UUID of version 7, so that ids sort by creation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -53,6 +56,30 @@ impl CustomerId {
     #[must_use]
     pub fn of_fills(tenant: &TenantId) -> Self {
         CustomerId(derived("fills", &[tenant.as_str().as_bytes()]))
+    }
+
+    /// The id under which a batch of vouchers is kept: of version 8 too, with [a mark](Self::is_of_vouchers).
+    #[must_use]
+    pub fn of_vouchers(tenant: &TenantId, coupon: &str, batch: &str) -> Self {
+        Self::marked(&[tenant.as_str().as_bytes(), coupon.as_bytes(), batch.as_bytes()])
+    }
+
+    /// The id to which blocked vouchers of a tenant's batches go. Nothing else is kept under it.
+    #[must_use]
+    pub fn of_blocked_vouchers(tenant: &TenantId) -> Self {
+        Self::marked(&[tenant.as_str().as_bytes()])
+    }
+
+    /// Whether vouchers are kept under it, so that it is no customer's.
+    #[must_use]
+    pub fn is_of_vouchers(&self) -> bool {
+        self.0.get_version_num() == 8 && self.0.as_bytes()[..VOUCHERS_MARK.len()] == VOUCHERS_MARK
+    }
+
+    fn marked(parts: &[&[u8]]) -> Self {
+        let mut bytes = *derived("vouchers", parts).as_bytes();
+        bytes[..VOUCHERS_MARK.len()].copy_from_slice(&VOUCHERS_MARK);
+        CustomerId(Uuid::from_bytes(bytes))
     }
 
     /// Any UUID.

@@ -152,6 +152,18 @@ text_type!(
     masked Remark, "remark", 512
 );
 
+macro_rules! remark_from {
+    ($($name:ident),*) => {$(
+        impl From<crate::loyalty::$name> for Remark {
+            /// A name is shorter than a remark, and checked alike.
+            fn from(name: crate::loyalty::$name) -> Self {
+                Remark(name.into())
+            }
+        }
+    )*};
+}
+remark_from!(RewardName, BadgeName);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,10 @@ use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
 use crm_core::interaction::{Channel, Visited};
-use crm_core::loyalty::{AwardPoints, ClaimCoupon, PostingKind, Program, ProgramId, RedeemPoints};
+use crm_core::loyalty::{
+    AwardPoints, Benefit, ClaimCoupon, ClaimReward, Coupon, CouponCode, PostingKind, Program, ProgramId, RedeemCoupon,
+    RedeemPoints, ReleaseCoupon, ReserveCoupon, Reward, RewardGives, RewardName,
+};
 use crm_core::order::{OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
 use crm_core::segment::{Enlisted, ListName, Override, OverrideCleared, OverrideSegment, SegmentName, Unlisted};
@@ -34,10 +37,24 @@ fn definitions() -> Definitions {
     let scheme = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(30));
     let definition = Definition::Program(program(), Some(scheme));
     definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
+    let ten_off = Coupon::new(Benefit::PercentOff(10)).with_each(3);
+    let definition = Definition::Coupon(coupon(), Some(Box::new(ten_off)));
+    definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
+    let gives = RewardGives::Voucher { coupon: coupon(), lasts: None };
+    let definition = Definition::Reward(mug(), Some(Box::new(Reward::new(program(), 30, gives))));
+    definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
     let rich = Predicate::compare(Attribute::Spend, Comparison::Gt, 5_000);
     let definition = Definition::Segment(vip(), Some(rich));
     definitions.add(DefinitionVersion { from: hour(0), definition }).unwrap();
     definitions
+}
+
+fn coupon() -> CouponCode {
+    CouponCode::new("spring").unwrap()
+}
+
+fn mug() -> RewardName {
+    RewardName::new("mug").unwrap()
 }
 
 fn vip() -> SegmentName {
@@ -114,6 +131,18 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
         }),
         1 => Just(Command::ClearOverride(OverrideCleared { segment: vip(), by: None, reason: None })),
         1 => (0..3_u8).prop_map(|n| Command::ClaimCoupon(ClaimCoupon { coupon: format!("c{n}").parse().unwrap(), uses: 100 })),
+        2 => (0..4_u8, 0..80_i64).prop_map(|(n, until)| {
+            let (coupon, name) = (coupon(), format!("u{n}").parse().unwrap());
+            Command::ReserveCoupon(ReserveCoupon { coupon, name, expires_at: hour(until), voucher: None })
+        }),
+        2 => (0..4_u8).prop_map(|n| {
+            let (coupon, name) = (coupon(), format!("u{n}").parse().unwrap());
+            Command::RedeemCoupon(RedeemCoupon { coupon, name, order: None, voucher: None })
+        }),
+        1 => (0..4_u8).prop_map(|n| {
+            Command::ReleaseCoupon(ReleaseCoupon { coupon: coupon(), name: format!("u{n}").parse().unwrap() })
+        }),
+        2 => Just(Command::ClaimReward(ClaimReward { reward: mug() })),
     ];
     let what = prop_oneof![
         5 => fact.prop_map(Step::Fact),

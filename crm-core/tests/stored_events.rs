@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 99] = [
+const STORED: [(&str, &str); 110] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -191,6 +191,44 @@ const STORED: [(&str, &str); 99] = [
     ),
     ("tier_kept", r#"{"by":"rule","deed":{"program":"points","tier":"gold","why":"lifetime"}}"#),
     ("tier_kept", r#"{"by":"shop","deed":{"program":"points","tier":null,"why":"invited","then":"black"}}"#),
+    (
+        "coupon_reserved",
+        r#"{"by":"shop","deed":{"coupon":"SPRING-26","name":"cart 7","at":852076800000,"expires_at":852080400000,"uses":100}}"#,
+    ),
+    (
+        "coupon_redeemed",
+        r#"{"by":"shop","deed":{"coupon":"SPRING-26","name":"cart 7","at":852076800000,"gives":{"percent_off":10},"order":"1001","undone":"released","reserved":true,"uses":100}}"#,
+    ),
+    (
+        "coupon_redeemed",
+        r#"{"by":"shop","deed":{"coupon":"tv","name":"1002","at":852076800000,"gives":{"amount_off":{"minor":500,"currency":"EUR"}},"undone":"forfeited","by":{"voucher":"000102030405060708090a0b0c0d0e0f","batch":"766f7563-f400-8000-8000-000000000000"}}}"#,
+    ),
+    (
+        "coupon_released",
+        r#"{"by":"rule","deed":{"coupon":"tv","name":"1002","cause":"order_undone","by":{"voucher":"000102030405060708090a0b0c0d0e0f","batch":null}}}"#,
+    ),
+    (
+        "voucher_issued",
+        r#"{"by":"rule","deed":{"voucher":"000102030405060708090a0b0c0d0e0f","coupon":"free-coffee","at":852076800000,"expires_at":883612800000,"from":{"stamps":{"card":"tenth_coffee","since":0}}}}"#,
+    ),
+    (
+        "voucher_issued",
+        r#"{"by":"shop","deed":{"voucher":"000102030405060708090a0b0c0d0e0f","coupon":"tv","at":852076800000,"from":"shop"}}"#,
+    ),
+    (
+        "voucher_withdrawn",
+        r#"{"by":"rule","deed":{"voucher":"000102030405060708090a0b0c0d0e0f","cause":"stamps_gone"}}"#,
+    ),
+    (
+        "reward_claimed",
+        r#"{"by":"shop","deed":{"claim":"018cc251-f400-7000-8000-000000000000","reward":"mug","program":"points","points":500,"money":{"minor":300,"currency":"EUR"},"at":852076800000,"cancel_until":852163200000,"stock":5,"gives":{"product":"M-1"}}}"#,
+    ),
+    (
+        "reward_claimed",
+        r#"{"by":"shop","deed":{"claim":"018cc251-f400-7000-8000-000000000000","reward":"ten","program":"points","points":1,"at":852076800000,"gives":{"voucher":{"coupon":"tv","lasts":86400000}}}}"#,
+    ),
+    ("reward_cancelled", r#"{"by":"shop","deed":{"claim":"018cc251-f400-7000-8000-000000000000","reward":"mug"}}"#),
+    ("badge_earned", r#"{"by":"rule","deed":{"badge":"ten_orders","at":852076800000}}"#),
     ("tag_added", r#"{"by":"shop","deed":{"tag":"vip"}}"#),
     ("notified", r#"{"by":"shop","deed":{"topic":"offer"}}"#),
     ("remembered", r#"{"by":"shop","deed":{"memory":"0aff"}}"#),

@@ -1,16 +1,17 @@
 //! Commands: requests that may be refused, and that are carried out once.
 
 use crm_core::change::Change;
-use crm_core::customer::Command;
+use crm_core::customer::{Command, Refusal};
 use crm_core::event::JsonProblem;
-use crm_core::loyalty::{ClaimCoupon, LoyaltyError};
+use crm_core::loyalty::LoyaltyError;
 use crm_core::{CustomerId, Digest, EventId};
 use crm_storage::{Commit, CommitError, CustomerWrite, Expected, IdempotencyKey, Request, Version};
 use serde::{Deserialize, Serialize};
 
+use super::voucher::{FoundVoucher, VoucherAsked};
 use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{NeedHistory, Plan, Planner};
+use crate::plan::{NeedHistory, Plan, Planner, VOUCHER};
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,20 +63,37 @@ impl Crm {
     /// `KeyLength` unless the key has 1 to 255 bytes, `Storage` if the store failed.
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant, command = command.name()))]
     pub async fn execute(&self, customer: CustomerId, command: Command, key: &str) -> Result<Executed, Error> {
-        let key = IdempotencyKey::new(key).ok_or(Error::KeyLength { bytes: key.len() })?;
         let body = serde_json::to_vec(&command).map_err(Error::corrupt)?;
-        let digest = Digest::of(&body);
+        self.carry_out(customer, &Asked::Command(command), &body, key).await
+    }
+
+    /// Carries out what was asked for, once under a key; `body` is what the key stands for.
+    pub(super) async fn carry_out(
+        &self,
+        customer: CustomerId,
+        asked: &Asked,
+        body: &[u8],
+        key: &str,
+    ) -> Result<Executed, Error> {
+        let key = IdempotencyKey::new(key).ok_or(Error::KeyLength { bytes: key.len() })?;
+        let digest = Digest::of(body);
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer })?;
             let context = self.context(&definitions, now, false);
-            let planned = decide(Planner::new(context, base.customer.clone(), None).through(base.through), &command);
+            let found = match asked {
+                Asked::Command(_) => None,
+                Asked::Voucher(asked) => Some(Box::pin(self.find_voucher(asked.voucher, &base.customer)).await?),
+            };
+            let found = found.as_ref();
+            let planned =
+                decide(Planner::new(context, base.customer.clone(), None).through(base.through), asked, found);
             let planned = match planned {
                 Ok(planned) => planned,
                 Err(NeedHistory) => {
                     let history = self.whole_history(&base.customer).await?;
-                    decide(Planner::new(context, base.customer, Some(&history)).through(base.through), &command)
+                    decide(Planner::new(context, base.customer, Some(&history)).through(base.through), asked, found)
                         .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };
@@ -109,7 +127,18 @@ impl Crm {
                 }
                 (Settled::Done, Ok(executed)) => return Ok(executed),
                 (Settled::Refused(CommitError::KeyReused), _) => return Err(Error::KeyReused),
-                (Settled::Refused(CommitError::CounterLimit { .. }), _) => return Err(used_up(command)),
+                (Settled::Refused(CommitError::CounterLimit { name, limit, .. }), _) => {
+                    return Err(match LoyaltyError::of_counter(&name, limit) {
+                        Some(refusal) => Error::Refused(refusal.into()),
+                        None => Error::corrupt(format!("a counter {name} that nothing counts by")),
+                    });
+                }
+                // Somebody else used the voucher, or it was blocked, meanwhile.
+                (Settled::Refused(CommitError::NotOwned { key, .. } | CommitError::Claimed { key, .. }), Ok(_))
+                    if key.kind == VOUCHER =>
+                {
+                    self.lost()?;
+                }
                 (Settled::Refused(CommitError::Conflict { .. }), Err(refusal)) => return Err(refusal.into()),
                 (Settled::Refused(CommitError::Conflict { .. }), Ok(_)) => self.lost()?,
                 (Settled::Refused(error), _) => return Err(Error::corrupt(error)),
@@ -120,17 +149,21 @@ impl Crm {
     }
 }
 
-/// Only coupons are counted across customers.
-fn used_up(command: Command) -> Error {
-    let name = command.name();
-    let Command::ClaimCoupon(ClaimCoupon { coupon, uses }) = command else {
-        return Error::corrupt(format!("{name} moved a counter"));
+type Decided = Result<(Vec<EventId>, Option<Plan>), Refusal>;
+
+fn decide(mut planner: Planner<'_>, asked: &Asked, found: Option<&FoundVoucher>) -> Result<Decided, NeedHistory> {
+    let decided = match (asked, found) {
+        (Asked::Command(command), _) => planner.command(command.clone())?,
+        (Asked::Voucher(asked), found) => {
+            planner.decide_by(|customer, _, at, definitions| asked.decide(found, customer, at, definitions))?
+        }
     };
-    Error::Refused(LoyaltyError::CouponUsedUp { coupon, uses }.into())
+    Ok(decided.map(|events| (events, planner.finish())))
 }
 
-type Decided = Result<(Vec<EventId>, Option<Plan>), crm_core::customer::Refusal>;
-
-fn decide(mut planner: Planner<'_>, command: &Command) -> Result<Decided, NeedHistory> {
-    Ok(planner.command(command.clone())?.map(|events| (events, planner.finish())))
+/// What is asked for.
+pub(super) enum Asked {
+    Command(Command),
+    /// A use of a voucher by its code.
+    Voucher(VoucherAsked),
 }

@@ -1,4 +1,4 @@
-//! What can be done inside the shop's transaction about one customer: consent, ties and the card. One list for
+//! What can be done inside the shop's transaction about one customer: consent, ties, the card and vouchers. One list for
 //! both kinds of transaction, so that they do not part.
 
 #[cfg(feature = "postgres")]
@@ -6,7 +6,7 @@ use super::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 use super::InTransaction;
 use super::{
-    AddressWithdrawn, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Crm, OptIn, OptInPeek,
+    AddressWithdrawn, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Crm, Executed, OptIn, OptInPeek,
     OptInRequested, OptInToken, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::error::Error;
@@ -14,6 +14,8 @@ use crm_core::audit::AuditActor;
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
 use crm_core::identity::Identifier;
 use crm_core::interaction::Channel;
+use crm_core::loyalty::{RewardOffer, UseName, VoucherCode};
+use crm_core::order::OrderRef;
 use crm_core::privacy::ViewName;
 use crm_core::profile::{Card, CardUpdate, Completeness};
 use crm_core::relationship::{Tie, Untie};
@@ -55,6 +57,21 @@ words! {
     fn may_contact(customer: CustomerId, query: &ContactQuery, address: Option<&Identifier>) -> Result<Allowed, Barred>;
     fn request_opt_in(customer: CustomerId, asked: OptIn) -> OptInRequested;
     fn peek_opt_in(token: &OptInToken) -> OptInPeek;
+    fn redeem_voucher(
+        customer: CustomerId,
+        code: &VoucherCode,
+        name: UseName,
+        order: Option<OrderRef>,
+        key: &str
+    ) -> Executed;
+    fn reserve_voucher(
+        customer: CustomerId,
+        code: &VoucherCode,
+        name: UseName,
+        expires_at: Timestamp,
+        key: &str
+    ) -> Executed;
+    fn rewards_for(customer: CustomerId) -> Vec<RewardOffer>;
     fn confirm_opt_in(token: &OptInToken, by: ConfirmProof) -> Confirmation;
     fn withdraw_by_token(token: &str) -> Withdrawal;
     fn withdraw_by_address(

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::change::Change;
 use crm_core::customer::{Customer, Group};
-use crm_core::event::{Deed, Event, EventBody};
+use crm_core::event::{Event, EventBody};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX};
+use crm_core::loyalty::VoucherId;
 use crm_core::profile::{Field, Telling};
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, DefinitionVersion, Digest, EventId, SmolStr, Timestamp};
@@ -27,7 +28,7 @@ use super::sharing::{Sharer, list_of_place};
 use super::{ATTEMPTS_MAX, Crm, decode_event};
 use crate::error::Error;
 use crate::personal::Place;
-use crate::plan::{identifier_claim, issued_card, number_claim, traits};
+use crate::plan::{VOUCHER, identifier_claim, issued_card, number_claim, traits, voucher_claim};
 
 pub(super) const DEFINITIONS_FORMAT: &str = "crm-definitions/1";
 
@@ -99,8 +100,14 @@ pub enum ImportError {
     /// The events come to something else here: the definitions are others. Take these in first.
     #[error("the events come to another customer here: the definitions are not those of the export")]
     OtherDefinitions,
-    /// A coupon was used as often as it can be.
-    #[error("a coupon of this customer is used up here")]
+    /// A voucher of the customer's is somebody's here.
+    #[error("a voucher of this customer belongs to {owner}")]
+    VoucherTaken {
+        /// Who has it.
+        owner: CustomerId,
+    },
+    /// A coupon was used as often as it can be, or a reward has run out.
+    #[error("a coupon or a reward of this customer is used up here")]
     CouponUsedUp,
 }
 
@@ -253,24 +260,39 @@ impl Parsed {
         self.listed.iter().enumerate().map(place).collect()
     }
 
-    /// The coupons that were used, each as often.
-    fn counters(&self) -> Vec<CounterStep> {
-        let used = self.events.iter().filter_map(|(_, event)| match &event.body {
-            EventBody::Decision(decision) => {
-                if let Deed::CouponClaimed(claimed) = &decision.deed {
-                    Some(claimed)
-                } else {
-                    None
-                }
+    /// The vouchers with codes that the customer has, or has used. What a batch has is not taken in with anybody.
+    fn vouchers(&self) -> Vec<Claim> {
+        let mut held: BTreeMap<VoucherId, (CustomerId, EventId)> = BTreeMap::new();
+        for (row, event) in &self.events {
+            let EventBody::Decision(decision) = &event.body else { continue };
+            match decision.deed.voucher_moved() {
+                Some((voucher, true)) => drop(held.insert(voucher, (event.customer, row.id))),
+                Some((voucher, false)) => drop(held.remove(&voucher)),
+                None => {}
             }
-            EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
-        });
-        let step = |claimed: &crm_core::loyalty::CouponClaimed| CounterStep {
-            name: claimed.counter(),
-            by: 1,
-            limit: claimed.uses.into(),
+        }
+        let claim = |(voucher, (customer, event))| Claim { key: voucher_claim(voucher), customer, event };
+        held.into_iter().map(claim).collect()
+    }
+
+    /// What all customers share, moved as this customer moved it in all, each within the limit of the last time.
+    fn counters(&self) -> Vec<CounterStep> {
+        let mut moved: BTreeMap<SmolStr, (i64, Option<u32>)> = BTreeMap::new();
+        for (_, event) in &self.events {
+            let EventBody::Decision(decision) = &event.body else { continue };
+            let Some(counted) = decision.deed.counted() else { continue };
+            let (by, limit) = moved.entry(counted.counter).or_default();
+            *by = by.saturating_add(counted.by);
+            if counted.by > 0 {
+                *limit = counted.limit;
+            }
+        }
+        let step = |(name, (by, limit)): (SmolStr, (i64, Option<u32>))| CounterStep {
+            name,
+            by,
+            limit: limit.map_or(i64::MAX, i64::from),
         };
-        used.map(step).collect()
+        moved.into_iter().filter(|(_, (by, _))| *by > 0).map(step).collect()
     }
 }
 
@@ -394,12 +416,16 @@ impl Crm {
             let places = self.free_places(&listed, &identifiers_in(&events)).await?;
             imported.listed = places.len() as u64;
             commit.claims.extend(places);
+            commit.claims.extend(parsed.vouchers());
             let commits = [commit].into_iter().chain(requests.iter().cloned()).collect();
             let answers = self.store().commit(&self.tenant, commits).await?;
             return match answers.into_iter().next() {
                 Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => Ok(imported),
                 Some(Err(CommitError::Conflict { customer, .. })) => {
                     Err(ImportError::CustomerThere { customer }.into())
+                }
+                Some(Err(CommitError::Claimed { key, owner })) if key.kind == VOUCHER => {
+                    Err(ImportError::VoucherTaken { owner: owner.customer }.into())
                 }
                 Some(Err(CommitError::Claimed { key, owner })) => match keys.iter().position(|own| *own == key) {
                     Some(index) => Err(ImportError::ClaimTaken { index, owner: owner.customer }.into()),

@@ -80,7 +80,7 @@ impl Crm {
             let mut done: BTreeSet<CustomerId> = BTreeSet::new();
             let mut facts = Vec::new();
             for row in loaded.rows {
-                let Some(row) = row.filter(|row| row.customer != self.audit_stream) else {
+                let Some(row) = row.filter(|row| self.is_customer(row.customer)) else {
                     report.unknown += 1;
                     continue;
                 };

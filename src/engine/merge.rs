@@ -310,6 +310,7 @@ impl Crm {
                 commit.writes.extend(half.writes);
                 commit.counters.extend(half.counters);
                 commit.claims.extend(half.claims);
+                commit.releases.extend(half.releases);
                 commit.outbox.extend(half.outbox);
                 changes.extend(moved);
             }

@@ -32,6 +32,7 @@ mod quote;
 mod record;
 mod rectify;
 mod retain;
+mod rewards;
 mod score;
 mod search;
 mod select;
@@ -40,6 +41,7 @@ mod stages;
 mod tie;
 mod tiers;
 mod value;
+mod voucher;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -87,6 +89,8 @@ pub use tie::TieRecorded;
 pub use value::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
 };
+
+pub use voucher::{VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven};
 
 use crate::audit::CheckpointSigner;
 use crate::builder::CrmBuilder;
@@ -213,7 +217,7 @@ impl Crm {
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
     fn is_customer(&self, id: CustomerId) -> bool {
-        id != self.audit_stream && id != self.fill_row
+        id != self.audit_stream && id != self.fill_row && !id.is_of_vouchers()
     }
 
     /// Puts one together.

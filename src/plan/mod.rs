@@ -8,6 +8,7 @@ mod known;
 mod outcome;
 mod react;
 mod retain;
+mod rewards;
 mod time;
 
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +36,7 @@ pub(crate) use fact::Prepared;
 pub(crate) use known::{Come, Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
+pub(crate) use rewards::{VOUCHER, voucher_claim};
 
 use crate::workflow::{Trigger, Workflow};
 
@@ -111,6 +113,8 @@ pub(crate) struct Planner<'a> {
     claims: Vec<Claim>,
     /// Those of them that may be the customer's already, by what is still to come.
     perhaps_owned: Vec<ClaimKey>,
+    /// Keys of vouchers that go to somebody else.
+    releases: Vec<Release>,
     /// What voided facts said that the customer is known by.
     disowned: Vec<IdentifierKey>,
     /// What facts that waited say that the customer is known by.
@@ -165,6 +169,7 @@ impl<'a> Planner<'a> {
             changes: Vec::new(),
             claims: Vec::new(),
             perhaps_owned: Vec::new(),
+            releases: Vec::new(),
             disowned: Vec::new(),
             come: Vec::new(),
             counters: Vec::new(),
@@ -238,25 +243,11 @@ impl<'a> Planner<'a> {
     /// Carries out a command of the shop, after what is due. Gives the decisions it led to; none if it
     /// is so already.
     pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
-        self.elapse(self.context.now)?;
-        let at = self.instant();
         if let Command::UndoPosting(undo) = &command {
-            return self.undo_posting(undo, at);
+            self.elapse(self.context.now)?;
+            return self.undo_posting(undo, self.instant());
         }
-        let deeds = match command.decide(&self.customer, self.through, at, self.context.definitions) {
-            Ok(deeds) => deeds,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let mut ids = Vec::with_capacity(deeds.len());
-        for deed in deeds {
-            ids.extend(self.decide(at, &Actor::Shop, deed, None, &[]));
-        }
-        if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &[])?;
-            self.react()?;
-        }
-        self.elapse(self.context.now)?;
-        Ok(Ok(ids))
+        self.decide_by(|customer, through, at, definitions| command.decide(customer, through, at, definitions))
     }
 
     fn undo_posting(
@@ -384,9 +375,7 @@ impl<'a> Planner<'a> {
         let decision = Decision { by, deed };
         self.customer.apply_decision_of(member, &decision);
         self.next = None;
-        if let Deed::CouponClaimed(claimed) = &decision.deed {
-            self.counters.push(CounterStep { name: claimed.counter(), by: 1, limit: claimed.uses.into() });
-        }
+        self.count(member, id, &decision.deed);
         if let Deed::Notified(notified) = &decision.deed {
             // Written as JSON: a map with text keys and no floats cannot fail.
             let body = serde_json::to_vec(&notified.fields).unwrap_or_default();
@@ -435,6 +424,9 @@ impl<'a> Planner<'a> {
             };
             self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), cause, &[]);
         }
+        for (member, deed) in self.customer.reconcile_rewards(touched, at, self.context.definitions) {
+            self.decide_of(member, at, Actor::Rule, deed, event, &[]);
+        }
         self.follow(at, cause, &[])
     }
 
@@ -473,7 +465,11 @@ impl<'a> Planner<'a> {
                 self.trigger(trigger, cause, chain);
             }
         }
-        Ok(())
+        let cause = match cause {
+            Cause::Event(event) => Some(event),
+            Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
+        };
+        self.earn_badges(at, cause)
     }
 
     /// Has the customer know what rules ask about the past, if any does: when it was corrected, or other things are
@@ -526,7 +522,7 @@ impl<'a> Planner<'a> {
             events: self.events,
             others: self.others,
             claims: self.claims,
-            releases: Vec::new(),
+            releases: self.releases,
             perhaps_owned: self.perhaps_owned,
             disowned,
             come,

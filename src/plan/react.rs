@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use crm_core::change::Cause;
-use crm_core::customer::Command;
 use crm_core::event::Deed;
 use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
 use crm_core::{EventId, SmolStr};
@@ -57,9 +56,11 @@ impl Planner<'_> {
         };
         let mut first: Option<EventId> = None;
         for command in reply.commands {
-            // Whether a coupon is used up shows only when it is committed, too late to refuse it alone.
-            if matches!(command, Command::ClaimCoupon(_)) {
-                self.fault(stamp, pending, "asked for a coupon to be used, which only the shop can");
+            // Whether a coupon is used up or a reward has run out shows only when it is committed, too late to refuse
+            // it alone. And what was spent comes back by the history.
+            if command.is_of_shop() {
+                let what = format!("asked to {}, which only the shop can", command.name());
+                self.fault(stamp, pending, &what);
                 continue;
             }
             match command.decide(&self.customer, self.through, at, self.context.definitions) {

@@ -56,6 +56,9 @@ impl Planner<'_> {
         }
         self.customer.elapse(at, &mut self.moves);
         if alarm.kind == AlarmKind::Loyalty {
+            for (member, deed) in self.customer.end_reservations(alarm.due_at) {
+                self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);
+            }
             for step in PointsStep::ALL {
                 for (member, deed) in self.customer.points_due(step, alarm.due_at, self.context.definitions) {
                     self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);

@@ -8,9 +8,9 @@ use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
 use crate::loyalty::{
-    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, InviteToTier, LoyaltyError,
-    PointsBook, Posting, PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, RevokeTier,
-    TierRefusal, UndoPosting,
+    AdjustPoints, AwardPoints, CancelReward, CaptureHold, ClaimCoupon, ClaimReward, ForfeitPoints, HoldPoints,
+    InviteToTier, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId, RedeemCoupon, RedeemPoints,
+    ReinstatePoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, RevokeTier, TierRefusal, UndoPosting,
 };
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
@@ -40,7 +40,7 @@ pub enum Command {
     ReinstatePoints(ReinstatePoints),
     /// Leave a programme.
     ForfeitPoints(ForfeitPoints),
-    /// Use a coupon.
+    /// Use a coupon whose limits the shop keeps itself.
     ClaimCoupon(ClaimCoupon),
     /// Give, hold or spend store credit.
     Credit(CreditCommand),
@@ -48,6 +48,16 @@ pub enum Command {
     InviteToTier(InviteToTier),
     /// End an invitation to a tier.
     RevokeTier(RevokeTier),
+    /// Keep a use of a coupon.
+    ReserveCoupon(ReserveCoupon),
+    /// Use a coupon.
+    RedeemCoupon(RedeemCoupon),
+    /// Give a use of a coupon back.
+    ReleaseCoupon(ReleaseCoupon),
+    /// Exchange points for a reward.
+    ClaimReward(ClaimReward),
+    /// Give a reward back.
+    CancelReward(CancelReward),
     /// Put a tag on. A tag that is there already stays, and nothing happens.
     AddTag(Tag),
     /// Take off a tag that a command or a plugin put on. One that is not there stays away, and nothing
@@ -110,12 +120,31 @@ impl Command {
             Command::Credit(command) => command.name(),
             Command::InviteToTier(_) => "invite_to_tier",
             Command::RevokeTier(_) => "revoke_tier",
+            Command::ReserveCoupon(_) => "reserve_coupon",
+            Command::RedeemCoupon(_) => "redeem_coupon",
+            Command::ReleaseCoupon(_) => "release_coupon",
+            Command::ClaimReward(_) => "claim_reward",
+            Command::CancelReward(_) => "cancel_reward",
             Command::AddTag(_) => "add_tag",
             Command::RemoveTag(_) => "remove_tag",
             Command::OverrideSegment(_) => "override_segment",
             Command::ClearOverride(_) => "clear_override",
             Command::Notify { .. } => "notify",
         }
+    }
+
+    /// Whether only the shop can ask for it, and no plugin: what is counted for all customers together, and what needs
+    /// the history.
+    #[must_use]
+    pub const fn is_of_shop(&self) -> bool {
+        matches!(
+            self,
+            Command::ClaimCoupon(_)
+                | Command::ReserveCoupon(_)
+                | Command::RedeemCoupon(_)
+                | Command::ClaimReward(_)
+                | Command::CancelReward(_)
+        )
     }
 
     /// What carrying it out would do to a customer at an instant. An empty list means that it is so
@@ -171,6 +200,17 @@ impl Command {
             Command::Credit(command) => Ok(vec![Deed::CreditPosted(command.decide(customer, through, at)?)]),
             Command::InviteToTier(invite) => customer.decide_invitation(invite, at, definitions),
             Command::RevokeTier(revoke) => customer.decide_revocation(revoke, at, definitions),
+            Command::ReserveCoupon(reserve) => {
+                let reserved = reserve.decide(None, customer, at, definitions)?;
+                Ok(reserved.map(Deed::CouponReserved).into_iter().collect())
+            }
+            Command::RedeemCoupon(redeem) => {
+                let redeemed = redeem.decide(None, customer, at, definitions)?;
+                Ok(redeemed.map(Deed::CouponRedeemed).into_iter().collect())
+            }
+            Command::ReleaseCoupon(release) => Ok(vec![Deed::CouponReleased(release.decide(customer)?)]),
+            Command::ClaimReward(claim) => Ok(claim.decide(customer, through, at, definitions)?),
+            Command::CancelReward(cancel) => Ok(cancel.decide(customer, at)?),
             Command::AddTag(tag) => {
                 let there = customer.has_tag(&tag);
                 Ok(if there { Vec::new() } else { vec![Deed::TagAdded(TagAdded { tag })] })

@@ -7,7 +7,7 @@ use crate::credit::CreditBooks;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{CouponCode, HeldTiers, PointsBook, ProgramId};
+use crate::loyalty::{HeldTiers, PointsBook, ProgramId, RewardsHeld};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -36,7 +36,6 @@ impl std::fmt::Debug for Memory {
 pub struct DecidedState {
     pub(super) count: u64,
     pub(super) books: FlatMap<ProgramId, PointsBook>,
-    pub(super) coupons: FlatSet<CouponCode>,
     pub(super) tiers: HeldTiers,
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
@@ -48,6 +47,8 @@ pub struct DecidedState {
     pub(crate) retained: Retained,
     pub(crate) overrides: FlatMap<SegmentName, SegmentOverridden>,
     pub(super) credit: Option<Box<CreditBooks>>,
+    /// Coupons, vouchers, rewards, badges: most customers have none.
+    pub(super) rewards: Option<Box<RewardsHeld>>,
 }
 
 impl DecidedState {
@@ -63,8 +64,16 @@ impl DecidedState {
             }
             Deed::CreditPosted(posting) => self.credit.get_or_insert_default().apply(posting),
             Deed::GiftCardPosted(posting) => self.credit.get_or_insert_default().apply_card(posting),
-            Deed::CouponClaimed(claimed) => self.coupons.insert(claimed.coupon.clone()),
             Deed::TierKept(kept) => self.tiers.apply(kept),
+            Deed::CouponClaimed(claimed) => self.rewards.get_or_insert_default().apply_claimed(claimed),
+            Deed::CouponReserved(reserved) => self.rewards.get_or_insert_default().apply_reserved(reserved),
+            Deed::CouponRedeemed(redeemed) => self.rewards.get_or_insert_default().apply_redeemed(redeemed),
+            Deed::CouponReleased(released) => self.rewards.get_or_insert_default().apply_released(released),
+            Deed::VoucherIssued(issued) => self.rewards.get_or_insert_default().apply_issued(issued),
+            Deed::VoucherWithdrawn(withdrawn) => self.rewards.get_or_insert_default().apply_withdrawn(withdrawn),
+            Deed::RewardClaimed(claimed) => self.rewards.get_or_insert_default().apply_reward(claimed),
+            Deed::RewardCancelled(cancelled) => self.rewards.get_or_insert_default().apply_cancelled(cancelled.claim),
+            Deed::BadgeEarned(earned) => self.rewards.get_or_insert_default().apply_badge(earned),
             Deed::TagAdded(added) => {
                 self.tags.insert(added.tag.clone());
             }

@@ -82,6 +82,7 @@ impl Customer {
         let none = SegmentSet::default();
         let set = definitions.segment_book().set(at).unwrap_or(&none);
         self.derive_segments(set, at, Cause::Definition, definitions, &mut Vec::new());
+        self.watch_badges(at, definitions);
     }
 
     /// Brings the standing up to date and tells what moved. `moves` are the stage moves that led here;

@@ -343,6 +343,9 @@ impl FactState {
             return OrdersTouched::Gone;
         }
         if self.voided.contains(&id) && !fact.is_of_tie() {
+            if let Fact::OrderPlaced(placed) = fact {
+                self.orders.never_was(placed);
+            }
             return OrdersTouched::None;
         }
         self.elapse(at, moves);

@@ -11,7 +11,10 @@ use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
-use crate::loyalty::{Held, KeptWhy, PointsBook, Posting, ProgramId, TierKept};
+use crate::loyalty::{
+    CouponRedeemed, CouponReleased, CouponReserved, Held, KeptWhy, PointsBook, Posting, ProgramId, RewardCancelled,
+    RewardsHeld, TierKept, VoucherHeld, VoucherId, VoucherWithdrawn,
+};
 use crate::order::Order;
 use crate::privacy::Retained;
 use crate::segment::{OverrideCleared, OverrideSegment, SegmentOverridden};
@@ -286,9 +289,31 @@ impl Customer {
             }
             // What plugins keep goes on under the head.
             Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
+            // What is about something that one of them has is theirs.
+            Deed::CouponReserved(CouponReserved { by: Some(VoucherHeld { voucher, batch: None }), .. })
+            | Deed::CouponRedeemed(CouponRedeemed {
+                reserved: false,
+                by: Some(VoucherHeld { voucher, batch: None }),
+                ..
+            })
+            | Deed::VoucherWithdrawn(VoucherWithdrawn { voucher, .. }) => {
+                vec![(self.holder_of_voucher(voucher), deed)]
+            }
+            Deed::CouponRedeemed(CouponRedeemed { reserved: true, ref coupon, ref name, .. })
+            | Deed::CouponReleased(CouponReleased { ref coupon, ref name, .. }) => {
+                vec![(self.holder(|held| held.use_named(coupon, name).is_some()).unwrap_or(through), deed)]
+            }
+            Deed::RewardCancelled(RewardCancelled { claim, .. }) => {
+                vec![(self.holder(|held| held.claim(claim).is_some()).unwrap_or(through), deed)]
+            }
             Deed::PointsReminded(_)
             | Deed::CouponClaimed(_)
             | Deed::TierKept(_)
+            | Deed::CouponReserved(_)
+            | Deed::CouponRedeemed(_)
+            | Deed::VoucherIssued(_)
+            | Deed::RewardClaimed(_)
+            | Deed::BadgeEarned(_)
             | Deed::TagAdded(_)
             | Deed::Notified(_)
             | Deed::IdentifierAttached(_)
@@ -317,6 +342,39 @@ impl Customer {
                 let holders = family.members.iter().filter(has).map(|(id, _)| *id);
                 holders.map(|id| (id, Deed::HoldReleased(released.clone()))).collect()
             }
+        }
+    }
+
+    /// What each member has of rewards; nothing of those who have none.
+    pub(super) fn rewards_of_members(&self) -> impl Iterator<Item = (CustomerId, &RewardsHeld)> {
+        let (alone, family) = match &self.kinship {
+            Kinship::Head(family) => (None, Some(family)),
+            Kinship::Alone | Kinship::Alias(_) => (Some((self.id, &*self.decided)), None),
+        };
+        let members = family.into_iter().flat_map(|family| family.members.iter().map(|(id, decided)| (*id, decided)));
+        alone.into_iter().chain(members).filter_map(|(id, decided)| Some((id, decided.rewards.as_deref()?)))
+    }
+
+    /// What a member has of rewards.
+    pub(super) fn rewards_of(&self, member: CustomerId) -> Option<&RewardsHeld> {
+        self.decided_of(member)?.rewards.as_deref()
+    }
+
+    /// The first member who has something of rewards.
+    fn holder(&self, has: impl Fn(&RewardsHeld) -> bool) -> Option<CustomerId> {
+        self.rewards_of_members().find(|(_, held)| has(held)).map(|(member, _)| member)
+    }
+
+    /// Whose a voucher is.
+    pub(super) fn holder_of_voucher(&self, voucher: VoucherId) -> CustomerId {
+        self.holder(|held| held.voucher(voucher).is_some()).unwrap_or(self.id)
+    }
+
+    /// Through whom an order came.
+    pub(super) fn member_of_order(&self, order: EventId) -> CustomerId {
+        match &self.kinship {
+            Kinship::Head(family) => family.orders.get(&order).copied().unwrap_or(self.id),
+            Kinship::Alone | Kinship::Alias(_) => self.id,
         }
     }
 
@@ -547,7 +605,6 @@ impl Family {
             let DecidedState {
                 count,
                 books: own,
-                coupons,
                 tiers,
                 tags,
                 identifiers,
@@ -559,12 +616,15 @@ impl Family {
                 retained: _,
                 overrides,
                 credit: _,
+                rewards,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
                 books.get_or_default(program);
             });
-            coupons.iter().for_each(|coupon| all.coupons.insert(coupon.clone()));
+            if let Some(own) = rewards {
+                all.rewards.get_or_insert_default().join(own);
+            }
             tags.iter().for_each(|tag| all.tags.insert(tag.clone()));
             // Each has their own; the highest is shown.
             all.tiers.join(tiers);

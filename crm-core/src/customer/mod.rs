@@ -14,6 +14,7 @@ mod overrides;
 mod past;
 mod points;
 mod policy;
+mod rewards;
 mod segments;
 mod snapshot;
 mod spells;
@@ -29,6 +30,7 @@ pub use earned::Quote;
 pub use facts::{FactState, OrdersTouched};
 pub use family::{Group, MergeRefusal, Side};
 pub use points::PointsStep;
+pub use rewards::STAMP_VOUCHERS_MAX;
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
 
@@ -38,7 +40,7 @@ use crate::expression::Inputs;
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
-use crate::loyalty::{CouponCode, PointsBook, Posting, ProgramId};
+use crate::loyalty::{PointsBook, Posting, ProgramId};
 use crate::relationship::TieSide;
 use crate::score::{Score, ScoreName, Scores};
 use crate::text::Tag;
@@ -135,12 +137,6 @@ impl Customer {
     #[must_use]
     pub fn book(&self, program: &ProgramId) -> Option<&PointsBook> {
         self.decided.books.get(program)
-    }
-
-    /// Whether the customer used a coupon.
-    #[must_use]
-    pub fn used_coupon(&self, coupon: &CouponCode) -> bool {
-        self.decided.coupons.contains(coupon)
     }
 
     /// Whether the shop or the CRM put a tag on.
@@ -450,10 +446,11 @@ impl Customer {
         let points = self.next_points(clock, definitions).map(alarm(AlarmKind::Loyalty));
         let credit = self.next_credit_due().map(alarm(AlarmKind::Loyalty));
         let tiers = self.standing.tier_watch.next().map(alarm(AlarmKind::Loyalty));
+        let rewards = self.next_of_rewards().map(alarm(AlarmKind::Loyalty));
         let segment = self.watch.next().map(alarm(AlarmKind::Segment));
         let consent = self.facts.consents().next_change(clock).map(alarm(AlarmKind::Consent));
         // `Timestamp::MAX` stands for what is too far off to happen.
-        [waiting, lifecycle, points, credit, tiers, segment, consent]
+        [waiting, lifecycle, points, credit, tiers, rewards, segment, consent]
             .into_iter()
             .flatten()
             .min()

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Customer;
+use super::rewards::BadgeWatch;
 use crate::change::{Cause, Change, ChangeBody};
 use crate::definitions::Definitions;
 use crate::expression::{Inputs, Subject};
@@ -26,18 +27,23 @@ pub(super) struct Watch {
     due: Vec<(SegmentName, Timestamp)>,
     /// When the first older version that still answers changes although nothing happens.
     former_due: Option<Timestamp>,
+    /// The same for badges, where there are any.
+    pub(super) badges: Option<Box<BadgeWatch>>,
 }
 
 impl Default for Watch {
     fn default() -> Self {
         let (mark, known, asked_at) = (0, 0, Timestamp::MIN);
-        Watch { touched: Inputs::ALL, mark, known, asked_at, due: Vec::new(), former_due: None }
+        Watch { touched: Inputs::ALL, mark, known, asked_at, due: Vec::new(), former_due: None, badges: None }
     }
 }
 
 impl Watch {
     pub(super) fn touch(&mut self, inputs: Inputs) {
         self.touched = self.touched.and(inputs);
+        if let Some(badges) = &mut self.badges {
+            badges.touched = badges.touched.and(inputs);
+        }
     }
 
     /// When the first segment changes although nothing happens.

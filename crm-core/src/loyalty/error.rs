@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::{CouponCode, HOLDS_MAX, HoldName, ProgramId};
+use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ProgramId, RewardName, UseName};
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -109,4 +109,183 @@ pub enum LoyaltyError {
         /// The programme.
         program: ProgramId,
     },
+    /// No coupon of that code is in force.
+    #[error("there is no coupon {coupon}")]
+    NoCoupon {
+        /// The code given.
+        coupon: CouponCode,
+    },
+    /// The coupon cannot be used yet, or any more.
+    #[error("coupon {coupon} cannot be used now")]
+    CouponNotValid {
+        /// Which one.
+        coupon: CouponCode,
+        /// From when on it can.
+        from: Option<Timestamp>,
+        /// Until before when it could.
+        until: Option<Timestamp>,
+    },
+    /// The coupon is for others.
+    #[error("coupon {coupon} is not for this customer")]
+    CouponNotFor {
+        /// Which one.
+        coupon: CouponCode,
+    },
+    /// The coupon is used by vouchers alone.
+    #[error("coupon {coupon} is used by a voucher")]
+    VoucherNeeded {
+        /// Which one.
+        coupon: CouponCode,
+    },
+    /// The customer used the coupon as often as each may.
+    #[error("coupon {coupon} was used {uses} times by this customer, as often as each may")]
+    CouponUsedByCustomer {
+        /// Which one.
+        coupon: CouponCode,
+        /// How often each may.
+        uses: u32,
+    },
+    /// The customer used the coupon as often as each may in a stretch of the calendar.
+    #[error("coupon {coupon} was used {uses} times by this customer, as often as each may until {until}")]
+    CouponUsedInPeriod {
+        /// Which one.
+        coupon: CouponCode,
+        /// How often each may.
+        uses: u32,
+        /// When the stretch is over.
+        until: Timestamp,
+    },
+    /// A use cannot be reserved until an instant that has passed.
+    #[error("a use that is reserved until {at} is over already")]
+    ReservationOver {
+        /// The instant given.
+        at: Timestamp,
+    },
+    /// The customer has no use of the coupon by that name.
+    #[error("there is no use {name} of coupon {coupon}")]
+    NoCouponUse {
+        /// Of which coupon.
+        coupon: CouponCode,
+        /// The name given.
+        name: UseName,
+    },
+    /// The customer has a use of the coupon by that name, by another voucher.
+    #[error("there is another use {name} of coupon {coupon}")]
+    UseNameTaken {
+        /// Of which coupon.
+        coupon: CouponCode,
+        /// The name given.
+        name: UseName,
+    },
+    /// Uses of the coupon that were made are not given back.
+    #[error("what was used of coupon {coupon} stays used")]
+    CouponForfeited {
+        /// Which one.
+        coupon: CouponCode,
+    },
+    /// A batch of vouchers of that name is there with another end, or was blocked.
+    #[error("there is another batch {batch} of vouchers")]
+    BatchTaken {
+        /// The name given.
+        batch: BatchName,
+    },
+    /// Too many vouchers at once, or none.
+    #[error("{vouchers} vouchers are not between 1 and {max}")]
+    VouchersAtOnce {
+        /// How many were asked for.
+        vouchers: u32,
+        /// The limit.
+        max: u32,
+    },
+    /// There is no such voucher, or not of this coupon.
+    #[error("there is no such voucher")]
+    NoVoucher,
+    /// The voucher is used, or reserved.
+    #[error("the voucher was used")]
+    VoucherUsed,
+    /// The voucher's time is over.
+    #[error("the voucher could be used until {at}")]
+    VoucherExpired {
+        /// When it ended.
+        at: Timestamp,
+    },
+    /// The voucher is somebody else's.
+    #[error("the voucher is not this customer's")]
+    VoucherNotTheirs,
+    /// The voucher was blocked, or taken back.
+    #[error("the voucher was blocked")]
+    VoucherBlocked,
+    /// No reward of that name is in force.
+    #[error("there is no reward {reward}")]
+    NoReward {
+        /// The name given.
+        reward: RewardName,
+    },
+    /// The reward cannot be claimed yet, or any more.
+    #[error("reward {reward} cannot be claimed now")]
+    RewardNotValid {
+        /// Which one.
+        reward: RewardName,
+        /// From when on it can.
+        from: Option<Timestamp>,
+        /// Until before when it could.
+        until: Option<Timestamp>,
+    },
+    /// The reward is for others.
+    #[error("reward {reward} is not for this customer")]
+    RewardNotFor {
+        /// Which one.
+        reward: RewardName,
+    },
+    /// The customer has the reward as often as each may.
+    #[error("reward {reward} was claimed {times} times by this customer, as often as each may")]
+    RewardClaimedByCustomer {
+        /// Which one.
+        reward: RewardName,
+        /// How often each may.
+        times: u32,
+    },
+    /// None of the reward are left.
+    #[error("all {stock} of reward {reward} were claimed")]
+    OutOfStock {
+        /// Which one.
+        reward: RewardName,
+        /// How many there were.
+        stock: u32,
+    },
+    /// The customer has no such claim, or gave it back before.
+    #[error("there is no claim {claim} of a reward")]
+    NoRewardClaim {
+        /// The decision named.
+        claim: EventId,
+    },
+    /// The reward cannot be given back, or not any more.
+    #[error("reward {reward} cannot be given back")]
+    RewardKept {
+        /// Which one.
+        reward: RewardName,
+        /// Until before when it could, if ever.
+        until: Option<Timestamp>,
+    },
+    /// The voucher that the reward gave is used or reserved.
+    #[error("the voucher of claim {claim} was used")]
+    RewardVoucherUsed {
+        /// By which decision the reward was claimed.
+        claim: EventId,
+    },
+}
+
+impl LoyaltyError {
+    /// That a counter which all customers share is at its limit, by the counter's name; none if it counts no uses of
+    /// a coupon and no stock of a reward.
+    #[must_use]
+    pub fn of_counter(name: &str, limit: i64) -> Option<Self> {
+        let limit = u32::try_from(limit).ok()?;
+        if let Some(coupon) = name.strip_prefix(super::coupon::COUNTER) {
+            let coupon = CouponCode::new(coupon).ok()?;
+            return Some(LoyaltyError::CouponUsedUp { coupon, uses: limit });
+        }
+        let reward = RewardName::new(name.strip_prefix(super::reward::COUNTER)?).ok()?;
+        Some(LoyaltyError::OutOfStock { reward, stock: limit })
+    }
 }

@@ -6,14 +6,17 @@
 //! decision.
 
 mod account;
+mod badge;
 mod book;
 mod check;
 mod command;
+mod counted;
 mod coupon;
 mod earning;
 mod error;
 mod event;
 mod expiry;
+mod held;
 mod hold;
 mod lent;
 mod lots;
@@ -21,18 +24,28 @@ mod period;
 mod program;
 mod qualified;
 mod reconcile;
+mod reward;
+mod rules;
+mod stamp;
 mod tier;
 mod totals;
 mod validity;
+mod voucher;
 
 pub use account::Account;
+pub use badge::{Badge, BadgeEarned, BadgeName, BadgePoints};
 pub use book::PointsBook;
 pub use check::{FACTOR_RANGE, NAMED_MAX, ProgramError};
 pub use command::{
     AdjustPoints, AwardPoints, CaptureHold, ForfeitPoints, HoldPoints, RedeemPoints, ReinstatePoints, ReleaseHold,
     UndoPosting,
 };
-pub use coupon::{ClaimCoupon, CouponClaimed, CouponCode};
+pub use counted::CounterMove;
+pub use coupon::{
+    Benefit, ClaimCoupon, Coupon, CouponBy, CouponClaimed, CouponCode, CouponRedeemed, CouponReleased, CouponReserved,
+    CouponUse, RedeemCoupon, ReleaseCause, ReleaseCoupon, ReserveCoupon, UseName, UsesPer, VoucherHeld, VoucherTicket,
+    WhenUndone,
+};
 pub use earning::{
     Cap, Cart, Counts, Earning, EarningRule, Exclusions, Factor, Formula, Happening, Lines, Multiplier, Occasion, On,
     Per, Purchase, RULES_MAX, Reason, RedeemLimit, Redeemable, Rounding, RoundingPlace, RuleName,
@@ -40,18 +53,30 @@ pub use earning::{
 pub use error::LoyaltyError;
 pub use event::{LotMove, PointsReminded, Posting, PostingKind, Qualifying, RuleShare};
 pub use expiry::Expiry;
+pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
 pub use period::{Period, begin_of, day_of};
 pub use program::{LOYALTY_POINTS_MAX, Pending, Program, ProgramId, Redemption, Shortfall};
+pub use reward::{
+    CancelReward, ClaimReward, Reward, RewardCancelled, RewardClaim, RewardClaimed, RewardGives, RewardName,
+    RewardOffer,
+};
+pub use rules::RewardRuleError;
+pub use stamp::{StampCard, StampCardName, Stamps};
 pub use tier::{
     BENEFITS_MAX, BenefitName, Counted, Downgrade, InviteToTier, KeptWhy, NextTier, Projected, RevokeTier, Rises,
     TIERS_MAX, TierError, TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers, Window,
 };
 pub use totals::PointsTotals;
 pub use validity::Validity;
+pub use voucher::{
+    BatchName, Voucher, VoucherCode, VoucherCodeError, VoucherFrom, VoucherId, VoucherIssued, VoucherWithdrawn,
+    WithdrawCause,
+};
 
 pub(crate) use earning::Stretch;
+pub(crate) use held::released;
 pub use reconcile::Earned;
 pub(crate) use reconcile::Reconciling;
 pub(crate) use tier::{Held, HeldTiers, Loss, Tally, TierView};

@@ -28,6 +28,7 @@ pub use event::{
     AMOUNT_MAX_MINOR, CartUpdated, LINES_MAX, Line, LineKind, OrderDelivered, OrderPlaced, PaymentReceived, Refunded,
 };
 
+use crate::flat::FlatSet;
 use crate::id::EventId;
 use crate::interaction::Channel;
 use crate::money::{Currency, Money};
@@ -150,6 +151,8 @@ pub struct Orders {
     waiting: Vec<Waiting>,
     /// Deliveries of orders that are not known yet.
     early: Vec<(OrderRef, Timestamp)>,
+    /// Numbers of orders that were told and never were.
+    never_were: FlatSet<OrderRef>,
     standing: u32,
     refunds: u32,
 }
@@ -217,6 +220,22 @@ impl Orders {
     pub fn told_by(&self, event: EventId, at: Timestamp) -> Option<&Order> {
         let place = self.list.binary_search_by_key(&(at, event), |order| (order.placed_at, order.event)).ok()?;
         self.list.get(place)
+    }
+
+    /// Whether an order was refunded in full, or was told and voided. One that is not known yet is not undone.
+    #[must_use]
+    pub fn is_undone(&self, order: &OrderRef) -> bool {
+        match self.list.iter().rev().find(|own| own.order.as_ref() == Some(order)) {
+            Some(order) => !order.stands(),
+            None => self.never_were.contains(order),
+        }
+    }
+
+    /// An order that was told was voided.
+    pub(crate) fn never_was(&mut self, placed: &OrderPlaced) {
+        if let Some(order) = &placed.order {
+            self.never_were.insert(order.clone());
+        }
     }
 
     pub(crate) fn place(&mut self, event: EventId, at: Timestamp, placed: &OrderPlaced) -> Effect {
