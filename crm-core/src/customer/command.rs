@@ -8,8 +8,8 @@ use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::CustomerId;
 use crate::loyalty::{
-    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, LoyaltyError, PointsBook, Posting,
-    PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, UndoPosting,
+    AdjustPoints, AwardPoints, CaptureHold, ClaimCoupon, ForfeitPoints, HoldPoints, ImportPoints, LoyaltyError,
+    PointsBook, Posting, PostingKind, Program, ProgramId, RedeemPoints, ReinstatePoints, ReleaseHold, UndoPosting,
 };
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
@@ -39,6 +39,8 @@ pub enum Command {
     ReinstatePoints(ReinstatePoints),
     /// Leave a programme.
     ForfeitPoints(ForfeitPoints),
+    /// Take in the points that another system kept.
+    ImportPoints(ImportPoints),
     /// Use a coupon.
     ClaimCoupon(ClaimCoupon),
     /// Give, hold or spend store credit.
@@ -98,6 +100,7 @@ impl Command {
             Command::UndoPosting(_) => "undo_posting",
             Command::ReinstatePoints(_) => "reinstate_points",
             Command::ForfeitPoints(_) => "forfeit_points",
+            Command::ImportPoints(_) => "import_points",
             Command::ClaimCoupon(_) => "claim_coupon",
             Command::Credit(command) => command.name(),
             Command::AddTag(_) => "add_tag",
@@ -157,6 +160,12 @@ impl Command {
                 let kind = PostingKind::Forfeited { reason: reason.clone() };
                 Ok(vec![book.forfeit(Posting::new(program.clone(), kind))])
             }),
+            Command::ImportPoints(import) => {
+                if definitions.program(&import.program, at).is_none() {
+                    return Err(LoyaltyError::NoProgram { program: import.program }.into());
+                }
+                points.posted(&import.program, |points, book| Ok(import.decide(book.own(points), at)?))
+            }
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
             Command::Credit(command) => Ok(vec![Deed::CreditPosted(command.decide(customer, through, at)?)]),
             Command::AddTag(tag) => {

@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::{CouponCode, HOLDS_MAX, HoldName, ProgramId};
+use super::{CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId};
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -109,4 +109,7 @@ pub enum LoyaltyError {
         /// The programme.
         program: ProgramId,
     },
+    /// A balance from another system is none.
+    #[error(transparent)]
+    Import(#[from] ImportFault),
 }
