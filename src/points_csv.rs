@@ -58,15 +58,16 @@ pub enum RowFault {
 /// Reads balances from a table (RFC 4180, UTF-8 with or without a byte order mark) whose first line names the columns
 /// `customer`, `points`, `earned_at` and `expires_at`, in any order, and if need be `active_from`.
 ///
-/// Each row is a lot: points are whole and at least 1; times are RFC 3339 or dates, which mean midnight in UTC; an empty
-/// `expires_at` means never, and an empty `active_from` at once. Rows of one customer that follow each other are one
-/// balance: sort the table by customer, for a customer who comes again is refused. Reads row by row, and keeps one balance.
+/// Each row is a lot: points are whole and at least 1; times are RFC 3339 or dates, which mean midnight in UTC; an
+/// empty `expires_at` means never, and an empty `active_from` at once. Rows of one customer that follow each other are
+/// one balance: sort the table by customer, for a customer who comes again is refused. Reads row by row, and keeps one
+/// balance.
 ///
 /// ```
 /// use crm::{BalanceTable, ExternalSystem, Identifier};
 ///
 /// let till = ExternalSystem::new("till")?;
-/// let table = "customer,points,earned_at,expires_at\n7,120,2026-01-15,2027-01-15\n7,30,2026-03-01,\n8,5,2026-03-01,\n";
+/// let table = "customer,points,earned_at,expires_at\n7,120,2026-01-15,2027-01-15\n7,30,2026-03-01,\n8,5,2026-03-01,";
 /// let rows = BalanceTable::new(table.as_bytes(), |name: &str| Identifier::external(&till, name));
 /// let lots: Vec<usize> = rows.map(|row| row.balance.map(|balance| balance.lots.len())).collect::<Result<_, _>>()?;
 /// assert_eq!(lots, [2, 1]);
@@ -111,10 +112,12 @@ impl Pending {
     }
 }
 
-/// A reader that gives so many bytes until more are allowed.
+/// A reader that gives so many bytes until more are allowed, and ends every line, also the last one, with a line feed
+/// alone: so that where a row ended is where the next line begins, and lines can be counted.
 struct Bounded<R> {
     reader: R,
     left: usize,
+    last: u8,
 }
 
 /// What the table's reader takes at once, and so reads ahead.
@@ -126,9 +129,33 @@ impl<R: Read> Read for Bounded<R> {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
         let most = buffer.len().min(self.left);
-        let read = self.reader.read(&mut buffer[..most])?;
-        self.left -= read;
-        Ok(read)
+        loop {
+            let read = self.reader.read(&mut buffer[..most])?;
+            if read == 0 {
+                let ended = std::mem::replace(&mut self.last, b'\n') == b'\n';
+                return Ok(match buffer.first_mut() {
+                    Some(first) if !ended => {
+                        *first = b'\n';
+                        1
+                    }
+                    Some(_) | None => 0,
+                });
+            }
+            let mut kept = 0;
+            for place in 0..read {
+                let byte = buffer[place];
+                let doubled = byte == b'\n' && self.last == b'\r';
+                self.last = byte;
+                if !doubled {
+                    buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+                    kept += 1;
+                }
+            }
+            if kept > 0 {
+                self.left -= kept;
+                return Ok(kept);
+            }
+        }
     }
 }
 
@@ -139,7 +166,7 @@ where
 {
     /// Reads a table; `who` says who is meant by what is in the column `customer`.
     pub fn new(reader: R, who: F) -> Self {
-        let reader = Bounded { reader, left: ROW_BYTES_MAX };
+        let reader = Bounded { reader, left: ROW_BYTES_MAX, last: b'\n' };
         let mut builder = csv::ReaderBuilder::new();
         builder.has_headers(false).flexible(true).trim(csv::Trim::All).buffer_capacity(AHEAD);
         let table = builder.from_reader(reader);
@@ -153,28 +180,25 @@ where
         }
         self.table.get_mut().left = ROW_BYTES_MAX;
         let mut record = csv::StringRecord::new();
-        let line = self.table.position().line();
-        match self.table.read_record(&mut record) {
-            Ok(true) => Some((record.position().map_or(line, csv::Position::line), Ok(record))),
+        let before = self.table.position().line();
+        let read = self.table.read_record(&mut record);
+        // Empty lines before it, and those within its cells, are none of a row's.
+        let within = record.iter().flat_map(str::bytes).filter(|byte| *byte == b'\n').count() as u64;
+        let line = self.table.position().line().saturating_sub(within + 1);
+        match read {
+            Ok(true) => Some((line, Ok(record))),
             Ok(false) => {
                 self.over = true;
                 None
             }
-            Err(error) => {
-                let line = error.position().map_or(line, csv::Position::line);
-                let fault = match error.into_kind() {
-                    csv::ErrorKind::Utf8 { .. } => RowFault::Encoding,
-                    csv::ErrorKind::Io(error) => {
-                        self.over = true;
-                        match error.kind() {
-                            std::io::ErrorKind::FileTooLarge => RowFault::TooLong,
-                            kind => RowFault::Read { kind },
-                        }
-                    }
-                    _ => RowFault::Encoding,
-                };
-                Some((line, Err(fault)))
-            }
+            Err(error) => Some(match error.into_kind() {
+                csv::ErrorKind::Io(error) => {
+                    self.over = true;
+                    let too_long = error.kind() == std::io::ErrorKind::FileTooLarge;
+                    (before, Err(if too_long { RowFault::TooLong } else { RowFault::Read { kind: error.kind() } }))
+                }
+                _ => (line, Err(RowFault::Encoding)),
+            }),
         }
     }
 

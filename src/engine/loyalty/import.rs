@@ -35,8 +35,8 @@ pub struct ImportedBalance {
     pub qualifying: Vec<Qualifying>,
     /// What the customer owes.
     pub owed: i64,
-    /// The balance as the other system states it: it has to be what the lots come to that are not over, less what is owed.
-    /// None where it states none.
+    /// The balance as the other system states it: it has to be what the lots come to that are not over, less what is
+    /// owed. None where it states none.
     pub stated: Option<i128>,
 }
 
@@ -328,13 +328,13 @@ impl Crm {
         Ok(self.check_balances(import, balances, self.now(), &mut |_| {}).await?.0)
     }
 
-    /// Takes in the points of many customers that another system kept, lot by lot. `balances` is called twice and gives the
-    /// same each time: all of them are looked at first, and unless everything is right nothing is written. Then each is a
-    /// [request](Self::execute) of its own, under a key that follows from the name of the import, so that an import that was
-    /// cut off is sent again as it was, and what is there already stays as it is.
+    /// Takes in the points of many customers that another system kept, lot by lot. `balances` is called twice and gives
+    /// the same each time: all of them are looked at first, and unless everything is right nothing is written. Then each
+    /// is a [request](Self::execute) of its own, under a key that follows from the name of the import, so that an import
+    /// that was cut off is sent again as it was, and what is there already stays as it is.
     ///
-    /// Points are posted as imported, with the times at which they were earned and expire. Lots that are over by now are
-    /// counted apart and not posted. Fills no more memory than about sixty bytes for each balance.
+    /// Points are posted as imported, with the times at which they were earned and expire. Lots that are over by now
+    /// are counted apart and not posted. Fills no more memory than about sixty bytes for each balance.
     ///
     /// ```
     /// use crm::loyalty::ImportedLot;
@@ -355,7 +355,7 @@ impl Crm {
     /// import.expected = ExpectedPoints { points: Some(121), ..ExpectedPoints::default() };
     ///
     /// let refused = crm.import_points(&import, || balances.iter().cloned(), |_| {}).await;
-    /// let Err(Error::PointsImport(PointsImportError::Refused(checked))) = refused else { panic!("it differs by one") };
+    /// let Err(Error::PointsImport(PointsImportError::Refused(checked))) = refused else { panic!("not the total") };
     /// assert_eq!((checked.differences[0].expected, checked.differences[0].found), (121, 120));
     ///
     /// import.expected.points = Some(120);
@@ -370,9 +370,9 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `PointsImport` with all that is wrong, or with the first balance that is another one when it is read again; `Refused`
-    /// with `NoProgram` if the programme is not in force; `KeyReused` if somebody took in another balance under the same
-    /// name meanwhile; `Storage` if the store failed. After each of the last two, what was taken in stays.
+    /// `PointsImport` with all that is wrong, or with the first balance that is another one when it is read again;
+    /// `Refused` with `NoProgram` if the programme is not in force; `KeyReused` if somebody took in another balance under
+    /// the same name meanwhile; `Storage` if the store failed. After each of the last two, what was taken in stays.
     pub async fn import_points<B, I>(
         &self,
         import: &PointsImport,

@@ -1,17 +1,6 @@
 //! Expected breakage: how many of the points that are there nobody will redeem, going by what became of those before.
 //!
-//! Points are followed from the month on in which they were earned. For each age in months, all cohorts together say
-//! which part of the points that were there was redeemed: the sum of what was redeemed over the sum of what could have
-//! been. That is the volume-weighted factor of the chain ladder (T. Mack, "Distribution-free calculation of the standard
-//! error of chain ladder reserve estimates", ASTIN Bulletin 23 (1993), 213-225), taken over what is not redeemed yet, and
-//! the estimator of a life table (E. Kaplan and P. Meier, "Nonparametric estimation from incomplete observations", JASA
-//! 53 (1958), 457-481): points that expire, or are taken back, leave the count and are not taken for redeemed.
-//!
-//! Each cohort that is there is then led along the curve to the end that its points have. What is left then is lost. For
-//! what lasts longer than anything that was seen so far there is no estimate, and it is told apart.
-//!
-//! IFRS 15 has breakage recognised in proportion to the pattern of rights exercised (B46), and only as far as it is
-//! highly probable that it need not be taken back; see [`Breakage::recognised`].
+//! [`Breakage`] says how.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +36,19 @@ pub struct CurveAge {
 }
 
 /// What is expected of the points that are there. The three parts add up to all of them.
+///
+/// Points are followed from the month on in which they were earned. For each age in months, all cohorts together say
+/// which part of the points that were there was redeemed: the sum of what was redeemed over the sum of what could have
+/// been. That is the volume-weighted factor of the chain ladder (T. Mack, "Distribution-free calculation of the standard
+/// error of chain ladder reserve estimates", ASTIN Bulletin 23 (1993), 213-225), taken over what is not redeemed yet, and
+/// the estimator of a life table (E. Kaplan and P. Meier, "Nonparametric estimation from incomplete observations", JASA
+/// 53 (1958), 457-481): points that expire, or are taken back, leave the count and are not taken for redeemed.
+///
+/// Each cohort that is there is then led along the curve to the end that its points have. What is left then is lost. For
+/// what lasts longer than anything that was seen so far there is no estimate, and it is told apart.
+///
+/// IFRS 15 has breakage recognised in proportion to the pattern of rights exercised (B46), and only as far as it is
+/// highly probable that it need not be taken back; see [`recognised`](Self::recognised).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breakage {
     /// From how many whole months it is estimated.

@@ -80,13 +80,11 @@ pub struct Liability {
     pub by_age: Vec<Band>,
     /// Points by the time that is left until they end.
     pub by_expiry: Vec<Band>,
-    /// Points whose end has come: they are held, or [`advance`] was not called since.
-    ///
-    /// [`advance`]: https://docs.rs/crm/latest/crm/struct.Crm.html#method.advance
+    /// Points whose end has come: they are held, or what was due was not worked off since.
     pub overdue: BandSum,
     /// Points without an end of their own: they last for ever, or until so long after the customer's last activity.
     pub without_end: BandSum,
-    /// What is expected of them, by the method in [`Breakage`]'s words, or why that cannot be said.
+    /// What is expected of them, or why that cannot be said. See [`Breakage`] for the method.
     pub breakage: Result<Breakage, TooLittleHistory>,
     /// In which currency points are redeemed.
     pub currency: Currency,
