@@ -191,14 +191,14 @@ where
                 self.over = true;
                 None
             }
-            Err(error) => Some(match error.into_kind() {
-                csv::ErrorKind::Io(error) => {
-                    self.over = true;
-                    let too_long = error.kind() == std::io::ErrorKind::FileTooLarge;
-                    (before, Err(if too_long { RowFault::TooLong } else { RowFault::Read { kind: error.kind() } }))
-                }
-                _ => (line, Err(RowFault::Encoding)),
-            }),
+            Err(error) => {
+                let csv::ErrorKind::Io(error) = error.into_kind() else {
+                    return Some((line, Err(RowFault::Encoding)));
+                };
+                self.over = true;
+                let too_long = error.kind() == std::io::ErrorKind::FileTooLarge;
+                Some((before, Err(if too_long { RowFault::TooLong } else { RowFault::Read { kind: error.kind() } })))
+            }
         }
     }
 

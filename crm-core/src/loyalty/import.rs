@@ -24,8 +24,8 @@ pub struct ImportedLot {
     pub points: i64,
     /// When they were earned.
     pub earned_at: Timestamp,
-    /// When they expire; none means never, or so long after the customer's last activity where the programme says so. The
-    /// programme's own rule is for what it gives itself.
+    /// When they expire; none means never, or so long after the customer's last activity where the programme says so.
+    /// The programme's own rule is for what it gives itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     /// From when on they can be spent; none, and an instant that has passed, mean at once.
@@ -239,8 +239,8 @@ impl ImportPoints {
         Ok(sums)
     }
 
-    /// The postings that bring it into a book: the lots with the first of the qualifying points, then one for each more of
-    /// these, then what is owed. None where all lots are over and nothing else is told.
+    /// The postings that bring it into a book: the lots with the first of the qualifying points, then one for each more
+    /// of these, then what is owed. None where all lots are over and nothing else is told.
     ///
     /// # Errors
     ///

@@ -137,9 +137,10 @@ impl PointsImport {
         ImportPoints { program: self.program.clone(), reason: self.reason.clone(), lots, qualifying, owed }
     }
 
-    /// The key of each customer's request: two names of at most 64 bytes fit in.
+    /// The key of each customer's request: two names of at most 64 bytes fit in, and no two pairs of names are alike.
     fn key(&self) -> String {
-        format!("import-points:{}:{}", self.program.as_str(), self.name.as_str())
+        let program = self.program.as_str();
+        format!("import-points:{}:{program}:{}", program.len(), self.name.as_str())
     }
 }
 
@@ -329,9 +330,9 @@ impl Crm {
     }
 
     /// Takes in the points of many customers that another system kept, lot by lot. `balances` is called twice and gives
-    /// the same each time: all of them are looked at first, and unless everything is right nothing is written. Then each
-    /// is a [request](Self::execute) of its own, under a key that follows from the name of the import, so that an import
-    /// that was cut off is sent again as it was, and what is there already stays as it is.
+    /// the same each time: all of them are looked at first, and unless everything is right nothing is written. Then
+    /// each is a [request](Self::execute) of its own, under a key that follows from the name of the import, so that an
+    /// import that was cut off is sent again as it was, and what is there already stays as it is.
     ///
     /// Points are posted as imported, with the times at which they were earned and expire. Lots that are over by now
     /// are counted apart and not posted. Fills no more memory than about sixty bytes for each balance.
@@ -371,8 +372,9 @@ impl Crm {
     /// # Errors
     ///
     /// `PointsImport` with all that is wrong, or with the first balance that is another one when it is read again;
-    /// `Refused` with `NoProgram` if the programme is not in force; `KeyReused` if somebody took in another balance under
-    /// the same name meanwhile; `Storage` if the store failed. After each of the last two, what was taken in stays.
+    /// `Refused` with `NoProgram` if the programme is not in force; `KeyReused` if somebody took in another balance
+    /// under the same name meanwhile; `Storage` if the store failed. After each of the last two, what was taken in
+    /// stays.
     pub async fn import_points<B, I>(
         &self,
         import: &PointsImport,

@@ -18,16 +18,17 @@ impl Crm {
         self.liability_in(program, at, Bands::default(), |_| {}).await
     }
 
-    /// What is still to be redeemed in a programme at an instant: points by age and by the time they have left, what they are
-    /// worth by the version of the programme in force then (of one that was ended, the last), and how many of them are
-    /// expected never to be redeemed. The method, and what it assumes, are at [`Liability::breakage`].
+    /// What is still to be redeemed in a programme at an instant: points by age and by the time they have left, what
+    /// they are worth by the version of the programme in force then (of one that was ended, the last), and how many of
+    /// them are expected never to be redeemed. The method, and what it assumes, are at [`Liability::breakage`].
     ///
-    /// It costs what [`trial_balance_with_progress`](Self::trial_balance_with_progress) does, and keeps a few numbers for
-    /// each month of issue and each month after it. It tells after each thousand histories how many were read.
+    /// It costs what [`trial_balance_with_progress`](Self::trial_balance_with_progress) does, and keeps a few numbers
+    /// for each month of issue and each month after it. It tells after each thousand histories how many were read.
     ///
     /// # Errors
     ///
-    /// `Refused` with `NoProgram` if there was no such programme at the instant or before, `Storage` if the store failed.
+    /// `Refused` with `NoProgram` if there was no such programme at the instant or before, `Storage` if the store
+    /// failed.
     pub async fn liability_in(
         &self,
         program: &ProgramId,

@@ -98,9 +98,9 @@ fn known(definitions: &Definitions, program: &ProgramId) -> Result<(), Error> {
 fn as_of<'d>(definitions: &'d Definitions, id: &ProgramId, at: Timestamp) -> Option<&'d Program> {
     let last = || {
         let versions = definitions.all().iter().filter(|version| version.from <= at);
-        let own = versions.filter_map(|version| match &version.definition {
-            Definition::Program(name, Some(program)) if name == id => Some((version.from, program)),
-            _ => None,
+        let own = versions.filter_map(|version| {
+            let Definition::Program(name, Some(program)) = &version.definition else { return None };
+            (name == id).then_some((version.from, program))
         });
         // Of those that begin together the one that was told last.
         own.enumerate().map(|(place, (from, program))| ((from, place), program)).collect::<BTreeMap<_, _>>()

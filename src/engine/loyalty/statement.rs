@@ -23,9 +23,9 @@ pub struct Statement {
 }
 
 impl Crm {
-    /// What happened to a customer's points in a programme, from an instant on and before another one; none if nobody is
-    /// found. Of somebody who was merged it tells of all members, also of the time before, and each posting once; whoever
-    /// was parted has their own only. What is due by now and was not worked off is not among it: call
+    /// What happened to a customer's points in a programme, from an instant on and before another one; none if nobody
+    /// is found. Of somebody who was merged it tells of all members, also of the time before, and each posting once;
+    /// whoever was parted has their own only. What is due by now and was not worked off is not among it: call
     /// [`advance`](Self::advance) first where time has passed.
     ///
     /// Reads the whole history, and decodes the postings of it.
@@ -75,11 +75,11 @@ impl Crm {
 }
 
 impl Statement {
-    /// The columns of [`to_csv`](Self::to_csv): when it happened and when it was recorded (RFC 3339, UTC); what it was, with
-    /// its points; what it did to each bucket, to the debt, and to what the programme bears; the same after it, with the
-    /// balance, which is what is active less what is owed; who decided (`rule`, `shop` or `plugin:…`); the event behind it;
-    /// what it is about (an order, a hold, the other customer) and the reason that was given; whose book it is in, and the
-    /// id of the posting.
+    /// The columns of [`to_csv`](Self::to_csv): when it happened and when it was recorded (RFC 3339, UTC); what it was,
+    /// with its points; what it did to each bucket, to the debt, and to what the programme bears; the same after it,
+    /// with the balance, which is what is active less what is owed; who decided (`rule`, `shop` or `plugin:…`); the
+    /// event behind it; what it is about (an order, a hold, the other customer) and the reason that was given; whose
+    /// book it is in, and the id of the posting.
     pub const COLUMNS: [&str; 21] = [
         "at",
         "recorded_at",
@@ -104,11 +104,11 @@ impl Statement {
         "posting",
     ];
 
-    /// Writes it as a table (RFC 4180, UTF-8, lines end with CR LF): the names of the columns, a row `opening`, one for each
-    /// line, and a row `closing`.
+    /// Writes it as a table (RFC 4180, UTF-8, lines end with CR LF): the names of the columns, a row `opening`, one for
+    /// each line, and a row `closing`.
     ///
-    /// A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return would be run as a formula by programs that
-    /// calculate: it gets an apostrophe before it. Numbers do not, also where they are negative.
+    /// A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return would be run as a formula by programs
+    /// that calculate: it gets an apostrophe before it. Numbers do not, also where they are negative.
     ///
     /// # Errors
     ///
@@ -176,8 +176,8 @@ fn about(kind: &PostingKind) -> (String, &str) {
         | PostingKind::Reinstated { reason }
         | PostingKind::Adjusted { reason }
         | PostingKind::Forfeited { reason } => (String::new(), reason.as_str()),
-        PostingKind::Spent { reason, order: of } => (order(of.as_ref()), reason.as_str()),
-        PostingKind::Captured { hold, reason, order: of } => {
+        PostingKind::Spent { reason, order: of, .. } => (order(of.as_ref()), reason.as_str()),
+        PostingKind::Captured { hold, reason, order: of, .. } => {
             (of.as_ref().map_or_else(|| hold.to_string(), |of| of.to_string()), reason.as_str())
         }
         PostingKind::Held { hold, .. } | PostingKind::Released { hold, .. } => (hold.to_string(), ""),
@@ -186,6 +186,10 @@ fn about(kind: &PostingKind) -> (String, &str) {
         PostingKind::Given { to, reason } => (to.to_string(), reason.as_str()),
         PostingKind::Received { from, reason } => (from.to_string(), reason.as_str()),
         PostingKind::Settled { with } => (with.to_string(), ""),
+        PostingKind::Earned { .. }
+        | PostingKind::Activated
+        | PostingKind::Reversed { .. }
+        | PostingKind::Expired { .. } => (String::new(), ""),
         // What is not known here has a name, and lines of its own in the history.
         _ => (String::new(), ""),
     }

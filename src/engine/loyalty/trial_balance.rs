@@ -20,10 +20,10 @@ impl Crm {
 
     /// The same, and tells after each thousand histories how many were read.
     ///
-    /// It reads every event of the base and decodes the postings, page by page, and keeps eleven sums: expect as long as an
-    /// export takes. It does not stop others from writing. For a total that can be compared with another one, ask for an
-    /// instant before which nothing is recorded any more: what is recorded or merged meanwhile is counted or not as its
-    /// customer is read before or after.
+    /// It reads every event of the base and decodes the postings, page by page, and keeps eleven sums: expect as long
+    /// as an export takes. It does not stop others from writing. For a total that can be compared with another one, ask
+    /// for an instant before which nothing is recorded any more: what is recorded or merged meanwhile is counted or not
+    /// as its customer is read before or after.
     ///
     /// # Errors
     ///

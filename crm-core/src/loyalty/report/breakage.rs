@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::months::part_of;
 
-/// How many whole months of a programme have to be known before breakage is estimated: a year, as less may be all of one
-/// season.
+/// How many whole months of a programme have to be known before breakage is estimated: a year, as less may be all of
+/// one season.
 pub const BREAKAGE_MONTHS_MIN: u32 = 12;
 
 /// Older points are counted with those of this age, in months.
@@ -39,13 +39,14 @@ pub struct CurveAge {
 ///
 /// Points are followed from the month on in which they were earned. For each age in months, all cohorts together say
 /// which part of the points that were there was redeemed: the sum of what was redeemed over the sum of what could have
-/// been. That is the volume-weighted factor of the chain ladder (T. Mack, "Distribution-free calculation of the standard
-/// error of chain ladder reserve estimates", ASTIN Bulletin 23 (1993), 213-225), taken over what is not redeemed yet, and
-/// the estimator of a life table (E. Kaplan and P. Meier, "Nonparametric estimation from incomplete observations", JASA
-/// 53 (1958), 457-481): points that expire, or are taken back, leave the count and are not taken for redeemed.
+/// been. That is the volume-weighted factor of the chain ladder (T. Mack, "Distribution-free calculation of the
+/// standard error of chain ladder reserve estimates", ASTIN Bulletin 23 (1993), 213-225), taken over what is not
+/// redeemed yet, and the estimator of a life table (E. Kaplan and P. Meier, "Nonparametric estimation from incomplete
+/// observations", JASA 53 (1958), 457-481): points that expire, or are taken back, leave the count and are not taken
+/// for redeemed.
 ///
-/// Each cohort that is there is then led along the curve to the end that its points have. What is left then is lost. For
-/// what lasts longer than anything that was seen so far there is no estimate, and it is told apart.
+/// Each cohort that is there is then led along the curve to the end that its points have. What is left then is lost.
+/// For what lasts longer than anything that was seen so far there is no estimate, and it is told apart.
 ///
 /// IFRS 15 has breakage recognised in proportion to the pattern of rights exercised (B46), and only as far as it is
 /// highly probable that it need not be taken back; see [`recognised`](Self::recognised).
@@ -61,15 +62,15 @@ pub struct Breakage {
     pub redeemed: i128,
     /// How many will expire unredeemed: the expected breakage.
     pub lost: i128,
-    /// How many will be older than anything that was seen so far, and are neither expired nor redeemed by then. Whether they
-    /// ever will be is not known; where they never expire, the shop has to judge that by itself.
+    /// How many will be older than anything that was seen so far, and are neither expired nor redeemed by then. Whether
+    /// they ever will be is not known; where they never expire, the shop has to judge that by itself.
     pub beyond: i128,
 }
 
 impl Breakage {
-    /// Of the expected breakage, what goes with the rights exercised so far (IFRS 15, B46): as large a share of it as what
-    /// was redeemed is of all that ever will be, rounded down. What lies beyond the curve counts as still to be redeemed,
-    /// so that it is rather too little than too much.
+    /// Of the expected breakage, what goes with the rights exercised so far (IFRS 15, B46): as large a share of it as
+    /// what was redeemed is of all that ever will be, rounded down. What lies beyond the curve counts as still to be
+    /// redeemed, so that it is rather too little than too much.
     #[must_use]
     pub const fn recognised(&self) -> i128 {
         let so_far = if self.redeemed_so_far > 0 { self.redeemed_so_far } else { 0 };

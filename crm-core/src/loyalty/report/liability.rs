@@ -11,8 +11,8 @@ use crate::loyalty::{Account, LotTerms, Program, Redemption};
 use crate::money::Currency;
 use crate::time::{Span, Timestamp};
 
-/// Where bands begin and end, in days of 24 hours, ascending. `[30, 90]` makes three: below 30 days, from 30 to below 90,
-/// and from 90 on.
+/// Where bands begin and end, in days of 24 hours, ascending. `[30, 90]` makes three: below 30 days, from 30 to below
+/// 90, and from 90 on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bands {
     age: Vec<u32>,
@@ -93,9 +93,9 @@ pub struct Liability {
 }
 
 impl Liability {
-    /// What so many points are worth in minor units, by the rule in force at the instant, rounded up: each customer's may be
-    /// redeemed apart from the others'. The least number of points that can be redeemed at once, and the share of an order,
-    /// are left out of account. None where points are not redeemed for money; of fewer than none it is 0.
+    /// What so many points are worth in minor units, by the rule in force at the instant, rounded up: each customer's
+    /// may be redeemed apart from the others'. The least number of points that can be redeemed at once, and the share
+    /// of an order, are left out of account. None where points are not redeemed for money; of fewer than none it is 0.
     #[must_use]
     pub fn minor(&self, points: i128) -> Option<i128> {
         let Redemption { points: per, minor, .. } = self.redemption?;
@@ -162,8 +162,8 @@ impl LiabilityCount {
         }
     }
 
-    /// Counts the postings of one customer's own book in the programme: all of them, as what a posting is about may have
-    /// been told by a later one. Those after the instant are left out.
+    /// Counts the postings of one customer's own book in the programme: all of them, as what a posting is about may
+    /// have been told by a later one. Those after the instant are left out.
     pub fn add<'a>(&mut self, postings: impl Iterator<Item = Posted<'a>> + Clone) {
         let mut lots: BTreeMap<u32, (LotTerms, i128)> = BTreeMap::new();
         for change in postings.clone().flat_map(|posted| &posted.posting.moves) {

@@ -84,8 +84,8 @@ pub struct StatementLine {
     pub after: PointsStanding,
 }
 
-/// What happened to a customer's points in one programme in a period, by the time at which it happened; of what happened
-/// at one time, by when it was recorded, and then in the order in which it was.
+/// What happened to a customer's points in one programme in a period, by the time at which it happened; of what
+/// happened at one time, by when it was recorded, and then in the order in which it was.
 ///
 /// What is worked off late is told with the time at which it was due, so that a line can come before one that was
 /// recorded earlier. Opening, closing and each line's effect do not depend on that order.

@@ -46,7 +46,7 @@ impl Kept {
     }
 
     fn spend(&mut self, points: i64, time: &str) {
-        let kind = PostingKind::Spent { reason: reason(), order: None };
+        let kind = PostingKind::Spent { reason: reason(), order: None, refunded: 0 };
         self.post(at(time), self.book.take(Posting::new(id(), kind), points, None, Shortfall::Owed));
     }
 
@@ -147,8 +147,8 @@ fn the_bands_of_a_liability_hold_every_point_once() {
     assert_eq!(kept.liability("2026-12-15").overdue.points, 25);
 }
 
-/// Each month 1,000 points that last until the end of the twelfth month after it: 200 are spent in the next month, 160 of
-/// what is left in the one after, and nothing later. So 640 of a thousand are lost, and of the youngest as many.
+/// Each month 1,000 points that last until the end of the twelfth month after it: 200 are spent in the next month, 160
+/// of what is left in the one after, and nothing later. So 640 of a thousand are lost, and of the youngest as many.
 #[test]
 fn breakage_follows_the_curve_of_those_before() {
     let mut kept = Kept::default();
@@ -160,7 +160,7 @@ fn breakage_follows_the_curve_of_those_before() {
         let open: Vec<(u32, i64)> = kept.book.lots().iter().rev().take(2).map(|lot| (lot.lot, lot.active)).collect();
         for (place, (lot, _)) in open.iter().enumerate() {
             let points = [-200, -160][place];
-            let mut spent = Posting::new(id(), PostingKind::Spent { reason: reason(), order: None });
+            let mut spent = Posting::new(id(), PostingKind::Spent { reason: reason(), order: None, refunded: 0 });
             spent.moves.push(LotMove { lot: *lot, bucket: Bucket::Active, points, opens: None });
             kept.post(at(&month(n, 10)), spent);
         }

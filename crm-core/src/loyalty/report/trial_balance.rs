@@ -71,8 +71,8 @@ impl TrialBalance {
         totals
     }
 
-    /// Whether it adds up: what was issued is what is outstanding, redeemed, reversed, expired and breakage, less what was
-    /// put right in favour of customers and what they received from each other.
+    /// Whether it adds up: what was issued is what is outstanding, redeemed, reversed, expired and breakage, less what
+    /// was put right in favour of customers and what they received from each other.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.sum() == 0 && self.totals().outstanding() == self.outstanding()
