@@ -4,6 +4,7 @@
 //! The reports read postings and no states, so that they can be asked of any past instant, and so that they are a
 //! check of the states. Of somebody who was merged, each member's own history is read once.
 
+mod balances;
 mod import;
 mod liability;
 mod statement;
@@ -18,7 +19,7 @@ use crm_core::loyalty::{LoyaltyError, Program, ProgramId};
 use crm_core::{CustomerId, Definition, Definitions, Timestamp};
 use crm_storage::{Entries, Entry};
 
-pub use import::{
+pub use balances::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
     PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, UnknownCustomers,
 };
