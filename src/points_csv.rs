@@ -8,7 +8,8 @@ use crm_core::loyalty::{IMPORT_ENTRIES_MAX, ImportedLot};
 use crate::engine::{BalanceRow, ImportedBalance};
 use crate::incoming::Who;
 
-/// The longest row, in bytes. A quote that is never closed would otherwise take in the rest of the table.
+/// The longest row, in bytes, give or take what is read ahead. A quote that is never closed would otherwise take in the
+/// rest of the table.
 pub const ROW_BYTES_MAX: usize = 65_536;
 
 /// Why a row was refused. It tells nothing of what the row says.

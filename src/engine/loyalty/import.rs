@@ -285,13 +285,10 @@ impl Crm {
 
     /// By what a balance's customer is told from others, without what is personal.
     fn fingerprint(&self, who: &Who) -> String {
-        match who {
-            Who::Customer(id) => id.to_string(),
-            who => match self.sought(who).claim() {
-                Some(claim) => format!("{}:{:?}", claim.kind, claim.key),
-                None => String::new(),
-            },
+        if let Who::Customer(id) = who {
+            return id.to_string();
         }
+        self.sought(who).claim().map_or_else(String::new, |claim| format!("{}:{:?}", claim.kind, claim.key))
     }
 }
 
