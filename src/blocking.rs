@@ -12,6 +12,7 @@ use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
+use crm_core::loyalty::report::{Bands, Liability, TrialBalance};
 use crm_core::loyalty::{BatchName, Cart, CouponCode, ProgramId, RewardOffer, TierOutlook, UseName, VoucherCode};
 use crm_core::order::OrderRef;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
@@ -29,6 +30,7 @@ use crate::engine::{
     PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed,
     SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
 };
+use crate::engine::{BalanceRow, ImportStep, PointsImport, PointsImportChecked, PointsImported, Statement};
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,
 };
@@ -309,6 +311,98 @@ impl Crm {
     /// The same.
     pub fn clear_override(&self, customer: CustomerId, cleared: OverrideCleared, key: &str) -> Result<Executed, Error> {
         wait(self.0.clear_override(customer, cleared, key))
+    }
+
+    /// See [`crate::Crm::statement`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn statement(
+        &self,
+        who: impl Into<Who> + Send,
+        program: &ProgramId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Statement>, Error> {
+        wait(self.0.statement(who, program, from, until))
+    }
+
+    /// See [`crate::Crm::trial_balance`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn trial_balance(&self, program: &ProgramId, at: Timestamp) -> Result<TrialBalance, Error> {
+        wait(self.0.trial_balance(program, at))
+    }
+
+    /// See [`crate::Crm::trial_balance_with_progress`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn trial_balance_with_progress(
+        &self,
+        program: &ProgramId,
+        at: Timestamp,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<TrialBalance, Error> {
+        wait(self.0.trial_balance_with_progress(program, at, progress))
+    }
+
+    /// See [`crate::Crm::liability`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn liability(&self, program: &ProgramId, at: Timestamp) -> Result<Liability, Error> {
+        wait(self.0.liability(program, at))
+    }
+
+    /// See [`crate::Crm::liability_in`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn liability_in(
+        &self,
+        program: &ProgramId,
+        at: Timestamp,
+        bands: Bands,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Liability, Error> {
+        wait(self.0.liability_in(program, at, bands, progress))
+    }
+
+    /// See [`crate::Crm::check_points_import`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn check_points_import<I>(&self, import: &PointsImport, balances: I) -> Result<PointsImportChecked, Error>
+    where
+        I: Iterator<Item: Into<BalanceRow>> + Send,
+    {
+        wait(self.0.check_points_import(import, balances))
+    }
+
+    /// See [`crate::Crm::import_points`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn import_points<B, I>(
+        &self,
+        import: &PointsImport,
+        balances: B,
+        progress: impl FnMut(ImportStep) + Send,
+    ) -> Result<PointsImported, Error>
+    where
+        B: Fn() -> I + Send,
+        I: Iterator<Item: Into<BalanceRow>> + Send,
+    {
+        wait(self.0.import_points(import, balances, progress))
     }
 
     /// See [`crate::Crm::memberships_of`].

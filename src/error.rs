@@ -10,7 +10,7 @@ use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
 use crate::audit::SignError;
-use crate::engine::{ConsentRefusal, ImportError, RectifyRefusal};
+use crate::engine::{ConsentRefusal, ImportError, PointsImportError, RectifyRefusal};
 use crate::ids::NoRandom;
 use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
@@ -92,6 +92,9 @@ pub enum Error {
     /// What was to be taken in is no export, or contradicts what is there.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// Points of another system were not taken in.
+    #[error(transparent)]
+    PointsImport(#[from] PointsImportError),
     /// There is no such list.
     #[error(transparent)]
     List(#[from] ListError),

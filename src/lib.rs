@@ -13,6 +13,7 @@ mod personal;
 mod plan;
 #[cfg(feature = "plugins")]
 pub mod plugins;
+mod points_csv;
 #[cfg(feature = "vcard")]
 pub mod vcard;
 mod workflow;
@@ -138,6 +139,10 @@ pub use engine::{
     VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
+    BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
+    PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, Statement, UnknownCustomers,
+};
+pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,
     StageForecast, StageStory, ValueReport,
 };
@@ -150,6 +155,7 @@ pub use incoming::{Incoming, Who};
 pub use ledger::{ErasureLedger, FileLedger, LedgerError};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
+pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
 pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.
@@ -186,6 +192,11 @@ mod worth {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/lifecycle.md")]
 mod stages {}
+
+/// The guide to the books of points, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-books.md")]
+mod loyalty_books {}
 
 /// The guide to PostgreSQL, likewise.
 #[cfg(all(doctest, feature = "postgres"))]

@@ -23,6 +23,7 @@ mod import;
 mod ingest;
 mod leads;
 mod list;
+mod loyalty;
 mod membership;
 mod merge;
 mod personal;
@@ -76,6 +77,10 @@ pub use host_postgres::InPostgresTransaction;
 pub use import::{ImportError, Imported};
 pub use ingest::{IngestReport, Ingestion};
 pub use list::ListReport;
+pub use loyalty::{
+    BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
+    PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, Statement, UnknownCustomers,
+};
 pub use merge::{MergeOutcome, PartOutcome};
 pub use query::{Overview, Story};
 pub use record::Recorded;

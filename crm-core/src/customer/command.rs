@@ -9,8 +9,8 @@ use crate::event::Deed;
 use crate::id::CustomerId;
 use crate::loyalty::{
     AdjustPoints, AwardPoints, CancelReward, CaptureHold, ClaimCoupon, ClaimReward, ForfeitPoints, HoldPoints,
-    InviteToTier, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId, RedeemCoupon, RedeemPoints,
-    ReinstatePoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, RevokeTier, TierRefusal, UndoPosting,
+    ImportPoints, InviteToTier, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId, RedeemCoupon,
+    RedeemPoints, ReinstatePoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, RevokeTier, TierRefusal, UndoPosting,
 };
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
@@ -40,6 +40,8 @@ pub enum Command {
     ReinstatePoints(ReinstatePoints),
     /// Leave a programme.
     ForfeitPoints(ForfeitPoints),
+    /// Take in the points that another system kept.
+    ImportPoints(ImportPoints),
     /// Use a coupon whose limits the shop keeps itself.
     ClaimCoupon(ClaimCoupon),
     /// Give, hold or spend store credit.
@@ -116,6 +118,7 @@ impl Command {
             Command::UndoPosting(_) => "undo_posting",
             Command::ReinstatePoints(_) => "reinstate_points",
             Command::ForfeitPoints(_) => "forfeit_points",
+            Command::ImportPoints(_) => "import_points",
             Command::ClaimCoupon(_) => "claim_coupon",
             Command::Credit(command) => command.name(),
             Command::InviteToTier(_) => "invite_to_tier",
@@ -196,6 +199,12 @@ impl Command {
                 let kind = PostingKind::Forfeited { reason: reason.clone() };
                 Ok(vec![book.forfeit(Posting::new(program.clone(), kind))])
             }),
+            Command::ImportPoints(import) => {
+                if definitions.program(&import.program, at).is_none() {
+                    return Err(LoyaltyError::NoProgram { program: import.program }.into());
+                }
+                points.posted(&import.program, |points, book| Ok(import.decide(book.own(points), at)?))
+            }
             Command::ClaimCoupon(claim) => Ok(vec![Deed::CouponClaimed(claim.decide(customer)?)]),
             Command::Credit(command) => Ok(vec![Deed::CreditPosted(command.decide(customer, through, at)?)]),
             Command::InviteToTier(invite) => customer.decide_invitation(invite, at, definitions),

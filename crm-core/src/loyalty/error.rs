@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ProgramId, RewardName, UseName};
+use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId, RewardName, UseName};
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -288,4 +288,7 @@ impl LoyaltyError {
         let reward = RewardName::new(name.strip_prefix(super::reward::COUNTER)?).ok()?;
         Some(LoyaltyError::OutOfStock { reward, stock: limit })
     }
+    /// A balance from another system is none.
+    #[error(transparent)]
+    Import(#[from] ImportFault),
 }
