@@ -58,7 +58,10 @@ pub use crm_core::lifecycle::{
 };
 pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, EarningRule, Expiry, Formula, Lot, LotMove, LoyaltyError,
+    Allowance, AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Draw, DrawError, DrawName, DrawWon, EarningRule,
+    Entries, Expiry, Formula, GiftExpiry, GiftPolicy, GivePoints, LapseReason, Lot, LotMove, LoyaltyError,
+    MemberAllowance, OnLeaving, Pool, PoolCommand, PoolKind, PoolMoved, PoolPolicy, PoolStep, Referral, ReferralMoved,
+    ReferralName, ReferralStanding, ReferralStep, Referred, Seed, TogetherError,
     Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints, RuleName, TierName,
     TierRule, Tiers,
 };
@@ -114,7 +117,7 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
+    DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
     ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome,
     Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected,
     Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,

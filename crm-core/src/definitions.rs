@@ -13,7 +13,7 @@ use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKin
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
-use crate::loyalty::{Program, ProgramId};
+use crate::loyalty::{Draw, DrawError, DrawName, Program, ProgramId, Referral, ReferralName};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
@@ -62,6 +62,10 @@ pub enum Definition {
     Value(Box<ValuePolicy>),
     /// Which segments have a policy of the life cycle of their own: the first one that somebody is in holds.
     LifecycleSegments(Vec<SegmentPolicy>),
+    /// What is given for bringing customers; none ends it: nobody is referred any more, and who was is still rewarded.
+    Referral(ReferralName, Option<Referral>),
+    /// A draw that is announced, once.
+    Draw(DrawName, Draw),
 }
 
 /// A definition and the instant from which it holds.
@@ -121,6 +125,9 @@ pub enum DefinitionError {
         /// The limit.
         max: usize,
     },
+    /// A draw cannot be as it was announced.
+    #[error("draw")]
+    Draw(#[from] DrawError),
     /// A policy about value contradicts itself or exceeds a limit.
     #[error("value")]
     Value(#[from] ValueError),
@@ -170,6 +177,7 @@ impl Definition {
             Definition::View(_, Some(view)) => Ok(view.check()?),
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Value(policy) => Ok(policy.check()?),
+            Definition::Draw(_, draw) => Ok(draw.check()?),
             Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
@@ -179,7 +187,8 @@ impl Definition {
             | Definition::Scorer(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None)
-            | Definition::List(..) => Ok(()),
+            | Definition::List(..)
+            | Definition::Referral(..) => Ok(()),
         }
     }
 
@@ -202,7 +211,9 @@ impl Definition {
             | Definition::Retention(..)
             | Definition::List(..)
             | Definition::Value(_)
-            | Definition::LifecycleSegments(_) => false,
+            | Definition::LifecycleSegments(_)
+            | Definition::Referral(..)
+            | Definition::Draw(..) => false,
         }
     }
 
@@ -227,6 +238,8 @@ impl Definition {
             Definition::List(name, _) => ("list", name.as_str()),
             Definition::Value(_) => ("value", ""),
             Definition::LifecycleSegments(_) => ("lifecycle_segments", ""),
+            Definition::Referral(name, _) => ("referral", name.as_str()),
+            Definition::Draw(name, _) => ("draw", name.as_str()),
         }
     }
 }
@@ -273,6 +286,8 @@ pub struct Definitions {
     lists: BTreeMap<ListName, Versions<Option<ListAbout>>>,
     value: Versions<Arc<ValuePolicy>>,
     lifecycle_segments: Versions<Vec<SegmentPolicy>>,
+    referrals: BTreeMap<ReferralName, Versions<Option<Referral>>>,
+    draws: BTreeMap<DrawName, Versions<Draw>>,
 }
 
 impl Definitions {
@@ -297,7 +312,8 @@ impl Definitions {
             Some(latest) if latest > *from => {
                 return Err(DefinitionError::Older { name: full_name(), from: *from, latest });
             }
-            Some(latest) if latest == *from => {
+            // Whoever could announce a draw again could choose the seed by who wins.
+            Some(latest) if latest == *from || matches!(definition, Definition::Draw(..)) => {
                 return Err(DefinitionError::Taken { name: full_name(), from: *from });
             }
             Some(_) | None => {}
@@ -331,6 +347,8 @@ impl Definitions {
             Definition::List(name, about) => self.lists.entry(name).or_default().add(*from, about),
             Definition::Value(policy) => self.value.add(*from, Arc::new(*policy)),
             Definition::LifecycleSegments(list) => self.lifecycle_segments.add(*from, list),
+            Definition::Referral(name, referral) => self.referrals.entry(name).or_default().add(*from, referral),
+            Definition::Draw(name, draw) => self.draws.entry(name).or_default().add(*from, draw),
         }
         let moves_members = version.definition.moves_members();
         self.all.push(version);
@@ -453,6 +471,18 @@ impl Definitions {
     #[must_use]
     pub fn program(&self, id: &ProgramId, at: Timestamp) -> Option<&Program> {
         self.programs.get(id)?.at(at)?.as_ref()
+    }
+
+    /// A referral in force.
+    #[must_use]
+    pub fn referral(&self, name: &ReferralName, at: Timestamp) -> Option<&Referral> {
+        self.referrals.get(name)?.at(at)?.as_ref()
+    }
+
+    /// A draw that was announced.
+    #[must_use]
+    pub fn draw(&self, name: &DrawName, at: Timestamp) -> Option<&Draw> {
+        self.draws.get(name)?.at(at)
     }
 
     /// The keys of all programmes there ever were.

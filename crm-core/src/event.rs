@@ -18,7 +18,7 @@ use crate::identity::{
     DuplicateRejected, DuplicateSuggested, Identified, IdentifierAttached, IdentifierSetAside, Merged, Parted,
 };
 use crate::interaction::{Enquired, Visited};
-use crate::loyalty::{CouponClaimed, PointsReminded, Posting};
+use crate::loyalty::{CouponClaimed, DrawWon, PointsReminded, PoolMoved, Posting, ReferralMoved};
 use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
 use crate::privacy::{Erased, Forgotten, HoldPlaced, HoldReleased, IdentifierCorrected, PersonalKept, Removed};
@@ -233,6 +233,12 @@ pub enum Deed {
     SegmentOverridden(SegmentOverridden),
     /// It decides again.
     OverrideCleared(OverrideCleared),
+    /// Something about a pool of points was decided.
+    PoolMoved(PoolMoved),
+    /// Something about a referral was decided.
+    ReferralMoved(ReferralMoved),
+    /// The customer won in a draw.
+    DrawWon(DrawWon),
 }
 
 impl Deed {
@@ -263,6 +269,9 @@ impl Deed {
             Deed::IdentifierCorrected(_) => "identifier_corrected",
             Deed::SegmentOverridden(_) => "segment_overridden",
             Deed::OverrideCleared(_) => "override_cleared",
+            Deed::PoolMoved(_) => "pool_moved",
+            Deed::ReferralMoved(_) => "referral_moved",
+            Deed::DrawWon(_) => "draw_won",
         }
     }
 
@@ -292,7 +301,10 @@ impl Deed {
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_)
             | Deed::SegmentOverridden(_)
-            | Deed::OverrideCleared(_) => None,
+            | Deed::OverrideCleared(_)
+            | Deed::PoolMoved(_)
+            | Deed::ReferralMoved(_)
+            | Deed::DrawWon(_) => None,
         }
     }
 }
@@ -637,7 +649,10 @@ impl EventBody {
             | "personal_kept"
             | "identifier_corrected"
             | "segment_overridden"
-            | "override_cleared" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "override_cleared"
+            | "pool_moved"
+            | "referral_moved"
+            | "draw_won" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -686,6 +701,9 @@ impl Decision {
             Deed::IdentifierCorrected(deed) => json(&Stored { by, deed }),
             Deed::SegmentOverridden(deed) => json(&Stored { by, deed }),
             Deed::OverrideCleared(deed) => json(&Stored { by, deed }),
+            Deed::PoolMoved(deed) => json(&Stored { by, deed }),
+            Deed::ReferralMoved(deed) => json(&Stored { by, deed }),
+            Deed::DrawWon(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -718,6 +736,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "identifier_corrected" => read(body, Deed::IdentifierCorrected),
         "segment_overridden" => read(body, Deed::SegmentOverridden),
         "override_cleared" => read(body, Deed::OverrideCleared),
+        "pool_moved" => read(body, Deed::PoolMoved),
+        "referral_moved" => read(body, Deed::ReferralMoved),
+        "draw_won" => read(body, Deed::DrawWon),
         _ => read(body, Deed::PointsPosted),
     }
 }

@@ -298,7 +298,7 @@ fn side<'a>(
 }
 
 /// Adds what is planned for one more customer to a commit, and gives what moves.
-fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
+pub(super) fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
     let (more, changes) = plan.into_commit(base.expected, &base.others);
     let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
     commit.writes.extend(writes);

@@ -8,6 +8,7 @@ mod outcome;
 mod react;
 mod retain;
 mod time;
+mod together;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) use fact::Prepared;
 pub(crate) use known::{Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
+pub(crate) use together::{Before, Deeds};
 
 use crate::workflow::{Trigger, Workflow};
 

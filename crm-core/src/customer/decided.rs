@@ -6,7 +6,7 @@ use smol_str::SmolStr;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{CouponCode, PointsBook, ProgramId};
+use crate::loyalty::{CouponCode, PointsBook, ProgramId, Together};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -45,6 +45,8 @@ pub struct DecidedState {
     pub(super) doubts: Doubts,
     pub(crate) retained: Retained,
     pub(crate) overrides: FlatMap<SegmentName, SegmentOverridden>,
+    /// Gifts, pools and referrals: none for most.
+    pub(super) together: Option<Box<Together>>,
 }
 
 impl DecidedState {
@@ -54,7 +56,10 @@ impl DecidedState {
             *self.actions.get_or_default(&SmolStr::new_static(action)) += 1;
         }
         match &decision.deed {
-            Deed::PointsPosted(posting) => self.books.get_or_default(&posting.program).apply(posting),
+            Deed::PointsPosted(posting) => {
+                self.books.get_or_default(&posting.program).apply(posting);
+                Together::note_posting(&mut self.together, posting);
+            }
             Deed::PointsReminded(reminded) => {
                 self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
             }
@@ -99,6 +104,10 @@ impl DecidedState {
             Deed::OverrideCleared(cleared) => {
                 self.overrides.remove(&cleared.segment);
             }
+            Deed::PoolMoved(moved) => self.together.get_or_insert_default().note_pool(moved),
+            Deed::ReferralMoved(moved) => self.together.get_or_insert_default().note_referral(moved),
+            // It is in the history; the points are a posting.
+            Deed::DrawWon(_) => {}
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
@@ -113,6 +122,7 @@ impl DecidedState {
             self.identifiers = Held::default();
             self.doubts = Doubts::default();
             self.overrides = FlatMap::default();
+            self.together.iter_mut().for_each(|together| together.forget());
         }
     }
 }

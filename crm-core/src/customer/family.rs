@@ -11,7 +11,7 @@ use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
-use crate::loyalty::{PointsBook, Posting, ProgramId};
+use crate::loyalty::{PointsBook, PoolMoved, PoolStep, Posting, ProgramId, Together};
 use crate::order::Order;
 use crate::privacy::Retained;
 use crate::segment::{OverrideCleared, OverrideSegment, SegmentOverridden};
@@ -217,7 +217,7 @@ impl Customer {
         self.decided_of(member)?.books.get(program)
     }
 
-    fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
+    pub(super) fn decided_of(&self, member: CustomerId) -> Option<&DecidedState> {
         match &self.kinship {
             Kinship::Head(family) => family.members.get(&member),
             Kinship::Alone | Kinship::Alias(_) => (self.id == member).then_some(&self.decided),
@@ -278,7 +278,11 @@ impl Customer {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_)
-            | Deed::SegmentOverridden(_) => vec![(through, deed)],
+            | Deed::SegmentOverridden(_)
+            | Deed::ReferralMoved(_)
+            | Deed::DrawWon(_) => vec![(through, deed)],
+            // A pool is that of one of them, and so is being in one.
+            Deed::PoolMoved(moved) => vec![(family.whose_pool(&moved, through), Deed::PoolMoved(moved))],
             Deed::OverrideCleared(cleared) => {
                 let has =
                     |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
@@ -494,6 +498,24 @@ impl Customer {
 }
 
 impl Family {
+    /// Whose pool something is about: that of the one named if they have it, else of whoever has it.
+    fn whose_pool(&self, moved: &PoolMoved, through: CustomerId) -> CustomerId {
+        let about = |own: &Together| match (&moved.step, moved.step.member()) {
+            (PoolStep::Quit { pool }, _) => own.within(&moved.program).any(|other| other == *pool),
+            (_, Some(member)) => {
+                own.pool(&moved.program).is_some_and(|pool| pool.remembered().any(|(own, _)| own == member))
+            }
+            (_, None) => false,
+        };
+        let has_pool = |own: &Together| moved.step.member().is_some() && own.pool(&moved.program).is_some();
+        let find = |is: &dyn Fn(&Together) -> bool| {
+            let of = |id: CustomerId| self.members.get(&id).and_then(|own| own.together.as_deref());
+            let mut all = std::iter::once(through).chain(self.members.iter().map(|(id, _)| *id));
+            all.find(|id| of(*id).is_some_and(is))
+        };
+        find(&about).or_else(|| find(&has_pool)).unwrap_or(through)
+    }
+
     /// The same people before anything was decided about them.
     pub(super) fn unborn(&self) -> Self {
         let members = self.members.iter().map(|(id, _)| (*id, DecidedState::default())).collect();
@@ -504,6 +526,7 @@ impl Family {
     fn together(&self, head: CustomerId) -> DecidedState {
         let mut all = DecidedState::default();
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
+        all.together = Together::joined(self.members.iter().filter_map(|(_, decided)| decided.together.as_deref()));
         all.retained = Retained::joined(self.members.iter().map(|(_, decided)| &decided.retained));
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
@@ -520,6 +543,7 @@ impl Family {
                 erased,
                 retained: _,
                 overrides,
+                together: _,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
@@ -545,7 +569,10 @@ impl Family {
         }
         if self.members.iter().count() == 1 {
             // One book is itself: what was spent of it by others goes with it.
-            self.members.iter().for_each(|(_, decided)| all.books = decided.books.clone());
+            for (_, decided) in self.members.iter() {
+                all.books = decided.books.clone();
+                all.together = decided.together.clone();
+            }
             return all;
         }
         let empty = PointsBook::default();

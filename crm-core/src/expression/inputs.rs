@@ -137,6 +137,8 @@ impl Deed {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
+            // The points that go with them are postings.
+            Deed::PoolMoved(_) | Deed::ReferralMoved(_) | Deed::DrawWon(_) => Inputs::NONE,
             // The segment itself is asked again.
             Deed::SegmentOverridden(_) | Deed::OverrideCleared(_) => Inputs::NONE,
         }

@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::{CouponCode, HOLDS_MAX, HoldName, ProgramId};
+use super::{CouponCode, HOLDS_MAX, HoldName, ProgramId, TogetherError};
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -103,6 +103,9 @@ pub enum LoyaltyError {
         /// How many can be.
         available: i64,
     },
+    /// Something that customers do together.
+    #[error(transparent)]
+    Together(#[from] TogetherError),
     /// There is nothing to do it with.
     #[error("there are no points in programme {program}")]
     NoPoints {
