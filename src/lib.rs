@@ -154,6 +154,11 @@ mod rules {}
 #[doc = include_str!("../docs/value.md")]
 mod worth {}
 
+/// The guide to what customers do together, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-together.md")]
+mod together {}
+
 /// The guide to the life cycle, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/lifecycle.md")]

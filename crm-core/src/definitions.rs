@@ -13,7 +13,7 @@ use crate::declared::{AttributeSet, DeclarationError, DeclaredError, DeclaredKin
 use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
-use crate::loyalty::{Draw, DrawError, DrawName, Program, ProgramId, Referral, ReferralName};
+use crate::loyalty::{Draw, DrawError, DrawName, LoyaltyError, Program, ProgramId, Referral, ReferralName};
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
@@ -125,6 +125,9 @@ pub enum DefinitionError {
         /// The limit.
         max: usize,
     },
+    /// A referral gives more points than can be given at once.
+    #[error("referral")]
+    Referral(#[source] LoyaltyError),
     /// A draw cannot be as it was announced.
     #[error("draw")]
     Draw(#[from] DrawError),
@@ -178,6 +181,7 @@ impl Definition {
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Value(policy) => Ok(policy.check()?),
             Definition::Draw(_, draw) => Ok(draw.check()?),
+            Definition::Referral(_, Some(referral)) => referral.check().map_err(DefinitionError::Referral),
             Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
             Definition::Segment(_, None)
             | Definition::Currency(_)
@@ -188,7 +192,7 @@ impl Definition {
             | Definition::View(_, None)
             | Definition::Retention(_, None)
             | Definition::List(..)
-            | Definition::Referral(..) => Ok(()),
+            | Definition::Referral(_, None) => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::ProgramId;
+use super::{LOYALTY_POINTS_MAX, ProgramId};
 use crate::id::{CustomerId, Digest};
 use crate::text::text_type;
 
@@ -116,6 +116,12 @@ pub enum DrawError {
         /// How many.
         winners: u32,
     },
+    /// No points, or too many.
+    #[error("{points} points are not between 1 and {LOYALTY_POINTS_MAX}")]
+    Points {
+        /// How many.
+        points: i64,
+    },
     /// The seed is not the one that the shop committed itself to.
     #[error("the seed is not the one that was committed to")]
     OtherSeed,
@@ -132,10 +138,13 @@ impl Draw {
     ///
     /// # Errors
     ///
-    /// `Winners`.
+    /// `Winners` or `Points`.
     pub const fn check(&self) -> Result<(), DrawError> {
         if self.winners == 0 || self.winners > WINNERS_MAX {
             return Err(DrawError::Winners { winners: self.winners });
+        }
+        if self.points < 1 || self.points > LOYALTY_POINTS_MAX {
+            return Err(DrawError::Points { points: self.points });
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Allowance, CountedAt, ProgramId};
+use super::{Allowance, CountedAt, LOYALTY_POINTS_MAX, LoyaltyError, ProgramId};
 use crate::id::{CustomerId, EventId};
 use crate::money::Money;
 use crate::order::Order;
@@ -40,6 +40,19 @@ pub struct Referral {
 }
 
 impl Referral {
+    /// Checks that either side gets no more than a posting can move.
+    ///
+    /// # Errors
+    ///
+    /// `Amount`.
+    pub fn check(&self) -> Result<(), LoyaltyError> {
+        let points = i64::try_from(self.referrer.max(self.referred)).unwrap_or(i64::MAX);
+        if points > LOYALTY_POINTS_MAX {
+            return Err(LoyaltyError::Amount { points, max: LOYALTY_POINTS_MAX });
+        }
+        Ok(())
+    }
+
     /// Whether an order of somebody referred at an instant counts.
     fn counts(&self, order: &Order, referred_at: Timestamp) -> bool {
         let enough = match self.at_least {

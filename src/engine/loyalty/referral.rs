@@ -114,7 +114,7 @@ impl Crm {
                 return Ok(Chain::Long);
             }
             seen.insert(id);
-            let Some(base) = self.base(id).await?.0 else { continue };
+            let Some(mut base) = self.base(id).await?.0 else { continue };
             if became_one(new, &base) {
                 return Ok(Chain::Ring);
             }
@@ -122,6 +122,8 @@ impl Crm {
             if id != base.customer.id() && !seen.insert(base.customer.id()) {
                 continue;
             }
+            // Whatever is written of somebody who is several is written of the one they go on as.
+            base.through = base.customer.id();
             let before: Vec<CustomerId> = base.customer.referrers().collect();
             if before.is_empty() && !became_one(bringer, &base) {
                 ends.push(base);
