@@ -109,7 +109,10 @@ fn whoever_is_several_takes_part_once_and_whoever_was_erased_does_not() {
     let list = |ids: &[CustomerId]| DrawEntries::These(Entries::new(ids.iter().map(|id| (*id, 1))).unwrap());
     let twice = why(shop.crm.draw(&spring(), &list(&[ana, bea]), &seed(1), "a"));
     assert!(matches!(twice, TogetherError::Draw(DrawError::Twice { .. })));
-    assert_eq!(why(shop.crm.draw(&spring(), &list(&[cem, dan]), &seed(1), "b")), TogetherError::Erased { customer: cem });
+    assert_eq!(
+        why(shop.crm.draw(&spring(), &list(&[cem, dan]), &seed(1), "b")),
+        TogetherError::Erased { customer: cem }
+    );
     assert!(matches!(shop.crm.draw(&spring(), &list(&[id(9)]), &seed(1), "c"), Err(Error::NoCustomer { .. })));
     let everybody = DrawEntries::Where(crm::Predicate::All(Vec::new()));
     let drawn = shop.crm.draw(&spring(), &everybody, &seed(1), "d").unwrap();

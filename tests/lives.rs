@@ -8,18 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crm::blocking::Crm;
+use crm::loyalty::Period;
 use crm::{
-    Attribute, AttributeSet, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, CaseClosed, CaseKind,
-    CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel, ClaimCoupon, Clock, Command, Comparison, ConfirmProof,
-    ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Currency, Customer, CustomerId, DeclaredKind,
-    DeclaredName, DeclaredValue, Definition, Digest, ErasureRequest, Error, EventId, ExternalSystem, FieldName,
-    HoldName, HoldPlaced, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, MemoryStore,
-    MessageReceived, Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced, OrderRef, Party,
-    PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate, Presented,
-    Program, ProgramId, Proof, Purpose, Record, RedeemPoints, Refunded, Remark, Restricted, RestrictionLifted, Role,
-    ScoreBatch, ScoreName, ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store,
-    Strength, Subject, SuppressionReason, Tag, TenantId, Tie, TieKind, Timestamp, Untie, Visited, Voided, Which, Who,
-    Wording,
+    Allowance, Attribute, AttributeSet, AuditActor, AwardPoints, CardLine, CardUpdate, CartUpdated, CaseClosed,
+    CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel, ClaimCoupon, Clock, Command, Comparison,
+    ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Currency, Customer, CustomerId,
+    DeclaredKind, DeclaredName, DeclaredValue, Definition, Digest, ErasureRequest, Error, EventId, ExternalSystem,
+    FieldName, GiftPolicy, HoldName, HoldPlaced, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock,
+    MemberAllowance, MemoryStore, MessageReceived, Method, Money, Name, Number, Objected, Objection, OnLeaving, OptIn,
+    OptInToken, OrderPlaced, OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName,
+    PluginStamp, PoolCommand, PoolKind, PoolPolicy, Predicate, Presented, Program, ProgramId, Proof, Purpose, Record,
+    RedeemPoints, Referral, ReferralName, Refunded, Remark, Restricted, RestrictionLifted, Role, ScoreBatch, ScoreName,
+    ScoreOutput, Scorer, SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store, Strength, Subject,
+    SuppressionReason, Tag, TenantId, Tie, TieKind, Timestamp, Untie, Visited, Voided, Which, Who, Wording,
 };
 use crm_core::expression::{Events, Happenings, MessagesOf, Take, Window};
 use proptest::prelude::*;
@@ -33,6 +34,10 @@ fn hour(hour: i64) -> Timestamp {
 
 fn source() -> Source {
     Source::new("test").unwrap()
+}
+
+fn bring() -> ReferralName {
+    ReferralName::new("bring").unwrap()
 }
 
 fn points() -> ProgramId {
@@ -129,6 +134,11 @@ enum Step {
     /// A scoring run, as of an instant, with the scores of some.
     Score(i64, Vec<(u8, f64)>),
     Redeem(u8, i64),
+    /// One gives points to another.
+    Give(u8, u8, i64),
+    /// Something with the pool of one and another who is to be a member.
+    Pool(u8, u8, u8),
+    Refer(u8, u8),
     Coupon(u8, u8),
     Notify(u8),
     Ask(u8, u8),
@@ -193,6 +203,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Award(n, points)),
         2 => (at(), proptest::collection::vec((met(), 0.0..1.0_f64), 1..5)).prop_map(|(at, scores)| Step::Score(at, scores)),
         2 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Redeem(n, points)),
+        2 => (met(), met(), 1..60_i64).prop_map(|(one, other, points)| Step::Give(one, other, points)),
+        2 => (met(), met(), 0..5_u8).prop_map(|(one, other, what)| Step::Pool(one, other, what)),
+        2 => (met(), met()).prop_map(|(one, other)| Step::Refer(one, other)),
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
         1 => met().prop_map(Step::Notify),
         1 => (met(), 0..MANY).prop_map(|(n, address)| Step::Ask(n, address)),
@@ -317,6 +330,17 @@ impl Shop {
     fn on(store: Arc<dyn Store>) -> Self {
         let (clock, crm) = shop_on(store);
         let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
+        let pools = PoolPolicy { members: 3, each: None, on_leaving: OnLeaving::TakeOwn };
+        let program = Program { gifts: Some(GiftPolicy::default()), pools: Some(pools), ..program };
+        let referral = Referral {
+            program: points(),
+            referrer: 30,
+            referred: 20,
+            at_least: None,
+            wait: Span::days(1),
+            each: Some(Allowance { points: 1, per: Period::Week }),
+        };
+        crm.define(hour(0), Definition::Referral(bring(), Some(referral))).unwrap();
         crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
         crm.define(hour(0), Definition::Attribute(size(), Some(DeclaredKind::Whole))).unwrap();
         for (n, predicate) in predicates().into_iter().enumerate() {
@@ -454,6 +478,24 @@ impl Shop {
                         order: None,
                     }),
                 );
+            }
+            Step::Give(one, other, count) => {
+                let give = crm::GivePoints { program: points(), points: *count, reason: why() };
+                or_refused(self.crm.give_points(self.met(*one), self.met(*other), give, &key));
+            }
+            Step::Pool(one, other, what) => {
+                let member = self.met(*other);
+                let command = match what {
+                    0 => PoolCommand::Open { kind: PoolKind::Household },
+                    1 => PoolCommand::Join { member, allowance: MemberAllowance::AsAll },
+                    2 => PoolCommand::Leave { member },
+                    3 => PoolCommand::Contribute { member, points: 5, reason: why() },
+                    _ => PoolCommand::Redeem { member, points: 7, reason: why() },
+                };
+                or_refused(self.crm.pool(self.met(*one), &points(), command, &key));
+            }
+            Step::Refer(one, other) => {
+                or_refused(self.crm.refer(&bring(), self.met(*one), self.met(*other), &key));
             }
             Step::Coupon(n, uses) => {
                 let claim = ClaimCoupon { coupon: format!("c{uses}").parse().unwrap(), uses: u32::from(*uses) };

@@ -140,7 +140,10 @@ fn only_who_is_new_can_be_brought_and_only_once() {
         shop.crm.refer(&other, cem, ana, "other"),
         Err(Error::Refused(Refusal::Loyalty(LoyaltyError::Together(TogetherError::NoReferral { .. }))))
     ));
-    assert!(matches!(shop.crm.refer(&friend(), cem, CustomerId::new(at(0), [1; 10]), "x"), Err(Error::NoCustomer { .. })));
+    assert!(matches!(
+        shop.crm.refer(&friend(), cem, CustomerId::new(at(0), [1; 10]), "x"),
+        Err(Error::NoCustomer { .. })
+    ));
     let dan = shop.visitor("dan");
     shop.crm.erase(dan).unwrap();
     assert_eq!(refer(&shop, ana, dan), Err(TogetherError::Erased { customer: dan }));

@@ -14,11 +14,7 @@ use crate::loyalty::{
 use crate::text::Remark;
 use crate::time::Timestamp;
 
-fn in_force<'d>(
-    program: &ProgramId,
-    at: Timestamp,
-    definitions: &'d Definitions,
-) -> Result<&'d Program, LoyaltyError> {
+fn in_force<'d>(program: &ProgramId, at: Timestamp, definitions: &'d Definitions) -> Result<&'d Program, LoyaltyError> {
     definitions.program(program, at).ok_or_else(|| LoyaltyError::NoProgram { program: program.clone() })
 }
 
@@ -279,14 +275,14 @@ impl Customer {
         // Somebody who is several has what the most generous seat has, and all have used of it.
         let policy = in_force.and_then(|program| program.pools);
         let seats: Vec<_> = pool.members().filter(|(id, _)| who.is(*id)).collect();
-        let allowances: Option<Vec<_>> =
-            seats.iter().map(|(_, own)| own.allowance().under(policy.as_ref())).collect();
+        let allowances: Option<Vec<_>> = seats.iter().map(|(_, own)| own.allowance().under(policy.as_ref())).collect();
         let used_by_all = |period| {
             let own = pool.remembered().filter(|(id, _)| who.is(*id));
             own.fold(0_i64, |sum, (_, own)| sum.saturating_add(own.spent_within(period, counted)))
         };
         if let Some(allowances) = allowances {
-            let left = |allowance: &crate::loyalty::Allowance| (allowance.left(used_by_all(allowance.per)), allowance.per);
+            let left =
+                |allowance: &crate::loyalty::Allowance| (allowance.left(used_by_all(allowance.per)), allowance.per);
             if let Some((left, per)) = allowances.iter().map(left).max_by_key(|(left, _)| *left)
                 && points > left
             {
@@ -443,9 +439,8 @@ impl Customer {
         let points = match side {
             RewardSide::Referred => referral.referred,
             RewardSide::Referrer { .. } => {
-                let spent = referral.each.is_some_and(|each| {
-                    each.left(self.rewarded_within(name, each.per, counted)) == 0
-                });
+                let spent =
+                    referral.each.is_some_and(|each| each.left(self.rewarded_within(name, each.per, counted)) == 0);
                 if spent || self.is_erased() {
                     return Vec::new();
                 }
@@ -487,7 +482,13 @@ pub fn pool_deeds(program: &ProgramId, steps: Vec<PoolStep>) -> Vec<Deed> {
 
 /// What a member spent, as a deed beside the posting that spent it.
 #[must_use]
-pub fn spent_of_pool(program: &ProgramId, member: CustomerId, points: i64, counted: CountedAt, posting: EventId) -> Deed {
+pub fn spent_of_pool(
+    program: &ProgramId,
+    member: CustomerId,
+    points: i64,
+    counted: CountedAt,
+    posting: EventId,
+) -> Deed {
     let step = PoolStep::Spent { member, points, counted, posting };
     Deed::PoolMoved(PoolMoved { program: program.clone(), step })
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::draw::DrawError;
 use super::event::{Posting, PostingKind};
 use super::pool::{Pool, PoolMoved, PoolStep};
-use super::referral::{CHAIN_LIMIT, Referred, ReferralMoved, ReferralName, ReferralStep};
+use super::referral::{CHAIN_LIMIT, ReferralMoved, ReferralName, ReferralStep, Referred};
 use super::{DrawName, Period, ProgramId};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::CustomerId;

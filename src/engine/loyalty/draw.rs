@@ -6,7 +6,9 @@ use crm_core::audit::{ActionName, AuditAction, AuditEntry};
 use crm_core::event::Deed;
 use crm_core::expression::Predicate;
 use crm_core::loyalty::draw::winners;
-use crm_core::loyalty::{AwardPoints, Draw, DrawError, DrawName, DrawWon, Entries, LoyaltyError, PointsBook, Seed, TogetherError};
+use crm_core::loyalty::{
+    AwardPoints, Draw, DrawError, DrawName, DrawWon, Entries, LoyaltyError, PointsBook, Seed, TogetherError,
+};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definition, Digest, Remark};
 use crm_storage::{Commit, CounterStep};
@@ -87,13 +89,7 @@ impl Crm {
     ///
     /// `Refused` with the reason, `NoCustomer` for an entry of nobody, `Predicate` if the rule exceeds a limit,
     /// `KeyReused`, `KeyLength`, `Storage` if the store failed, `Busy` if other writers were first each time.
-    pub async fn draw(
-        &self,
-        name: &DrawName,
-        entries: &DrawEntries,
-        seed: &Seed,
-        key: &str,
-    ) -> Result<Drawn, Error> {
+    pub async fn draw(&self, name: &DrawName, entries: &DrawEntries, seed: &Seed, key: &str) -> Result<Drawn, Error> {
         let asked = match entries {
             DrawEntries::These(entries) => (Some(entries.digest()), None),
             DrawEntries::Where(rule) => (None, Some(rule)),
@@ -115,7 +111,7 @@ impl Crm {
             };
             let (draw, list) = match planned {
                 Ok(planned) => planned,
-                Err(refusal) => match self.finish::<Answer>(&once, Err(refusal)).await? {
+                Err(refusal) => match self.finish_once::<Answer>(&once, Err(refusal)).await? {
                     Finished::Before(answer) => return Ok(answer.drawn(true)),
                     Finished::Done | Finished::Again | Finished::Limit => continue,
                 },
@@ -130,8 +126,7 @@ impl Crm {
                 let context = self.context(&definitions, now, false);
                 let mine = list.list().binary_search_by_key(winner, |(id, _)| *id);
                 let tickets = mine.ok().and_then(|at| list.list().get(at)).map_or(0, |(_, tickets)| *tickets);
-                let told =
-                    DrawWon { draw: name.clone(), place, seed: *seed, entries: digest, among, tickets };
+                let told = DrawWon { draw: name.clone(), place, seed: *seed, entries: digest, among, tickets };
                 let reason = Remark::new(name.as_str()).map_err(Error::corrupt)?;
                 let award = AwardPoints { program: draw.program.clone(), points: draw.points, reason };
                 let planned = self
@@ -172,7 +167,7 @@ impl Crm {
                 Some(refusal) => Err(refusal),
                 None => Ok((commit, &answer)),
             };
-            match self.finish(&once, planned).await? {
+            match self.finish_once(&once, planned).await? {
                 Finished::Done => return Ok(answer.drawn(false)),
                 Finished::Before(answer) => return Ok(answer.drawn(true)),
                 Finished::Again => {}

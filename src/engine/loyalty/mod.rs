@@ -125,7 +125,7 @@ impl Crm {
     }
 
     /// Commits a request, or finds out whether it was carried out before it was refused.
-    async fn finish<T: Serialize + DeserializeOwned>(
+    async fn finish_once<T: Serialize + DeserializeOwned>(
         &self,
         once: &Once,
         planned: Result<(Commit, &T), Refusal>,
@@ -176,8 +176,7 @@ impl Crm {
         let (mut events, mut changes) = <([Vec<EventId>; 2], [Vec<Change>; 2])>::default();
         let planned = match planned {
             Ok(both) => {
-                for ((base, plan, own), (events, changes)) in
-                    both.into_iter().zip(events.iter_mut().zip(&mut changes))
+                for ((base, plan, own), (events, changes)) in both.into_iter().zip(events.iter_mut().zip(&mut changes))
                 {
                     *events = own;
                     if let Some(plan) = plan {
@@ -189,7 +188,7 @@ impl Crm {
             Err(refusal) => Err(refusal),
         };
         let answer = Answer { events };
-        match self.finish(once, planned.map(|commit| (commit, &answer))).await? {
+        match self.finish_once(once, planned.map(|commit| (commit, &answer))).await? {
             Finished::Done => Ok(Some(DoneTogether { events: answer.events, replayed: false, changes })),
             Finished::Before(Answer { events }) => {
                 Ok(Some(DoneTogether { events, replayed: true, changes: Default::default() }))

@@ -62,8 +62,7 @@ impl Crm {
                             Ok((of_anyone(pool_deeds(program, steps)), ()))
                         })
                         .await?;
-                    let both =
-                        planned.map(|own| [(&base, own.plan, own.events), (&base, None, Vec::new())]);
+                    let both = planned.map(|own| [(&base, own.plan, own.events), (&base, None, Vec::new())]);
                     self.finish_two(&once, both).await?
                 }
                 Some(member) => match self.two([owner, member]).await? {
@@ -146,8 +145,7 @@ impl Crm {
                     .plan_together(own, context, &Actor::Shop, Before::Now, &|customer, at| {
                         let posting = customer.receive(gift, reason, [member, owner], at, definitions)?;
                         let moved = PoolMoved { program: program.clone(), step: step.clone() };
-                        let deeds =
-                            vec![(Some(owner), Deed::PointsPosted(posting)), (None, Deed::PoolMoved(moved))];
+                        let deeds = vec![(Some(owner), Deed::PointsPosted(posting)), (None, Deed::PoolMoved(moved))];
                         Ok((deeds, ()))
                     })
                     .await?;
@@ -156,8 +154,7 @@ impl Crm {
             PoolCommand::Redeem { points, reason, .. } => {
                 let ours = self
                     .plan_together(own, context, &Actor::Shop, Before::Now, &|customer, at| {
-                        let spent =
-                            customer.spend_of_pool(ids, who, program, *points, reason, at, definitions)?;
+                        let spent = customer.spend_of_pool(ids, who, program, *points, reason, at, definitions)?;
                         let (posting, seat, counted) = spent;
                         let posted = Deed::PointsPosted(posting);
                         let first = id_of(customer, &posted, owner);
