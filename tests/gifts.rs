@@ -245,3 +245,19 @@ proptest! {
         all.iter().for_each(|id| shop.check_replay(*id));
     }
 }
+
+#[test]
+fn what_is_asked_for_can_be_spawned() {
+    fn spawned<T: Send>(_: &T) {}
+    let crm = crm::Crm::in_memory();
+    let (one, other) = (CustomerId::new(at(0), [1; 10]), CustomerId::new(at(0), [2; 10]));
+    let program = points();
+    spawned(&crm.give_points(one, other, gift(1), "key"));
+    spawned(&crm.pool(one, &program, crm::PoolCommand::Leave { member: other }, "key"));
+    let name = crm::ReferralName::new("friend").unwrap();
+    spawned(&crm.refer(&name, one, other, "key"));
+    let (name, seed) = (crm::DrawName::new("spring").unwrap(), crm::Seed::from_bytes([1; 32]));
+    let everybody = crm::DrawEntries::Where(crm::Predicate::All(Vec::new()));
+    spawned(&crm.draw(&name, &everybody, &seed, "key"));
+    spawned(&crm.advance(at(1)));
+}
