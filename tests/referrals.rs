@@ -112,14 +112,15 @@ fn it_makes_no_difference_when_time_is_worked_off() {
     let run = |steps: &[u64]| {
         let shop = shop_with(Referral { each: Some(Allowance { points: 1, per: Period::Month }), ..referral() });
         let ana = shop.visitor("ana");
-        for (n, who) in ["ben", "cem", "dan"].iter().enumerate() {
-            let id = shop.visitor(who);
+        let brought = ["ben", "cem", "dan"].map(|who| shop.visitor(who));
+        for (day, (who, id)) in (1..).zip(["ben", "cem", "dan"].iter().zip(brought)) {
             refer(&shop, ana, id).unwrap();
-            shop.order(who, who, 30, at((n as u64 + 1) * DAY));
+            shop.order(who, who, 30, at(day * DAY));
         }
-        steps.iter().for_each(|day| drop(shop.advance(at(day * DAY))));
-        let ids = ["ben", "cem", "dan"].map(|who| shop.balance(shop.visitor(who)));
-        (shop.balance(ana), ids)
+        for day in steps {
+            shop.advance(at(day * DAY));
+        }
+        (shop.balance(ana), brought.map(|id| shop.balance(id)))
     };
     let days: Vec<u64> = (0..60).collect();
     assert_eq!(run(&[60]), run(&days));
@@ -236,7 +237,9 @@ fn everybody_advances(store: Arc<dyn Store>) {
     let ana = shop.visitor("ana");
     let all: Vec<CustomerId> = (0..12).map(|n| shop.visitor(&format!("c{n}"))).collect();
     all_at_once(12, |n| refer(&shop, ana, all[n]).unwrap());
-    (0..12).for_each(|n| drop(shop.order(&format!("c{n}"), &format!("o{n}"), 30, at(DAY))));
+    for n in 0..12 {
+        shop.order(&format!("c{n}"), &format!("o{n}"), 30, at(DAY));
+    }
     shop.clock.set(at(30 * DAY));
     all_at_once(4, |_| shop.crm.advance(at(30 * DAY)).unwrap());
     assert_eq!(shop.balance(ana), 12 * 500);
