@@ -22,10 +22,10 @@ use crm_storage::DeadLetter;
 
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
-    Confirmation, Delivered, Delivery, DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported,
-    IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview,
-    PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+    Confirmation, Delivered, Delivery, DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed,
+    FillProgress, FillReport, Found, Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek,
+    OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport,
+    Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
 };
 use crate::engine::{
     BringsReport, DebtReport, Debtor, Past, RfmReport, RfmRow, SocialReport, StageForecast, StageStory, ValueReport,

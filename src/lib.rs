@@ -60,10 +60,9 @@ pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
     Allowance, AwardPoints, ClaimCoupon, CouponClaimed, CouponCode, Draw, DrawError, DrawName, DrawWon, EarningRule,
     Entries, Expiry, Formula, GiftExpiry, GiftPolicy, GivePoints, LapseReason, Lot, LotMove, LoyaltyError,
-    MemberAllowance, OnLeaving, Pool, PoolCommand, PoolKind, PoolMoved, PoolPolicy, PoolStep, Referral, ReferralMoved,
-    ReferralName, ReferralStanding, ReferralStep, Referred, Seed, TogetherError,
-    Multiplier, PointsBook, PointsTotals, Posting, PostingKind, Program, ProgramId, RedeemPoints, RuleName, TierName,
-    TierRule, Tiers,
+    MemberAllowance, Multiplier, OnLeaving, PointsBook, PointsTotals, Pool, PoolCommand, PoolKind, PoolMoved,
+    PoolPolicy, PoolStep, Posting, PostingKind, Program, ProgramId, RedeemPoints, Referral, ReferralMoved,
+    ReferralName, ReferralStanding, ReferralStep, Referred, RuleName, Seed, TierName, TierRule, Tiers, TogetherError,
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
@@ -117,10 +116,11 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
-    ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome,
-    Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected,
-    Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, Withdrawal,
+    DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
+    Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
+    OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview,
+    ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
+    UnsubscribeToken, Withdrawal,
 };
 pub use engine::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, Past, RfmReport, RfmRow, SocialReport, SocialRow,

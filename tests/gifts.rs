@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crm::loyalty::Period;
 use crm::{
-    Allowance, CustomerId, Definition, Error, GiftExpiry, GiftPolicy, GivePoints, LoyaltyError, MemoryStore,
-    Program, ProgramId, Refusal, Span, Store, TogetherError,
+    Allowance, CustomerId, Definition, Error, GiftExpiry, GiftPolicy, GivePoints, LoyaltyError, MemoryStore, Program,
+    ProgramId, Refusal, Span, Store, TogetherError,
 };
 use loyal::{Shop, all_at_once, at, generous, points};
 use proptest::prelude::*;

@@ -155,8 +155,14 @@ const STORED: [(&str, &str); 97] = [
         "pool_moved",
         r#"{"by":"shop","deed":{"program":"points","step":{"left":{"member":"018cc251-f400-7000-8000-000000000000","points":0}}}}"#,
     ),
-    ("pool_moved", r#"{"by":"shop","deed":{"program":"points","step":{"entered":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#),
-    ("pool_moved", r#"{"by":"shop","deed":{"program":"points","step":{"quit":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"entered":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"quit":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
     (
         "referral_moved",
         r#"{"by":"shop","deed":{"name":"bring-a-friend","step":{"referred":{"by":"018cc251-f400-7000-8000-000000000000","at":852076800000}}}}"#,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crm::blocking::Crm;
 use crm::{
     AwardPoints, Command, Currency, Customer, CustomerId, Definition, ExternalSystem, GiftPolicy, Identifier, Incoming,
-    ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program, ProgramId, Refunded, Source, Span, Store,
-    Timestamp, Visited,
+    ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program, ProgramId, Refunded, Source, Span,
+    Store, Timestamp, Visited,
 };
 
 pub(crate) fn at(hour: u64) -> Timestamp {
@@ -72,7 +72,8 @@ impl Shop {
     }
 
     pub(crate) fn refund(&self, who: &str, number: &str, euros: i64, at: Timestamp) {
-        let refunded = Refunded { order: Some(OrderRef::new(number).unwrap()), amount: Money::new(euros * 100, Currency::EUR) };
+        let refunded =
+            Refunded { order: Some(OrderRef::new(number).unwrap()), amount: Money::new(euros * 100, Currency::EUR) };
         self.incoming(who, at, &format!("refund of {number} at {at}"), refunded);
     }
 

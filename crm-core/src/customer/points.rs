@@ -27,13 +27,8 @@ pub enum PointsStep {
 
 impl PointsStep {
     /// All of them, in their order.
-    pub const ALL: [PointsStep; 5] = [
-        PointsStep::Holds,
-        PointsStep::Activations,
-        PointsStep::Expiry,
-        PointsStep::Reminders,
-        PointsStep::Referrals,
-    ];
+    pub const ALL: [PointsStep; 5] =
+        [PointsStep::Holds, PointsStep::Activations, PointsStep::Expiry, PointsStep::Reminders, PointsStep::Referrals];
 }
 
 impl Customer {

@@ -289,7 +289,7 @@ impl Customer {
                 return Err(TogetherError::Allowance { asked: points, left, per }.into());
             }
         }
-        let kind = PostingKind::Spent { reason: reason.clone(), order: None };
+        let kind = PostingKind::Spent { reason: reason.clone(), order: None, refunded: 0 };
         let posting = book.take(Posting::new(program.clone(), kind), points, None, Shortfall::Owed);
         Ok((posting, seat, counted))
     }

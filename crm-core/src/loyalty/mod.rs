@@ -50,7 +50,8 @@ pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
 pub use period::{Period, begin_of, day_of};
 pub use pool::{
-    MemberAllowance, OnLeaving, POOL_MEMBERS_MAX, Pool, PoolCommand, PoolKind, PoolMember, PoolMoved, PoolPolicy, PoolStep,
+    MemberAllowance, OnLeaving, POOL_MEMBERS_MAX, Pool, PoolCommand, PoolKind, PoolMember, PoolMoved, PoolPolicy,
+    PoolStep,
 };
 pub use program::{LOYALTY_POINTS_MAX, Pending, Program, ProgramId, Redemption, Shortfall};
 pub use referral::{
