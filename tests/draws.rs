@@ -57,9 +57,11 @@ fn winners_get_their_points_and_their_history_says_by_what() {
     for (place, winner) in (1..).zip(&drawn.winners) {
         assert_eq!(shop.balance(*winner), 100);
         let events = shop.crm.story(*winner).unwrap().unwrap().events;
-        let won = events.iter().find_map(|event| match &event.body {
-            EventBody::Decision(Decision { deed: Deed::DrawWon(won), .. }) => Some(won.clone()),
-            _ => None,
+        let won = events.iter().find_map(|event| {
+            if let EventBody::Decision(Decision { deed: Deed::DrawWon(won), .. }) = &event.body {
+                return Some(won.clone());
+            }
+            None
         });
         let won = won.unwrap();
         assert_eq!((won.place, won.seed, won.entries, won.tickets), (place, seed(1), list.digest(), 3));
