@@ -133,6 +133,19 @@ fn what_was_given_pays_what_is_owed_first() {
 }
 
 #[test]
+fn what_was_given_and_is_taken_back_is_owed_by_the_giver() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.order("ana", "1", 40, at(0)), shop.visitor("ben"));
+    give(&shop, ana, ben, 40, "all").unwrap();
+    shop.refund("ana", "1", 40, at(0));
+    assert_eq!((shop.balance(ana), shop.balance(ben), shop.check_totals()), (-40, 40, 0));
+    // Handed back it pays the debt, and nothing was made of nothing.
+    give(&shop, ben, ana, 40, "back").unwrap();
+    assert_eq!((shop.balance(ana), shop.balance(ben), shop.check_totals()), (0, 0, 0));
+    shop.check_replay(ana);
+}
+
+#[test]
 fn one_who_is_several_gives_of_all_and_whose_they_were_has_given_them() {
     let shop = Shop::new(generous());
     let (ana, bea, ben) = (shop.rich("ana", 30), shop.rich("bea", 50), shop.visitor("ben"));
