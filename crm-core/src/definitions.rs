@@ -26,6 +26,7 @@ use crate::workflow::PluginName;
 /// One definition, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a shop has few, and most are programmes")]
 #[non_exhaustive]
 pub enum Definition {
     /// The currency in which spend is counted.

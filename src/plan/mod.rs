@@ -34,7 +34,7 @@ pub(crate) use fact::Prepared;
 pub(crate) use known::{Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
-pub(crate) use together::{Before, Deeds};
+pub(crate) use together::{Before, Decided, Deeds};
 
 use crate::workflow::{Trigger, Workflow};
 

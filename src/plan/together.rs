@@ -12,6 +12,12 @@ use super::{NeedHistory, Planner};
 /// Deeds, and of which member each is; of nobody in particular where that follows from what it is.
 pub(crate) type Deeds = Vec<(Option<CustomerId>, Deed)>;
 
+/// What is decided of one customer, and what else came of deciding.
+pub(crate) type Decided<T> = Result<(Deeds, T), LoyaltyError>;
+
+/// The decisions as they were recorded, with what else came of them.
+pub(crate) type Recorded<T> = Result<(Vec<EventId>, T), Refusal>;
+
 /// What is worked off before something is decided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Before {
@@ -28,8 +34,8 @@ impl Planner<'_> {
         &mut self,
         by: &Actor,
         before: Before,
-        decide: &dyn Fn(&Customer, Timestamp) -> Result<(Deeds, T), LoyaltyError>,
-    ) -> Result<Result<(Vec<EventId>, T), Refusal>, NeedHistory> {
+        decide: &dyn Fn(&Customer, Timestamp) -> Decided<T>,
+    ) -> Result<Recorded<T>, NeedHistory> {
         let at = match before {
             Before::Now => {
                 self.elapse(self.context.now)?;

@@ -8,7 +8,7 @@ mod referral;
 use crm_core::change::Change;
 use crm_core::customer::{Customer, Refusal};
 use crm_core::event::JsonProblem;
-use crm_core::loyalty::{LoyaltyError, TogetherError};
+use crm_core::loyalty::TogetherError;
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, Digest, EventId, Timestamp};
 use crm_storage::{Commit, CommitError, CustomerWrite, Expected, IdempotencyKey, Request, Version};
@@ -20,7 +20,7 @@ pub use draw::{DrawEntries, Drawn};
 use super::tie::add;
 use super::{Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Before, Context, Deeds, NeedHistory, Plan, Planner};
+use crate::plan::{Before, Context, Decided, NeedHistory, Plan, Planner};
 
 /// What became of something that two customers do together.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,6 +71,9 @@ enum Finished<T> {
     Limit,
 }
 
+/// What is planned for either, and what it was planned on.
+type Both<'a> = Result<[(&'a Base, Option<Plan>, Vec<EventId>); 2], Refusal>;
+
 /// What is planned for one of them.
 struct Planned<T> {
     events: Vec<EventId>,
@@ -97,7 +100,7 @@ impl Crm {
         context: Context<'_>,
         by: &Actor,
         before: Before,
-        decide: &(dyn Fn(&Customer, Timestamp) -> Result<(Deeds, T), LoyaltyError> + Sync),
+        decide: &(dyn Fn(&Customer, Timestamp) -> Decided<T> + Sync),
     ) -> Result<Result<Planned<T>, Refusal>, Error>
     where
         T: Send,
@@ -158,11 +161,7 @@ impl Crm {
     }
 
     /// Commits what is planned for two. None means that another writer was first.
-    async fn finish_two(
-        &self,
-        once: &Once,
-        planned: Result<[(&Base, Option<Plan>, Vec<EventId>); 2], Refusal>,
-    ) -> Result<Option<DoneTogether>, Error> {
+    async fn finish_two(&self, once: &Once, planned: Both<'_>) -> Result<Option<DoneTogether>, Error> {
         self.finish_two_and(once, Commit::default(), planned).await
     }
 
@@ -171,7 +170,7 @@ impl Crm {
         &self,
         once: &Once,
         mut commit: Commit,
-        planned: Result<[(&Base, Option<Plan>, Vec<EventId>); 2], Refusal>,
+        planned: Both<'_>,
     ) -> Result<Option<DoneTogether>, Error> {
         let (mut events, mut changes) = <([Vec<EventId>; 2], [Vec<Change>; 2])>::default();
         let planned = match planned {

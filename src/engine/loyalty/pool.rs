@@ -7,12 +7,9 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, EventId, Remark};
 
 use super::super::{ATTEMPTS_MAX, Base, Crm};
-use super::{Before, DoneTogether, Once, became_one};
+use super::{Before, Both, DoneTogether, Once, became_one};
 use crate::error::Error;
 use crate::plan::{Context, Deeds, Plan};
-
-/// What is planned for the owner, and for the member.
-type Both<'a> = Result<[(&'a Base, Option<Plan>, Vec<EventId>); 2], Refusal>;
 
 /// Who does what in whose pool.
 struct Asked<'a> {
