@@ -13,7 +13,10 @@ use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
 use crm_core::loyalty::report::{Bands, Liability, TrialBalance};
-use crm_core::loyalty::{BatchName, Cart, CouponCode, ProgramId, RewardOffer, TierOutlook, UseName, VoucherCode};
+use crm_core::loyalty::{
+    BatchName, Cart, CouponCode, Draw, DrawName, GivePoints, PoolCommand, ProgramId, ReferralName, RewardOffer, Seed,
+    TierOutlook, UseName, VoucherCode,
+};
 use crm_core::order::OrderRef;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
@@ -25,10 +28,11 @@ use crm_storage::DeadLetter;
 
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
-    Confirmation, Delivered, Delivery, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, Imported,
-    IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInToken, Overview,
-    PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport, Selected, Story, Suppressed,
-    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
+    Confirmation, Delivered, Delivery, DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed,
+    FillProgress, FillReport, Found, Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek,
+    OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport,
+    Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch,
+    VoucherGiven, Withdrawal,
 };
 use crate::engine::{BalanceRow, ImportStep, PointsImport, PointsImportChecked, PointsImported, Statement};
 use crate::engine::{
@@ -1056,6 +1060,69 @@ impl Crm {
     /// The same.
     pub fn export(&self, customer: CustomerId) -> Result<Option<serde_json::Value>, Error> {
         wait(self.0.export(customer))
+    }
+
+    /// See [`crate::Crm::give_points`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn give_points(
+        &self,
+        from: CustomerId,
+        to: CustomerId,
+        give: GivePoints,
+        key: &str,
+    ) -> Result<DoneTogether, Error> {
+        wait(self.0.give_points(from, to, give, key))
+    }
+
+    /// See [`crate::Crm::pool`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn pool(
+        &self,
+        owner: CustomerId,
+        program: &ProgramId,
+        command: PoolCommand,
+        key: &str,
+    ) -> Result<DoneTogether, Error> {
+        wait(self.0.pool(owner, program, command, key))
+    }
+
+    /// See [`crate::Crm::refer`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn refer(
+        &self,
+        name: &ReferralName,
+        by: CustomerId,
+        who: CustomerId,
+        key: &str,
+    ) -> Result<DoneTogether, Error> {
+        wait(self.0.refer(name, by, who, key))
+    }
+
+    /// See [`crate::Crm::announce_draw`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn announce_draw(&self, name: &DrawName, draw: Draw) -> Result<bool, Error> {
+        wait(self.0.announce_draw(name, draw))
+    }
+
+    /// See [`crate::Crm::draw`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn draw(&self, name: &DrawName, entries: &DrawEntries, seed: &Seed, key: &str) -> Result<Drawn, Error> {
+        wait(self.0.draw(name, entries, seed, key))
     }
 
     /// See [`crate::Crm::tie`].

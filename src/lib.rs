@@ -67,10 +67,13 @@ pub use crm_core::lifecycle::{
 };
 pub use crm_core::loyalty;
 pub use crm_core::loyalty::{
-    AwardPoints, BenefitName, Cart, ClaimCoupon, Counted, CouponClaimed, CouponCode, Downgrade, EarningRule, Expiry,
-    Formula, InviteToTier, KeptWhy, Lot, LotMove, LoyaltyError, Multiplier, NextTier, PointsBook, PointsTotals,
-    Posting, PostingKind, Program, ProgramId, Projected, RedeemPoints, RevokeTier, Rises, RuleName, TierError,
-    TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers,
+    Allowance, AwardPoints, BenefitName, Cart, ClaimCoupon, Counted, CouponClaimed, CouponCode, Downgrade, Draw,
+    DrawError, DrawName, DrawWon, EarningRule, Entries, Expiry, Formula, GiftExpiry, GiftPolicy, GivePoints,
+    InviteToTier, KeptWhy, LapseReason, Lot, LotMove, LoyaltyError, MemberAllowance, Multiplier, NextTier, OnLeaving,
+    PointsBook, PointsTotals, Pool, PoolCommand, PoolKind, PoolMoved, PoolPolicy, PoolStep, Posting, PostingKind,
+    Program, ProgramId, Projected, RedeemPoints, Referral, ReferralMoved, ReferralName, ReferralStanding, ReferralStep,
+    Referred, RevokeTier, Rises, RuleName, Seed, TierError, TierKept, TierName, TierOutlook, TierRefusal, TierRule,
+    Tiers, TogetherError,
 };
 pub use crm_core::loyalty::{
     Badge, BadgeEarned, BadgeName, BadgePoints, BatchName, Benefit, CancelReward, ClaimReward, Coupon, CouponBy,
@@ -132,11 +135,11 @@ pub use engine::InTransaction;
 pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
-    Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError, Imported, IngestReport, Ingestion,
-    ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken, Overview, PartOutcome,
-    Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected,
-    Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX,
-    VoucherBatch, VoucherGiven, Withdrawal,
+    DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
+    Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
+    OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview,
+    ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
+    UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
@@ -187,6 +190,11 @@ mod rules {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/value.md")]
 mod worth {}
+
+/// The guide to what customers do together, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-together.md")]
+mod together {}
 
 /// The guide to the life cycle, likewise.
 #[cfg(doctest)]

@@ -8,16 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crm::blocking::Crm;
+use crm::loyalty::Period;
 use crm::{
-    Attribute, AttributeSet, AuditActor, AwardPoints, Badge, BadgeName, BatchName, Benefit, CancelReward, CardLine,
-    CardUpdate, CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel,
+    Allowance, Attribute, AttributeSet, AuditActor, AwardPoints, Badge, BadgeName, BatchName, Benefit, CancelReward,
+    CardLine, CardUpdate, CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseRef, CaseReopened, Channel,
     ClaimCoupon, ClaimReward, Clock, Command, Comparison, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint,
     Contacted, Counted, Coupon, CouponCode, Currency, Customer, CustomerId, DeclaredKind, DeclaredName, DeclaredValue,
-    Definition, Digest, Downgrade, ErasureRequest, Error, EventId, ExternalSystem, FieldName, HoldName, HoldPlaced,
-    Identifier, Incoming, Ingestion, InviteToTier, Locale, LookupKey, ManualClock, MemoryStore, MessageReceived,
-    Method, Money, Name, Number, Objected, Objection, OptIn, OptInToken, OrderPlaced, OrderRef, Party, PartyDescribed,
-    PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp, Predicate, Presented, Program, ProgramId,
-    Proof, Purpose, Record, RedeemCoupon, RedeemPoints, Refunded, ReleaseCoupon, Remark, ReserveCoupon, Restricted,
+    Definition, Digest, Downgrade, ErasureRequest, Error, EventId, ExternalSystem, FieldName, GiftPolicy, HoldName,
+    HoldPlaced, Identifier, Incoming, Ingestion, InviteToTier, Locale, LookupKey, ManualClock, MemberAllowance,
+    MemoryStore, MessageReceived, Method, Money, Name, Number, Objected, Objection, OnLeaving, OptIn, OptInToken,
+    OrderPlaced, OrderRef, Party, PartyDescribed, PaymentReceived, PersonalError, PluginFault, PluginName, PluginStamp,
+    PoolCommand, PoolKind, PoolPolicy, Predicate, Presented, Program, ProgramId, Proof, Purpose, Record, RedeemCoupon,
+    RedeemPoints, Referral, ReferralName, Refunded, ReleaseCoupon, Remark, ReserveCoupon, Restricted,
     RestrictionLifted, RevokeTier, Reward, RewardGives, RewardName, Role, ScoreBatch, ScoreName, ScoreOutput, Scorer,
     SearchQuery, SegmentName, SmolStr, Source, Span, Stage, Store, Strength, Subject, SuppressionReason, Tag, TenantId,
     Tie, TieKind, TierName, TierRule, Tiers, Timestamp, Untie, UseName, Visited, Voided, VoucherBatch, VoucherCode,
@@ -38,6 +40,10 @@ fn hour(hour: i64) -> Timestamp {
 
 fn source() -> Source {
     Source::new("test").unwrap()
+}
+
+fn bring() -> ReferralName {
+    ReferralName::new("bring").unwrap()
 }
 
 fn points() -> ProgramId {
@@ -156,6 +162,11 @@ enum Step {
     /// To a tier, for so many hours or for ever.
     Invite(u8, Option<i64>),
     Revoke(u8),
+    /// One gives points to another.
+    Give(u8, u8, i64),
+    /// Something with the pool of one and another who is to be a member.
+    Pool(u8, u8, u8),
+    Refer(u8, u8),
     Coupon(u8, u8),
     /// Something about store credit.
     Credit(u8, u8, i64),
@@ -234,6 +245,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (met(), 1..90_i64).prop_map(|(n, points)| Step::Redeem(n, points)),
         1 => (met(), proptest::option::of(1..100_i64)).prop_map(|(n, hours)| Step::Invite(n, hours)),
         1 => met().prop_map(Step::Revoke),
+        2 => (met(), met(), 1..60_i64).prop_map(|(one, other, points)| Step::Give(one, other, points)),
+        2 => (met(), met(), 0..5_u8).prop_map(|(one, other, what)| Step::Pool(one, other, what)),
+        2 => (met(), met()).prop_map(|(one, other)| Step::Refer(one, other)),
         2 => (met(), 1..3_u8).prop_map(|(n, coupon)| Step::Coupon(n, coupon)),
         4 => (met(), 0..8_u8, 1..90_i64).prop_map(|(n, what, minor)| Step::Credit(n, what, minor)),
         2 => (met(), 0..4_u8, 0..3_u8).prop_map(|(n, card, what)| Step::Gift(n, card, what)),
@@ -390,6 +404,17 @@ impl Shop {
         let (clock, crm) = shop_on(store);
         let mut program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
         program.tiers = kept_tiers();
+        let pools = PoolPolicy { members: 3, each: None, on_leaving: OnLeaving::TakeOwn };
+        let program = Program { gifts: Some(GiftPolicy::default()), pools: Some(pools), ..program };
+        let referral = Referral {
+            program: points(),
+            referrer: 30,
+            referred: 20,
+            at_least: None,
+            wait: Span::days(1),
+            each: Some(Allowance { points: 1, per: Period::Week }),
+        };
+        crm.define(hour(0), Definition::Referral(bring(), Some(referral))).unwrap();
         crm.define(hour(0), Definition::Program(points(), Some(program))).unwrap();
         // And another one, which has nothing but tiers, and looks at them at once.
         let mut program = Program::new(Currency::EUR).with_tier(tier("bronze"), 5_000);
@@ -557,6 +582,24 @@ impl Shop {
             }
             Step::Revoke(n) => {
                 execute(self, *n, Command::RevokeTier(RevokeTier { program: points(), tier: tier("black") }));
+            }
+            Step::Give(one, other, count) => {
+                let give = crm::GivePoints { program: points(), points: *count, reason: why() };
+                or_refused(self.crm.give_points(self.met(*one), self.met(*other), give, &key));
+            }
+            Step::Pool(one, other, what) => {
+                let member = self.met(*other);
+                let command = match what {
+                    0 => PoolCommand::Open { kind: PoolKind::Household },
+                    1 => PoolCommand::Join { member, allowance: MemberAllowance::AsAll },
+                    2 => PoolCommand::Leave { member },
+                    3 => PoolCommand::Contribute { member, points: 5, reason: why() },
+                    _ => PoolCommand::Redeem { member, points: 7, reason: why() },
+                };
+                or_refused(self.crm.pool(self.met(*one), &points(), command, &key));
+            }
+            Step::Refer(one, other) => {
+                or_refused(self.crm.refer(&bring(), self.met(*one), self.met(*other), &key));
             }
             Step::Coupon(n, uses) => {
                 let claim = ClaimCoupon { coupon: format!("c{uses}").parse().unwrap(), uses: u32::from(*uses) };

@@ -14,8 +14,8 @@ use crate::expression::{LimitError, Predicate};
 use crate::identity::{IdentityRules, IdentityRulesError};
 use crate::lifecycle::{LifecycleError, LifecyclePolicy, SegmentPolicy};
 use crate::loyalty::{
-    Badge, BadgeName, Coupon, CouponCode, Program, ProgramError, ProgramId, Reward, RewardName, RewardRuleError,
-    StampCard, StampCardName,
+    Badge, BadgeName, Coupon, CouponCode, Draw, DrawError, DrawName, LoyaltyError, Program, ProgramError, ProgramId,
+    Referral, ReferralName, Reward, RewardName, RewardRuleError, StampCard, StampCardName,
 };
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
@@ -30,6 +30,7 @@ use crate::workflow::PluginName;
 #[allow(clippy::large_enum_variant, reason = "there are few of them, and programmes are written out by hand")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "a shop has few, and most are programmes")]
 #[non_exhaustive]
 pub enum Definition {
     /// The currency in which spend is counted.
@@ -74,6 +75,10 @@ pub enum Definition {
     StampCard(StampCardName, Option<Box<StampCard>>),
     /// A badge; none ends it, and who earned it keeps it.
     Badge(BadgeName, Option<Box<Badge>>),
+    /// What is given for bringing customers; none ends it: nobody is referred any more, and who was is still rewarded.
+    Referral(ReferralName, Option<Referral>),
+    /// A draw that is announced, once.
+    Draw(DrawName, Draw),
 }
 
 /// A definition and the instant from which it holds.
@@ -143,6 +148,12 @@ pub enum DefinitionError {
         /// What is wrong with it.
         source: RewardRuleError,
     },
+    /// A referral gives more points than can be given at once.
+    #[error("referral")]
+    Referral(#[source] LoyaltyError),
+    /// A draw cannot be as it was announced.
+    #[error("draw")]
+    Draw(#[from] DrawError),
     /// A policy about value contradicts itself or exceeds a limit.
     #[error("value")]
     Value(#[from] ValueError),
@@ -200,6 +211,8 @@ impl Definition {
             Definition::View(_, Some(view)) => Ok(view.check()?),
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Value(policy) => Ok(policy.check()?),
+            Definition::Draw(_, draw) => Ok(draw.check()?),
+            Definition::Referral(_, Some(referral)) => referral.check().map_err(DefinitionError::Referral),
             Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
             Definition::Program(program, Some(rules)) => {
                 rules.check().map_err(|source| DefinitionError::Program { program: program.clone(), source })
@@ -220,7 +233,8 @@ impl Definition {
             | Definition::Scorer(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None)
-            | Definition::List(..) => Ok(()),
+            | Definition::List(..)
+            | Definition::Referral(_, None) => Ok(()),
         }
     }
 
@@ -252,7 +266,9 @@ impl Definition {
             | Definition::Coupon(..)
             | Definition::Reward(..)
             | Definition::StampCard(..)
-            | Definition::Badge(..) => false,
+            | Definition::Badge(..)
+            | Definition::Referral(..)
+            | Definition::Draw(..) => false,
         }
     }
 
@@ -281,6 +297,8 @@ impl Definition {
             Definition::Reward(reward, _) => ("reward", reward.as_str()),
             Definition::StampCard(card, _) => ("stamp_card", card.as_str()),
             Definition::Badge(badge, _) => ("badge", badge.as_str()),
+            Definition::Referral(name, _) => ("referral", name.as_str()),
+            Definition::Draw(name, _) => ("draw", name.as_str()),
         }
     }
 }
@@ -331,6 +349,8 @@ pub struct Definitions {
     rewards: BTreeMap<RewardName, Versions<Option<Box<Reward>>>>,
     stamp_cards: BTreeMap<StampCardName, Versions<Option<Box<StampCard>>>>,
     badges: BTreeMap<BadgeName, Versions<Option<Box<Badge>>>>,
+    referrals: BTreeMap<ReferralName, Versions<Option<Referral>>>,
+    draws: BTreeMap<DrawName, Versions<Draw>>,
 }
 
 impl Definitions {
@@ -355,7 +375,8 @@ impl Definitions {
             Some(latest) if latest > *from => {
                 return Err(DefinitionError::Older { name: full_name(), from: *from, latest });
             }
-            Some(latest) if latest == *from => {
+            // Whoever could announce a draw again could choose the seed by who wins.
+            Some(latest) if latest == *from || matches!(definition, Definition::Draw(..)) => {
                 return Err(DefinitionError::Taken { name: full_name(), from: *from });
             }
             Some(_) | None => {}
@@ -393,6 +414,8 @@ impl Definitions {
             Definition::Reward(name, reward) => self.rewards.entry(name).or_default().add(*from, reward),
             Definition::StampCard(name, card) => self.stamp_cards.entry(name).or_default().add(*from, card),
             Definition::Badge(name, badge) => self.badges.entry(name).or_default().add(*from, badge),
+            Definition::Referral(name, referral) => self.referrals.entry(name).or_default().add(*from, referral),
+            Definition::Draw(name, draw) => self.draws.entry(name).or_default().add(*from, draw),
         }
         let moves_members = version.definition.moves_members();
         self.all.push(version);
@@ -570,6 +593,18 @@ impl Definitions {
             let held = versions.iter().zip(ends);
             held.filter_map(move |((from, program), until)| Some((id, program.as_ref()?, *from, until)))
         })
+    }
+
+    /// A referral in force.
+    #[must_use]
+    pub fn referral(&self, name: &ReferralName, at: Timestamp) -> Option<&Referral> {
+        self.referrals.get(name)?.at(at)?.as_ref()
+    }
+
+    /// A draw that was announced.
+    #[must_use]
+    pub fn draw(&self, name: &DrawName, at: Timestamp) -> Option<&Draw> {
+        self.draws.get(name)?.at(at)
     }
 
     /// The keys of all programmes there ever were.

@@ -20,8 +20,8 @@ use crate::identity::{
 };
 use crate::interaction::{Enquired, Visited};
 use crate::loyalty::{
-    BadgeEarned, CouponClaimed, CouponRedeemed, CouponReleased, CouponReserved, PointsReminded, Posting,
-    RewardCancelled, RewardClaimed, TierKept, VoucherIssued, VoucherWithdrawn,
+    BadgeEarned, CouponClaimed, CouponRedeemed, CouponReleased, CouponReserved, DrawWon, PointsReminded, PoolMoved,
+    Posting, ReferralMoved, RewardCancelled, RewardClaimed, TierKept, VoucherIssued, VoucherWithdrawn,
 };
 use crate::messaging::MessageReceived;
 use crate::order::{CartUpdated, OrderDelivered, OrderError, OrderPlaced, PaymentReceived, Refunded};
@@ -259,6 +259,12 @@ pub enum Deed {
     CreditPosted(CreditPosting),
     /// Something happened to a gift card that was sold to the customer.
     GiftCardPosted(GiftCardPosting),
+    /// Something about a pool of points was decided.
+    PoolMoved(PoolMoved),
+    /// Something about a referral was decided.
+    ReferralMoved(ReferralMoved),
+    /// The customer won in a draw.
+    DrawWon(DrawWon),
 }
 
 impl Deed {
@@ -300,6 +306,9 @@ impl Deed {
             Deed::OverrideCleared(_) => "override_cleared",
             Deed::CreditPosted(_) => "credit_posted",
             Deed::GiftCardPosted(_) => "gift_card_posted",
+            Deed::PoolMoved(_) => "pool_moved",
+            Deed::ReferralMoved(_) => "referral_moved",
+            Deed::DrawWon(_) => "draw_won",
         }
     }
 
@@ -340,7 +349,10 @@ impl Deed {
             | Deed::SegmentOverridden(_)
             | Deed::OverrideCleared(_)
             | Deed::GiftCardPosted(_)
-            | Deed::TierKept(_) => None,
+            | Deed::TierKept(_)
+            | Deed::PoolMoved(_)
+            | Deed::ReferralMoved(_)
+            | Deed::DrawWon(_) => None,
         }
     }
 }
@@ -696,7 +708,10 @@ impl EventBody {
             | "segment_overridden"
             | "override_cleared"
             | "credit_posted"
-            | "gift_card_posted" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "gift_card_posted"
+            | "pool_moved"
+            | "referral_moved"
+            | "draw_won" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -756,6 +771,9 @@ impl Decision {
             Deed::OverrideCleared(deed) => json(&Stored { by, deed }),
             Deed::CreditPosted(deed) => json(&Stored { by, deed }),
             Deed::GiftCardPosted(deed) => json(&Stored { by, deed }),
+            Deed::PoolMoved(deed) => json(&Stored { by, deed }),
+            Deed::ReferralMoved(deed) => json(&Stored { by, deed }),
+            Deed::DrawWon(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -799,6 +817,9 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "override_cleared" => read(body, Deed::OverrideCleared),
         "credit_posted" => read(body, Deed::CreditPosted),
         "gift_card_posted" => read(body, Deed::GiftCardPosted),
+        "pool_moved" => read(body, Deed::PoolMoved),
+        "referral_moved" => read(body, Deed::ReferralMoved),
+        "draw_won" => read(body, Deed::DrawWon),
         _ => read(body, Deed::PointsPosted),
     }
 }

@@ -22,16 +22,19 @@ pub enum AlarmKind {
     /// What is personal about the customer is due to go, or was decided to go and is not known to be gone. It comes
     /// after everything else of its instant.
     Retention,
+    /// A referral is to be rewarded. That writes two customers, so only letting time pass on purpose does it.
+    Referral,
 }
 
 impl AlarmKind {
-    const ALL: [AlarmKind; 6] = [
+    const ALL: [AlarmKind; 7] = [
         AlarmKind::Lifecycle,
         AlarmKind::Loyalty,
         AlarmKind::Segment,
         AlarmKind::FactDue,
         AlarmKind::Consent,
         AlarmKind::Retention,
+        AlarmKind::Referral,
     ];
 
     /// A number that is stored for it; it never changes.
@@ -44,6 +47,7 @@ impl AlarmKind {
             AlarmKind::FactDue => 4,
             AlarmKind::Consent => 5,
             AlarmKind::Retention => 6,
+            AlarmKind::Referral => 7,
         }
     }
 
@@ -63,6 +67,7 @@ impl AlarmKind {
             AlarmKind::Segment => "segment",
             AlarmKind::Consent => "consent",
             AlarmKind::Retention => "retention",
+            AlarmKind::Referral => "referral",
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 110] = [
+const STORED: [(&str, &str); 128] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -183,6 +183,69 @@ const STORED: [(&str, &str); 110] = [
     (
         "gift_card_posted",
         r#"{"by":"rule","deed":{"card":"000102030405060708090a0b0c0d0e0f","amount":{"minor":5000,"currency":"EUR"},"kind":"expired"}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"given":{"to":"018cc251-f400-7000-8000-000000000000","reason":"birthday","counted":{"at":852076800000,"zone":"Europe/Lisbon"}}},"moves":[{"lot":0,"points":-5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"given":{"to":"018cc251-f400-7000-8000-000000000000","reason":"for all"}},"moves":[{"lot":0,"points":-5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"received":{"from":"018cc251-f400-7000-8000-000000000000","reason":"birthday"}},"moves":[{"lot":0,"points":5,"opens":{"origin":{"gift":"018cc251-f400-7000-8000-000000000000"},"earned_at":852076800000,"waits":null,"expires_at":null}}],"owed":0}}"#,
+    ),
+    ("pool_moved", r#"{"by":"shop","deed":{"program":"points","step":{"opened":{"kind":"household"}}}}"#),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"joined":{"member":"018cc251-f400-7000-8000-000000000000","allowance":{"own":{"points":50,"per":"month"}}}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"allowed":{"member":"018cc251-f400-7000-8000-000000000000","allowance":"as_all"}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"contributed":{"member":"018cc251-f400-7000-8000-000000000000","points":5}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"spent":{"member":"018cc251-f400-7000-8000-000000000000","points":5,"counted":{"at":852076800000,"zone":"UTC"},"posting":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"left":{"member":"018cc251-f400-7000-8000-000000000000","points":0}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"entered":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"quit":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "referral_moved",
+        r#"{"by":"shop","deed":{"name":"bring-a-friend","step":{"referred":{"by":"018cc251-f400-7000-8000-000000000000","at":852076800000}}}}"#,
+    ),
+    (
+        "referral_moved",
+        r#"{"by":"rule","deed":{"name":"bring-a-friend","step":{"confirmed":{"order":"018cc251-f400-7000-8000-000000000000","at":852076800000}}}}"#,
+    ),
+    ("referral_moved", r#"{"by":"rule","deed":{"name":"bring-a-friend","step":{"rewarded":{"points":200}}}}"#),
+    ("referral_moved", r#"{"by":"rule","deed":{"name":"bring-a-friend","step":{"lapsed":{"why":"not_new"}}}}"#),
+    (
+        "referral_moved",
+        r#"{"by":"shop","deed":{"name":"bring-a-friend","step":{"brought":{"who":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "referral_moved",
+        r#"{"by":"rule","deed":{"name":"bring-a-friend","step":{"thanked":{"who":"018cc251-f400-7000-8000-000000000000","points":500,"counted":{"at":852076800000,"zone":"UTC"}}}}}"#,
+    ),
+    (
+        "draw_won",
+        r#"{"by":"rule","deed":{"draw":"spring","place":1,"seed":"0000000000000000000000000000000000000000000000000000000000000000","entries":"0000000000000000000000000000000000000000000000000000000000000000","among":10,"tickets":3}}"#,
     ),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     (

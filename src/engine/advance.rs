@@ -54,9 +54,13 @@ impl Crm {
         let context = self.context(&definitions, now, false);
         let mut commits = Vec::with_capacity(due.len());
         let (mut goes, mut removals) = (Vec::new(), Vec::new());
+        let mut rewards = Vec::new();
         for row in loaded.rows.into_iter().flatten() {
             let base = self.decode(&row, &definitions).await?;
             let Base { customer, mut expected, through: _, mut others } = self.whole(base, &definitions).await?;
+            if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
+                rewards.push(row.customer);
+            }
             let (plan, step) = match elapsed(Planner::new(context, customer, None), until) {
                 Some(plan) => plan,
                 None => {
@@ -90,6 +94,12 @@ impl Crm {
         for going in goes {
             let decided = self.decide_going(going).await?;
             done += usize::from(decided);
+            again = true;
+        }
+        // Two customers each, so each in a commit of its own.
+        for customer in rewards {
+            let rewarded = self.reward_referral(customer, until).await?;
+            done += usize::from(rewarded);
             again = true;
         }
         for customer in removals {

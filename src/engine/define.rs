@@ -16,6 +16,7 @@ use super::{ATTEMPTS_MAX, Crm, PAGE};
 use crate::error::Error;
 
 /// What is stored among the definitions.
+#[allow(clippy::large_enum_variant, reason = "one is made at a time, and dropped when it was read")]
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "there is one at a time")]

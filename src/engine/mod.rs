@@ -41,6 +41,7 @@ mod sharing;
 mod stages;
 mod tie;
 mod tiers;
+mod together;
 mod value;
 mod voucher;
 
@@ -91,6 +92,7 @@ pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
 pub use stages::{Past, StageForecast, StageStory};
 pub use tie::TieRecorded;
+pub use together::{DoneTogether, DrawEntries, Drawn};
 pub use value::{
     BringsReport, DebtReport, Debtor, GroupSize, KeyCustomer, RfmReport, RfmRow, SocialReport, SocialRow, ValueReport,
 };

@@ -10,6 +10,7 @@ mod react;
 mod retain;
 mod rewards;
 mod time;
+mod together;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use known::{Come, Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
 pub(crate) use rewards::{VOUCHER, voucher_claim};
+pub(crate) use together::{Before, Decided, Deeds};
 
 use crate::workflow::{Trigger, Workflow};
 

@@ -39,7 +39,9 @@ impl Planner<'_> {
     /// only when time is let pass.
     fn next_heeded(&mut self) -> Option<Alarm> {
         let next = self.next_alarm();
-        let heeded = next.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
+        // What writes two customers is none of one customer's plan.
+        let own = next.filter(|next| next.kind != AlarmKind::Referral);
+        let heeded = own.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
         heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention(self.context.definitions)))
     }
 

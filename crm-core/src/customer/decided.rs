@@ -7,7 +7,7 @@ use crate::credit::CreditBooks;
 use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
-use crate::loyalty::{HeldTiers, PointsBook, ProgramId, RewardsHeld};
+use crate::loyalty::{HeldTiers, PointsBook, ProgramId, RewardsHeld, Together};
 use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
@@ -49,6 +49,8 @@ pub struct DecidedState {
     pub(super) credit: Option<Box<CreditBooks>>,
     /// Coupons, vouchers, rewards, badges: most customers have none.
     pub(super) rewards: Option<Box<RewardsHeld>>,
+    /// Gifts, pools and referrals: none for most.
+    pub(super) together: Option<Box<Together>>,
 }
 
 impl DecidedState {
@@ -58,7 +60,10 @@ impl DecidedState {
             *self.actions.get_or_default(&SmolStr::new_static(action)) += 1;
         }
         match &decision.deed {
-            Deed::PointsPosted(posting) => self.books.get_or_default(&posting.program).apply(posting),
+            Deed::PointsPosted(posting) => {
+                self.books.get_or_default(&posting.program).apply(posting);
+                Together::note_posting(&mut self.together, posting);
+            }
             Deed::PointsReminded(reminded) => {
                 self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
             }
@@ -114,6 +119,10 @@ impl DecidedState {
             Deed::OverrideCleared(cleared) => {
                 self.overrides.remove(&cleared.segment);
             }
+            Deed::PoolMoved(moved) => self.together.get_or_insert_default().note_pool(moved),
+            Deed::ReferralMoved(moved) => self.together.get_or_insert_default().note_referral(moved),
+            // It is in the history; the points are a posting.
+            Deed::DrawWon(_) => {}
             Deed::IdentifierSetAside(aside) => self.doubts.set_aside(aside.identifier, aside.reason),
             Deed::DuplicateSuggested(suggested) => self.doubts.suggest(suggested.other, suggested.score),
             Deed::DuplicateRejected(rejected) => self.doubts.reject(rejected.other),
@@ -128,6 +137,7 @@ impl DecidedState {
             self.identifiers = Held::default();
             self.doubts = Doubts::default();
             self.overrides = FlatMap::default();
+            self.together.iter_mut().for_each(|together| together.forget());
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Join, MEMBERS_MAX, Merged, Parted};
 use crate::loyalty::{
-    CouponRedeemed, CouponReleased, CouponReserved, Held, KeptWhy, PointsBook, Posting, ProgramId, RewardCancelled,
-    RewardsHeld, TierKept, VoucherHeld, VoucherId, VoucherWithdrawn,
+    CouponRedeemed, CouponReleased, CouponReserved, Held, KeptWhy, PointsBook, PoolMoved, PoolStep, Posting, ProgramId,
+    RewardCancelled, RewardsHeld, TierKept, Together, VoucherHeld, VoucherId, VoucherWithdrawn,
 };
 use crate::order::Order;
 use crate::privacy::Retained;
@@ -329,8 +329,12 @@ impl Customer {
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_)
             | Deed::SegmentOverridden(_)
+            | Deed::ReferralMoved(_)
+            | Deed::DrawWon(_)
             // It comes through whoever's card it is.
             | Deed::GiftCardPosted(_) => vec![(through, deed)],
+            // A pool is that of one of them, and so is being in one.
+            Deed::PoolMoved(moved) => vec![(family.whose_pool(&moved, through), Deed::PoolMoved(moved))],
             Deed::OverrideCleared(cleared) => {
                 let has =
                     |(_, decided): &(&CustomerId, &DecidedState)| decided.overrides.get(&cleared.segment).is_some();
@@ -589,6 +593,24 @@ impl Customer {
 }
 
 impl Family {
+    /// Whose pool something is about: that of the one named if they have it, else of whoever has it.
+    fn whose_pool(&self, moved: &PoolMoved, through: CustomerId) -> CustomerId {
+        let about = |own: &Together| match (&moved.step, moved.step.member()) {
+            (PoolStep::Quit { pool }, _) => own.within(&moved.program).any(|other| other == *pool),
+            (_, Some(member)) => {
+                own.pool(&moved.program).is_some_and(|pool| pool.remembered().any(|(own, _)| own == member))
+            }
+            (_, None) => false,
+        };
+        let has_pool = |own: &Together| moved.step.member().is_some() && own.pool(&moved.program).is_some();
+        let find = |is: &dyn Fn(&Together) -> bool| {
+            let of = |id: CustomerId| self.members.get(&id).and_then(|own| own.together.as_deref());
+            let mut all = std::iter::once(through).chain(self.members.iter().map(|(id, _)| *id));
+            all.find(|id| of(*id).is_some_and(is))
+        };
+        find(&about).or_else(|| find(&has_pool)).unwrap_or(through)
+    }
+
     /// The same people before anything was decided about them.
     pub(super) fn unborn(&self) -> Self {
         let members = self.members.iter().map(|(id, _)| (*id, DecidedState::default())).collect();
@@ -599,6 +621,7 @@ impl Family {
     fn together(&self, head: CustomerId) -> DecidedState {
         let mut all = DecidedState::default();
         let mut books: FlatMap<ProgramId, Vec<&PointsBook>> = FlatMap::default();
+        all.together = Together::joined(self.members.iter().filter_map(|(_, decided)| decided.together.as_deref()));
         all.retained = Retained::joined(self.members.iter().map(|(_, decided)| &decided.retained));
         for (id, decided) in self.members.iter() {
             // A part that is added here has to say what it comes to for several.
@@ -617,6 +640,7 @@ impl Family {
                 overrides,
                 credit: _,
                 rewards,
+                together: _,
             } = decided;
             all.count += count;
             own.iter().for_each(|(program, _)| {
@@ -646,8 +670,11 @@ impl Family {
         }
         if self.members.iter().count() == 1 {
             // One book is itself: what was spent of it by others goes with it.
-            self.members.iter().for_each(|(_, decided)| all.books = decided.books.clone());
-            self.members.iter().for_each(|(_, decided)| all.credit.clone_from(&decided.credit));
+            for (_, decided) in self.members.iter() {
+                all.books = decided.books.clone();
+                all.credit.clone_from(&decided.credit);
+                all.together.clone_from(&decided.together);
+            }
             return all;
         }
         all.credit = super::credit::together(self.members.iter().map(|(id, decided)| (*id, decided)));

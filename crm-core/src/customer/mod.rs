@@ -19,6 +19,7 @@ mod segments;
 mod snapshot;
 mod spells;
 mod tiers;
+mod together;
 mod told;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub use points::PointsStep;
 pub use rewards::STAMP_VOUCHERS_MAX;
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
+pub use together::{RewardSide, pool_deeds, spent_of_pool};
 
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
@@ -432,10 +434,11 @@ impl Customer {
     pub fn next_alarm(&self, definitions: &Definitions) -> Option<Alarm> {
         let retention = self.next_retention(self.clock?, definitions);
         let retention = retention.filter(|next| next.due_at < Timestamp::MAX);
-        self.next_but_retention(definitions).into_iter().chain(retention).min()
+        let referral = self.referral_to_reward().map(|(_, due_at)| Alarm { due_at, kind: AlarmKind::Referral });
+        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).min()
     }
 
-    /// The same without what retention has to do, which is done when time is let pass on purpose, and not when
+    /// The same without what retention has to do, and without rewards for referrals, which is done when time is let pass on purpose, and not when
     /// something is recorded.
     #[must_use]
     pub fn next_but_retention(&self, definitions: &Definitions) -> Option<Alarm> {

@@ -29,12 +29,20 @@ pub enum PointsStep {
     Yearly,
     /// The customer is reminded of points that will expire.
     Reminders,
+    /// An order has stood long enough for a referral, or the referral lapses.
+    Referrals,
 }
 
 impl PointsStep {
     /// All of them, in their order.
-    pub const ALL: [PointsStep; 5] =
-        [PointsStep::Holds, PointsStep::Activations, PointsStep::Expiry, PointsStep::Yearly, PointsStep::Reminders];
+    pub const ALL: [PointsStep; 6] = [
+        PointsStep::Holds,
+        PointsStep::Activations,
+        PointsStep::Expiry,
+        PointsStep::Yearly,
+        PointsStep::Reminders,
+        PointsStep::Referrals,
+    ];
 }
 
 impl Customer {
@@ -142,12 +150,15 @@ impl Customer {
             let all = [next, reminder, expiry, activation, book.next_hold_end()];
             next = all.into_iter().flatten().min();
         });
-        next
+        next.into_iter().chain(self.next_referral(definitions)).min()
     }
 
     /// What of a step is due at or before an instant, and in whose book.
     #[must_use]
     pub fn points_due(&self, step: PointsStep, at: Timestamp, definitions: &Definitions) -> Vec<(CustomerId, Deed)> {
+        if step == PointsStep::Referrals {
+            return self.referrals_due(at, definitions);
+        }
         let mut due = Vec::new();
         if step == PointsStep::Yearly {
             let yearly = self.yearly_due(at, definitions).into_iter();
@@ -167,7 +178,8 @@ impl Customer {
                     let until = program.and_then(|program| program.reinstate_within).map(|span| at.plus(span));
                     post(&mut book.expire(id, at, self.lasting(program), until).into_iter());
                 }
-                PointsStep::Yearly => {}
+                // These are of no book.
+                PointsStep::Yearly | PointsStep::Referrals => {}
                 PointsStep::Reminders => {
                     let Some(ahead) = program.and_then(|program| program.remind) else { return };
                     let mut after = book.reminded();

@@ -149,6 +149,8 @@ impl Deed {
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
             // No rule asks for these.
             Deed::CreditPosted(_) | Deed::GiftCardPosted(_) => Inputs::NONE,
+            // The points that go with them are postings.
+            Deed::PoolMoved(_) | Deed::ReferralMoved(_) | Deed::DrawWon(_) => Inputs::NONE,
             // The segment itself is asked again.
             Deed::SegmentOverridden(_) | Deed::OverrideCleared(_) => Inputs::NONE,
         }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::earning::{Cap, EarningRule, Factor, Formula, Lines, Multiplier, On, RULES_MAX, RuleName};
-use super::{Expiry, Program, Redemption, TierError, TierName, Validity};
+use super::{
+    Expiry, GiftPolicy, LOYALTY_POINTS_MAX, POOL_MEMBERS_MAX, PoolPolicy, Program, Redemption, TierError, TierName,
+    Validity,
+};
 use crate::expression::{LimitError, Predicate};
 use crate::time::{Span, Timestamp};
 
@@ -126,6 +129,8 @@ impl Program {
             shortfall: _,
             redemption,
             tiers,
+            gifts,
+            pools,
         } = self;
         let Validity { from, until, countries, paused: _ } = validity;
         lasts("the programme", *from, *until)?;
@@ -137,6 +142,12 @@ impl Program {
         unique(earning.iter().map(|rule| &rule.name))?;
         unique(multipliers.iter().map(|multiplier| &multiplier.name))?;
         tiers.check()?;
+        if let Some(GiftPolicy { at_least, at_most: Some(most), each: _, expiry: _ }) = gifts {
+            within("how many points are given at most", *most, (*at_least).max(1), LOYALTY_POINTS_MAX.unsigned_abs())?;
+        }
+        if let Some(PoolPolicy { members, each: _, on_leaving: _ }) = pools {
+            within("how many members a pool has", (*members).into(), 1, POOL_MEMBERS_MAX as u64)?;
+        }
         earning.iter().try_for_each(EarningRule::check)?;
         multipliers.iter().try_for_each(|multiplier| multiplier.check(self))?;
         redemption.map_or(Ok(()), Redemption::check)?;

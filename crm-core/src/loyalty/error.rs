@@ -1,6 +1,6 @@
 //! Why a command about points was refused.
 
-use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId, RewardName, UseName};
+use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId, RewardName, TogetherError, UseName};
 use crate::id::EventId;
 use crate::time::Timestamp;
 
@@ -103,6 +103,9 @@ pub enum LoyaltyError {
         /// How many can be.
         available: i64,
     },
+    /// Something that customers do together.
+    #[error(transparent)]
+    Together(#[from] TogetherError),
     /// There is nothing to do it with.
     #[error("there are no points in programme {program}")]
     NoPoints {
@@ -273,6 +276,9 @@ pub enum LoyaltyError {
         /// By which decision the reward was claimed.
         claim: EventId,
     },
+    /// A balance from another system is none.
+    #[error(transparent)]
+    Import(#[from] ImportFault),
 }
 
 impl LoyaltyError {
@@ -288,7 +294,4 @@ impl LoyaltyError {
         let reward = RewardName::new(name.strip_prefix(super::reward::COUNTER)?).ok()?;
         Some(LoyaltyError::OutOfStock { reward, stock: limit })
     }
-    /// A balance from another system is none.
-    #[error(transparent)]
-    Import(#[from] ImportFault),
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::earning::RuleName;
 use super::hold::{HoldEnd, HoldName};
 use super::lots::{Bucket, LotTerms};
-use super::{Account, ProgramId};
+use super::{Account, CountedAt, ProgramId};
 use crate::id::{CustomerId, EventId};
 use crate::order::OrderRef;
 use crate::text::Remark;
@@ -116,6 +116,9 @@ pub enum PostingKind {
         to: CustomerId,
         /// What for.
         reason: Remark,
+        /// When, where it counts for how many may be given. What is put into a pool does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counted: Option<CountedAt>,
     },
     /// Another customer gave them.
     Received {

@@ -6,35 +6,42 @@
 //! decision.
 
 mod account;
+mod allowance;
 mod badge;
 mod book;
 mod check;
 mod command;
 mod counted;
 mod coupon;
+pub mod draw;
 mod earning;
 mod error;
 mod event;
 mod expiry;
+mod gift;
 mod held;
 mod hold;
 mod import;
 mod lent;
 mod lots;
 mod period;
+mod pool;
 mod program;
 mod qualified;
 mod reconcile;
+mod referral;
 pub mod report;
 mod reward;
 mod rules;
 mod stamp;
 mod tier;
+mod together;
 mod totals;
 mod validity;
 mod voucher;
 
 pub use account::Account;
+pub use allowance::{Allowance, CountedAt};
 pub use badge::{Badge, BadgeEarned, BadgeName, BadgePoints};
 pub use book::PointsBook;
 pub use check::{FACTOR_RANGE, NAMED_MAX, ProgramError};
@@ -48,6 +55,7 @@ pub use coupon::{
     CouponUse, RedeemCoupon, ReleaseCause, ReleaseCoupon, ReserveCoupon, UseName, UsesPer, VoucherHeld, VoucherTicket,
     WhenUndone,
 };
+pub use draw::{Draw, DrawError, DrawName, DrawWon, Entries, Seed};
 pub use earning::{
     Cap, Cart, Counts, Earning, EarningRule, Exclusions, Factor, Formula, Happening, Lines, Multiplier, Occasion, On,
     Per, Purchase, RULES_MAX, Reason, RedeemLimit, Redeemable, Rounding, RoundingPlace, RuleName,
@@ -55,12 +63,20 @@ pub use earning::{
 pub use error::LoyaltyError;
 pub use event::{LotMove, PointsReminded, Posting, PostingKind, Qualifying, RuleShare};
 pub use expiry::Expiry;
+pub use gift::{Gift, GiftExpiry, GiftPolicy, GivePoints};
 pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use import::{IMPORT_ENTRIES_MAX, ImportFault, ImportName, ImportPoints, ImportSums, ImportedLot};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
 pub use period::{Period, begin_of, day_of};
+pub use pool::{
+    MemberAllowance, OnLeaving, POOL_MEMBERS_MAX, Pool, PoolCommand, PoolKind, PoolMember, PoolMoved, PoolPolicy,
+    PoolStep,
+};
 pub use program::{LOYALTY_POINTS_MAX, Pending, Program, ProgramId, Redemption, Shortfall};
+pub use referral::{
+    CHAIN_LIMIT, LapseReason, Referral, ReferralMoved, ReferralName, ReferralStanding, ReferralStep, Referred,
+};
 pub use reward::{
     CancelReward, ClaimReward, Reward, RewardCancelled, RewardClaim, RewardClaimed, RewardGives, RewardName,
     RewardOffer,
@@ -71,6 +87,7 @@ pub use tier::{
     BENEFITS_MAX, BenefitName, Counted, Downgrade, InviteToTier, KeptWhy, NextTier, Projected, RevokeTier, Rises,
     TIERS_MAX, TierError, TierKept, TierName, TierOutlook, TierRefusal, TierRule, Tiers, Window,
 };
+pub use together::TogetherError;
 pub use totals::PointsTotals;
 pub use validity::Validity;
 pub use voucher::{
@@ -83,6 +100,7 @@ pub(crate) use held::released;
 pub use reconcile::Earned;
 pub(crate) use reconcile::Reconciling;
 pub(crate) use tier::{Held, HeldTiers, Loss, Tally, TierView};
+pub(crate) use together::Together;
 
 #[cfg(test)]
 mod tests;

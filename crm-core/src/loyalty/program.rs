@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::earning::{Counts, EarningRule, Exclusions, Formula, Lines, Multiplier, On, Rounding, RuleName};
-use super::{Expiry, TierName, TierRule, Tiers, Validity};
+use super::{Expiry, GiftPolicy, PoolPolicy, TierName, TierRule, Tiers, Validity};
 use crate::money::Currency;
 use crate::text::text_type;
 use crate::time::Span;
@@ -107,6 +107,13 @@ pub struct Program {
     /// How tiers are reached, kept and lost.
     #[serde(default)]
     pub tiers: Tiers,
+    /// How customers may give points to each other; none means that they cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gifts: Option<GiftPolicy>,
+    /// How customers may have points together; none means that they cannot. Pools that are there go on without limits of
+    /// the programme.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pools: Option<PoolPolicy>,
 }
 
 const fn utc() -> Tz {
@@ -132,6 +139,8 @@ impl Program {
             shortfall: Shortfall::default(),
             redemption: None,
             tiers: Tiers::default(),
+            gifts: None,
+            pools: None,
         }
     }
 

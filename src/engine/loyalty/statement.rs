@@ -183,7 +183,7 @@ fn about(kind: &PostingKind) -> (String, &str) {
         PostingKind::Held { hold, .. } | PostingKind::Released { hold, .. } => (hold.to_string(), ""),
         PostingKind::Returned { order } => (order.to_string(), ""),
         PostingKind::Undone { order: of, reason, .. } => (order(of.as_ref()), reason.as_str()),
-        PostingKind::Given { to, reason } => (to.to_string(), reason.as_str()),
+        PostingKind::Given { to, reason, .. } => (to.to_string(), reason.as_str()),
         PostingKind::Received { from, reason } => (from.to_string(), reason.as_str()),
         PostingKind::Settled { with } => (with.to_string(), ""),
         PostingKind::Earned { .. }

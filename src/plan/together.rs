@@ -1,0 +1,70 @@
+//! What is decided of one customer while another one's part goes into the same commit.
+
+use crm_core::change::Cause;
+use crm_core::customer::{Customer, Refusal};
+use crm_core::event::Deed;
+use crm_core::loyalty::LoyaltyError;
+use crm_core::workflow::Actor;
+use crm_core::{CustomerId, EventId, Timestamp};
+
+use super::{NeedHistory, Planner};
+
+/// Deeds, and of which member each is; of nobody in particular where that follows from what it is.
+pub(crate) type Deeds = Vec<(Option<CustomerId>, Deed)>;
+
+/// What is decided of one customer, and what else came of deciding.
+pub(crate) type Decided<T> = Result<(Deeds, T), LoyaltyError>;
+
+/// The decisions as they were recorded, with what else came of them.
+pub(crate) type Recorded<T> = Result<(Vec<EventId>, T), Refusal>;
+
+/// What is worked off before something is decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Before {
+    /// All that is due by now, when it is decided.
+    Now,
+    /// What is due by an instant, at which it is decided; what is due after it stays for later.
+    Until(Timestamp),
+}
+
+impl Planner<'_> {
+    /// Records what is decided, after what is due, and works out what moves by it. Gives the decisions, and what else
+    /// came of deciding.
+    pub(crate) fn decide_together<T>(
+        &mut self,
+        by: &Actor,
+        before: Before,
+        decide: &dyn Fn(&Customer, Timestamp) -> Decided<T>,
+    ) -> Result<Recorded<T>, NeedHistory> {
+        let at = match before {
+            Before::Now => {
+                self.elapse(self.context.now)?;
+                self.instant()
+            }
+            Before::Until(until) => {
+                self.work_off(until)?;
+                self.customer.clock().map_or(until, |clock| clock.max(until))
+            }
+        };
+        let (deeds, else_came) = match decide(&self.customer, at) {
+            Ok(decided) => decided,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        let mut ids = Vec::with_capacity(deeds.len());
+        for (member, deed) in deeds {
+            ids.extend(match member {
+                Some(member) => Some(self.decide_of(member, at, by.clone(), deed, None, &[])),
+                None => self.decide(at, by, deed, None, &[]),
+            });
+        }
+        if let Some(first) = ids.first().copied() {
+            self.follow(at, Cause::Event(first), &[])?;
+            self.react()?;
+        }
+        match before {
+            Before::Now => self.elapse(self.context.now)?,
+            Before::Until(until) => self.work_off(until)?,
+        }
+        Ok(Ok((ids, else_came)))
+    }
+}
