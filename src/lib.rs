@@ -85,8 +85,8 @@ pub use crm_core::loyalty::{
 };
 pub use crm_core::messaging::{MessageDirection, MessageReceived};
 pub use crm_core::order::{
-    CartUpdated, Line, LineKind, Order, OrderDelivered, OrderError, OrderPlaced, OrderRef, Orders, PaymentReceived,
-    ProductRef, Refunded, Turnover,
+    CartUpdated, CategoryName, Line, LineKind, Order, OrderDelivered, OrderError, OrderPlaced, OrderRef, Orders,
+    PaymentReceived, ProductRef, Refunded, Turnover,
 };
 pub use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,

@@ -438,13 +438,15 @@ impl PointsBook {
                 }
                 due -= part;
                 let kind = PostingKind::Returned { order: name.clone() };
-                let mut posting = Posting { spent_by: *spent_by, ..Posting::new(id.clone(), kind) };
-                // What a posting before this one pays of the debt is none of this one's.
-                let before = postings.iter().map(|posting| posting.owed).sum::<i64>();
-                posting.owed = before;
-                self.restore(&mut posting, *terms, part, &mut lot);
-                posting.owed -= before;
-                postings.push(posting);
+                if postings.last().is_none_or(|last| last.kind != kind || last.spent_by != *spent_by) {
+                    postings.push(Posting { spent_by: *spent_by, ..Posting::new(id.clone(), kind) });
+                }
+                let Some((posting, others)) = postings.split_last_mut() else { continue };
+                // What the others pay of the debt is none of this one's.
+                let paid: i64 = others.iter().map(|other| other.owed).sum();
+                posting.owed += paid;
+                self.restore(posting, *terms, part, &mut lot);
+                posting.owed -= paid;
             }
         }
         postings

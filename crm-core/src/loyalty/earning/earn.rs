@@ -140,6 +140,34 @@ pub enum Reason {
     NotForThem(Clause),
 }
 
+impl std::fmt::Display for Reason {
+    /// In a few words, for the shop's own people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Reason::Gave { points, multiplied_by, .. } => {
+                write!(f, "{points} points")?;
+                multiplied_by.iter().try_for_each(|(name, by)| write!(f, ", times {} ‰ by {name}", by.0))
+            }
+            Reason::CappedAt { points, would, cap } => {
+                write!(f, "{points} points instead of {would}, as it gives no more than {}", cap.points)
+            }
+            Reason::Limit { points, would } => {
+                write!(f, "{points} points instead of {would}, the most that anything earns")
+            }
+            Reason::Paused => f.write_str("nothing: the programme is paused"),
+            Reason::OutsideOfTime => f.write_str("nothing at this time"),
+            Reason::OtherCountry => f.write_str("nothing in this country"),
+            Reason::OtherChannel => f.write_str("nothing by this channel"),
+            Reason::OtherCurrency => f.write_str("nothing in this currency"),
+            Reason::NothingCounts => f.write_str("nothing: no line counts for it"),
+            Reason::BelowMinimum { counted_minor, minimum } => {
+                write!(f, "nothing: {counted_minor} of {minimum} minor units count for it")
+            }
+            Reason::NotForThem(clause) => write!(f, "nothing for this customer: not {}", clause.text),
+        }
+    }
+}
+
 /// What something earns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Earning {
