@@ -512,6 +512,9 @@ fn cases() -> u32 {
     if std::env::var_os("CRM_SOAK").is_some() { 2_000 } else { 48 }
 }
 
+/// An order's number, its fact, its total, what was refunded, whether it was voided, and what each rule gave.
+type TheirOrder = (String, EventId, i64, i64, bool, Vec<(i64, i64)>);
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
@@ -576,7 +579,7 @@ proptest! {
         let crm = defined(&program, &when);
         let mut now = day(0);
         // Of each order: number, event, total, what is refunded, whether it is voided, what each rule gave.
-        let mut orders: Vec<(String, EventId, i64, i64, bool, Vec<(i64, i64)>)> = Vec::new();
+        let mut orders: Vec<TheirOrder> = Vec::new();
         for (n, step) in steps.iter().enumerate() {
             now = now.plus(Span::millis(1));
             crm.clock.set(now);

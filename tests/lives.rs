@@ -648,7 +648,7 @@ impl Shop {
                 }
             }
             Step::Voucher(n) => {
-                if self.codes.len() % 2 == 0 {
+                if self.codes.len().is_multiple_of(2) {
                     self.codes.push(self.crm.issue_voucher(self.met(*n), &ten_off(), None).unwrap().code);
                 } else {
                     let name = BatchName::new("flyer").unwrap();

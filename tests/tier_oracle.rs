@@ -1,5 +1,5 @@
 //! Tiers beside a naive account of them, which looks at everything anew at every hour of years.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;
 
@@ -208,10 +208,12 @@ impl Naive<'_> {
                 if has < Some(kept.tier) && self.tiers.downgrade != Downgrade::None {
                     self.kept = self.lose(kept, has, at);
                 }
-            } else if kept.by != By::Count && (kept.by == By::Grace || by_period.is_none()) {
-                if rises == Some(kept.tier) && self.tiers.rises == Rises::AtOnce {
-                    self.kept = Some(self.by_count(kept.tier, at));
-                }
+            } else if kept.by != By::Count
+                && (kept.by == By::Grace || by_period.is_none())
+                && rises == Some(kept.tier)
+                && self.tiers.rises == Rises::AtOnce
+            {
+                self.kept = Some(self.by_count(kept.tier, at));
             }
         }
         if rises > self.kept.map(|kept| kept.tier).max(self.lifetime) {
@@ -228,7 +230,7 @@ impl Naive<'_> {
             self.kept = None;
         }
         let shown = self.kept.map(|kept| kept.tier).max(self.lifetime).max(counted);
-        if self.moves.last().map_or(None, |(_, tier)| *tier) != shown {
+        if self.moves.last().and_then(|(_, tier)| *tier) != shown {
             self.moves.push((at, shown));
         }
     }

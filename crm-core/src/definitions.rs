@@ -27,7 +27,6 @@ use crate::value::{ValueError, ValuePolicy};
 use crate::workflow::PluginName;
 
 /// One definition, as it is stored.
-#[allow(clippy::large_enum_variant, reason = "there are few of them, and programmes are written out by hand")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "a shop has few, and most are programmes")]

@@ -323,10 +323,9 @@ proptest! {
                 EventBody::Decision(_) | EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
             }).map(|(of, posting)| {
                 let spender = posting.spent_by.unwrap_or(*of);
-                match posting.kind {
-                    PostingKind::Spent { .. } => if spender == who { posting.points() } else { 0 },
-                    _ => if *of == who { posting.points() } else { 0 },
-                }
+                let spends = matches!(posting.kind, PostingKind::Spent { .. } | PostingKind::Captured { .. });
+                let whose = if spends { spender } else { *of };
+                if whose == who { posting.points() } else { 0 }
             }).sum()
         };
         let expected = [0, 1, 2].map(|n| spent_by(member(n)));

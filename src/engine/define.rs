@@ -19,7 +19,6 @@ use crate::error::Error;
 #[allow(clippy::large_enum_variant, reason = "one is made at a time, and dropped when it was read")]
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Stored {
     /// The check value of the look-up key that the tenant was made with. It is always the first row.
     LookupKey([u8; 32]),

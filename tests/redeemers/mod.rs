@@ -45,9 +45,9 @@ fn at_once<T: Send>(store: &Arc<dyn Store>, work: impl Fn(usize, &Crm) -> T + Sy
 
 fn refusals(answers: Vec<Result<(), Error>>) -> Vec<LoyaltyError> {
     let refused = answers.into_iter().filter_map(Result::err);
-    let refusal = |error| match error {
-        Error::Refused(Refusal::Loyalty(refusal)) => refusal,
-        other => panic!("{other:?}"),
+    let refusal = |error| {
+        let Error::Refused(Refusal::Loyalty(refusal)) = error else { panic!("{error:?}") };
+        refusal
     };
     refused.map(refusal).collect()
 }
