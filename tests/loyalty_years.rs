@@ -1,0 +1,154 @@
+//! Ten years of one programme, day by day, in a zone whose clocks change, over three leap days: the books balance on each
+//! of them. A thousand members as a rule, ten thousand with `CRM_SOAK=1`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crm::blocking::Crm;
+use crm::loyalty::{Account, On, Pending, Period, Window};
+use crm::{
+    AttributeSet, Command, Currency, Decision, DeclaredKind, DeclaredName, DeclaredValue, Deed, Definition, DerivedIds,
+    EarningRule, EventBody, Expiry, ExternalSystem, Fact, Formula, Identifier, Incoming, Ingestion, ManualClock,
+    MemoryStore, Money, OrderPlaced, OrderRef, Program, ProgramId, RedeemPoints, Refunded, RuleName, Source, Span,
+    Store, TierName, Tiers, Timestamp,
+};
+use crm_storage::{Entry, Lane};
+
+fn day(day: u32) -> Timestamp {
+    Timestamp::parse("2020-01-01T12:00:00Z").unwrap().plus(Span::days(day))
+}
+
+fn someone(n: u32) -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), &n.to_string()).unwrap()
+}
+
+fn points() -> ProgramId {
+    ProgramId::new("points").unwrap()
+}
+
+fn birthday() -> DeclaredName {
+    DeclaredName::new("birthday").unwrap()
+}
+
+/// A point for each euro after two weeks, to the end of the sixth month after; twenty on each birthday.
+fn program() -> Program {
+    let mut yearly = EarningRule::new(RuleName::new("birthday").unwrap(), Formula::Fixed(20));
+    yearly.on = On::Yearly(birthday());
+    let program = Program {
+        zone: "Europe/Berlin".parse().unwrap(),
+        pending: Pending::For(Span::days(14)),
+        expiry: Expiry::EndOf { period: Period::Month, months: 6 },
+        remind: Some(Span::days(7)),
+        tiers: Tiers {
+            window: Window::Calendar(Period::Year),
+            kept_until_end_of: Some(Period::Year),
+            ..Tiers::default()
+        },
+        ..Program::point_per_unit(Currency::EUR).earning(yearly)
+    };
+    program.with_tier(TierName::new("silver").unwrap(), 100).with_tier(TierName::new("gold").unwrap(), 250)
+}
+
+/// What the feed of a store says was posted so far, by account.
+#[derive(Default)]
+struct Books {
+    read: u64,
+    accounts: BTreeMap<Account, i128>,
+    birthdays: u32,
+}
+
+impl Books {
+    fn follow(&mut self, store: &dyn Store) {
+        loop {
+            let rows = crm::blocking::wait(store.feed(Lane(0), self.read, 1_000)).unwrap();
+            let Some(last) = rows.last() else { return };
+            self.read = last.position;
+            for row in rows {
+                let Entry::Event(event) = row.entry else { continue };
+                let body = EventBody::decode(&event.kind, event.shape, &event.body).unwrap();
+                let EventBody::Decision(Decision { deed: Deed::PointsPosted(posting), .. }) = body else { continue };
+                self.birthdays += u32::from(posting.kind.name() == "awarded");
+                posting.entries().for_each(|(account, points)| *self.accounts.entry(account).or_default() += points);
+            }
+        }
+    }
+
+    fn of(&self, account: Account) -> i128 {
+        self.accounts.get(&account).copied().unwrap_or(0)
+    }
+}
+
+#[test]
+fn the_trial_balance_holds_on_every_day_of_ten_years() {
+    let members = if std::env::var_os("CRM_SOAK").is_some() { 10_000 } else { 1_000 };
+    let store = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::at(day(0)));
+    let shared: Arc<dyn Store> = Arc::<MemoryStore>::clone(&store);
+    let crm = crm::Crm::builder().shared_store(shared).clock(Arc::clone(&clock)).ids(DerivedIds).build();
+    let crm = Crm::from(crm);
+    crm.define(Timestamp::MIN, Definition::Attribute(birthday(), Some(DeclaredKind::Instant))).unwrap();
+    crm.define(Timestamp::MIN, Definition::Program(points(), Some(program()))).unwrap();
+    let source = Source::new("shop").unwrap();
+    let tell = |n: u32, at: Timestamp, fact: Fact, key: String| {
+        Incoming::new(someone(n), at, source.clone(), fact).with_key(key.parse().unwrap())
+    };
+    // One in four was born on a leap day.
+    let born = |n: u32| if n.is_multiple_of(4) { "1996-02-29" } else { "1990-07-14" };
+    let facts = (0..members).map(|n| {
+        let value = Some(DeclaredValue::Instant(Timestamp::parse(born(n)).unwrap()));
+        tell(n, day(0), AttributeSet { attribute: birthday(), value }.into(), format!("b{n}"))
+    });
+    crm.ingest(facts.collect::<Vec<_>>(), Ingestion::live()).unwrap();
+
+    let mut books = Books::default();
+    for today in 1..3_653 {
+        let now = day(today);
+        clock.set(now);
+        // Everybody buys some three times in two years, sends half of it back at times, and spends what there is at others.
+        for n in (0..members).filter(|n| (n * 7 + today).is_multiple_of(240)) {
+            let number = format!("{n}-{today}");
+            let total = Money::new(i64::from(10 + (n * 31 + today * 17) % 190) * 100, Currency::EUR);
+            let placed = OrderPlaced::new(total).with_order(OrderRef::new(&number).unwrap());
+            let customer = crm.record(tell(n, now, placed.into(), number.clone())).unwrap().customer;
+            if (n + today).is_multiple_of(5) {
+                let amount = Money::new(total.minor() / 2, Currency::EUR);
+                let refund = Refunded { order: Some(OrderRef::new(&number).unwrap()), amount };
+                crm.record(tell(n, now, refund.into(), format!("r{number}"))).unwrap();
+            }
+            if (n + today).is_multiple_of(3) {
+                let there = crm.customer(customer).unwrap().unwrap().book(&points()).unwrap().balance();
+                let points = i64::try_from(there).unwrap();
+                if points > 0 {
+                    let redeem =
+                        RedeemPoints { program: self::points(), points, reason: "all".parse().unwrap(), order: None };
+                    crm.execute(customer, Command::RedeemPoints(redeem), &number).unwrap();
+                }
+            }
+        }
+        crm.advance(now).unwrap();
+        books.follow(&*store);
+        assert_eq!(books.accounts.values().sum::<i128>(), 0, "on day {today}");
+        if today.is_multiple_of(365) || today == 3_652 {
+            let totals = crm.overview().unwrap().points;
+            let customers =
+                [Account::CustomerPending, Account::CustomerActive, Account::CustomerHeld, Account::CustomerDebt];
+            assert_eq!(
+                customers.map(|account| books.of(account)).iter().sum::<i128>(),
+                totals.outstanding(),
+                "on day {today}"
+            );
+            let closed = [totals.earned, totals.spent, totals.reversed, totals.expired];
+            let told = [
+                -books.of(Account::Issued),
+                books.of(Account::Redeemed),
+                books.of(Account::Reversed),
+                books.of(Account::Expired),
+            ];
+            assert_eq!(closed, told, "on day {today}");
+        }
+    }
+    // Ten birthdays each, in years without a leap day too.
+    assert_eq!(books.birthdays, members * 10);
+    assert!([Account::Redeemed, Account::Reversed, Account::Expired].iter().all(|account| books.of(*account) > 0));
+}
