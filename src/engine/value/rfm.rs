@@ -83,10 +83,11 @@ impl Crm {
     ///
     /// let crm = crm::blocking::Crm::in_memory();
     /// for (name, orders) in [("ada", 9), ("ben", 4), ("cem", 3), ("dag", 2), ("eve", 1)] {
-    ///     for _ in 0..orders {
+    ///     for n in 0..orders {
     ///         let who = Identifier::email(&format!("{name}@example.com"))?;
     ///         let order = OrderPlaced::new(Money::new(1_000, Currency::EUR));
-    ///         crm.record(Incoming::new(&who, crm.now(), Source::new("shop")?, order))?;
+    ///         let order = Incoming::new(&who, crm.now(), Source::new("shop")?, order);
+    ///         crm.record(order.with_key(format!("{name}-{n}").parse()?))?;
     ///     }
     /// }
     /// let report = crm.rfm(Currency::EUR)?;
