@@ -1,18 +1,17 @@
 //! What earning costs: a quote, and an order under a programme of twenty rules beside the same order without any, on the
-//! memory store.
+//! memory store; and a balance on SQLite beside a raw read of the row it is in.
 //!
-//! `cargo bench -p crm --no-default-features --bench loyalty`
+//! `cargo bench -p crm --no-default-features --features sqlite --bench loyalty`
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints what it measured")]
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use crm::blocking::Crm;
 use crm::loyalty::{Cap, Factor, On, Per, Period, Rounding, RoundingPlace};
 use crm::{
     Cart, Channel, Currency, CustomerId, Definition, DerivedIds, EarningRule, ExternalSystem, Formula, Identifier,
-    Incoming, Line, ManualClock, Money, Multiplier, OrderPlaced, ProductRef, Program, ProgramId, RuleName, Source,
-    Span, Timestamp, Visited,
+    Incoming, Ingestion, Line, ManualClock, Money, Multiplier, OrderPlaced, ProductRef, Program, ProgramId, RuleName,
+    Source, Span, SqliteStore, Timestamp, Visited,
 };
 
 const ROUNDS: u32 = 2_000;
@@ -20,6 +19,9 @@ const ROUNDS: u32 = 2_000;
 const QUOTE_LIMIT: f64 = 20.0;
 /// Microseconds that earning may add to an order.
 const EARNING_LIMIT: f64 = 30.0;
+/// What a balance may cost, of a raw read of its row.
+const BALANCE_LIMIT: f64 = 2.0;
+const CUSTOMERS: u32 = 1_000;
 
 fn day(day: u32) -> Timestamp {
     Timestamp::parse("2026-01-05").unwrap().plus(Span::days(day))
@@ -86,19 +88,25 @@ fn someone(n: u32) -> Identifier {
     Identifier::external(&ExternalSystem::new("shop").unwrap(), &n.to_string()).unwrap()
 }
 
-fn shop(with: bool) -> (Arc<ManualClock>, Crm, CustomerId) {
-    let clock = Arc::new(ManualClock::at(day(0)));
-    let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).build());
+fn shop(with: bool) -> (Crm, CustomerId) {
+    let crm = crm::Crm::builder().clock(ManualClock::at(day(2))).ids(DerivedIds).build();
+    let crm = Crm::from(crm);
+    let customer = fill(&crm, with);
+    (crm, customer)
+}
+
+/// One customer, who came and ordered ten times.
+fn fill(crm: &Crm, with: bool) -> CustomerId {
     if with {
-        let program = program(&crm);
+        let program = program(crm);
         crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).unwrap();
     }
     let visit = Visited { channel: Channel::Web, place: None };
     let customer = crm.record(Incoming::new(someone(0), day(0), Source::new("shop").unwrap(), visit)).unwrap().customer;
     for n in 0..10 {
-        place(&crm, customer, n);
+        place(crm, customer, n);
     }
-    (clock, crm, customer)
+    customer
 }
 
 fn place(crm: &Crm, customer: CustomerId, n: u32) {
@@ -108,8 +116,7 @@ fn place(crm: &Crm, customer: CustomerId, n: u32) {
 }
 
 fn quotes() {
-    let (clock, crm, customer) = shop(true);
-    clock.set(day(2));
+    let (crm, customer) = shop(true);
     let (points, cart) = (points(), cart());
     let quoted = crm.quote(customer, &points, &cart).unwrap();
     assert!(quoted.points() > 0 && quoted.earning.reasons.len() == 20);
@@ -122,8 +129,7 @@ fn orders() {
     let rounds = 200;
     let of = |with: bool| {
         let each = (0..rounds).map(|_| {
-            let (clock, crm, customer) = shop(with);
-            clock.set(day(2));
+            let (crm, customer) = shop(with);
             micros(|| place(&crm, customer, 11))
         });
         median(each.collect())
@@ -136,7 +142,54 @@ fn orders() {
     );
 }
 
+/// Balances of customers who ordered twice under a programme of one rule, and the same rows by hand on a connection of
+/// its own. The sides take turns.
+fn balances() {
+    let path = std::env::temp_dir().join(format!("crm-loyalty-bench-{}.db", std::process::id()));
+    let store = SqliteStore::open(&path).unwrap();
+    let crm = Crm::from(crm::Crm::builder().store(store).clock(ManualClock::at(day(2))).ids(DerivedIds).build());
+    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(365));
+    crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).unwrap();
+    let orders = (0..2 * CUSTOMERS).map(|n| {
+        let incoming = Incoming::new(someone(n / 2), day(1), Source::new("shop").unwrap(), OrderPlaced::from(cart()));
+        incoming.with_key(format!("o{n}").parse().unwrap())
+    });
+    crm.ingest(orders.collect::<Vec<_>>(), Ingestion::live()).unwrap();
+    let ids: Vec<CustomerId> = (0..CUSTOMERS).map(|n| crm.customer(someone(n)).unwrap().unwrap().id()).collect();
+    let by_hand = rusqlite::Connection::open(&path).unwrap();
+    let tenant: i64 = by_hand.query_row("SELECT DISTINCT tenant FROM crm_customer", [], |row| row.get(0)).unwrap();
+    let mut statement =
+        by_hand.prepare("SELECT version, state FROM crm_customer WHERE tenant = ?1 AND id = ?2").unwrap();
+    let (mut raw, mut read, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..31 {
+        let by_row = micros(|| {
+            for id in &ids {
+                let row = (tenant, id.as_uuid().as_bytes());
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+                std::hint::black_box(statement.query_row(row, read).unwrap());
+            }
+        });
+        let by_crm = micros(|| {
+            for id in &ids {
+                let customer = crm.customer(*id).unwrap().unwrap();
+                assert_eq!(customer.book(&points()).unwrap().balance(), 100);
+            }
+        });
+        raw.push(by_row / f64::from(CUSTOMERS));
+        read.push(by_crm / f64::from(CUSTOMERS));
+        ratios.push(by_crm / by_row);
+    }
+    let (raw, read, ratio) = (median(raw), median(read), median(ratios));
+    println!("a balance on SQLite: {read:.2} us, {ratio:.2} of a raw row's {raw:.2} us (limit {BALANCE_LIMIT})");
+    drop((crm, statement));
+    drop(by_hand);
+    for end in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+    }
+}
+
 fn main() {
     quotes();
     orders();
+    balances();
 }
