@@ -159,13 +159,20 @@ fn balances() {
     let by_hand = rusqlite::Connection::open(&path).unwrap();
     let tenant: i64 = by_hand.query_row("SELECT DISTINCT tenant FROM crm_customer", [], |row| row.get(0)).unwrap();
     let mut statement =
-        by_hand.prepare("SELECT version, state FROM crm_customer WHERE tenant = ?1 AND id = ?2").unwrap();
+        by_hand.prepare("SELECT version, shape, state, sets FROM crm_customer WHERE tenant = ?1 AND id = ?2").unwrap();
     let (mut raw, mut read, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..31 {
         let by_row = micros(|| {
             for id in &ids {
                 let row = (tenant, id.as_uuid().as_bytes());
-                let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+                let read = |row: &rusqlite::Row<'_>| {
+                    Ok((
+                        row.get::<_, i64>(0)?,
+                        row.get::<_, i64>(1)?,
+                        row.get::<_, Vec<u8>>(2)?,
+                        row.get::<_, Vec<u8>>(3)?,
+                    ))
+                };
                 std::hint::black_box(statement.query_row(row, read).unwrap());
             }
         });

@@ -188,9 +188,21 @@ impl SqliteStore {
         read: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StorageError> {
         if self.readers.is_empty() {
+            return self.read_alone(doing, read).await;
+        }
+        self.read_alone(doing, move |connection| read::in_transaction(connection, &read)).await
+    }
+
+    /// Reads by a single statement, which sees one moment by itself.
+    async fn read_alone<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        read: impl Fn(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        if self.readers.is_empty() {
             return self.writer.ask(doing, Access::Read, move |session| read(session.connection)).await;
         }
-        let read = self.readers.read(|connection| read::in_transaction(connection, read));
+        let read = self.readers.read(read);
         read.unwrap_or_else(|| Err(Fault::Damaged("no reader".into()))).map_err(|fault| fault.while_doing(doing))
     }
 }
@@ -215,6 +227,10 @@ impl Store for SqliteStore {
     }
 
     async fn load(&self, tenant: &TenantId, customers: &[CustomerId]) -> Result<Loaded, StorageError> {
+        if let &[customer] = customers {
+            let tenant = tenant.clone();
+            return self.read_alone("load a customer", move |file| read::load_one(file, &tenant, customer)).await;
+        }
         let (tenant, customers) = (tenant.clone(), customers.to_vec());
         let rows = customers.len();
         self.read_list("load customers", rows, move |file| read::load(file, &tenant, &customers)).await

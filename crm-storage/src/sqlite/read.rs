@@ -1,6 +1,7 @@
 //! Reading. Each function runs inside one read transaction, so that a list shows one moment.
 
 use crm_core::{CustomerId, EventId, TenantId, Timestamp};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter};
 
 use super::column::{Columns, damaged};
@@ -42,6 +43,18 @@ pub(super) fn load(file: &Connection, tenant: &TenantId, customers: &[CustomerId
     };
     let rows = customers.iter().map(&mut row_of).collect::<Result<_, Fault>>()?;
     Ok(Loaded { rows, definitions: revision.unsigned_abs() })
+}
+
+/// One customer, read by a single statement, which needs no transaction.
+pub(super) fn load_one(file: &Connection, tenant: &TenantId, customer: CustomerId) -> Result<Loaded, Fault> {
+    let mut select = file.prepare_cached(sql::ONE_CUSTOMER)?;
+    let mut rows = select.query(params![tenant.as_str(), &customer.as_uuid().as_bytes()[..]])?;
+    let Some(row) = rows.next()? else { return Ok(Loaded { rows: vec![None], definitions: 0 }) };
+    let mut columns = Columns::of(row);
+    let definitions = columns.plain::<i64>()?.unsigned_abs();
+    let is_there = row.get_ref(1)? != ValueRef::Null;
+    let row = is_there.then(|| customer_row(customer, &mut columns)).transpose()?;
+    Ok(Loaded { rows: vec![row], definitions })
 }
 
 pub(super) fn details(
