@@ -623,3 +623,30 @@ proptest! {
         walk(&steps);
     }
 }
+
+#[test]
+fn what_waits_to_be_sent_to_one_of_two_goes_with_them_when_they_are_parted_and_erased() {
+    for through_head in [true, false] {
+        let (clock, crm) = shop();
+        let (ana, ben) = (came(&crm, &who(1), "1"), came(&crm, &who(2), "2"));
+        let head = crm.merge(ana, ben, why()).unwrap().customer;
+        let other = if head == ana { ben } else { ana };
+        let (told, rest) = if through_head { (head, other) } else { (other, head) };
+        let to = "somebody@example.com";
+        let fields = [("to".parse().unwrap(), crm::FieldValue::Text(to.into()))].into();
+        crm.execute(told, crm::Command::Notify { topic: "mail".parse().unwrap(), fields }, "tell").unwrap();
+        crm.part(ana, ben, why()).unwrap();
+        let has = |customer| crm.export(customer).unwrap().unwrap().to_string().contains(to);
+        assert_eq!((has(told), has(rest)), (true, false));
+        crm.erase(told).unwrap();
+        assert!(!has(rest));
+        clock.set(hour(1));
+        let mut sent = 0;
+        crm.deliver(hour(1), |_| {
+            sent += 1;
+            crm::Delivered::Done
+        })
+        .unwrap();
+        assert_eq!(sent, 0, "what was to be sent to somebody who is erased is not sent");
+    }
+}

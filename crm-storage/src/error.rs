@@ -63,6 +63,15 @@ pub enum CommitError {
     },
 }
 
+impl CommitError {
+    /// Whether somebody else was first, so that loading and deciding again may come to something else: they wrote one of
+    /// the customers, took a key, or gave one up.
+    #[must_use]
+    pub const fn is_lost_race(&self) -> bool {
+        matches!(self, CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. })
+    }
+}
+
 /// The store failed. Whether something was written depends on the kind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

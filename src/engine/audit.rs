@@ -187,7 +187,7 @@ impl Crm {
     async fn append_audit(&self, write: CustomerWrite) -> Result<bool, Error> {
         match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
             Settled::Done | Settled::Replayed(_) => Ok(true),
-            Settled::Refused(CommitError::Conflict { .. }) => self.lost().map(|()| false),
+            Settled::Refused(error) if error.is_lost_race() => self.lost().map(|()| false),
             Settled::Refused(error) => Err(Error::corrupt(error)),
         }
     }

@@ -369,7 +369,7 @@ impl Crm {
             }
             match self.settle(commit).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(updated),
-                super::Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                super::Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 // Only the history can tell whether it is the same.
                 super::Settled::Refused(CommitError::EventExists { .. }) if !how.how.with_history => {
                     how.how.with_history = true;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::voucher::{FoundVoucher, VoucherAsked};
 use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{NeedHistory, Plan, Planner, VOUCHER};
+use crate::plan::{NeedHistory, Plan, Planner};
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,14 +133,9 @@ impl Crm {
                         None => Error::corrupt(format!("a counter {name} that nothing counts by")),
                     });
                 }
-                // Somebody else used the voucher, or it was blocked, meanwhile.
-                (Settled::Refused(CommitError::NotOwned { key, .. } | CommitError::Claimed { key, .. }), Ok(_))
-                    if key.kind == VOUCHER =>
-                {
-                    self.lost()?;
-                }
                 (Settled::Refused(CommitError::Conflict { .. }), Err(refusal)) => return Err(refusal.into()),
-                (Settled::Refused(CommitError::Conflict { .. }), Ok(_)) => self.lost()?,
+                // As well when somebody else used the voucher, or it was blocked, meanwhile.
+                (Settled::Refused(error), Ok(_)) if error.is_lost_race() => self.lost()?,
                 (Settled::Refused(error), _) => return Err(Error::corrupt(error)),
                 (Settled::Done, Err(refusal)) => return Err(refusal.into()),
             }

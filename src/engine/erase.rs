@@ -17,7 +17,7 @@ use crm_core::privacy::{
 use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
-use crm_storage::{ClaimKey, CommitError, Copies, Parts, Release};
+use crm_storage::{ClaimKey, Copies, Parts, Release};
 
 use super::audit::{because, by_shop};
 use super::leads::attached;
@@ -306,9 +306,7 @@ impl Crm {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Decided { members, released, audit: Some(record.sequence), is_there: true });
                 }
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
-                ) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -568,7 +566,7 @@ impl Crm {
             commit.writes.push(self.audit_write(entry.clone()).await?.1);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

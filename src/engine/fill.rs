@@ -268,7 +268,7 @@ impl Crm {
         for ((customer, has_moved), answer) in asked.into_iter().zip(answers) {
             match answer {
                 Ok(_) => moved += u64::from(has_moved),
-                Err(CommitError::Conflict { .. }) => {
+                Err(error) if error.is_lost_race() => {
                     self.lost()?;
                     alone.push(customer);
                 }

@@ -427,9 +427,7 @@ impl Crm {
             }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
-                ) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

@@ -9,7 +9,7 @@ use crm_core::event::{Deed, Event};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{AlarmMove, Commit, CommitError, CustomerWrite, Expected, Parts, ScoreRow, Version};
+use crm_storage::{AlarmMove, Commit, CustomerWrite, Expected, Parts, ScoreRow, Version};
 
 use super::audit::{because, by_shop};
 use super::leads::{Known, alone};
@@ -220,7 +220,7 @@ impl Crm {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(MergeOutcome { customer: head, known: false, changes });
                 }
-                Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -324,9 +324,7 @@ impl Crm {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(PartOutcome { left, stayed, changes });
                 }
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
-                ) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

@@ -407,9 +407,7 @@ impl Crm {
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
                 // It claims and gives up nothing but that by which somebody is known.
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
-                ) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

@@ -6,7 +6,7 @@ use crm_core::event::Deed;
 use crm_core::privacy::PersonalKept;
 use crm_core::workflow::{Actor, FieldName};
 use crm_core::{CustomerId, SmolStr};
-use crm_storage::{Commit, CommitError, Details, Parts, PersonalMove};
+use crm_storage::{Commit, Details, Parts, PersonalMove};
 
 use super::card::is_of_card;
 use super::{ATTEMPTS_MAX, Crm, Settled};
@@ -59,7 +59,7 @@ impl Crm {
             }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

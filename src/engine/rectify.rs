@@ -9,7 +9,7 @@ use crm_core::privacy::{Forgotten, IdentifierCorrected, ViewName};
 use crm_core::profile::{Card, CardUpdate, Field};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Remark, Source, Timestamp};
-use crm_storage::{Claim, CommitError};
+use crm_storage::Claim;
 
 use super::audit::because;
 use super::card::CardUpdated;
@@ -211,9 +211,7 @@ impl Crm {
             commit.writes.push(self.audit_write(entry.clone()).await?.1);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::Claimed { .. } | CommitError::NotOwned { .. },
-                ) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

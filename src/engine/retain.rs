@@ -240,7 +240,7 @@ impl Crm {
             commit.writes.push(write);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(record.sequence)),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

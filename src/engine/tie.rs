@@ -150,7 +150,7 @@ impl Crm {
             }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(recorded),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 // The same id with another time: only the history can tell what it was.
                 Settled::Refused(CommitError::EventExists { .. }) if !with_history => with_history = true,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

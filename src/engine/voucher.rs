@@ -325,7 +325,7 @@ impl Crm {
             let claims = claims.map(|key| Claim { key, customer: id, event }).collect();
             match self.settle(Commit { writes: vec![write], claims, ..Commit::default() }).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(row),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -425,7 +425,7 @@ impl Crm {
             let (commit, _) = plan.into_commit(base.expected, &base.others);
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(event)),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

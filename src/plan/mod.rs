@@ -381,9 +381,10 @@ impl<'a> Planner<'a> {
         if let Deed::Notified(notified) = &decision.deed {
             // Written as JSON: a map with text keys and no floats cannot fail.
             let body = serde_json::to_vec(&notified.fields).unwrap_or_default();
+            // Of the member whom it is about, so that it goes with them when they are parted or erased.
             self.outbox.push(OutboxEntry {
                 id,
-                customer: self.customer.id(),
+                customer: member,
                 topic: notified.topic.clone().into(),
                 due_at: at,
                 body,

@@ -11,12 +11,15 @@ use crm_storage::{
 };
 
 /// What becomes of the next commit.
+#[allow(dead_code, reason = "each test has its own use for some of them")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is applied, and said so.
     Fine,
     /// It is not applied.
     Lost,
+    /// It is refused, as when somebody else has just taken or given up a key that it moves.
+    Overtaken,
     /// It is applied, and the answer is lost.
     Unanswered,
 }
@@ -47,6 +50,12 @@ impl Store for Failing {
         match fate.unwrap_or(Fate::Fine) {
             Fate::Fine => self.inner.commit(tenant, commits).await,
             Fate::Lost => Err(failure()),
+            Fate::Overtaken => {
+                let key = ClaimKey { kind: "identifier".into(), key: b"somebody else's".to_vec() };
+                let customer = |commit: &Commit| commit.writes.first().unwrap().customer;
+                let refused = |commit| CommitError::NotOwned { key: key.clone(), customer: customer(commit) };
+                Ok(commits.iter().map(|commit| Err(refused(commit))).collect())
+            }
             Fate::Unanswered => {
                 self.inner.commit(tenant, commits).await?;
                 Err(StorageError::Unknown { source: None })

@@ -186,7 +186,7 @@ impl Crm {
                 Settled::Refused(CommitError::Claimed { key, .. }) if key == gift_card_claim(card) => {
                     return Err(refused(CreditError::CodeTaken));
                 }
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -238,7 +238,7 @@ impl Crm {
                 Settled::Done => return answered(answer, false, changes),
                 Settled::Replayed(answer) => return answered(read(&answer)?, true, Vec::new()),
                 Settled::Refused(CommitError::KeyReused) => return Err(Error::KeyReused),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
@@ -285,7 +285,7 @@ impl Crm {
                     return Ok(GiftCardBlocked { event, replayed: true });
                 }
                 Settled::Refused(CommitError::KeyReused) => return Err(Error::KeyReused),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

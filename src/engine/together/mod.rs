@@ -152,7 +152,7 @@ impl Crm {
             (Settled::Refused(CommitError::Conflict { .. }) | Settled::Done, Some(refusal)) => Err(refusal.into()),
             (Settled::Done, None) => Ok(Finished::Done),
             (Settled::Refused(CommitError::CounterLimit { .. }), None) => Ok(Finished::Limit),
-            (Settled::Refused(CommitError::Conflict { .. }), None) => {
+            (Settled::Refused(error), None) if error.is_lost_race() => {
                 self.lost()?;
                 Ok(Finished::Again)
             }

@@ -7,7 +7,7 @@ use crm_core::event::Deed;
 use crm_core::loyalty::{CHAIN_LIMIT, LapseReason, ReferralMoved, ReferralName, ReferralStep, TogetherError};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Remark, Timestamp};
-use crm_storage::{Commit, CommitError};
+use crm_storage::Commit;
 
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::{Before, DoneTogether, Once, add, became_one, refused};
@@ -190,7 +190,7 @@ impl Crm {
             }
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }
