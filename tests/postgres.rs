@@ -81,7 +81,10 @@ fn the_same_facts_give_the_same_customers_byte_for_byte_on_every_backend() {
             crm.advance(day(120)).await.unwrap();
             let rich = Predicate::compare(Attribute::Spend, Comparison::Gt, 40_000);
             let chosen = crm.select(&rich, None, 100).await.unwrap().customers;
-            seen.push((crm.overview().await.unwrap(), chosen));
+            let mut digests = Vec::new();
+            crm.for_each_customer(|customer| digests.push((customer.id(), customer.digest()))).await.unwrap();
+            assert_eq!(digests.len(), 40);
+            seen.push((crm.overview().await.unwrap(), chosen, digests));
         }
         assert_eq!(seen[0].0.customers, 40);
         assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
@@ -142,12 +145,24 @@ fn of_thirty_two_at_once_as_many_get_a_coupon_a_voucher_and_a_reward_as_may() {
 #[test]
 fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
     let Some(server) = server() else { return };
-    let (ours, other) = (server.url(&server.database()), server.url(&server.database()));
+    let [ours, other, theirs] = [(); 3].map(|()| server.url(&server.database()));
     block_on(async {
+        // The server of the tests need not be durable by itself.
+        let durable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', \
+                       current_database()); END $$";
+        connect(&ours).await.batch_execute(durable).await.unwrap();
         let store = PostgresStore::connect(&ours, &PostgresOptions::default().lanes(16)).await.unwrap();
         let crm = Crm::in_memory();
-        let cases =
-            [(&other, "SELECT 1", "without the schema crm"), (&ours, "SET TRANSACTION READ ONLY", "may only read")];
+        PostgresStore::connect(&theirs, &PostgresOptions::default().lanes(16)).await.unwrap();
+        let newer = "INSERT INTO crm.migration (step, name, checksum) VALUES (9, 'newer', '\\x00')";
+        let other_step = "UPDATE crm.migration SET checksum = '\\x00' WHERE step = 1";
+        let cases = [
+            (&other, "SELECT 1", "without the schema crm"),
+            (&ours, "SET TRANSACTION READ ONLY", "may only read"),
+            (&ours, "SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
+            (&theirs, newer, "of another version"),
+            (&theirs, other_step, "of another version"),
+        ];
         for (url, begin, reason) in cases {
             let mut shop = connect(url).await;
             let transaction = shop.transaction().await.unwrap();

@@ -246,10 +246,14 @@ fn run(day: &Day, trial: &Trial, nth: u64) -> bool {
     hit
 }
 
-/// Every how many calls one fails, and which is the first: each day another tenth.
+/// Every how many calls one fails, and which is the first: each day another tenth, or the one that
+/// `CRM_FAULTS_FROM` names, as a run that failed has printed it.
 fn stride(of: u64) -> (u64, u64) {
     if soak() {
         return (1, 1);
+    }
+    if let Some(first) = std::env::var("CRM_FAULTS_FROM").ok().and_then(|first| first.parse::<u64>().ok()) {
+        return (of, first.clamp(1, of));
     }
     let days = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 86_400;
     (of, 1 + days % of)
@@ -271,7 +275,7 @@ fn each_call(day: &Day, trial: Trial, threads: usize, of: u64) -> u64 {
         (0..threads).for_each(|_| drop(scope.spawn(work)));
     });
     let calls = next.into_inner() / step;
-    println!("{trial:?}: about {} calls of which every {step}. failed", calls * step);
+    println!("{trial:?}: about {} calls of which every {step}. failed, from CRM_FAULTS_FROM={first}", calls * step);
     calls * step
 }
 

@@ -2,6 +2,7 @@
 //! each with its checksum; the rest are run when it is opened, all in one transaction.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use crm_core::{Column, Digest};
 use tokio_postgres::Client;
@@ -143,6 +144,18 @@ pub(super) struct Facts {
     pub(super) durable: bool,
     pub(super) wall: bool,
 }
+
+/// The digest of the steps that a schema of this program has had.
+pub(super) static STEPS_TAKEN: LazyLock<Digest> = LazyLock::new(|| {
+    let mut steps: Vec<Template> = recorded();
+    steps.sort_by_key(|step| step.number);
+    let line = |step: &Template| format!("{} {}\n", step.number, step.checksum());
+    Digest::of(steps.iter().map(line).collect::<String>().as_bytes())
+});
+
+/// The same of the schema that a statement sees.
+pub(super) const STEPS_THERE: &str = "SELECT sha256(convert_to(string_agg(step || ' ' || encode(checksum, 'hex') || chr(10), '' ORDER BY step), \
+     'UTF8')) FROM @.migration";
 
 /// Looks at a schema and touches nothing. One that is newer than this program, or was altered, is refused.
 pub(super) async fn look(client: &Client, options: &PostgresOptions) -> Result<Found, StorageError> {

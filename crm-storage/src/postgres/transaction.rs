@@ -7,9 +7,10 @@ use tokio_postgres::types::Type;
 use super::commit::commit;
 use super::fault::Fault;
 use super::gather::Place;
+use super::schema::{self, qualified};
 use super::session::Session;
 use super::shape::Shape;
-use super::{Access, find_tenant, read, schema};
+use super::{Access, find_tenant, read};
 use crate::commit::{ClaimKey, Commit, Committed};
 use crate::error::{CommitError, DefineError, StorageError};
 use crate::row::{ClaimOwner, Cursor, DefinitionRows, Details, Entries, Entry, Loaded, Page, Parts};
@@ -67,9 +68,16 @@ impl<'a> PostgresTransaction<'a> {
         if careless && self.shape.durable {
             return refuse("synchronous_commit is off in the host's transaction".into());
         }
-        let lanes =
-            self.transaction.query_typed(&format!("SELECT count(*) FROM {heads}"), &[]).await.map_err(failed)?;
-        let lanes = lanes.first().and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or(0);
+        let steps = qualified(schema::STEPS_THERE, &self.shape.schema);
+        let asked = format!("SELECT (SELECT count(*) FROM {heads}), ({steps})");
+        let asked = self.transaction.query_typed(&asked, &[]).await.map_err(failed)?;
+        let row = asked.first();
+        let steps = row.and_then(|row| row.try_get::<_, Vec<u8>>(1).ok());
+        if steps.as_deref() != Some(schema::STEPS_TAKEN.as_bytes()) {
+            let schema = &self.shape.schema;
+            return refuse(format!("the schema {schema} of the host's database is of another version of this program"));
+        }
+        let lanes = row.and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or(0);
         if lanes != i64::from(self.shape.lanes) {
             return refuse(format!("the schema of the host's database has {lanes} lanes, not {}", self.shape.lanes));
         }
