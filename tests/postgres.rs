@@ -16,7 +16,7 @@ use crm::{
     Program, ProgramId, Proof, Purpose, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore, Store,
     Strength, SuppressionReason, Tie, TieKind, Timestamp, Untie, Wording,
 };
-use postgres_server::{block_on, connect, server};
+use postgres_server::{Server, block_on, connect, server};
 
 fn day(day: u32) -> Timestamp {
     Timestamp::parse("2026-01-01").unwrap().plus(Span::days(day))
@@ -147,10 +147,6 @@ fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
     let Some(server) = server() else { return };
     let [ours, other, theirs] = [(); 3].map(|()| server.url(&server.database()));
     block_on(async {
-        // The server of the tests need not be durable by itself.
-        let durable = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', \
-                       current_database()); END $$";
-        connect(&ours).await.batch_execute(durable).await.unwrap();
         let store = PostgresStore::connect(&ours, &PostgresOptions::default().lanes(16)).await.unwrap();
         let crm = Crm::in_memory();
         PostgresStore::connect(&theirs, &PostgresOptions::default().lanes(16)).await.unwrap();
@@ -159,7 +155,6 @@ fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
         let cases = [
             (&other, "SELECT 1", "without the schema crm"),
             (&ours, "SET TRANSACTION READ ONLY", "may only read"),
-            (&ours, "SET LOCAL synchronous_commit = off", "synchronous_commit is off"),
             (&theirs, newer, "of another version"),
             (&theirs, other_step, "of another version"),
         ];
@@ -171,6 +166,20 @@ fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
             assert!(refusal.contains(reason), "{refusal}");
             transaction.batch_execute("SELECT 1").await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_transaction_that_is_less_durable_than_the_store_is_refused() {
+    let Some(server) = Server::start(&["fsync=on"]) else { return };
+    let url = server.url(&server.database());
+    block_on(async {
+        let store = PostgresStore::connect(&url, &PostgresOptions::default().lanes(16)).await.unwrap();
+        let mut shop = connect(&url).await;
+        let transaction = shop.transaction().await.unwrap();
+        transaction.batch_execute("SET LOCAL synchronous_commit = off").await.unwrap();
+        let refusal = Crm::in_memory().within_postgres(&store, &transaction).await.unwrap_err().to_string();
+        assert!(refusal.contains("synchronous_commit is off"), "{refusal}");
     });
 }
 
