@@ -1,5 +1,6 @@
-//! Two shops in one store never see each other's customers: every method of the CRM is called for both, under
-//! the same identifiers, order numbers and keys, and each sees its own canary and not the other's.
+//! Two shops in one store never see each other's customers: under the same identifiers, order numbers and keys each sees
+//! its own canary and not the other's, through methods of every kind. That no method of a store mixes tenants, one after
+//! the other, is a case of the conformance suite.
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 

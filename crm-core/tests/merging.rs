@@ -73,6 +73,53 @@ fn tag(n: u8) -> Tag {
     Tag::new(format!("t{n}")).unwrap()
 }
 
+const PROOF: &str = r#"{"method":"form","wording":{"version":"1","sha256":"0000000000000000000000000000000000000000000000000000000000000000","locale":"de"},"collected_by":"web"}"#;
+
+/// What is told besides, of every other area of a customer's file, in the words in which it is stored.
+const TOLD: [(&str, &str); 30] = [
+    ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
+    ("cart_updated", r#"{"items":2,"value":{"minor":1050,"currency":"EUR"}}"#),
+    ("cart_updated", r#"{"items":0}"#),
+    ("message_received", r#"{"channel":"sms"}"#),
+    ("case_opened", r#"{"case":"C-1","kind":"complaint"}"#),
+    ("case_opened", r#"{"case":"C-2","kind":"complaint"}"#),
+    ("case_closed", r#"{"case":"C-1","outcome":"resolved"}"#),
+    ("case_reopened", r#"{"case":"C-1"}"#),
+    ("attribute_set", r#"{"attribute":"shoe_size","value":{"whole":42}}"#),
+    ("attribute_set", r#"{"attribute":"shoe_size","value":{"whole":43}}"#),
+    ("attribute_set", r#"{"attribute":"shoe_size"}"#),
+    ("attribute_set", r#"{"attribute":"home store","value":{"text":"Basel"}}"#),
+    ("consent_given", r#"{"purpose":"marketing","channel":"email","basis":"consent","proof":@}"#),
+    ("consent_given", r#"{"purpose":"marketing","channel":"email","scope":"brand.a","basis":"consent","proof":@}"#),
+    ("consent_given", r#"{"purpose":"marketing","channel":"sms","basis":"consent","proof":@,"expires_at":360000000}"#),
+    ("consent_refused", r#"{"purpose":{"one":"marketing"},"channel":{"one":"sms"},"how":"call"}"#),
+    ("consent_withdrawn", r#"{"purpose":{"one":"marketing"},"channel":{"one":"email"},"how":"one_click"}"#),
+    ("consent_withdrawn", r#"{"purpose":"all","channel":{"one":"sms"},"how":"reply"}"#),
+    ("contacted", r#"{"purpose":"marketing","channel":"email"}"#),
+    ("restricted", r#"{"reason":"accuracy contested"}"#),
+    ("restriction_lifted", "{}"),
+    ("objected", r#"{"to":"marketing"}"#),
+    ("objected", r#"{"to":"profiling"}"#),
+    ("objection_withdrawn", r#"{"to":"marketing"}"#),
+    ("order_delivered", r#"{"order":"o1"}"#),
+    (
+        "tied",
+        r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"household","direction":"mutual","strength":1000}"#,
+    ),
+    ("untied", r#"{"other":"018cc251-f400-7000-8000-000000000000","kind":"household","direction":"mutual"}"#),
+    ("identified", r#"{"identifier":{"kind":"email","hash":"000102030405060708090a0b0c0d0e0f"}}"#),
+    ("card_changed", r#"{"fields":["name"]}"#),
+    ("party_described", r#"{"kind":"person","key_customer":true,"roles":["consumer"],"memberships":[]}"#),
+];
+
+fn told(n: usize) -> Fact {
+    let (kind, words) = TOLD[n];
+    match EventBody::decode(kind, 1, words.replace('@', PROOF).as_bytes()).unwrap() {
+        EventBody::Fact(fact) => fact,
+        other => panic!("{kind} is no fact: {other:?}"),
+    }
+}
+
 /// What happens to a member: a fact, or a command.
 #[derive(Debug, Clone)]
 enum Step {
@@ -108,6 +155,7 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
                 _ => Fact::from(ContractEnded { contract, from: None, reason: None }),
             }
         }),
+        6 => (0..TOLD.len()).prop_map(told),
         1 => (0..30_usize).prop_map(|n| Fact::from(Voided { event: fact_id(n), reason: None })),
     ];
     let reason = || "test".parse().unwrap();
