@@ -408,3 +408,60 @@ fn whoever_was_parted_from_both_sides_is_merged_with_neither() {
     let parted = crm.part(ids[1], ids[3], why()).unwrap_err();
     assert!(matches!(parted, Error::Merge(MergeRefusal::NotMerged { .. })), "{parted}");
 }
+
+#[test]
+fn a_long_chain_of_merges_ends_where_a_person_is_made_of_too_many() {
+    let (_, crm) = shop();
+    let people = if std::env::var_os("CRM_SOAK").is_some() { 10_000 } else { 100 };
+    let visit = |n: usize| {
+        let who = Identifier::external(&ExternalSystem::new("shop").unwrap(), &n.to_string()).unwrap();
+        Incoming::new(&who, crm.now(), source(), Visited { channel: Channel::Web, place: None })
+    };
+    let ids: Vec<CustomerId> = (0..people).map(|n| crm.record(visit(n)).unwrap().customer).collect();
+    let max = crm::MEMBERS_MAX;
+    for (n, pair) in ids.windows(2).enumerate() {
+        let merged = crm.merge(pair[0], pair[1], why());
+        // Whoever could not be merged begins the next person.
+        match merged {
+            Ok(merged) => {
+                assert!((n + 1) % max != 0 && merged.customer == crm.customer(pair[0]).unwrap().unwrap().id())
+            }
+            Err(Error::Merge(MergeRefusal::Members { members })) => assert_eq!(((n + 1) % max, members), (0, max + 1)),
+            Err(other) => panic!("{n}: {other}"),
+        }
+    }
+    // The last with the first closes no circle, and everybody leads to whoever they are part of.
+    let _ = crm.merge(ids[people - 1], ids[0], why());
+    for (n, id) in ids.iter().enumerate() {
+        let person = crm.customer(*id).unwrap().unwrap();
+        assert!(person.is(*id) && person.members().count() <= max, "{n}");
+        assert_eq!(person.facts().visits(), person.members().count() as u32);
+    }
+}
+
+#[test]
+fn who_is_merged_while_being_erased_is_erased_with_whom_they_were_merged_or_not_merged_at_all() {
+    for at in 0..12 {
+        for whole in [true, false] {
+            let Two { between, one, other } = two();
+            let (a, b) = (visit(&other, &who(1), "1"), visit(&other, &who(2), "2"));
+            for person in [a, b] {
+                let update = CardUpdate::new().employer(CardLine::new("Planted").unwrap());
+                other.update_card(person, update, &source(), hour(0)).unwrap();
+            }
+            let (erased, merged_with) = if whole { (a, b) } else { (b, a) };
+            let merging = other.clone();
+            between.once(Before::Load(vec![erased], at), move || drop(merging.merge(erased, merged_with, why())));
+            let erasure = one.erase(erased).unwrap();
+            let rest: Vec<CustomerId> = [a, b].into_iter().filter(|id| !erasure.customers.contains(id)).collect();
+            for gone in &erasure.customers {
+                let export = other.export(*gone).unwrap().map(|export| export.to_string()).unwrap_or_default();
+                assert!(!export.contains("Planted"), "{at} {whole}: {export}");
+            }
+            for kept in rest {
+                assert_eq!(other.card(kept).unwrap().employer(), Some("Planted"), "{at} {whole}");
+                assert!(!other.customer(kept).unwrap().unwrap().is_merged(), "{at} {whole}");
+            }
+        }
+    }
+}

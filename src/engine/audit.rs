@@ -8,7 +8,7 @@ use crm_core::consent::Objection;
 use crm_core::customer::Customer;
 use crm_core::event::Fact;
 use crm_core::{Remark, SmolStr, Timestamp};
-use crm_storage::{Commit, CommitError, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
+use crm_storage::{Commit, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
 
 use futures_util::lock::Mutex;
 
