@@ -43,7 +43,7 @@ fn page() -> String {
 fn module() -> String {
     let mut module = String::from(
         "//! Generated from the catalogue of attributes by `crm-core/tests/feature_catalogue.rs`.\n\n\
-         super::catalogue! {\n",
+         catalogue! {\n",
     );
     for attribute in Attribute::ALL {
         let (name, meaning) = (attribute.name(), attribute.meaning());

@@ -1,5 +1,10 @@
 //! Customers as columns.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::failure::Failure;
 use crate::value::Entries;
 
@@ -104,6 +109,17 @@ impl Batch {
         Column::floats((0..self.rows).map(score))
     }
 
+    /// The columns with their names, in order.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (name.as_str(), column))
+    }
+
+    /// The batch of these rows, in this order.
+    pub(crate) fn rows_at(&self, rows: &[usize]) -> Batch {
+        let columns = self.columns.iter().map(|(name, column)| (name.clone(), column.rows_at(rows)));
+        Batch { rows: rows.len(), context: self.context.clone(), columns: columns.collect() }
+    }
+
     /// Used by the macro: a batch as it came in, with the manifest's names.
     pub(crate) fn received(rows: usize, context: Entries, columns: Vec<(String, Column)>) -> Result<Batch, Failure> {
         match columns.iter().find(|(_, column)| column.rows() != rows) {
@@ -181,12 +197,62 @@ impl Column {
         }
     }
 
+    /// What the column holds for `row`. For tests.
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        let nulls = &self.nulls;
+        match &self.cells {
+            Cells::Floats(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Float),
+            Cells::Ints(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Int),
+            Cells::Booleans(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Boolean),
+            Cells::Words { codes, words } => {
+                let word = present(codes, nulls, row).and_then(|code| words.get(code as usize));
+                word.map_or(Cell::Missing, |word| Cell::Word(word))
+            }
+        }
+    }
+
+    fn rows_at(&self, rows: &[usize]) -> Column {
+        let cells = match &self.cells {
+            Cells::Floats(cells) => Cells::Floats(pick(cells, rows)),
+            Cells::Ints(cells) => Cells::Ints(pick(cells, rows)),
+            Cells::Booleans(cells) => Cells::Booleans(pick(cells, rows)),
+            Cells::Words { codes, words } => Cells::Words { codes: pick(codes, rows), words: words.clone() },
+        };
+        let nulls = if self.nulls.is_empty() { Vec::new() } else { pick(&self.nulls, rows) };
+        Column { cells, nulls }
+    }
+
     /// The number of `row`; none if it is missing or this holds no numbers. For tests.
     pub fn float(&self, row: usize) -> Option<f64> {
         match &self.cells {
             Cells::Floats(cells) => present(cells, &self.nulls, row),
             Cells::Ints(cells) => present(cells, &self.nulls, row).map(|cell| cell as f64),
             Cells::Booleans(_) | Cells::Words { .. } => None,
+        }
+    }
+}
+
+/// What a column holds for one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// Nothing.
+    Missing,
+    /// A number.
+    Float(f64),
+    /// A whole number.
+    Int(i64),
+    /// True or false.
+    Boolean(bool),
+    /// Text.
+    Word(&'a str),
+}
+
+impl Cell<'_> {
+    /// Whether both are the same bit by bit: unlike for `==`, NaN is NaN, and -0 is not 0.
+    pub fn is_same(&self, other: &Cell<'_>) -> bool {
+        match (self, other) {
+            (Cell::Float(this), Cell::Float(other)) => this.to_bits() == other.to_bits(),
+            _ => self == other,
         }
     }
 }
@@ -271,6 +337,10 @@ impl<'a> Words<'a> {
     pub fn distinct(&self) -> &'a [String] {
         self.words
     }
+}
+
+fn pick<T: Copy>(cells: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().filter_map(|&row| cells.get(row).copied()).collect()
 }
 
 #[inline]

@@ -1,6 +1,6 @@
 //! Generated from the catalogue of attributes by `crm-core/tests/feature_catalogue.rs`.
 
-super::catalogue! {
+catalogue! {
     RECENCY_DAYS, recency_days, Days, "Days since the newest order that stands; missing if there is none.";
     TENURE_DAYS, tenure_days, Days, "Days since the oldest order that stands; missing if there is none.";
     AGE_DAYS, age_days, Days, "Days since the first fact; missing if there is none.";
