@@ -24,7 +24,7 @@ pub fn error(message: &str) {
 /// Has panics report themselves before they trap. A native test has a better hook already.
 pub(crate) fn report_panics() {
     #[cfg(all(target_arch = "wasm32", feature = "std", feature = "panic-report"))]
-    std::panic::set_hook(Box::new(|panic| report(panic)));
+    std::panic::set_hook(std::boxed::Box::new(|panic| report(panic)));
 }
 
 /// What a panic says and where it was.
