@@ -211,7 +211,13 @@ fn sample_event(kind: &str) -> TriggerEvent {
     let fields = texts.iter().map(|name| Entry::new(*name, "EUR"));
     let fields = fields.chain(numbers.iter().map(|name| Entry::new(*name, 12_300))).chain(stages);
     let scored = [Entry::new("scorer", "churn"), Entry::new("output", "churn"), Entry::new("value", Value::Float(0.9))];
-    TriggerEvent { id: "sample".into(), kind: kind.into(), at_ms: 1_767_225_600_000, seed: 1, fields: fields.chain(scored).collect() }
+    TriggerEvent {
+        id: "sample".into(),
+        kind: kind.into(),
+        at_ms: 1_767_225_600_000,
+        seed: 1,
+        fields: fields.chain(scored).collect(),
+    }
 }
 
 fn failed(fault: Fault) -> Error {

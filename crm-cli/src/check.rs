@@ -206,12 +206,8 @@ fn default_json(param: &crm_plugins::Param) -> Json {
 }
 
 fn manifest_json(manifest: &Manifest) -> Json {
-    let output = |output: &crm_plugins::Output| {
-        json!({ "name": output.name, "kind": output_kind(output.kind), "min": output.min, "max": output.max })
-    };
-    let param = |param: &crm_plugins::Param| {
-        json!({ "name": param.name, "kind": param_kind(param), "default": default_json(param) })
-    };
+    let output = |output: &crm_plugins::Output| json!({ "name": output.name, "kind": output_kind(output.kind), "min": output.min, "max": output.max });
+    let param = |param: &crm_plugins::Param| json!({ "name": param.name, "kind": param_kind(param), "default": default_json(param) });
     json!({
         "api": manifest.api,
         "name": manifest.name,

@@ -70,7 +70,10 @@ pub(crate) fn imports(wasm: &[u8]) -> Vec<String> {
             Ok(Payload::Version { .. }) => depth += 1,
             Ok(Payload::End(_)) => depth = depth.saturating_sub(1),
             Ok(Payload::ImportSection(section)) if depth == 1 => names.extend(
-                section.into_imports().filter_map(Result::ok).map(|import| format!("{} {}", import.module, import.name)),
+                section
+                    .into_imports()
+                    .filter_map(Result::ok)
+                    .map(|import| format!("{} {}", import.module, import.name)),
             ),
             Ok(Payload::ComponentImportSection(section)) if depth == 1 => {
                 names.extend(section.into_iter().filter_map(Result::ok).map(|import| import.name.name.to_owned()));

@@ -169,17 +169,10 @@ fn print(answer: &Answer, json: bool) -> ExitCode {
 }
 
 fn complain(error: &Error, json: bool) -> ExitCode {
-    let text = if json {
-        format!("{}\n", error.json())
-    } else {
-        format!("error: {}\n", error.text())
-    };
+    let text = if json { format!("{}\n", error.json()) } else { format!("error: {}\n", error.text()) };
     // With `--json` the standard output is for a machine, which wants the error there as well.
-    let written = if json {
-        std::io::stdout().write_all(text.as_bytes())
-    } else {
-        std::io::stderr().write_all(text.as_bytes())
-    };
+    let written =
+        if json { std::io::stdout().write_all(text.as_bytes()) } else { std::io::stderr().write_all(text.as_bytes()) };
     // There is nowhere else to say it.
     drop(written);
     ExitCode::from(error.exit_code())

@@ -76,7 +76,9 @@ fn is_name(name: &str) -> bool {
 /// `win-back` as the name of a type: `WinBack`.
 fn type_name(name: &str) -> String {
     let parts = name.split(['-', '_']);
-    parts.map(|part| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect::<String>()).collect()
+    parts
+        .map(|part| part.chars().take(1).flat_map(char::to_uppercase).chain(part.chars().skip(1)).collect::<String>())
+        .collect()
 }
 
 fn path_of_sdk(path: &Path) -> Result<String, Error> {

@@ -24,7 +24,9 @@ fn read(param: &str, manifest: &Manifest) -> Result<Entry, Error> {
     let (expected, read) = match declared.kind {
         ParamKind::Boolean => ("true or false", value.parse().ok().map(Value::Bool)),
         ParamKind::Int => ("a whole number", value.parse().ok().map(Value::Int)),
-        ParamKind::Float => ("a finite number", value.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float)),
+        ParamKind::Float => {
+            ("a finite number", value.parse().ok().filter(|number: &f64| number.is_finite()).map(Value::Float))
+        }
         ParamKind::Text => ("text", Some(Value::Text(value.to_owned()))),
     };
     match read {

@@ -104,7 +104,9 @@ impl Sink {
                         Json::String(word) => word,
                         score => score.to_string(),
                     });
-                    writer.write_record(others.iter().cloned().chain(scores)).map_err(|error| unwritten(path, error))?;
+                    writer
+                        .write_record(others.iter().cloned().chain(scores))
+                        .map_err(|error| unwritten(path, error))?;
                 }
                 Sink::Json(list) => {
                     list.push(others.iter().map(|other| Json::from(other.as_str())).chain(scores).collect());

@@ -99,8 +99,11 @@ impl Table {
         let columns = cells.into_iter().map(Column::floats).collect::<Result<Vec<_>, _>>();
         let batch = columns.and_then(|columns| Batch::new(others.len(), context.to_vec(), columns));
         // All numbers are finite and all columns are as long, so there is nothing left to refuse.
-        let batch = batch
-            .map_err(|error| Error::Row { path: self.path.clone(), line: first_line, reason: error.to_string() })?;
+        let batch = batch.map_err(|error| Error::Row {
+            path: self.path.clone(),
+            line: first_line,
+            reason: error.to_string(),
+        })?;
         Ok(Some(Rows { line: first_line, others, batch }))
     }
 }

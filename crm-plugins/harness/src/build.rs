@@ -66,7 +66,8 @@ pub fn build(project: impl AsRef<Path>) -> Result<Built, BuildError> {
     }
     // The project's own file comes after those of what it depends on.
     let messages = String::from_utf8_lossy(&output.stdout);
-    let path = messages.lines().rev().find_map(wasm_of).ok_or_else(|| BuildError::NoFile { project: project.into() })?;
+    let path =
+        messages.lines().rev().find_map(wasm_of).ok_or_else(|| BuildError::NoFile { project: project.into() })?;
     match std::fs::read(&path) {
         Ok(bytes) => Ok(Built { path, bytes }),
         Err(source) => Err(BuildError::Read { path, source }),

@@ -60,32 +60,105 @@ kinds! {
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the constants of the same names say what the fields hold")]
 pub enum What<'a> {
-    Visited { channel: &'a str },
-    Enquired { channel: &'a str },
-    CartUpdated { items: i64 },
-    OrderPlaced { total: i64, currency: &'a str, lines: i64 },
-    PaymentReceived { amount: i64, currency: &'a str },
-    Refunded { amount: i64, currency: &'a str },
-    Tagged { tag: &'a str },
-    Untagged { tag: &'a str },
-    AttributeSet { attribute: &'a str },
-    MessageReceived { channel: &'a str },
-    CaseOpened { case: &'a str, kind: &'a str },
-    CaseClosed { case: &'a str, outcome: &'a str },
-    CaseReopened { case: &'a str },
-    ContractSigned { contract: &'a str, amount: Option<i64>, currency: Option<&'a str> },
-    ContractRenewed { contract: &'a str, amount: Option<i64>, currency: Option<&'a str> },
-    ContractEnded { contract: &'a str },
-    PointsPosted { program: &'a str, posting: &'a str, points: i64 },
-    TagAdded { tag: &'a str },
-    TagRemoved { tag: &'a str },
-    Notified { topic: &'a str },
-    StageChanged { from: Option<&'a str>, to: Option<&'a str> },
-    SegmentEntered { segment: &'a str, because: Option<&'a str> },
-    SegmentLeft { segment: &'a str, because: Option<&'a str> },
-    TierReached { program: &'a str, from: Option<&'a str>, to: &'a str },
-    TierLost { program: &'a str, from: &'a str, to: Option<&'a str> },
-    Scored { scorer: &'a str, output: &'a str, value: f64 },
+    Visited {
+        channel: &'a str,
+    },
+    Enquired {
+        channel: &'a str,
+    },
+    CartUpdated {
+        items: i64,
+    },
+    OrderPlaced {
+        total: i64,
+        currency: &'a str,
+        lines: i64,
+    },
+    PaymentReceived {
+        amount: i64,
+        currency: &'a str,
+    },
+    Refunded {
+        amount: i64,
+        currency: &'a str,
+    },
+    Tagged {
+        tag: &'a str,
+    },
+    Untagged {
+        tag: &'a str,
+    },
+    AttributeSet {
+        attribute: &'a str,
+    },
+    MessageReceived {
+        channel: &'a str,
+    },
+    CaseOpened {
+        case: &'a str,
+        kind: &'a str,
+    },
+    CaseClosed {
+        case: &'a str,
+        outcome: &'a str,
+    },
+    CaseReopened {
+        case: &'a str,
+    },
+    ContractSigned {
+        contract: &'a str,
+        amount: Option<i64>,
+        currency: Option<&'a str>,
+    },
+    ContractRenewed {
+        contract: &'a str,
+        amount: Option<i64>,
+        currency: Option<&'a str>,
+    },
+    ContractEnded {
+        contract: &'a str,
+    },
+    PointsPosted {
+        program: &'a str,
+        posting: &'a str,
+        points: i64,
+    },
+    TagAdded {
+        tag: &'a str,
+    },
+    TagRemoved {
+        tag: &'a str,
+    },
+    Notified {
+        topic: &'a str,
+    },
+    StageChanged {
+        from: Option<&'a str>,
+        to: Option<&'a str>,
+    },
+    SegmentEntered {
+        segment: &'a str,
+        because: Option<&'a str>,
+    },
+    SegmentLeft {
+        segment: &'a str,
+        because: Option<&'a str>,
+    },
+    TierReached {
+        program: &'a str,
+        from: Option<&'a str>,
+        to: &'a str,
+    },
+    TierLost {
+        program: &'a str,
+        from: &'a str,
+        to: Option<&'a str>,
+    },
+    Scored {
+        scorer: &'a str,
+        output: &'a str,
+        value: f64,
+    },
     /// One of the shop's own, one that this SDK does not know, or one without its fields: the event
     /// itself has what there is.
     Other,
@@ -105,9 +178,7 @@ fn read<'a>(kind: &str, fields: &'a Entries) -> Option<What<'a>> {
         VISITED => What::Visited { channel: text("channel")? },
         ENQUIRED => What::Enquired { channel: text("channel")? },
         CART_UPDATED => What::CartUpdated { items: int("items")? },
-        ORDER_PLACED => {
-            What::OrderPlaced { total: int("total")?, currency: text("currency")?, lines: int("lines")? }
-        }
+        ORDER_PLACED => What::OrderPlaced { total: int("total")?, currency: text("currency")?, lines: int("lines")? },
         PAYMENT_RECEIVED => What::PaymentReceived { amount: int("amount")?, currency: text("currency")? },
         REFUNDED => What::Refunded { amount: int("amount")?, currency: text("currency")? },
         TAGGED => What::Tagged { tag: text("tag")? },
@@ -117,16 +188,12 @@ fn read<'a>(kind: &str, fields: &'a Entries) -> Option<What<'a>> {
         CASE_OPENED => What::CaseOpened { case: text("case")?, kind: text("kind")? },
         CASE_CLOSED => What::CaseClosed { case: text("case")?, outcome: text("outcome")? },
         CASE_REOPENED => What::CaseReopened { case: text("case")? },
-        CONTRACT_SIGNED => What::ContractSigned {
-            contract: text("contract")?,
-            amount: int("amount"),
-            currency: text("currency"),
-        },
-        CONTRACT_RENEWED => What::ContractRenewed {
-            contract: text("contract")?,
-            amount: int("amount"),
-            currency: text("currency"),
-        },
+        CONTRACT_SIGNED => {
+            What::ContractSigned { contract: text("contract")?, amount: int("amount"), currency: text("currency") }
+        }
+        CONTRACT_RENEWED => {
+            What::ContractRenewed { contract: text("contract")?, amount: int("amount"), currency: text("currency") }
+        }
         CONTRACT_ENDED => What::ContractEnded { contract: text("contract")? },
         POINTS_POSTED => {
             What::PointsPosted { program: text("program")?, posting: text("posting")?, points: int("points")? }
@@ -139,9 +206,7 @@ fn read<'a>(kind: &str, fields: &'a Entries) -> Option<What<'a>> {
         SEGMENT_LEFT => What::SegmentLeft { segment: text("segment")?, because: text("because") },
         TIER_REACHED => What::TierReached { program: text("program")?, from: text("from"), to: text("to")? },
         TIER_LOST => What::TierLost { program: text("program")?, from: text("from")?, to: text("to") },
-        SCORED => {
-            What::Scored { scorer: text("scorer")?, output: text("output")?, value: fields.float("value")? }
-        }
+        SCORED => What::Scored { scorer: text("scorer")?, output: text("output")?, value: fields.float("value")? },
         _ => return None,
     })
 }

@@ -109,7 +109,11 @@ pub fn configure_scorer<T: Scorer>(slot: &Slot<T>, params: Vec<wit::Entry>) -> R
 }
 
 /// Scores a batch whose columns are those `features`.
-pub fn score<T: Scorer>(slot: &Slot<T>, features: &[&str], batch: wit::Batch) -> Result<Vec<wit::Column>, wit::Failure> {
+pub fn score<T: Scorer>(
+    slot: &Slot<T>,
+    features: &[&str],
+    batch: wit::Batch,
+) -> Result<Vec<wit::Column>, wit::Failure> {
     let batch = bindings::batch(batch, features)?;
     let columns = with(slot, |plugin| plugin.score(&batch))?;
     Ok(columns.into_iter().map(wit::Column::from).collect())

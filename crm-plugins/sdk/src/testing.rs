@@ -88,12 +88,7 @@ fn same(expected: &[Column], found: &[Column], rows: &[usize], how: &str) {
 ///
 /// If it is not so, with the event's place, or if the workflow refuses the parameters.
 #[track_caller]
-pub fn assert_pure_workflow<T: Workflow>(
-    make: impl Fn() -> T,
-    params: &Entries,
-    events: &[Event],
-    customer: &Entries,
-) {
+pub fn assert_pure_workflow<T: Workflow>(make: impl Fn() -> T, params: &Entries, events: &[Event], customer: &Entries) {
     let workflow = || {
         let mut workflow = make();
         if let Err(failure) = workflow.configure(params) {
