@@ -85,6 +85,7 @@ fn import_advice(import: &str) -> String {
 }
 
 /// What to do about a call that failed; none if the fault says it all.
+#[allow(clippy::wildcard_enum_match_arm, reason = "of the others the fault says it all")]
 pub(crate) fn of_fault(fault: &Fault) -> Option<String> {
     Some(match fault {
         Fault::Deadline { .. } => "Do less in a call. For a scorer, do once in `configure` what no row changes.".into(),

@@ -60,12 +60,10 @@ impl Subject<'_> {
              plugin                {plugin:>10.2} ns a customer\n\
              native, passing on    {native:>10.2} ns a customer\n\
              ratio                 {:>10.1}\n\
-             {}memory                {:>10} KiB\n\
+             memory                {:>10} KiB\n\
              file                  {:>10}\n{}",
             args.rounds,
             plugin / native,
-            // Scoring is bounded by time and not by instructions.
-            "",
             memory >> 10,
             size(self.wasm.len()),
             debug_note(),
@@ -88,7 +86,7 @@ impl Subject<'_> {
             .map(|name| if name == "stage" { Entry::new(name, "purchase") } else { Entry::new(name, 5) })
             .collect();
         let workflow = self.plugin.workflow(self.params).map_err(failed)?;
-        let mut call = |workflow: &Workflow| workflow.handle(&event, &customer, &[]);
+        let call = |workflow: &Workflow| workflow.handle(&event, &customer, &[]);
         call(&workflow).map_err(failed)?;
         let (mut plugin, mut native) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
@@ -100,8 +98,7 @@ impl Subject<'_> {
             native.push(start.elapsed());
         }
         let (plugin, native) = (median(plugin), median(native));
-        let handle = |plugin: &Plugin| plugin.workflow(self.params).and_then(|workflow| call(&workflow)).map(drop);
-        let mut handle = handle;
+        let mut handle = |plugin: &Plugin| plugin.workflow(self.params).and_then(|workflow| call(&workflow)).map(drop);
         let memory = self.memory(&mut handle)?;
         let fuel = self.fuel(&mut handle)?;
         let text = format!(
@@ -129,7 +126,7 @@ impl Subject<'_> {
     /// The least memory, in whole pages, with which `call` succeeds: found by trying.
     fn memory(&self, mut call: impl FnMut(&Plugin) -> Result<(), Fault>) -> Result<usize, Error> {
         let most = Limits::default().memory_bytes / PAGE_BYTES;
-        let pages = least(1, most as u64, |pages| {
+        let pages = least(16, most as u64, |pages| {
             let mut limits = relaxed();
             limits.memory_bytes = pages as usize * PAGE_BYTES;
             self.works(limits, &mut call)
@@ -137,9 +134,9 @@ impl Subject<'_> {
         Ok(pages as usize * PAGE_BYTES)
     }
 
-    /// The least fuel with which `call` succeeds: found by trying.
+    /// The fuel that `call` takes, up to a hundredth more: found by trying.
     fn fuel(&self, mut call: impl FnMut(&Plugin) -> Result<(), Fault>) -> Result<u64, Error> {
-        least(1, Limits::default().fuel, |fuel| {
+        least(4_096, Limits::default().fuel, |fuel| {
             let mut limits = relaxed();
             limits.fuel = fuel;
             self.works(limits, &mut call)
@@ -160,17 +157,24 @@ fn relaxed() -> Limits {
     limits
 }
 
-/// The least number from `low` to `high` with which `works` is true; it is with `high`.
-fn least(mut low: u64, mut high: u64, mut works: impl FnMut(u64) -> Result<bool, Error>) -> Result<u64, Error> {
-    while low < high {
-        let middle = low + (high - low) / 2;
+/// The least number with which `works` is true, up to a hundredth too many: doubled from `low` on until it
+/// is, then halved. `most` is not tried; it is the answer if nothing below it is.
+fn least(low: u64, most: u64, mut works: impl FnMut(u64) -> Result<bool, Error>) -> Result<u64, Error> {
+    let (mut below, mut enough) = (0, low);
+    while enough < most && !works(enough)? {
+        below = enough;
+        enough = enough.saturating_mul(2);
+    }
+    enough = enough.min(most);
+    while enough - below > (enough / 100).max(1) {
+        let middle = below + (enough - below) / 2;
         if works(middle)? {
-            high = middle;
+            enough = middle;
         } else {
-            low = middle + 1;
+            below = middle;
         }
     }
-    Ok(high)
+    Ok(enough)
 }
 
 /// Customers as shops have them: numbers of usual size, one cell in ten missing.
@@ -232,4 +236,18 @@ fn median(mut times: Vec<Duration>) -> f64 {
 
 fn debug_note() -> &'static str {
     if cfg!(debug_assertions) { "this `crm` is a debug build: times are those of a slow host\n" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_that_works_is_found_within_a_hundredth() {
+        for wanted in [1, 2, 3, 16, 17, 99, 5_000, 123_456, 999_999] {
+            let found = least(16, 1_000_000, |number| Ok(number >= wanted)).unwrap();
+            assert!((wanted..=wanted + wanted / 100).contains(&found), "{found} for {wanted}");
+        }
+        assert_eq!(least(16, 1_000, |_| Ok(false)).unwrap(), 1_000);
+    }
 }

@@ -97,7 +97,7 @@ fn unknown_names(plugin: &Plugin) -> Vec<Trouble> {
             }
             let advice = match advice::nearest(name, known.iter().copied()) {
                 Some(near) => format!("Did you mean `{near}`?"),
-                None => format!("{list}"),
+                None => list.to_owned(),
             };
             troubles.push(Trouble { what: format!("there is no {what} `{name}`"), advice: Some(advice) });
         }

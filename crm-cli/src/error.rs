@@ -57,6 +57,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    #[allow(clippy::wildcard_enum_match_arm, reason = "all others are of what the command was given")]
     /// 1 if it is the plugin's, 2 if it is that of what the command was given.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -94,6 +95,7 @@ impl Error {
         }
     }
 
+    #[allow(clippy::wildcard_enum_match_arm, reason = "the others say it all")]
     /// What can be done, where there is something to say.
     fn advice(&self) -> Option<String> {
         match self {

@@ -219,7 +219,7 @@ fn a_bench_measures_beside_native_code() {
     assert!((100.0..1_000_000.0).contains(&fuel), "{fuel}");
     // Found by trying, so it is the same every time.
     assert_eq!(fuel, number(&crm(&folder, "bench winback.wasm --rounds 5 --json").json(), "fuel"));
-    says(&crm(&folder, "bench winback.wasm --rounds 5"), 0, &["µs an event", "fuel", "KiB"]);
+    says(&crm(&folder, "bench churn.wasm --rounds 5"), 0, &["ns a customer", "ratio", "KiB"]);
 }
 
 #[test]

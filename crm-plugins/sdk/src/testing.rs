@@ -29,6 +29,7 @@ use crate::{Event, Scorer, Workflow};
 ///
 /// If it is not so, with the output and the row, or if the scorer refuses the parameters or the batch.
 #[track_caller]
+#[allow(clippy::panic, reason = "an assertion")]
 pub fn assert_pure<T: Scorer>(make: impl Fn() -> T, params: &Entries, batch: &Batch) {
     let scorer = |params: &Entries| {
         let mut scorer = make();
@@ -88,6 +89,7 @@ fn same(expected: &[Column], found: &[Column], rows: &[usize], how: &str) {
 ///
 /// If it is not so, with the event's place, or if the workflow refuses the parameters.
 #[track_caller]
+#[allow(clippy::panic, reason = "an assertion")]
 pub fn assert_pure_workflow<T: Workflow>(make: impl Fn() -> T, params: &Entries, events: &[Event], customer: &Entries) {
     let workflow = || {
         let mut workflow = make();
