@@ -72,12 +72,12 @@ fn check(text: &str, title: &str, scores: &[(f64, bool)]) {
     let count = scores.len() as f64;
     let happened = scores.iter().filter(|(_, happened)| *happened).count() as f64;
     assert_eq!(told(text, title, "It happened to"), [happened, count]);
-    // Every pair, one by one.
-    let (yes, no): (Vec<_>, Vec<_>) = scores.iter().partition(|(_, happened)| *happened);
-    let mut halves = 0_u64;
-    for (one, _) in &yes {
-        halves += no.iter().map(|(other, _)| 1 + u64::from(one > other) - u64::from(one < other)).sum::<u64>();
-    }
+    // Of each to whom it happened: how many of the others are below, and how many at the same score, half of whom count.
+    let of = |kind: bool| scores.iter().filter(move |(_, happened)| *happened == kind).map(|(score, _)| *score);
+    let (yes, mut no): (Vec<f64>, Vec<f64>) = (of(true).collect(), of(false).collect());
+    no.sort_by(f64::total_cmp);
+    let below = |score: &f64| no.partition_point(|other| other < score) + no.partition_point(|other| other <= score);
+    let halves: usize = yes.iter().map(below).sum();
     near(told(text, title, "AUC")[0], halves as f64 / (2 * yes.len() * no.len()) as f64);
     let square = |(score, happened): &(f64, bool)| (f64::from(u8::from(*happened)) - score).powi(2);
     near(told(text, title, "Brier score")[0], scores.iter().map(square).sum::<f64>() / count);

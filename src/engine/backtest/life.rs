@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use crm_core::change::{Cause, Change};
 use crm_core::customer::{Customer, Group};
-use crm_core::event::{Deed, Event, EventBody, Fact};
+use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
 use crm_core::identity::Merged;
+use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 
 use super::replay::Known;
@@ -104,29 +105,45 @@ pub(super) fn kin(id: CustomerId, history: &[Told]) -> BTreeSet<CustomerId> {
     kin
 }
 
-/// Puts changes where they were told: stores keep them behind all events of their write, and plugins were told of them
-/// before they decided anything.
+/// Puts changes where they were told: stores keep them behind all events of their write. There they came before whatever
+/// happened later, and before plugins decided anything at their instant, unless it was what moved them.
 fn in_order(history: Vec<Told>) -> Vec<Told> {
     let mut ordered: Vec<Told> = Vec::with_capacity(history.len());
     for told in history {
-        let mut place = ordered.len();
-        if let Told::Change(_, change) = &told {
-            let by = match change.cause {
-                Cause::Event(event) => Some(event),
-                Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
-            };
-            let follows = |before: &Told| {
-                let Told::Event(Event { id, at, cause, body: EventBody::Decision(decision), .. }) = before else {
-                    return false;
-                };
-                let by_plugin = matches!(decision.by, crm_core::workflow::Actor::Plugin(_));
-                *at == change.at && Some(*id) != by && (by_plugin || (cause.is_some() && *cause != by))
-            };
-            place -= ordered.iter().rev().take_while(|before| follows(before)).count();
-        }
+        let place = match &told {
+            Told::Event(_) => ordered.len(),
+            Told::Change(_, change) => place_of(change, &ordered),
+        };
         ordered.insert(place, told);
     }
     ordered
+}
+
+fn place_of(change: &Change, before: &[Told]) -> usize {
+    let by = match change.cause {
+        Cause::Event(event) => Some(event),
+        Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
+    };
+    let mut place = before.len();
+    let mut write = None;
+    for (n, told) in before.iter().enumerate().rev() {
+        let Told::Event(event) = told else { break };
+        let same_write = *write.get_or_insert(event.recorded_at) == event.recorded_at;
+        if !same_write || Some(event.id) == by || event.at < change.at {
+            break;
+        }
+        if event.at > change.at || is_of_plugin(event) {
+            place = n;
+        } else if matches!(event.body, EventBody::Fact(_)) {
+            break;
+        }
+    }
+    place
+}
+
+/// Whether a plugin decided it.
+pub(super) fn is_of_plugin(event: &Event) -> bool {
+    matches!(&event.body, EventBody::Decision(Decision { by: Actor::Plugin(_), .. }))
 }
 
 /// From when on each entry of one history is known.
@@ -245,7 +262,7 @@ mod tests {
     use crm_core::interaction::{Channel, Visited};
     use crm_core::order::{OrderPlaced, Refunded};
     use crm_core::segment::SegmentName;
-    use crm_core::workflow::{Actor, TagAdded};
+    use crm_core::workflow::TagAdded;
     use crm_core::{Currency, Definition, DefinitionVersion, Money, Source, Span, Tag, TenantId};
     use proptest::prelude::*;
 
@@ -290,7 +307,7 @@ mod tests {
                 9 => fact(crm_core::event::Voided { event: event_id(other % (n + 1)), reason: None }.into()),
                 _ => {
                     let deed = Deed::TagAdded(TagAdded { tag: Tag::new("vip").unwrap() });
-                    (EventBody::Decision(crm_core::event::Decision { by: Actor::Shop, deed }), day(now))
+                    (EventBody::Decision(Decision { by: Actor::Shop, deed }), day(now))
                 }
             };
             let (recorded_at, source) = (day(now), Some(source.clone()));
@@ -300,6 +317,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// Whoever is led on from instant to instant is who they are when all is folded from nothing.
         #[test]
         fn a_customer_who_is_led_on_is_the_fold_of_what_was_known(history in history(), step in 1..40_u32) {

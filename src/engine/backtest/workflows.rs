@@ -13,7 +13,7 @@ use crm_storage::Entries;
 use super::super::Crm;
 use super::cost::{ReplayCost, ReplayProgress};
 use super::is_barred;
-use super::life::{Again, Life, Told};
+use super::life::{Again, Life, Told, is_of_plugin};
 use super::replay::{WorkflowReplay, check_past};
 use super::scorers::Looked;
 use crate::error::Error;
@@ -322,10 +322,6 @@ impl Step {
             },
         }
     }
-}
-
-fn is_of_plugin(event: &Event) -> bool {
-    matches!(&event.body, EventBody::Decision(Decision { by: Actor::Plugin(_), .. }))
 }
 
 /// What workflows are told of something that was recorded, if they are told of it at all.
