@@ -44,6 +44,12 @@ pub(crate) enum Error {
     ParamUnknown { name: String, known: String },
     #[error("`{text}` is no time; write 2026-01-31 or 2026-01-31T12:00:00Z")]
     Time { text: String },
+    #[error("`{code}` is no currency; write EUR or another code of ISO 4217")]
+    Currency { code: String },
+    #[error("a shop's engine refuses {}: {source}", path.display())]
+    Plugin { path: PathBuf, source: Box<crm::plugins::PluginError> },
+    #[error("the backtest failed: {0}")]
+    Engine(#[source] Box<crm::Error>),
     #[error("{} is no scorer", path.display())]
     NoScorer { path: PathBuf },
     #[error("{} has no column `{feature}`, which the plugin asks for; it has {found}", path.display())]
@@ -62,7 +68,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Error::Fault { fault: Fault::Input(_), .. } => 2,
-            Error::Build(_) | Error::Refused { .. } | Error::Fault { .. } => 1,
+            Error::Build(_) | Error::Refused { .. } | Error::Plugin { .. } | Error::Fault { .. } => 1,
             _ => 2,
         }
     }
@@ -87,6 +93,9 @@ impl Error {
             Error::ParamValue { .. } => "param_value",
             Error::ParamUnknown { .. } => "param_unknown",
             Error::Time { .. } => "time",
+            Error::Currency { .. } => "currency",
+            Error::Plugin { .. } => "plugin",
+            Error::Engine(_) => "engine",
             Error::NoScorer { .. } => "no_scorer",
             Error::NoColumn { .. } => "no_column",
             Error::ColumnTwice { .. } => "column_twice",

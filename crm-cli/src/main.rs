@@ -6,6 +6,7 @@
 //! crm plugin check lapse.wasm     # would a shop's host take it, and if not, why
 //! crm plugin score lapse.wasm customers.csv
 //! crm plugin bench lapse.wasm
+//! crm plugin backtest lapse.wasm orders.csv --from 2025-01-01 --to 2025-06-30 --days 90
 //! ```
 //!
 //! Answers go to the standard output, as text or with `--json` as one JSON document; progress and errors
@@ -14,6 +15,7 @@
 
 mod advice;
 mod answer;
+mod backtest;
 mod bench;
 mod build;
 mod check;
@@ -67,6 +69,8 @@ enum PluginCommand {
     Score(ScoreArgs),
     /// Measures a plugin beside native code that does nothing.
     Bench(BenchArgs),
+    /// Says what a plugin would have said about past orders, and how good that would have been.
+    Backtest(BacktestArgs),
 }
 
 #[derive(Args)]
@@ -134,6 +138,34 @@ struct BenchArgs {
 }
 
 #[derive(Args)]
+struct BacktestArgs {
+    /// The plugin.
+    file: PathBuf,
+    /// Orders as rows, with a header that names customer, time and total.
+    orders: PathBuf,
+    /// The first instant at which customers are scored, or events are handled: 2026-01-31.
+    #[arg(long, value_name = "TIME")]
+    from: String,
+    /// The last one.
+    #[arg(long, value_name = "TIME")]
+    to: String,
+    /// Scores are held against whether customers buy within so many days.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    days: u32,
+    /// Held against whether customers stay away for those days: what scores of churn are about.
+    #[arg(long)]
+    stays_away: bool,
+    /// Days from one instant to the next.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    every: u32,
+    /// The currency of the totals, by ISO 4217.
+    #[arg(long, value_name = "CODE", default_value = "EUR")]
+    currency: String,
+    #[command(flatten)]
+    params: ParamArgs,
+}
+
+#[derive(Args)]
 struct ParamArgs {
     /// A parameter of the plugin; may be given again for another.
     #[arg(long = "param", value_name = "NAME=VALUE")]
@@ -152,6 +184,7 @@ fn main() -> ExitCode {
         PluginCommand::Check(args) => check::run(args),
         PluginCommand::Score(args) => score::run(args, cli.json),
         PluginCommand::Bench(args) => bench::run(args),
+        PluginCommand::Backtest(args) => backtest::run(args),
     };
     match answer {
         Ok(answer) => print(&answer, cli.json),
