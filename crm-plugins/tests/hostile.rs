@@ -248,7 +248,7 @@ fn a_fault_costs_its_own_call_only() {
 fn a_hundred_faults_leave_no_memory_behind() {
     let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
         (memory.fill (i32.const 0) (i32.const 1) (i32.const 16000000)) (unreachable)";
-    let plugin = host().load(&scorer("", grow)).unwrap();
+    let plugin = support::patient_host().load(&scorer("", grow)).unwrap();
     for _ in 0..100 {
         let fault = plugin.scorer(&[]).unwrap().score(&support::two_rows()).unwrap_err();
         assert_eq!(fault.kind(), "memory");
