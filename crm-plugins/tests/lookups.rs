@@ -148,7 +148,11 @@ fn each_look_up_that_is_not_allowed_is_of_its_kind() {
     }
     // Keys may share their text: two of 40,000 bytes are over 64 KiB, and a list of 1,001 is too long.
     let shared = |count: u32, bytes: usize| {
-        let pair: String = [2048, bytes as u32].iter().flat_map(|word: &u32| word.to_le_bytes()).map(|byte| format!("\\{byte:02x}")).collect();
+        let pair: String = [2048, bytes as u32]
+            .iter()
+            .flat_map(|word: &u32| word.to_le_bytes())
+            .map(|byte| format!("\\{byte:02x}"))
+            .collect();
         let pairs = pair.repeat(count as usize);
         let body = format!(
             "(call $fetch (i32.const 512) (i32.const 6) (i32.const 50000) (i32.const {count}) (i32.const 560)

@@ -182,10 +182,10 @@ fn inspecting_says_what_a_plugin_is_and_what_its_last_call_took() {
 
 #[test]
 fn a_plugin_that_wants_less_gets_less() {
-    let manifest = |limits: &str| support::WORKFLOW_MANIFEST.replace("\"events\"", &format!("\"limits\":{limits},\"events\""));
-    let load = |limits: &str, body: &str| {
-        host().load(&module(&manifest(limits), &support::workflow_parts("", body))).unwrap()
-    };
+    let manifest =
+        |limits: &str| support::WORKFLOW_MANIFEST.replace("\"events\"", &format!("\"limits\":{limits},\"events\""));
+    let load =
+        |limits: &str, body: &str| host().load(&module(&manifest(limits), &support::workflow_parts("", body))).unwrap();
     let plugin = load(r#"{"memory_bytes":65536}"#, "(drop (memory.grow (i32.const 1))) (unreachable)");
     assert_eq!(poke(&plugin).unwrap_err(), Fault::Memory { limit_bytes: 65_536 });
     let plugin = load(r#"{"deadline_ms":7,"memory_bytes":999999999}"#, TRAP);
