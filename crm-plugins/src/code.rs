@@ -192,3 +192,41 @@ impl Hasher for Sha256Hasher {
         digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn component() -> Vec<u8> {
+        let interface = contract::SCORER;
+        wat::parse_str(format!(
+            r#"(component
+                (core module $m (func (export "f")))
+                (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i "f")))
+                (instance $scorer (export "configure" (func $f)) (export "score" (func $f)))
+                (export "{interface}" (instance $scorer)))"#
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_same_content_shares_its_code_until_nobody_uses_it() {
+        let compiler = Compiler::new(Role::Scorer).unwrap();
+        let code = || compiler.code(&component(), false, None).unwrap();
+        let (first, second) = (code(), code());
+        assert!(Arc::ptr_eq(&first, &second));
+        let weak = Arc::downgrade(&first);
+        drop((first, second));
+        assert!(weak.upgrade().is_none());
+        let _again = code();
+        assert_eq!(compiler.in_use.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn two_compilers_of_one_role_are_compatible_and_two_roles_are_not() {
+        let compatibility = |role| Compiler::new(role).unwrap().compatibility;
+        assert_eq!(compatibility(Role::Scorer), compatibility(Role::Scorer));
+        assert_ne!(compatibility(Role::Scorer), compatibility(Role::Workflow));
+    }
+}

@@ -6,6 +6,11 @@
 //! no files. Each call has a deadline, memory, fuel and an output of limited size ([`Limits`]), and
 //! each result is checked; what goes wrong is a typed [`Fault`], and the process lives on.
 //!
+//! A plugin that faults five times in a row is put into quarantine until someone clears it, and a
+//! [`Registry`] keeps plugins by name and replaces them while they run. What a workflow looks up is
+//! answered from what the caller has at hand ([`Lookups`]). Compiled code is shared, and kept in a
+//! [`CodeFolder`] if the host wants that.
+//!
 //! The contract is the WIT in `wit/`, one folder for each version, and `crm-plugin-sdk` is how
 //! authors write for it. This crate knows no customers: it moves neutral [`Value`]s and [`Column`]s.
 //!

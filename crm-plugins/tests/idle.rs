@@ -18,11 +18,12 @@ fn resident() -> usize {
     kib.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<usize>().ok()).unwrap_or(0) << 10
 }
 
-/// `bytes` with the name in its manifest replaced by another of the same length.
+/// `bytes` with the plugin's name in its manifest replaced by another of the same length.
 fn renamed(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
-    let (from, to) = (format!("\"name\":\"{from}\""), format!("\"name\":\"{to}\""));
-    let place = bytes.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+    let (from, to) = (format!(r#"{{"api":"0.1","name":"{from}""#), format!(r#"{{"api":"0.1","name":"{to}""#));
+    // Custom sections come last; the guest's data may hold the same text.
+    let place = bytes.windows(from.len()).rposition(|window| window == from.as_bytes()).unwrap();
     [&bytes[..place], to.as_bytes(), &bytes[place + from.len()..]].concat()
 }
 

@@ -8,7 +8,7 @@ use crm_plugins::{Batch, Host, Plugin, TriggerEvent};
 /// # Panics
 ///
 /// If a library panicked, or an answer breaks what the host promises about answers.
-pub fn load_and_call(host: &Host, bytes: &[u8]) -> &'static str {
+pub(crate) fn load_and_call(host: &Host, bytes: &[u8]) -> &'static str {
     let plugin = match host.load(bytes) {
         Ok(plugin) => plugin,
         Err(refusal) => {
