@@ -1,7 +1,7 @@
 //! The same scores, bit for bit: in each replay, in a fresh instance and in a used one, and in each build
 //! of the host, whose digest stands in this file.
 
-#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 mod support;
 

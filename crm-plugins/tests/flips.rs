@@ -45,7 +45,8 @@ fn host() -> Host {
 }
 
 fn sections(wasm: &[u8]) -> Vec<Range<usize>> {
-    let mut sections = vec![0..8];
+    let header = 0..8;
+    let mut sections = Vec::from([header]);
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
         if let Some((_, range)) = payload.unwrap().as_section() {
             // With the section's own header, which begins where the section before ended.
