@@ -22,6 +22,11 @@ pub(crate) fn causes(error: &LoadError) -> String {
 pub(crate) fn of_load(error: &LoadError) -> String {
     match error {
         LoadError::NotWasm => "Give the .wasm file that `crm plugin build` names, not a source or an archive.".into(),
+        LoadError::Precompiled => {
+            "Compiled code is made by each host for itself. Give the WebAssembly that it was made \
+            from."
+                .into()
+        }
         LoadError::TooLarge { what, .. } => too_large(what),
         LoadError::Invalid(_) => "The file is damaged, or uses a part of WebAssembly that plugins may not: threads, \
             exceptions, garbage collection, tail calls, relaxed SIMD, 64-bit or several memories. Build it again \
@@ -79,7 +84,7 @@ fn import_advice(import: &str) -> String {
     } else if import.starts_with("env") {
         "A function is declared and defined nowhere: link it in, or leave it out."
     } else {
-        "A plugin is given the log and nothing else."
+        "A plugin is given the log and, if it is a workflow that names sources, look-ups."
     };
     format!("{cause} Times and a seed come in with each call.")
 }
@@ -101,6 +106,8 @@ pub(crate) fn of_fault(fault: &Fault) -> Option<String> {
         Fault::OutOfRange { .. } => "Clamp the score, or declare the range that it has.".into(),
         Fault::RowCount { .. } => "Return one cell for each row; `Batch::map` does.".into(),
         Fault::ColumnCount { .. } => "Return one column for each output, in the manifest's order.".into(),
+        Fault::Lookup { .. } => "Ask for fewer keys at once.".into(),
+        Fault::UndeclaredLookup { name } => format!("Add `{}` to the manifest's lookups.", name.reveal()),
         Fault::UndeclaredAction { kind, .. } => format!("Add `{}` to the manifest's actions.", kind.reveal()),
         Fault::Refused { message, .. } if !message.reveal().is_empty() => {
             format!("The plugin says: {}", message.reveal())

@@ -138,7 +138,8 @@ fn facts(path: &Path, currency: Currency) -> Result<Vec<(Timestamp, Incoming)>, 
 }
 
 fn order(customer: &str, time: &str, total: &str, currency: Currency) -> Result<(Timestamp, Incoming), String> {
-    let at = Timestamp::parse(time).map_err(|_| format!("`{time}` is no time; write 2026-01-31 or 2026-01-31T12:00:00Z"))?;
+    let at =
+        Timestamp::parse(time).map_err(|_| format!("`{time}` is no time; write 2026-01-31 or 2026-01-31T12:00:00Z"))?;
     let money = Money::parse(total, currency).map_err(|error| format!("`{total}` is no total: {error}"))?;
     if money.minor() < 0 {
         return Err(format!("the total `{total}` is negative; leave refunds out"));
@@ -182,7 +183,8 @@ fn scorer_answer(args: &BacktestArgs, past: &Past, report: &ScorerBacktest) -> A
 fn output_text(text: &mut String, output: &OutputBacktest, what: &str) {
     let outcomes = &output.outcomes;
     let share = outcomes.rate().map(|rate| format!(" ({:.1} %)", rate * 100.0)).unwrap_or_default();
-    let _ = writeln!(text, "\n{}: {} of {} judged: {what}{share}", output.output, outcomes.happened(), outcomes.count());
+    let _ =
+        writeln!(text, "\n{}: {} of {} judged: {what}{share}", output.output, outcomes.happened(), outcomes.count());
     match outcomes.auc() {
         Ok(auc) => {
             let _ = writeln!(text, "AUC       {:.4} ± {:.4}", auc.area, auc.standard_error);

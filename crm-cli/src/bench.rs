@@ -1,22 +1,24 @@
 //! What a plugin costs, beside native code that does nothing, in turn in one run.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crm_plugin_sdk::Batch as Sample;
 use crm_plugins::{
-    Batch, Cells, Column, Entry, Fault, Host, Limits, Plugin, TriggerEvent, Value, Workflow, WorkflowOutcome,
+    Answer, Batch, Cells, Column, Entry, Fault, Host, Limits, Lookups, Plugin, TriggerEvent, Value, Workflow,
+    WorkflowOutcome,
 };
 use serde_json::json;
 
 use crate::BenchArgs;
-use crate::answer::{Answer, size};
+use crate::answer::{self, size};
 use crate::error::Error;
 
 /// A unit in which memory grows.
 const PAGE_BYTES: usize = 64 << 10;
 
-pub(crate) fn run(args: &BenchArgs) -> Result<Answer, Error> {
+pub(crate) fn run(args: &BenchArgs) -> Result<answer::Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let host = Host::new(Limits::default())?;
@@ -33,7 +35,7 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn scorer(&self, args: &BenchArgs) -> Result<Answer, Error> {
+    fn scorer(&self, args: &BenchArgs) -> Result<answer::Answer, Error> {
         let rows = args.rows as usize;
         let features = &self.plugin.manifest().features;
         let batch = usual(rows, features)?;
@@ -73,10 +75,10 @@ impl Subject<'_> {
             "native_ns_per_row": native, "ratio": plugin / native, "memory_bytes": memory,
             "file_bytes": self.wasm.len(), "fuel": null,
         });
-        Ok(Answer::well(text, json))
+        Ok(answer::Answer::well(text, json))
     }
 
-    fn workflow(&self, args: &BenchArgs) -> Result<Answer, Error> {
+    fn workflow(&self, args: &BenchArgs) -> Result<answer::Answer, Error> {
         let manifest = self.plugin.manifest();
         let kind = manifest.events.first().cloned().unwrap_or_default();
         let event = sample_event(&kind);
@@ -85,8 +87,10 @@ impl Subject<'_> {
             .iter()
             .map(|name| if name == "stage" { Entry::new(name, "purchase") } else { Entry::new(name, 5) })
             .collect();
-        let workflow = self.plugin.workflow(self.params).map_err(failed)?;
-        let call = |workflow: &Workflow| workflow.handle(&event, &customer, &[]);
+        let granted: Vec<&str> = manifest.lookups.iter().map(String::as_str).collect();
+        let nothing: Arc<dyn Lookups> = Arc::new(NothingThere);
+        let workflow = self.plugin.workflow_with(self.params, &granted).map_err(failed)?;
+        let call = |workflow: &Workflow| workflow.handle_with(&event, &customer, &[], &nothing);
         call(&workflow).map_err(failed)?;
         let (mut plugin, mut native) = (Vec::new(), Vec::new());
         for _ in 0..args.rounds {
@@ -98,9 +102,11 @@ impl Subject<'_> {
             native.push(start.elapsed());
         }
         let (plugin, native) = (median(plugin), median(native));
-        let mut handle = |plugin: &Plugin| plugin.workflow(self.params).and_then(|workflow| call(&workflow)).map(drop);
+        let mut handle = |plugin: &Plugin| {
+            plugin.workflow_with(self.params, &granted).and_then(|workflow| call(&workflow)).map(drop)
+        };
         let memory = self.memory(&mut handle)?;
-        let fuel = self.fuel(&mut handle)?;
+        let fuel = self.plugin.inspect().counters.last_fuel.unwrap_or_default();
         let text = format!(
             "event `{kind}`, a fresh instance each, median of {} events\n\
              plugin                {:>10.2} µs an event\n\
@@ -120,7 +126,7 @@ impl Subject<'_> {
             "role": "workflow", "event": kind, "rounds": args.rounds, "plugin_ns_per_event": plugin,
             "native_ns_per_event": native, "memory_bytes": memory, "file_bytes": self.wasm.len(), "fuel": fuel,
         });
-        Ok(Answer::well(text, json))
+        Ok(answer::Answer::well(text, json))
     }
 
     /// The least memory, in whole pages, with which `call` succeeds: found by trying.
@@ -134,19 +140,19 @@ impl Subject<'_> {
         Ok(pages as usize * PAGE_BYTES)
     }
 
-    /// The fuel that `call` takes, up to a hundredth more: found by trying.
-    fn fuel(&self, mut call: impl FnMut(&Plugin) -> Result<(), Fault>) -> Result<u64, Error> {
-        least(4_096, Limits::default().fuel, |fuel| {
-            let mut limits = relaxed();
-            limits.fuel = fuel;
-            self.works(limits, &mut call)
-        })
-    }
-
     fn works(&self, limits: Limits, call: &mut impl FnMut(&Plugin) -> Result<(), Fault>) -> Result<bool, Error> {
         // A file that declares more memory than the limit is refused before it runs.
         let Ok(plugin) = Host::new(limits)?.load(self.wasm) else { return Ok(false) };
         Ok(call(&plugin).is_ok())
+    }
+}
+
+/// A shop whose sources have nothing.
+struct NothingThere;
+
+impl Lookups for NothingThere {
+    fn fetch(&self, _: &str, keys: &[&str], _: &str) -> Answer {
+        Answer::Values(vec![Value::Null; keys.len()])
     }
 }
 

@@ -19,6 +19,8 @@ const ROWS: usize = 1_024;
 
 /// Something that is wrong, and what to do about it.
 struct Trouble {
+    /// A short stable name.
+    kind: &'static str,
     what: String,
     advice: Option<String>,
 }
@@ -31,7 +33,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
     let plugin = match host.load(&wasm) {
         Ok(plugin) => plugin,
         Err(error) => {
-            let trouble = Trouble { what: advice::causes(&error), advice: Some(advice::of_load(&error)) };
+            let trouble =
+                Trouble { kind: error.kind(), what: advice::causes(&error), advice: Some(advice::of_load(&error)) };
             let shown = format!("{}  {}\n{}", path.display(), size(wasm.len()), imports_text(&imports));
             return Ok(answer(shown, json!({ "bytes": wasm.len(), "imports": imports }), &[trouble], &[]));
         }
@@ -47,7 +50,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
                 warnings.push(of_fault("with sample customers, some of them odd", &fault));
             }
         }
-    } else if let Err(fault) = plugin.workflow(&params) {
+    } else if let Err(fault) = plugin.workflow_with(&params, &all_lookups(plugin.manifest())) {
         troubles.push(of_fault("with these parameters", &fault));
     }
     let json = json!({
@@ -67,6 +70,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
     Ok(answer(shown, json, &troubles, &warnings))
 }
 
+fn all_lookups(manifest: &Manifest) -> Vec<&str> {
+    manifest.lookups.iter().map(String::as_str).collect()
+}
+
 /// Why a trial of a scorer failed.
 enum TryFault {
     Configure(Fault),
@@ -82,7 +89,7 @@ fn try_scoring(plugin: &Plugin, params: &[crm_plugins::Entry]) -> Result<(), Try
 }
 
 fn of_fault(when: &str, fault: &Fault) -> Trouble {
-    Trouble { what: format!("{when}: {fault}"), advice: advice::of_fault(fault) }
+    Trouble { kind: fault.kind(), what: format!("{when}: {fault}"), advice: advice::of_fault(fault) }
 }
 
 /// Names that no shop's engine knows: it refuses such a plugin.
@@ -99,7 +106,11 @@ fn unknown_names(plugin: &Plugin) -> Vec<Trouble> {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => list.to_owned(),
             };
-            troubles.push(Trouble { what: format!("there is no {what} `{name}`"), advice: Some(advice) });
+            troubles.push(Trouble {
+                kind: "unknown_name",
+                what: format!("there is no {what} `{name}`"),
+                advice: Some(advice),
+            });
         }
     };
     let stage = plugin.is_workflow().then_some("stage");
@@ -123,7 +134,10 @@ fn answer(shown: String, mut json: Json, troubles: &[Trouble], warnings: &[Troub
     warnings.iter().for_each(|warning| add("warning", warning));
     text.push_str(if troubles.is_empty() { "a host takes it\n" } else { "a host refuses it\n" });
     let list = |troubles: &[Trouble]| -> Json {
-        troubles.iter().map(|trouble| json!({ "message": trouble.what, "advice": trouble.advice })).collect()
+        troubles
+            .iter()
+            .map(|trouble| json!({ "kind": trouble.kind, "message": trouble.what, "advice": trouble.advice }))
+            .collect()
     };
     if let Json::Object(fields) = &mut json {
         fields.insert("taken".into(), troubles.is_empty().into());
@@ -151,6 +165,8 @@ fn manifest_text(plugin: &Plugin) -> String {
         }
     };
     line("features", manifest.features.clone());
+    line("fields", manifest.fields.clone());
+    line("lookups", manifest.lookups.clone());
     line("outputs", manifest.outputs.iter().map(output_text).collect());
     line("events", manifest.events.clone());
     line("actions", manifest.actions.clone());
@@ -213,6 +229,9 @@ fn manifest_json(manifest: &Manifest) -> Json {
         "name": manifest.name,
         "version": manifest.version,
         "features": manifest.features,
+        "fields": manifest.fields,
+        "lookups": manifest.lookups,
+        "limits": { "memory_bytes": manifest.limits.memory_bytes, "deadline_ms": manifest.limits.deadline_ms },
         "outputs": manifest.outputs.iter().map(output).collect::<Json>(),
         "events": manifest.events,
         "actions": manifest.actions,

@@ -87,7 +87,7 @@ impl Error {
             Error::NoManifest { .. } => "no_manifest",
             Error::NotWasm { .. } => "not_wasm",
             Error::Host(_) => "host",
-            Error::Refused { .. } => "refused",
+            Error::Refused { source, .. } => source.kind(),
             Error::Fault { fault, .. } => fault.kind(),
             Error::ParamShape { .. } => "param_shape",
             Error::ParamValue { .. } => "param_value",

@@ -43,6 +43,9 @@ fn the_page_on_limits_has_the_defaults() {
         ("action_args", number(limits.action_args)),
         ("kept_bytes", bytes(limits.kept_bytes)),
         ("host_calls", grouped(limits.host_calls.into())),
+        ("lookup_keys", number(limits.lookup_keys)),
+        ("lookup_bytes", bytes(limits.lookup_bytes)),
+        ("quarantine_after", grouped(limits.quarantine_after.get().into())),
         ("log_bytes", bytes(limits.log_bytes)),
     ];
     for (name, value) in &rows {
