@@ -250,3 +250,68 @@ fn a_project_that_does_not_build_says_what_the_compiler_said() {
     let said = crm(&folder, "build broken");
     says(&said, 1, &["could not build", "recncy_days", "recency_days"]);
 }
+
+/// Twenty customers who order on the first day, and every other one each week after.
+fn orders() -> String {
+    let mut text = String::from("total,customer,time\n");
+    for week in 0..20 {
+        for customer in (0..20).filter(|customer| week == 0 || customer % 2 == 0) {
+            // 2026-01-01 and so many weeks.
+            let day = 1 + 7 * week;
+            let (month, day) = [(1, 31), (2, 28), (3, 31), (4, 30), (5, 31)]
+                .iter()
+                .try_fold(day, |left, (month, days)| if left > *days { Ok(left - days) } else { Err((*month, left)) })
+                .unwrap_err();
+            text.push_str(&format!("49.00,c{customer},2026-{month:02}-{day:02}\n"));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_scorer_is_held_against_what_customers_then_did() {
+    let folder = with_examples("backtest");
+    write(&folder, "orders.csv", orders());
+    let args = "backtest churn.wasm orders.csv --from 2026-03-01 --to 2026-04-12 --days 30 --every 14 --stays-away";
+    says(
+        &crm(&folder, args),
+        0,
+        &["210 orders of 20 customers", "churn: 40 of 80 judged: stays away for 30 days", "AUC       1.0000"],
+    );
+    let json = crm(&folder, &format!("{args} --json")).json();
+    assert_eq!(json["outputs"][0]["auc"]["area"], 1.0);
+    assert_eq!((&json["outputs"][0]["happened"], &json["scored"]), (&40.into(), &80.into()));
+    assert_eq!(json["outputs"][0]["instants"].as_array().unwrap().len(), 4);
+    // Turned round: whoever is thought to be gone buys.
+    let json = crm(&folder, &format!("{} --json", args.replace(" --stays-away", ""))).json();
+    assert_eq!(json["outputs"][0]["auc"]["area"], 0.0);
+}
+
+#[test]
+fn a_workflow_says_what_it_would_have_asked_for() {
+    let folder = with_examples("backtest_workflow");
+    write(&folder, "orders.csv", orders());
+    let args = "backtest winback.wasm orders.csv --from 2026-01-01 --to 2026-05-01 --json";
+    let json = crm(&folder, args).json();
+    assert_eq!((&json["role"], &json["faults"]), (&"workflow".into(), &serde_json::json!({})));
+    assert!(json["calls"]["stage_changed"].as_u64().unwrap() >= 20, "{json}");
+}
+
+#[test]
+fn orders_that_are_none_are_named_with_their_line() {
+    let folder = with_examples("backtest_bad");
+    let args = "backtest churn.wasm orders.csv --from 2026-03-01 --to 2026-04-12";
+    for (from, to, words) in [
+        ("49.00,c3,2026-01-01", "49.001,c3,2026-01-01", "line 5: `49.001` is no total"),
+        ("49.00,c3,2026-01-01", "-1.00,c3,2026-01-01", "line 5: the total `-1.00` is negative"),
+        ("49.00,c3,2026-01-01", "49.00,c3,1.1.2026", "line 5: `1.1.2026` is no time"),
+        ("49.00,c3,2026-01-01", "49.00,,2026-01-01", "line 5: `` is no customer"),
+        ("total,", "amount,", "no column `total`"),
+    ] {
+        write(&folder, "orders.csv", orders().replacen(from, to, 1));
+        says(&crm(&folder, args), 2, &[words]);
+    }
+    write(&folder, "orders.csv", orders());
+    says(&crm(&folder, &args.replace("2026-03-01", "2026-06-01")), 2, &["the backtest failed", "before"]);
+    says(&crm(&folder, &format!("{args} --currency XYZ")), 2, &["`XYZ` is no currency"]);
+}
