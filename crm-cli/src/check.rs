@@ -194,10 +194,11 @@ fn output_kind(kind: OutputKind) -> &'static str {
 
 fn param_text(param: &crm_plugins::Param) -> String {
     let kind = param_kind(param);
-    match default_json(param) {
-        Json::Null => format!("{}: {kind} (required)", param.name),
-        default => format!("{}: {kind} = {default}", param.name),
+    let default = default_json(param);
+    if default.is_null() {
+        return format!("{}: {kind} (required)", param.name);
     }
+    format!("{}: {kind} = {default}", param.name)
 }
 
 fn param_kind(param: &crm_plugins::Param) -> &'static str {

@@ -11,10 +11,10 @@ pub(crate) fn with_section(wasm: &[u8], name: &str, content: &[u8]) -> Option<Ve
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload.ok()?;
-        match &payload {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            _ => {}
+        if let Payload::Version { .. } = &payload {
+            depth += 1;
+        } else if let Payload::End(_) = &payload {
+            depth = depth.saturating_sub(1);
         }
         let Some((_, range)) = payload.as_section() else { continue };
         // A nested module or component is one section of what is around it.
@@ -86,6 +86,7 @@ pub(crate) fn imports(wasm: &[u8]) -> Vec<String> {
 }
 
 /// The content of the first section `name` on the outermost level.
+#[allow(clippy::wildcard_enum_match_arm, reason = "all other sections are not looked for")]
 pub(crate) fn find<'a>(wasm: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut depth = 0_usize;
     Parser::new(0).parse_all(wasm).map_while(Result::ok).find_map(|payload| match payload {
@@ -107,6 +108,20 @@ mod tests {
     use super::*;
 
     const EMPTY: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[test]
+    fn of_a_component_only_the_outermost_section_is_replaced() {
+        let text = r#"(component
+            (core module (@custom "a" "inner"))
+            (@custom "a" "outer")
+            (component (core module)))"#;
+        let old = wat::parse_str(text).unwrap();
+        let new = with_section(&old, "a", b"newer").unwrap();
+        assert_eq!((find(&old, "a"), find(&new, "a")), (Some(&b"outer"[..]), Some(&b"newer"[..])));
+        assert_eq!(new.len(), old.len());
+        assert!(new.windows(5).any(|bytes| bytes == b"inner") && !new.windows(5).any(|bytes| bytes == b"outer"));
+        assert!(Parser::new(0).parse_all(&new).all(|payload| payload.is_ok()));
+    }
 
     #[test]
     fn a_section_is_found_again_and_replaced() {

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &NewArgs) -> Result<Answer, Error> {
         files.push(path.display().to_string());
     }
     let mut text = format!("wrote {name}/, a {}\n", if args.workflow { "workflow" } else { "scorer" });
-    let _ = write!(text, "next: cd {name} && cargo test && crm plugin build\n");
+    let _ = writeln!(text, "next: cd {name} && cargo test && crm plugin build");
     Ok(Answer::well(text, json!({ "name": name, "files": files })))
 }
 

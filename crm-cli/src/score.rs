@@ -1,7 +1,7 @@
 //! Scores the customers of a file.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Write};
 
 use crm_plugins::{Cells, Column, Entry, Host, Limits};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -69,7 +69,7 @@ fn progress(data: &std::path::Path) -> ProgressBar {
 /// Where the scores go.
 enum Sink {
     /// As CSV, into a file or to the standard output.
-    Csv { writer: csv::Writer<BufWriter<Box<dyn Write>>>, path: std::path::PathBuf },
+    Csv { writer: Box<csv::Writer<Box<dyn Write>>>, path: std::path::PathBuf },
     /// Into the answer.
     Json(Vec<Json>),
 }
@@ -84,7 +84,7 @@ impl Sink {
             None if json => return Ok(Sink::Json(Vec::new())),
             None => (Box::new(std::io::stdout()), "-".into()),
         };
-        Ok(Sink::Csv { writer: csv::Writer::from_writer(BufWriter::new(writer)), path })
+        Ok(Sink::Csv { writer: Box::new(csv::Writer::from_writer(writer)), path })
     }
 
     fn header(&mut self, names: &[String]) -> Result<(), Error> {
@@ -99,10 +99,10 @@ impl Sink {
             let scores = columns.iter().map(|column| cell(column, row));
             match self {
                 Sink::Csv { writer, path } => {
-                    let scores = scores.map(|score| match score {
-                        Json::Null => String::new(),
-                        Json::String(word) => word,
-                        score => score.to_string(),
+                    let scores = scores.map(|score| match score.as_str() {
+                        Some(word) => word.to_owned(),
+                        None if score.is_null() => String::new(),
+                        None => score.to_string(),
                     });
                     writer
                         .write_record(others.iter().cloned().chain(scores))
@@ -144,9 +144,6 @@ fn cell(column: &Column, row: usize) -> Json {
 }
 
 fn unwritten(path: &std::path::Path, error: csv::Error) -> Error {
-    let source = match error.into_kind() {
-        csv::ErrorKind::Io(source) => source,
-        other => std::io::Error::other(format!("{other:?}")),
-    };
-    Error::Write { path: path.into(), source }
+    // What is written is text in rows of one length, so all that can fail is the file.
+    Error::Write { path: path.into(), source: error.into() }
 }

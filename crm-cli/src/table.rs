@@ -117,6 +117,7 @@ fn number(cell: &str) -> Result<Option<f64>, &str> {
     number.map(Some).ok_or(cell)
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others say it themselves")]
 pub(crate) fn unreadable(path: &Path, line: u64, error: &csv::Error) -> Error {
     let line = error.position().map_or(line, csv::Position::line);
     let reason = match error.kind() {

@@ -58,6 +58,7 @@ fn to_host(value: &sdk::Value) -> host::Value {
     }
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "a column is of one kind, so other cells are missing ones")]
 fn column_to_host(column: &sdk::Column) -> Result<host::Column, host::BatchError> {
     let cells: Vec<sdk::Cell<'_>> = (0..column.rows()).map(|row| column.cell(row)).collect();
     // A column is of one kind, so the first cell that is there tells; one of missing cells is numbers.

@@ -82,7 +82,7 @@ pub const fn tidy<const N: usize>(pieces: &[&str]) -> [u8; N] {
 }
 
 /// Where the macro keeps the plugin.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slot<T>(RefCell<Option<T>>);
 
 impl<T> Slot<T> {
