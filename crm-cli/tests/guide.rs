@@ -1,5 +1,7 @@
 //! The guide for plugin authors, command by command: what stands there works.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod support;
 
 use std::fmt::Write as _;

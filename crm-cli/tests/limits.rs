@@ -1,5 +1,7 @@
 //! The page on limits says what holds.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod support;
 
 use crm_plugins::{Limits, LoadLimits, ROWS_MAX};
@@ -9,7 +11,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

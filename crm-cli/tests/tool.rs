@@ -1,5 +1,7 @@
 //! The tool, as its users run it.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 mod support;
 
 use std::path::Path;

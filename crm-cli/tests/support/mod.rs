@@ -1,6 +1,7 @@
 //! The tool as its users run it: the built binary, in a folder of the test's own.
 
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic in a test is its report")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -19,6 +19,12 @@ pub struct Built {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
+    /// There is no project in the folder itself; cargo would take one around it.
+    #[error("there is no Cargo.toml in {}", project.display())]
+    NoProject {
+        /// The folder.
+        project: PathBuf,
+    },
     /// Cargo did not start.
     #[error("could not run cargo")]
     Cargo(#[source] std::io::Error),
@@ -54,6 +60,9 @@ pub enum BuildError {
 /// If cargo is missing, the project does not build, or it makes no `cdylib`.
 pub fn build(project: impl AsRef<Path>) -> Result<Built, BuildError> {
     let project = project.as_ref();
+    if !project.join("Cargo.toml").is_file() {
+        return Err(BuildError::NoProject { project: project.to_owned() });
+    }
     let output = cargo()
         .current_dir(project)
         .args(["build", "--release", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"])

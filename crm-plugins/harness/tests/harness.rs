@@ -1,5 +1,7 @@
 //! The harness on the smallest guest and on one of the examples.
 
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
 use std::path::{Path, PathBuf};
 
 use crm_plugin_harness::{BuildError, Guest, HarnessError, build};
@@ -74,5 +76,5 @@ fn a_workflow_answers_in_the_words_of_the_sdk() {
 #[test]
 fn a_folder_without_a_project_is_named() {
     let error = build(guests()).unwrap_err();
-    assert!(matches!(&error, BuildError::Failed { project, .. } if *project == guests()), "{error}");
+    assert!(matches!(&error, BuildError::NoProject { project } if *project == guests()), "{error}");
 }
