@@ -41,10 +41,13 @@ use crate::engine::{
 use crate::engine::{
     CreditTrialBalance, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale,
 };
+use crate::engine::{
+    ReplayProgress, ScoreReplay, ScorerBacktest, ScorerShadow, WorkflowBacktest, WorkflowReplay, WorkflowShadow,
+};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::ledger::ErasureLedger;
-use crate::workflow::Scorer;
+use crate::{Scorer, Workflow};
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
 pub fn wait<F: Future>(future: F) -> F::Output {
@@ -1199,6 +1202,76 @@ impl Crm {
     /// The same.
     pub fn score(&self, scorer: &mut dyn Scorer, as_of: Timestamp) -> Result<ScoreReport, Error> {
         wait(self.0.score(scorer, as_of))
+    }
+
+    /// See [`crate::Crm::backtest_scorer`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn backtest_scorer<P>(
+        &self,
+        scorer: &mut dyn Scorer,
+        replay: ScoreReplay,
+        progress: P,
+    ) -> Result<ScorerBacktest, Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+    {
+        wait(self.0.backtest_scorer(scorer, replay, progress))
+    }
+
+    /// See [`crate::Crm::backtest_workflow`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn backtest_workflow<P>(
+        &self,
+        workflow: &dyn Workflow,
+        replay: WorkflowReplay,
+        progress: P,
+    ) -> Result<WorkflowBacktest, Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+    {
+        wait(self.0.backtest_workflow(workflow, replay, progress))
+    }
+
+    /// See [`crate::Crm::shadow_scorers`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn shadow_scorers<P>(
+        &self,
+        old: &mut dyn Scorer,
+        new: &mut dyn Scorer,
+        replay: ScoreReplay,
+        progress: P,
+    ) -> Result<ScorerShadow, Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+    {
+        wait(self.0.shadow_scorers(old, new, replay, progress))
+    }
+
+    /// See [`crate::Crm::shadow_workflows`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn shadow_workflows<P>(
+        &self,
+        old: &dyn Workflow,
+        new: &dyn Workflow,
+        replay: WorkflowReplay,
+        progress: P,
+    ) -> Result<WorkflowShadow, Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+    {
+        wait(self.0.shadow_workflows(old, new, replay, progress))
     }
 
     /// See [`crate::Crm::define`].

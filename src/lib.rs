@@ -21,6 +21,8 @@ mod workflow;
 pub use audit::{CheckpointSigner, SignError};
 pub use builder::CrmBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
+/// How good scores are.
+pub use crm_core::analysis;
 pub use crm_core::attribute::{Attribute, Unit};
 pub use crm_core::audit::{
     ActionName, ActorName, AuditAction, AuditActor, AuditEntry, AuditError, AuditRecord, BadKey, Checkpoint, Detail,
@@ -142,6 +144,11 @@ pub use engine::{
     UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
+    AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
+    ReplayError, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict, WorkflowBacktest,
+    WorkflowReplay, WorkflowShadow,
+};
+pub use engine::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
     PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, Statement, UnknownCustomers,
 };
@@ -180,6 +187,11 @@ mod privacy {}
 #[cfg(doctest)]
 #[doc = include_str!("../docs/loyalty-rewards.md")]
 mod rewards {}
+
+/// The guide to trying plugins on the past, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/backtest.md")]
+mod backtests {}
 
 /// The guide to rules, likewise.
 #[cfg(doctest)]

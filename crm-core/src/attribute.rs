@@ -23,6 +23,21 @@ pub enum Unit {
     Millionths,
 }
 
+impl Unit {
+    /// Its name in tables, such as `minor units`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Unit::Count => "count",
+            Unit::Days => "days",
+            Unit::MinorUnits => "minor units",
+            Unit::Points => "points",
+            Unit::Millis => "milliseconds",
+            Unit::Millionths => "millionths",
+        }
+    }
+}
+
 macro_rules! attributes {
     ($($variant:ident, $name:literal, $unit:ident, $meaning:literal;)*) => {
         /// Something whole-numbered that is known of a customer at an instant.

@@ -6,6 +6,11 @@
 //! no files. Each call has a deadline, memory, fuel and an output of limited size ([`Limits`]), and
 //! each result is checked; what goes wrong is a typed [`Fault`], and the process lives on.
 //!
+//! A plugin that faults five times in a row is put into quarantine until someone clears it, and a
+//! [`Registry`] keeps plugins by name and replaces them while they run. What a workflow looks up is
+//! answered from what the caller has at hand ([`Lookups`]). Compiled code is shared, and kept in a
+//! [`CodeFolder`] if the host wants that.
+//!
 //! The contract is the WIT in `wit/`, one folder for each version, and `crm-plugin-sdk` is how
 //! authors write for it. This crate knows no customers: it moves neutral [`Value`]s and [`Column`]s.
 //!
@@ -34,6 +39,8 @@
 //! ```
 
 mod batch;
+mod code;
+mod code_folder;
 mod contract;
 mod engine;
 mod fault;
@@ -41,8 +48,11 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+mod lookup;
 mod manifest;
+mod meter;
 mod plugin;
+mod registry;
 mod sandbox;
 mod scorer;
 mod ticker;
@@ -51,12 +61,18 @@ mod wire;
 mod workflow;
 
 pub use batch::{Batch, BatchError, Cells, Column, ROWS_MAX};
+pub use code_folder::CodeFolder;
 pub use engine::{Host, HostError};
 pub use fault::{Fault, GuestText, InputError};
 pub use limits::{Limits, LoadLimits};
 pub use load::{BoxError, LoadError};
-pub use manifest::{MANIFEST_SECTION, Manifest, ManifestError, Output, OutputKind, Param, ParamDefault, ParamKind};
-pub use plugin::Plugin;
+pub use lookup::{Answer, LookupTable, Lookups, Need};
+pub use manifest::{
+    MANIFEST_SECTION, Manifest, ManifestError, Output, OutputKind, Param, ParamDefault, ParamKind, WantedLimits,
+};
+pub use meter::{Counters, LastFault, Standing};
+pub use plugin::{Plugin, PluginInfo};
+pub use registry::{Registry, RegistryError};
 pub use scorer::Scorer;
 pub use value::{Entry, Value};
 pub use workflow::{Action, TriggerEvent, Workflow, WorkflowOutcome};

@@ -2,6 +2,7 @@
 
 mod advance;
 mod audit;
+mod backtest;
 mod card;
 mod command;
 mod consent;
@@ -59,6 +60,11 @@ use crm_storage::{
 };
 
 pub use audit::{AuditCursor, AuditPage};
+pub use backtest::{
+    AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
+    ReplayError, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict, WorkflowBacktest,
+    WorkflowReplay, WorkflowShadow,
+};
 pub use card::{CARDS_AT_A_TIME, CardChange, CardTold, CardUpdated, CardsImported};
 pub use command::Executed;
 pub use consent::{

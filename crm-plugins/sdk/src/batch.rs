@@ -1,5 +1,10 @@
 //! Customers as columns.
 
+use alloc::borrow::{Cow, ToOwned as _};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::failure::Failure;
 use crate::value::Entries;
 
@@ -54,8 +59,11 @@ impl Batch {
     pub fn floats(&self, name: &str) -> Result<Floats<'_>, Failure> {
         let column = self.column(name)?;
         match &column.cells {
-            Cells::Floats(cells) => Ok(Floats { cells: Numbers::Floats(cells), nulls: &column.nulls }),
-            Cells::Ints(cells) => Ok(Floats { cells: Numbers::Ints(cells), nulls: &column.nulls }),
+            Cells::Floats(cells) => Ok(Floats { cells: Cow::Borrowed(cells), nulls: &column.nulls }),
+            Cells::Ints(cells) => {
+                let cells = cells.iter().map(|&cell| cell as f64).collect();
+                Ok(Floats { cells: Cow::Owned(cells), nulls: &column.nulls })
+            }
             Cells::Booleans(_) | Cells::Words { .. } => Err(wrong_kind(name, "numbers")),
         }
     }
@@ -104,6 +112,17 @@ impl Batch {
         Column::floats((0..self.rows).map(score))
     }
 
+    /// The columns with their names, in order.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (name.as_str(), column))
+    }
+
+    /// The batch of these rows, in this order.
+    pub(crate) fn rows_at(&self, rows: &[usize]) -> Batch {
+        let columns = self.columns.iter().map(|(name, column)| (name.clone(), column.rows_at(rows)));
+        Batch { rows: rows.len(), context: self.context.clone(), columns: columns.collect() }
+    }
+
     /// Used by the macro: a batch as it came in, with the manifest's names.
     pub(crate) fn received(rows: usize, context: Entries, columns: Vec<(String, Column)>) -> Result<Batch, Failure> {
         match columns.iter().find(|(_, column)| column.rows() != rows) {
@@ -144,6 +163,11 @@ impl Column {
         Column { cells: Cells::Floats(cells), nulls }
     }
 
+    /// Numbers of which none is missing. The host refuses numbers that are not finite.
+    pub fn numbers(cells: Vec<f64>) -> Self {
+        Column { cells: Cells::Floats(cells), nulls: Vec::new() }
+    }
+
     /// Whole numbers, `None` where one is missing.
     pub fn ints(cells: impl IntoIterator<Item = Option<i64>>) -> Self {
         let (cells, nulls) = split(cells);
@@ -181,6 +205,31 @@ impl Column {
         }
     }
 
+    /// What the column holds for `row`. For tests.
+    pub fn cell(&self, row: usize) -> Cell<'_> {
+        let nulls = &self.nulls;
+        match &self.cells {
+            Cells::Floats(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Float),
+            Cells::Ints(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Int),
+            Cells::Booleans(cells) => present(cells, nulls, row).map_or(Cell::Missing, Cell::Boolean),
+            Cells::Words { codes, words } => {
+                let word = present(codes, nulls, row).and_then(|code| words.get(code as usize));
+                word.map_or(Cell::Missing, |word| Cell::Word(word))
+            }
+        }
+    }
+
+    fn rows_at(&self, rows: &[usize]) -> Column {
+        let cells = match &self.cells {
+            Cells::Floats(cells) => Cells::Floats(pick(cells, rows)),
+            Cells::Ints(cells) => Cells::Ints(pick(cells, rows)),
+            Cells::Booleans(cells) => Cells::Booleans(pick(cells, rows)),
+            Cells::Words { codes, words } => Cells::Words { codes: pick(codes, rows), words: words.clone() },
+        };
+        let nulls = if self.nulls.is_empty() { Vec::new() } else { pick(&self.nulls, rows) };
+        Column { cells, nulls }
+    }
+
     /// The number of `row`; none if it is missing or this holds no numbers. For tests.
     pub fn float(&self, row: usize) -> Option<f64> {
         match &self.cells {
@@ -191,27 +240,48 @@ impl Column {
     }
 }
 
-/// A column of numbers.
-#[derive(Debug, Clone, Copy)]
-pub struct Floats<'a> {
-    cells: Numbers<'a>,
-    nulls: &'a [u8],
+/// What a column holds for one row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell<'a> {
+    /// Nothing.
+    Missing,
+    /// A number.
+    Float(f64),
+    /// A whole number.
+    Int(i64),
+    /// True or false.
+    Boolean(bool),
+    /// Text.
+    Word(&'a str),
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Numbers<'a> {
-    Floats(&'a [f64]),
-    Ints(&'a [i64]),
+impl Cell<'_> {
+    /// Whether both are the same bit by bit: unlike for `==`, NaN is NaN, and -0 is not 0.
+    pub fn is_same(&self, other: &Cell<'_>) -> bool {
+        match (self, other) {
+            (Cell::Float(this), Cell::Float(other)) => this.to_bits() == other.to_bits(),
+            _ => self == other,
+        }
+    }
+}
+
+/// A column of numbers.
+#[derive(Debug, Clone)]
+pub struct Floats<'a> {
+    cells: Cow<'a, [f64]>,
+    nulls: &'a [u8],
 }
 
 impl Floats<'_> {
     /// The number of `row`; none if it is missing.
     #[inline]
     pub fn get(&self, row: usize) -> Option<f64> {
-        match self.cells {
-            Numbers::Floats(cells) => present(cells, self.nulls, row),
-            Numbers::Ints(cells) => present(cells, self.nulls, row).map(|cell| cell as f64),
-        }
+        present(&self.cells, self.nulls, row)
+    }
+
+    /// All numbers, if none is missing: a loop over a slice is what a compiler makes fastest.
+    pub fn all(&self) -> Option<&[f64]> {
+        self.nulls.iter().all(|&null| null == 0).then_some(&*self.cells)
     }
 }
 
@@ -273,6 +343,10 @@ impl<'a> Words<'a> {
     }
 }
 
+fn pick<T: Copy>(cells: &[T], rows: &[usize]) -> Vec<T> {
+    rows.iter().filter_map(|&row| cells.get(row).copied()).collect()
+}
+
 #[inline]
 fn present<T: Copy>(cells: &[T], nulls: &[u8], row: usize) -> Option<T> {
     if nulls.get(row).is_some_and(|&null| null != 0) { None } else { cells.get(row).copied() }
@@ -314,6 +388,17 @@ mod tests {
         assert_eq!(batch.words("country").unwrap().get(1), Some("fr"));
         assert_eq!(batch.words("country").unwrap().get(2), None);
         assert_eq!(batch.booleans("loyal").unwrap().get(2), Some(false));
+    }
+
+    #[test]
+    fn a_column_is_a_slice_where_none_is_missing() {
+        let batch = Batch::new(2)
+            .with("whole", Column::ints([Some(1), Some(2)]))
+            .with("numbers", Column::numbers(alloc::vec![0.5, 1.5]))
+            .with("some", Column::floats([Some(1.0), None]));
+        assert_eq!(batch.floats("whole").unwrap().all(), Some(&[1.0, 2.0][..]));
+        assert_eq!(batch.floats("numbers").unwrap().all(), Some(&[0.5, 1.5][..]));
+        assert_eq!(batch.floats("some").unwrap().all(), None);
     }
 
     #[test]

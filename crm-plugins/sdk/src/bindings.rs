@@ -1,5 +1,8 @@
 //! What `wit-bindgen` makes of the contract, and the way from there to this crate's own types.
 
+use alloc::borrow::ToOwned as _;
+use alloc::vec::Vec;
+
 use crate::batch::{Batch, Cells, Column};
 use crate::failure::Failure;
 use crate::value::{Entries, Value};
@@ -14,6 +17,7 @@ pub mod scorer {
         path: "wit/v0_1",
         world: "scorer-plugin",
         pub_export_macro: true,
+        std_feature,
         export_macro_name: "export_scorer",
         default_bindings_module: "crm_plugin_sdk::__private::scorer",
         runtime_path: "crm_plugin_sdk::__private::rt",
@@ -26,6 +30,7 @@ pub mod workflow {
         path: "wit/v0_1",
         world: "workflow-plugin",
         pub_export_macro: true,
+        std_feature,
         export_macro_name: "export_workflow",
         default_bindings_module: "crm_plugin_sdk::__private::workflow",
         runtime_path: "crm_plugin_sdk::__private::rt",

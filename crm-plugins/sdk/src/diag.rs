@@ -23,8 +23,14 @@ pub fn error(message: &str) {
 
 /// Has panics report themselves before they trap. A native test has a better hook already.
 pub(crate) fn report_panics() {
-    #[cfg(target_arch = "wasm32")]
-    std::panic::set_hook(Box::new(|panic| emit(Level::Panic, &panic.to_string())));
+    #[cfg(all(target_arch = "wasm32", feature = "std", feature = "panic-report"))]
+    std::panic::set_hook(std::boxed::Box::new(|panic| report(panic)));
+}
+
+/// What a panic says and where it was.
+#[cfg(all(target_arch = "wasm32", feature = "panic-report"))]
+pub(crate) fn report(panic: &dyn core::fmt::Display) {
+    emit(Level::Panic, &alloc::format!("{panic}"));
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -1,6 +1,7 @@
 //! Declining to answer.
 
-use std::fmt;
+use alloc::string::String;
+use core::fmt;
 
 /// Why a plugin does not answer. The host records the code and drops the instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,4 +34,4 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl core::error::Error for Failure {}

@@ -6,7 +6,12 @@
 //! `cargo test` tests the logic without a host:
 //!
 //! ```
-//! use crm_plugin_sdk::{Batch, Column, Failure, Scorer, register_scorer};
+//! use crm_plugin_sdk::{Batch, Column, Failure, Scorer, features, register_scorer};
+//!
+//! features! {
+//!     /// What the score is made of.
+//!     struct Inputs { recency_days }
+//! }
 //!
 //! /// How much of a year has gone by since the last order.
 //! #[derive(Default)]
@@ -14,14 +19,13 @@
 //!
 //! impl Scorer for Recency {
 //!     fn score(&self, batch: &Batch) -> Result<Vec<Column>, Failure> {
-//!         let days = batch.floats("recency_days")?;
-//!         Ok(vec![batch.map(|row| Some((days.get(row)? / 365.0).min(1.0)))])
+//!         Ok(vec![batch.score(|customer: Inputs| Some((customer.recency_days? / 365.0).min(1.0)))?])
 //!     }
 //! }
 //!
 //! register_scorer!(Recency {
 //!     name: "recency",
-//!     features: ["recency_days"],
+//!     features: Inputs,
 //!     outputs: ["recency": float in 0..=1],
 //! });
 //!
@@ -36,21 +40,41 @@
 //! A plugin has no clock, no randomness, no network and no files: times and a seed come in with
 //! the call. Instances are thrown away at will, so globals remember nothing. A panic is reported
 //! through [`diag`] and ends the call.
+//!
+//! # Small files
+//!
+//! Without the feature `std` a guest may be `#![no_std]`: on `wasm32` this crate then brings the
+//! allocator and the panic handler. Without `panic-report` a panic traps and says nothing, which saves
+//! what formatting takes. Both are on by default.
 
+#![no_std]
+
+extern crate alloc;
 extern crate self as crm_plugin_sdk;
+// Tests on the author's machine have it in any case.
+#[cfg(any(feature = "std", not(target_arch = "wasm32")))]
+extern crate std;
 
 mod batch;
 mod bindings;
 pub mod diag;
+pub mod events;
 mod failure;
+pub mod features;
 mod glue;
+pub mod lookup;
 mod register;
+#[cfg(all(target_arch = "wasm32", not(feature = "std")))]
+mod runtime;
+mod sample;
 mod scorer;
+pub mod testing;
 mod value;
 mod workflow;
 
-pub use batch::{Batch, Booleans, Column, Floats, Ints, Words};
+pub use batch::{Batch, Booleans, Cell, Column, Floats, Ints, Words};
 pub use failure::Failure;
+pub use features::FeatureSet;
 pub use register::Registered;
 pub use scorer::Scorer;
 pub use value::{Entries, Value};
@@ -59,6 +83,7 @@ pub use workflow::{Action, Event, Outcome, Workflow};
 /// For the macros only; nothing in here is a promise.
 #[doc(hidden)]
 pub mod __private {
+    pub use alloc::vec::Vec;
     pub use wit_bindgen::rt;
 
     pub use crate::bindings::scorer::crm::plugin::types::{Batch, Column, Entry, Failure};

@@ -1,6 +1,7 @@
 //! The macros that make a plugin of a type: they write the manifest and the exports.
 
-/// Makes the crate a scorer. `features` are the columns it gets, in order; `outputs` are the columns
+/// Makes the crate a scorer. `features` are the columns it gets, in order: names, or the struct that
+/// [`features!`](crate::features!) made of them; `outputs` are the columns
 /// it returns, each a `float`, `int`, `boolean` or `word`, numbers with a range if there is one;
 /// `params` are what whoever installs it may set, each a `boolean`, `int`, `float` or `text`, with a
 /// default or required. The version is the crate's own. One of these in each crate.
@@ -33,17 +34,19 @@
 macro_rules! register_scorer {
     ($plugin:ident {
         name: $name:literal,
-        features: [$($feature:literal),* $(,)?],
+        features: $features:tt,
         outputs: [$($output:literal : $kind:ident $(in $min:literal ..= $max:literal)?),+ $(,)?]
         $(, params: [$($param:literal : $param_kind:ident $(= $default:literal)?),* $(,)?])?
         $(,)?
     }) => {
         $crate::__register!($plugin,
-            [$name, $($feature,)* $($output,)* $($($param,)*)?],
+            [$name, $($output,)* $($($param,)*)?],
+            $features,
             concat!(
                 "{\"api\":\"0.1\",\"name\":\"", $name,
                 "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
-                "\",\"features\":[", $("\"", $feature, "\",",)*
+                "\",\"features\":["),
+            concat!(
                 "],\"outputs\":[",
                 $("{\"name\":\"", $output, "\",\"kind\":\"", stringify!($kind), "\"",
                     $(",\"min\":", $min, ",\"max\":", $max,)? "},",)*
@@ -55,24 +58,21 @@ macro_rules! register_scorer {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            ::std::thread_local! {
-                static PLUGIN: ::std::cell::RefCell<Option<$plugin>> =
-                    const { ::std::cell::RefCell::new(None) };
-            }
+            static PLUGIN: $crate::__private::Slot<$plugin> = $crate::__private::Slot::new();
 
             struct Export;
 
             impl $crate::__private::ScorerExport for Export {
                 fn configure(
-                    params: Vec<$crate::__private::Entry>,
+                    params: $crate::__private::Vec<$crate::__private::Entry>,
                 ) -> Result<(), $crate::__private::Failure> {
                     $crate::__private::configure_scorer(&PLUGIN, params)
                 }
 
                 fn score(
                     batch: $crate::__private::Batch,
-                ) -> Result<Vec<$crate::__private::Column>, $crate::__private::Failure> {
-                    $crate::__private::score(&PLUGIN, &[$($feature),*], batch)
+                ) -> Result<$crate::__private::Vec<$crate::__private::Column>, $crate::__private::Failure> {
+                    $crate::__private::score(&PLUGIN, $crate::__feature_names!($features), batch)
                 }
             }
 
@@ -82,9 +82,11 @@ macro_rules! register_scorer {
 }
 
 /// Makes the crate a workflow. `features` are the customer's entries it asks to see, `events` the
-/// kinds of event it listens to, `actions` the kinds of action it may ask for, `params` what whoever
-/// installs it may set, each a `boolean`, `int`, `float` or `text`, with a default or required. The
-/// version is the crate's own. One of these in each crate.
+/// kinds of event it listens to, `actions` the kinds of action it may ask for, `fields` what it wants to
+/// see of the customer's personal card, `lookups` the sources in which it looks things up
+/// ([`lookup`](crate::lookup)), `params` what whoever installs it may set, each a `boolean`, `int`,
+/// `float` or `text`, with a default or required. `fields`, `lookups` and `params` may be left out, and
+/// come in this order. The version is the crate's own. One of these in each crate.
 ///
 /// ```
 /// use crm_plugin_sdk::{Action, Entries, Event, Failure, Outcome, Workflow, register_workflow};
@@ -110,20 +112,26 @@ macro_rules! register_scorer {
 macro_rules! register_workflow {
     ($plugin:ident {
         name: $name:literal,
-        features: [$($feature:literal),* $(,)?],
+        features: $features:tt,
         events: [$($event:literal),+ $(,)?],
         actions: [$($action:literal),* $(,)?]
+        $(, fields: [$($field:literal),* $(,)?])?
+        $(, lookups: [$($source:literal),* $(,)?])?
         $(, params: [$($param:literal : $param_kind:ident $(= $default:literal)?),* $(,)?])?
         $(,)?
     }) => {
         $crate::__register!($plugin,
-            [$name, $($feature,)* $($event,)* $($action,)* $($($param,)*)?],
+            [$name, $($event,)* $($action,)* $($($field,)*)? $($($source,)*)? $($($param,)*)?],
+            $features,
             concat!(
                 "{\"api\":\"0.1\",\"name\":\"", $name,
                 "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
-                "\",\"features\":[", $("\"", $feature, "\",",)*
+                "\",\"features\":["),
+            concat!(
                 "],\"events\":[", $("\"", $event, "\",",)*
                 "],\"actions\":[", $("\"", $action, "\",",)*
+                "],\"fields\":[", $($("\"", $field, "\",",)*)?
+                "],\"lookups\":[", $($("\"", $source, "\",",)*)?
                 "],\"params\":[",
                 $($("{\"name\":\"", $param, "\",\"kind\":\"", stringify!($param_kind), "\"",
                     $(",\"default\":", $crate::__default!($param_kind $default),)? "},",)*)?
@@ -132,24 +140,21 @@ macro_rules! register_workflow {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            ::std::thread_local! {
-                static PLUGIN: ::std::cell::RefCell<Option<$plugin>> =
-                    const { ::std::cell::RefCell::new(None) };
-            }
+            static PLUGIN: $crate::__private::Slot<$plugin> = $crate::__private::Slot::new();
 
             struct Export;
 
             impl $crate::__private::WorkflowExport for Export {
                 fn configure(
-                    params: Vec<$crate::__private::Entry>,
+                    params: $crate::__private::Vec<$crate::__private::Entry>,
                 ) -> Result<(), $crate::__private::Failure> {
                     $crate::__private::configure_workflow(&PLUGIN, params)
                 }
 
                 fn handle(
                     event: $crate::__private::Event,
-                    customer: Vec<$crate::__private::Entry>,
-                    memory: Vec<u8>,
+                    customer: $crate::__private::Vec<$crate::__private::Entry>,
+                    memory: $crate::__private::Vec<u8>,
                 ) -> Result<$crate::__private::Outcome, $crate::__private::Failure> {
                     $crate::__private::handle(&PLUGIN, event, customer, memory)
                 }
@@ -164,20 +169,46 @@ macro_rules! register_workflow {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __register {
-    ($plugin:ident, [$($name:literal,)*], $json:expr) => {
+    ($plugin:ident, [$($name:literal,)*], $features:tt, $before:expr, $after:expr) => {
         const _: () = {
             $($crate::__private::assert_name($name);)*
+            $crate::__private::assert_names($crate::__feature_names!($features));
 
-            const JSON: &str = $json;
+            const JSON: &[&str] = &[$before, $crate::__features_json!($features), $after];
+            const LENGTH: usize = $crate::__private::length(JSON);
 
             #[cfg_attr(target_arch = "wasm32", unsafe(link_section = "crm:manifest"))]
             #[cfg_attr(target_arch = "wasm32", used)]
-            static MANIFEST: [u8; JSON.len()] = $crate::__private::tidy(JSON);
+            static MANIFEST: [u8; LENGTH] = $crate::__private::tidy(JSON);
 
             impl $crate::Registered for $plugin {
-                const MANIFEST: &'static [u8] = &$crate::__private::tidy::<{ JSON.len() }>(JSON);
+                const MANIFEST: &'static [u8] = &$crate::__private::tidy::<LENGTH>(JSON);
             }
         };
+    };
+}
+
+/// The names of a list of features, written out or made by `features!`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __feature_names {
+    ([$($feature:literal),* $(,)?]) => {
+        &[$($feature),*] as &[&str]
+    };
+    ($inputs:ident) => {
+        <$inputs as $crate::FeatureSet>::NAMES
+    };
+}
+
+/// The same as JSON, each with a comma behind it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __features_json {
+    ([$($feature:literal),* $(,)?]) => {
+        concat!($("\"", $feature, "\","),*)
+    };
+    ($inputs:ident) => {
+        <$inputs as $crate::FeatureSet>::JSON
     };
 }
 

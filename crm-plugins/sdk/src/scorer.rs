@@ -1,5 +1,7 @@
 //! Scorers: columns in, columns out.
 
+use alloc::vec::Vec;
+
 use crate::batch::{Batch, Column};
 use crate::failure::Failure;
 use crate::value::Entries;

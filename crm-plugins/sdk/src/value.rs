@@ -1,5 +1,9 @@
 //! Values that come in by name, and go out in an action's arguments.
 
+use alloc::borrow::ToOwned as _;
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// One value. Money is in whole minor units, times in milliseconds since 1970-01-01 UTC.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -113,7 +117,7 @@ impl FromIterator<(String, Value)> for Entries {
 
 impl IntoIterator for Entries {
     type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+    type IntoIter = alloc::vec::IntoIter<(String, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -1,5 +1,8 @@
 //! Workflows: an event and a view of its customer in, requests out.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 use crate::failure::Failure;
 use crate::value::{Entries, Value};
 

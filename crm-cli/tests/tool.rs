@@ -1,0 +1,319 @@
+//! The tool, as its users run it.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::path::Path;
+
+use support::{Said, command, crm, folder, said};
+
+fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) {
+    std::fs::write(folder.join(name), content).unwrap();
+}
+
+/// A folder with the example plugins.
+fn with_examples(name: &str) -> std::path::PathBuf {
+    let folder = folder(name);
+    write(&folder, "churn.wasm", guest_build::build("churn").unwrap());
+    write(&folder, "winback.wasm", guest_build::build("winback").unwrap());
+    folder
+}
+
+/// A scorer without features by hand, whose `score` traps.
+fn by_hand(manifest: Option<&str>, imports: &str) -> Vec<u8> {
+    let manifest = manifest.map(|json| format!(r#"(@custom "crm:manifest" "{}")"#, json.replace('"', "\\\"")));
+    let text = format!(
+        r#"(module {imports} {}
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+        (func (export "crm:plugin/scorer@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+        (func (export "crm:plugin/scorer@0.1.0#score") (param i32 i32 i32 i32 i32) (result i32) unreachable))"#,
+        manifest.unwrap_or_default()
+    );
+    wat::parse_str(text).unwrap()
+}
+
+const MANIFEST: &str = r#"{"api":"0.1","name":"hand","version":"1","outputs":[{"name":"score"}]}"#;
+
+#[track_caller]
+fn says(said: &Said, code: i32, words: &[&str]) {
+    let text = format!("{}{}", said.out, said.err);
+    assert_eq!(said.code, code, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_plugin_that_a_host_takes_is_shown_with_what_it_asks_for() {
+    let folder = with_examples("check_good");
+    let words =
+        ["scorer    churn 0.1.0", "recency_days, orders, tenure_days", "churn: float in 0..=1", "a host takes it"];
+    says(&crm(&folder, "check churn.wasm"), 0, &words);
+    let words = ["workflow  winback", "stage_changed, scored", "spend_above: int = 10000", "a host takes it"];
+    says(&crm(&folder, "check winback.wasm"), 0, &words);
+    let json = crm(&folder, "check churn.wasm --json").json();
+    assert_eq!(json["taken"], true);
+    assert_eq!(json["manifest"]["features"][1], "orders");
+    assert_eq!(json["sha256"].as_str().unwrap().len(), 64);
+    assert!(
+        json["imports"].as_array().unwrap().iter().all(|import| import.as_str().unwrap().contains("crm:plugin/diag"))
+    );
+}
+
+#[test]
+fn a_refusal_comes_with_advice() {
+    let folder = folder("check_bad");
+    let wasi = r#"(import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))"#;
+    let cases: [(&str, Vec<u8>, &[&str]); 9] = [
+        ("text", b"fn main() {}".to_vec(), &["no WebAssembly", "crm plugin build"]),
+        ("cut", by_hand(Some(MANIFEST), "")[..120].to_vec(), &["no valid WebAssembly", "Build it again"]),
+        ("wasi", by_hand(Some(MANIFEST), wasi), &["`wasi_snapshot_preview1 random_get`", "wasm32-unknown-unknown"]),
+        ("bare", by_hand(None, ""), &["no manifest", "write a plugin.toml"]),
+        ("role", wat::parse_str("(module)").unwrap(), &["neither a scorer nor a workflow", "register_scorer!"]),
+        ("api", by_hand(Some(&MANIFEST.replace("0.1", "7.0")), ""), &["contract `7.0`"]),
+        ("shape", by_hand(Some(&MANIFEST.replace("outputs", "output")), ""), &["unknown field `output`"]),
+        (
+            "feature",
+            by_hand(Some(&MANIFEST.replace("\"outputs\"", "\"features\":[\"recncy_days\"],\"outputs\"")), ""),
+            &["no feature `recncy_days`", "Did you mean `recency_days`?"],
+        ),
+        (
+            "mismatch",
+            by_hand(Some(&MANIFEST.replace("outputs\":[{\"name\":\"score\"}]", "events\":[\"scored\"]")), ""),
+            &["declares no outputs", "A scorer declares outputs"],
+        ),
+    ];
+    for (name, wasm, words) in cases {
+        write(&folder, name, wasm);
+        let said = crm(&folder, &format!("check {name}"));
+        says(&said, 1, words);
+        says(&said, 1, &["a host refuses it"]);
+        let json = crm(&folder, &format!("check {name} --json")).json();
+        assert_eq!(json["taken"], false, "{name}");
+        assert!(json["errors"][0]["advice"].is_string(), "{name}");
+    }
+    says(&crm(&folder, "check nothing"), 2, &["could not read nothing"]);
+    says(&crm(&folder, "check"), 2, &["Usage"]);
+}
+
+#[test]
+fn a_plugin_that_traps_on_odd_customers_is_taken_with_a_warning() {
+    let folder = folder("check_trap");
+    write(&folder, "hand.wasm", by_hand(Some(MANIFEST), ""));
+    says(&crm(&folder, "check hand.wasm"), 0, &["warning: with sample customers", "trapped", "a host takes it"]);
+}
+
+const CUSTOMERS: &str = "\
+customer,orders,recency_days,note,tenure_days
+ada,11,20,\"fast, loyal\",120
+grace,1,120,,120
+joan,0,,never ordered,30
+";
+
+#[test]
+fn customers_of_a_file_are_scored_and_keep_their_other_columns() {
+    let folder = with_examples("score");
+    write(&folder, "customers.csv", CUSTOMERS);
+    let said = crm(&folder, "score churn.wasm customers.csv");
+    assert_eq!(said.err, "");
+    assert_eq!(said.out, "customer,note,churn\nada,\"fast, loyal\",0.5\ngrace,,0.5\njoan,never ordered,\n");
+
+    says(&crm(&folder, "score churn.wasm customers.csv -o scores.csv"), 0, &["3 rows into scores.csv"]);
+    assert_eq!(std::fs::read_to_string(folder.join("scores.csv")).unwrap(), said.out);
+
+    let json = crm(&folder, "score churn.wasm customers.csv --json --as-of 2026-01-31").json();
+    assert_eq!(json["columns"], serde_json::json!(["customer", "note", "churn"]));
+    assert_eq!(json["rows"][2], serde_json::json!(["joan", "never ordered", null]));
+}
+
+#[test]
+fn more_customers_than_a_batch_holds_are_scored_alike() {
+    let folder = with_examples("score_many");
+    let rows = (0..5_000).map(|row| format!("{row},{},{},{}\n", row % 12, row % 200, 200 + row % 500));
+    let text = format!("customer,orders,recency_days,tenure_days\n{}", rows.collect::<String>());
+    write(&folder, "customers.csv", text);
+    let said = crm(&folder, "score churn.wasm customers.csv");
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines.len(), 5_001);
+    // Two customers who are alike but for their number, in different batches.
+    let score = |customer: usize| lines[customer + 1].split_once(',').unwrap().1;
+    assert_eq!(score(7), score(7 + 3_000));
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_with_its_place() {
+    let folder = with_examples("score_bad");
+    let score = |text: &str, more: &str| {
+        write(&folder, "customers.csv", text);
+        crm(&folder, &format!("score churn.wasm customers.csv {more}"))
+    };
+    let bad = CUSTOMERS.replace("grace,1,", "grace,one,");
+    says(&score(&bad, ""), 2, &["line 3, column 2 (`orders`): `one` is no finite number"]);
+    says(&score(&bad.replace("one", "inf"), ""), 2, &["`inf` is no finite number"]);
+    says(
+        &score(&CUSTOMERS.replace("tenure_days", "tenure"), ""),
+        2,
+        &["no column `tenure_days`", "recency_days, note, tenure"],
+    );
+    says(&score(&CUSTOMERS.replace("note", "orders"), ""), 2, &["two columns `orders`"]);
+    says(&score(&CUSTOMERS.replace("joan,0,", "joan,0,0,"), ""), 2, &["line 4: 6 cells, and the header has 5"]);
+    says(&score(CUSTOMERS, "--param days=3"), 2, &["no parameter `days`; it has none"]);
+    says(&score(CUSTOMERS, "--param days"), 2, &["`days` is not NAME=VALUE"]);
+    says(&score(CUSTOMERS, "--as-of yesterday"), 2, &["`yesterday` is no time"]);
+    let json = score(&bad, "--json").json();
+    assert_eq!(json["error"]["kind"], "cell");
+    says(&crm(&folder, "score winback.wasm customers.csv"), 2, &["winback.wasm is no scorer"]);
+}
+
+#[test]
+fn a_plugin_that_fails_says_at_which_lines() {
+    let folder = folder("score_trap");
+    write(&folder, "hand.wasm", by_hand(Some(MANIFEST), ""));
+    write(&folder, "customers.csv", "customer\nada\n");
+    let words = ["the plugin failed, lines 2 to 2 of customers.csv", "unreachable code or a panic", "--log"];
+    says(&crm(&folder, "score hand.wasm customers.csv"), 1, &words);
+}
+
+const TOML: &str = r#"
+name = "hand"
+version = "1.2.3"
+
+[[outputs]]
+name = "score"
+"#;
+
+#[test]
+fn a_file_of_another_language_gets_its_manifest_from_a_plugin_toml() {
+    let folder = folder("build_embed");
+    write(&folder, "other.wasm", by_hand(None, ""));
+    says(&crm(&folder, "build other.wasm"), 2, &["needs a plugin.toml"]);
+    write(&folder, "plugin.toml", TOML);
+    says(&crm(&folder, "build other.wasm"), 0, &["hand.wasm", "sha256"]);
+    says(&crm(&folder, "check hand.wasm"), 0, &["hand 1.2.3"]);
+    // What is there stays, and what is asked for replaces it.
+    let json = crm(&folder, "build hand.wasm -o again.wasm --json").json();
+    assert_eq!(json["name"], "hand");
+    let same =
+        |one: &str, other: &str| std::fs::read(folder.join(one)).unwrap() == std::fs::read(folder.join(other)).unwrap();
+    assert!(same("hand.wasm", "again.wasm"));
+    write(&folder, "newer.toml", TOML.replace("1.2.3", "1.2.4"));
+    says(&crm(&folder, "build hand.wasm --manifest newer.toml -o newer.wasm"), 0, &["newer.wasm"]);
+    says(&crm(&folder, "check newer.wasm"), 0, &["hand 1.2.4"]);
+    write(&folder, "wrong.toml", TOML.replace("version", "versoin"));
+    says(&crm(&folder, "build other.wasm --manifest wrong.toml"), 2, &["wrong.toml is no manifest", "versoin"]);
+    says(&crm(&folder, "build nowhere"), 2, &["neither a Cargo.toml nor is it a WASM file"]);
+}
+
+#[test]
+fn a_bench_measures_beside_native_code() {
+    let folder = with_examples("bench");
+    let json = crm(&folder, "bench churn.wasm --rounds 5 --rows 256 --json").json();
+    let number = |json: &serde_json::Value, name: &str| json[name].as_f64().unwrap();
+    assert!(number(&json, "plugin_ns_per_row") > 0.0 && number(&json, "native_ns_per_row") > 0.0);
+    let memory = number(&json, "memory_bytes");
+    assert!((65_536.0..16_777_216.0).contains(&memory), "{memory}");
+    assert_eq!(number(&json, "file_bytes"), std::fs::metadata(folder.join("churn.wasm")).unwrap().len() as f64);
+
+    let json = crm(&folder, "bench winback.wasm --rounds 5 --json").json();
+    let fuel = number(&json, "fuel");
+    assert!((100.0..1_000_000.0).contains(&fuel), "{fuel}");
+    // Found by trying, so it is the same every time.
+    assert_eq!(fuel, number(&crm(&folder, "bench winback.wasm --rounds 5 --json").json(), "fuel"));
+    says(&crm(&folder, "bench churn.wasm --rounds 5"), 0, &["ns a customer", "ratio", "KiB"]);
+}
+
+#[test]
+fn a_new_project_is_not_written_over_another_nor_under_an_odd_name() {
+    let folder = folder("new_bad");
+    write(&folder, "taken", "");
+    says(&crm(&folder, "new taken"), 2, &["taken is there already"]);
+    says(&crm(&folder, "new ../up"), 2, &["no name for a plugin"]);
+    says(&crm(&folder, "new fine --sdk nowhere"), 2, &["no crm-plugin-sdk in nowhere"]);
+    assert!(!folder.join("fine").exists());
+    says(&crm(&folder, "new win-back"), 0, &["next: cd win-back"]);
+    let manifest = std::fs::read_to_string(folder.join("win-back/Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("crm-plugin-sdk = \"{}\"", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn a_project_that_does_not_build_says_what_the_compiler_said() {
+    let folder = folder("build_bad");
+    let sdk = support::root().join("crm-plugins/sdk");
+    let said = said(command(&folder).args(["plugin", "new", "broken", "--sdk"]).arg(sdk).output().unwrap());
+    says(&said, 0, &["wrote broken/"]);
+    let source = std::fs::read_to_string(folder.join("broken/src/lib.rs")).unwrap();
+    write(
+        &folder,
+        "broken/src/lib.rs",
+        source.replace("struct Inputs { recency_days }", "struct Inputs { recncy_days }"),
+    );
+    let said = crm(&folder, "build broken");
+    says(&said, 1, &["could not build", "recncy_days", "recency_days"]);
+}
+
+/// Twenty customers who order on the first day, and every other one each week after.
+fn orders() -> String {
+    let mut text = String::from("total,customer,time\n");
+    for week in 0..20 {
+        for customer in (0..20).filter(|customer| week == 0 || customer % 2 == 0) {
+            // 2026-01-01 and so many weeks.
+            let day = 1 + 7 * week;
+            let (month, day) = [(1, 31), (2, 28), (3, 31), (4, 30), (5, 31)]
+                .iter()
+                .try_fold(day, |left, (month, days)| if left > *days { Ok(left - days) } else { Err((*month, left)) })
+                .unwrap_err();
+            text.push_str(&format!("49.00,c{customer},2026-{month:02}-{day:02}\n"));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_scorer_is_held_against_what_customers_then_did() {
+    let folder = with_examples("backtest");
+    write(&folder, "orders.csv", orders());
+    let args = "backtest churn.wasm orders.csv --from 2026-03-01 --to 2026-04-12 --days 30 --every 14 --stays-away";
+    says(
+        &crm(&folder, args),
+        0,
+        &["210 orders of 20 customers", "churn: 40 of 80 judged: stays away for 30 days", "AUC       1.0000"],
+    );
+    let json = crm(&folder, &format!("{args} --json")).json();
+    assert_eq!(json["outputs"][0]["auc"]["area"], 1.0);
+    assert_eq!((&json["outputs"][0]["happened"], &json["scored"]), (&40.into(), &80.into()));
+    assert_eq!(json["outputs"][0]["instants"].as_array().unwrap().len(), 4);
+    // Turned round: whoever is thought to be gone buys.
+    let json = crm(&folder, &format!("{} --json", args.replace(" --stays-away", ""))).json();
+    assert_eq!(json["outputs"][0]["auc"]["area"], 0.0);
+}
+
+#[test]
+fn a_workflow_says_what_it_would_have_asked_for() {
+    let folder = with_examples("backtest_workflow");
+    write(&folder, "orders.csv", orders());
+    let args = "backtest winback.wasm orders.csv --from 2026-01-01 --to 2026-05-01 --json";
+    let json = crm(&folder, args).json();
+    assert_eq!((&json["role"], &json["faults"]), (&"workflow".into(), &serde_json::json!({})));
+    assert!(json["calls"]["stage_changed"].as_u64().unwrap() >= 20, "{json}");
+}
+
+#[test]
+fn orders_that_are_none_are_named_with_their_line() {
+    let folder = with_examples("backtest_bad");
+    let args = "backtest churn.wasm orders.csv --from 2026-03-01 --to 2026-04-12";
+    for (from, to, words) in [
+        ("49.00,c3,2026-01-01", "49.001,c3,2026-01-01", "line 5: `49.001` is no total"),
+        ("49.00,c3,2026-01-01", "-1.00,c3,2026-01-01", "line 5: the total `-1.00` is negative"),
+        ("49.00,c3,2026-01-01", "49.00,c3,1.1.2026", "line 5: `1.1.2026` is no time"),
+        ("49.00,c3,2026-01-01", "49.00,,2026-01-01", "line 5: `` is no customer"),
+        ("total,", "amount,", "no column `total`"),
+    ] {
+        write(&folder, "orders.csv", orders().replacen(from, to, 1));
+        says(&crm(&folder, args), 2, &[words]);
+    }
+    write(&folder, "orders.csv", orders());
+    says(&crm(&folder, &args.replace("2026-03-01", "2026-06-01")), 2, &["the backtest failed", "before"]);
+    says(&crm(&folder, &format!("{args} --currency XYZ")), 2, &["`XYZ` is no currency"]);
+}

@@ -1,0 +1,503 @@
+//! What a workflow would have asked for, and whether it would have got it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crm_core::change::Cause;
+use crm_core::customer::{Command, Customer};
+use crm_core::event::{Decision, Deed, Event, EventBody};
+use crm_core::workflow::{Actor, PluginStamp};
+use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
+use crm_storage::Entries;
+
+use super::super::Crm;
+use super::cost::{ReplayCost, ReplayProgress};
+use super::is_barred;
+use super::life::{Again, Life, Told, is_of_plugin};
+use super::replay::{WorkflowReplay, check_past};
+use super::scorers::Looked;
+use crate::error::Error;
+use crate::{PluginFault, Trigger, Workflow, WorkflowCall, WorkflowReply};
+
+/// The most that a workflow may keep for one customer, in bytes.
+const MEMORY_MAX: usize = 64 * 1024;
+
+/// How many reasons of refusals are told apart.
+const REASONS_MAX: usize = 100;
+
+/// What is counted under when there are more reasons than are told apart.
+const OTHER_REASONS: &str = "other reasons";
+
+/// What a workflow would have done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkflowBacktest {
+    /// The workflow.
+    pub plugin: PluginStamp,
+    /// What was replayed.
+    pub replay: WorkflowReplay,
+    /// How many customers there are, those included whom it never was called for.
+    pub customers: u64,
+    /// How many of them are in none of the numbers below, since their data is restricted or they object to profiling.
+    /// Where that was so at an event and is not any more, it is not called for that event.
+    pub left_out: u64,
+    /// How often it was called, by the kind of event or change.
+    pub calls: BTreeMap<SmolStr, u64>,
+    /// What it asked for, by the name of the command.
+    pub asked: BTreeMap<SmolStr, AskedThen>,
+    /// How often it failed, by what went wrong.
+    pub faults: BTreeMap<SmolStr, u64>,
+    /// Some of what it asked for, by when and for whom.
+    pub samples: Vec<ReplayedAction>,
+    /// What it cost.
+    pub cost: ReplayCost,
+}
+
+/// What became of the requests of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedThen {
+    /// How many there were.
+    pub asked: u64,
+    /// How many would have been carried out.
+    pub carried_out: u64,
+    /// How many would have changed nothing, because it was so already.
+    pub already_so: u64,
+    /// How many would have been refused, by the reason. Where there are more than a hundred reasons, those that come
+    /// later are counted together, as `other reasons`.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// One thing that a workflow asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayedAction {
+    /// For whom.
+    pub customer: CustomerId,
+    /// When, by the customer's time.
+    pub at: Timestamp,
+    /// For which event; of a change an id that follows from what it is.
+    pub trigger: EventId,
+    /// For which kind of event or change.
+    pub kind: SmolStr,
+    /// What it asked for.
+    pub command: Command,
+    /// What would have become of it.
+    pub verdict: Verdict,
+}
+
+/// What would have become of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It would have been carried out.
+    CarriedOut,
+    /// It was so already.
+    AlreadySo,
+    /// It would have been refused, and why.
+    Refused(String),
+}
+
+/// What a workflow answered to one event: what it asked for, or that it failed. None if it does not listen.
+pub(super) type Answer = Option<Result<Vec<ReplayedAction>, ()>>;
+
+impl Crm {
+    /// Calls a workflow for each event and change between two instants of the past that it listens to, with the customer
+    /// as of then, and judges what it asks for by the rules of then. Nothing is written. It begins without memory, and is given
+    /// what it answered for that customer before.
+    ///
+    /// A customer is who they were just then: with the facts and the decisions that were recorded up to that event, with
+    /// what the CRM's own rules decided by it, and before plugins were told of it. What the workflow asks for is carried
+    /// out for the rest of that moment, so that what it asks for next is judged by it; after that
+    /// everything is as it was recorded. If it was there already, what it did then is part of the history: it is called as
+    /// it was called then, and told of what came of it. Scores are no events, and it is not called for them.
+    ///
+    /// Reads all histories, of 1,024 customers at a time; only counts and samples stay in memory.
+    ///
+    /// ```
+    /// use crm::{Command, Currency, Digest, Identifier, Incoming, Money, OrderPlaced, PluginFault, PluginStamp};
+    /// use crm::{Source, Span, Tag, Workflow, WorkflowCall, WorkflowReplay, WorkflowReply};
+    ///
+    /// /// Thanks whoever ordered, with a tag.
+    /// #[derive(Debug)]
+    /// struct Thanks(PluginStamp);
+    ///
+    /// impl Workflow for Thanks {
+    ///     fn stamp(&self) -> &PluginStamp {
+    ///         &self.0
+    ///     }
+    ///
+    ///     fn listens(&self, kind: &str) -> bool {
+    ///         kind == "order_placed"
+    ///     }
+    ///
+    ///     fn handle(&self, _: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> {
+    ///         let tag = Tag::new("thank").map_err(|error| PluginFault::new(error.to_string()))?;
+    ///         Ok(WorkflowReply { commands: vec![Command::AddTag(tag)], memory: None })
+    ///     }
+    /// }
+    ///
+    /// let crm = crm::blocking::Crm::in_memory();
+    /// let (ana, now) = (Identifier::email("ana@example.com")?, crm.now());
+    /// let order = OrderPlaced::new(Money::new(4_900, Currency::EUR));
+    /// crm.record(Incoming::new(&ana, now, Source::new("shop")?, order))?;
+    ///
+    /// let stamp = PluginStamp { name: "thanks".parse()?, version: "1".into(), digest: Digest::of(b"thanks 1") };
+    /// let today = WorkflowReplay::new(now.minus(Span::days(1)), crm.now());
+    /// let report = crm.backtest_workflow(&Thanks(stamp), today, |_| {})?;
+    /// assert_eq!((report.calls["order_placed"], report.asked["add_tag"].carried_out), (1, 1));
+    /// assert_eq!(crm.customer(&ana)?.expect("just recorded").tags().count(), 0, "nothing was written");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Replay` for a replay that cannot be, `Storage` if the store failed. A workflow that fails is no error: the
+    /// report tells.
+    #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant, plugin = %workflow.stamp().name))]
+    pub async fn backtest_workflow<P>(
+        &self,
+        workflow: &dyn Workflow,
+        replay: WorkflowReplay,
+        progress: P,
+    ) -> Result<WorkflowBacktest, Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+    {
+        let (answers, looked) = self.replay_workflows(&[workflow], replay, progress, |_| {}).await?;
+        let answers = answers.into_iter().next().ok_or_else(|| Error::corrupt("a replay without answers"))?;
+        Ok(report(answers, replay, looked))
+    }
+
+    /// Calls workflows for everything that any of them listens to, and shows what all of them answered.
+    pub(super) async fn replay_workflows<P, S>(
+        &self,
+        workflows: &[&dyn Workflow],
+        replay: WorkflowReplay,
+        mut progress: P,
+        mut shown: S,
+    ) -> Result<(Vec<Answers>, Looked), Error>
+    where
+        P: FnMut(&ReplayProgress) + Send,
+        S: FnMut(&[Answer]) + Send,
+    {
+        let began = Instant::now();
+        replay.check()?;
+        check_past(replay.to, self.now())?;
+        let definitions = self.definitions().await?;
+        let mut answers: Vec<Answers> = workflows.iter().map(|workflow| Answers::new(*workflow, replay)).collect();
+        let mut looked = Looked::default();
+        let mut done = ReplayProgress { of: self.rows_in_all().await?, ..ReplayProgress::default() };
+        let mut after = None;
+        while let Some(page) = self.lives(after, Entries::All, replay.known, &definitions).await? {
+            after = Some(page.last);
+            looked.cost.read(page.cost);
+            looked.customers += page.lives.len() as u64;
+            for life in &page.lives {
+                if is_barred(&life.now) {
+                    looked.left_out += 1;
+                    continue;
+                }
+                let mut lived = Lived { life, again: life.again(), workflows, definitions: &definitions };
+                lived.through(replay, &mut answers, &mut shown);
+            }
+            done.rows += page.rows;
+            done.calls = answers.iter().map(|answers| answers.cost.calls).sum();
+            progress(&done);
+        }
+        looked.cost.in_all = began.elapsed();
+        Ok((answers, looked))
+    }
+}
+
+/// What one workflow answered so far.
+#[derive(Debug)]
+pub(super) struct Answers {
+    plugin: PluginStamp,
+    /// For the customer whose life is lived.
+    memory: Vec<u8>,
+    /// The customer with what was carried out at this moment, if anything was.
+    carried_out: Option<Customer>,
+    calls: BTreeMap<SmolStr, u64>,
+    asked: BTreeMap<SmolStr, AskedThen>,
+    faults: BTreeMap<SmolStr, u64>,
+    samples: Sample,
+    cost: ReplayCost,
+}
+
+/// Something that workflows are told of.
+struct Heard {
+    trigger: Trigger,
+    through: CustomerId,
+}
+
+/// What belongs to one moment of a life: an event with what the CRM's rules decided by it, and what moved; or all that
+/// plugins decided when they were told of that.
+#[derive(Default)]
+struct Step {
+    /// What happened; nothing where time alone moved something.
+    events: Vec<EventId>,
+    by_plugins: bool,
+    at: Option<Timestamp>,
+    heard: Vec<Heard>,
+    /// How much of the life it reaches.
+    upto: usize,
+}
+
+/// A life that is lived again before workflows.
+struct Lived<'l> {
+    life: &'l Life,
+    again: Again<'l>,
+    workflows: &'l [&'l dyn Workflow],
+    definitions: &'l Definitions,
+}
+
+impl Lived<'_> {
+    fn through(&mut self, replay: WorkflowReplay, answers: &mut [Answers], shown: &mut impl FnMut(&[Answer])) {
+        answers.iter_mut().for_each(|answers| answers.memory.clear());
+        let mut step = Step::default();
+        for (n, (from, told)) in self.life.told().iter().enumerate() {
+            if *from > replay.to {
+                break;
+            }
+            if !step.takes(told) {
+                self.tell(std::mem::take(&mut step), answers, shown);
+                step.at = Some(told.at());
+                step.by_plugins = told.event().is_some_and(is_of_plugin);
+            }
+            step.events.extend(told.event().map(|event| event.id));
+            step.upto = n + 1;
+            if *from < replay.from {
+                continue;
+            }
+            let heard = heard(self.life.id, told);
+            step.heard.extend(heard.filter(|heard| self.anyone_listens(&heard.trigger.kind)));
+        }
+        self.tell(step, answers, shown);
+    }
+
+    fn anyone_listens(&self, kind: &str) -> bool {
+        self.workflows.iter().any(|workflow| workflow.listens(kind))
+    }
+
+    /// Calls workflows for all that was heard in a step, with the customer as of its end.
+    fn tell(&mut self, step: Step, answers: &mut [Answers], shown: &mut impl FnMut(&[Answer])) {
+        let (Some(at), false) = (step.at, step.heard.is_empty()) else { return };
+        let (workflows, definitions) = (self.workflows, self.definitions);
+        answers.iter_mut().for_each(|answers| answers.carried_out = None);
+        let customer = self.again.stand(step.upto, at, definitions);
+        let Some(customer) = customer.filter(|customer| !is_barred(customer)) else { return };
+        let at = customer.clock().unwrap_or(at);
+        for Heard { trigger, through } in step.heard {
+            if customer.facts().is_voided(trigger.id) {
+                continue;
+            }
+            let through = if customer.is(through) { through } else { customer.id() };
+            let call = |(workflow, answers): (&&dyn Workflow, &mut Answers)| {
+                let listens = workflow.listens(&trigger.kind);
+                listens.then(|| answers.call(*workflow, &trigger, customer, through, at, definitions))
+            };
+            let all: Vec<Answer> = workflows.iter().zip(answers.iter_mut()).map(call).collect();
+            shown(&all);
+        }
+    }
+}
+
+impl Step {
+    /// Whether something belongs to this step: what rules decided by what happened in it, what moved by that, and what
+    /// plugins decided who were told of the step before, but not who were told of this one.
+    fn takes(&self, told: &Told) -> bool {
+        let Some(began) = self.at else { return false };
+        let by_this = |cause: Option<EventId>, at: Timestamp| match cause {
+            Some(cause) => self.events.contains(&cause),
+            None => at == began,
+        };
+        match told {
+            Told::Event(Event { at, cause, body: EventBody::Decision(Decision { by: Actor::Rule, .. }), .. }) => {
+                by_this(*cause, *at)
+            }
+            Told::Event(event) => {
+                let also = self.by_plugins && is_of_plugin(event) && event.at == began;
+                also && !event.cause.is_some_and(|cause| self.events.contains(&cause))
+            }
+            Told::Change(_, change) => match change.cause {
+                Cause::Event(event) => by_this(Some(event), change.at),
+                Cause::Alarm(_) | Cause::Definition | Cause::Scored => by_this(None, change.at),
+            },
+        }
+    }
+}
+
+/// What workflows are told of something that was recorded, if they are told of it at all.
+fn heard(id: CustomerId, told: &Told) -> impl Iterator<Item = Heard> {
+    let (trigger, through) = match told {
+        Told::Event(Event { customer, id, at, body, .. }) => {
+            let trigger = match body {
+                EventBody::Fact(fact) => Some(Trigger::of_fact(*id, *at, fact)),
+                EventBody::Decision(Decision { deed, .. }) => {
+                    let is_told = deed.action().is_some() || matches!(deed, Deed::PointsReminded(_));
+                    is_told.then(|| Trigger::of_deed(*id, *at, deed))
+                }
+                EventBody::Unrecognised { .. } => None,
+            };
+            (trigger, *customer)
+        }
+        Told::Change(customer, change) => (Some(Trigger::of_change(id, change)), *customer),
+    };
+    trigger.map(|trigger| Heard { trigger, through }).into_iter()
+}
+
+impl Answers {
+    fn new(workflow: &dyn Workflow, replay: WorkflowReplay) -> Self {
+        Answers {
+            plugin: workflow.stamp().clone(),
+            memory: Vec::new(),
+            carried_out: None,
+            calls: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            samples: Sample::new(replay.samples),
+            cost: ReplayCost::default(),
+        }
+    }
+
+    fn call(
+        &mut self,
+        workflow: &dyn Workflow,
+        trigger: &Trigger,
+        customer: &Customer,
+        through: CustomerId,
+        at: Timestamp,
+        definitions: &Definitions,
+    ) -> Result<Vec<ReplayedAction>, ()> {
+        *self.calls.entry(trigger.kind.clone()).or_default() += 1;
+        let now = self.carried_out.as_ref().unwrap_or(customer);
+        let began = Instant::now();
+        let reply = workflow.handle(&WorkflowCall { trigger, customer: now, at, definitions, memory: &self.memory });
+        self.cost.called(1, self.memory.len(), began.elapsed());
+        let WorkflowReply { commands, memory } = reply.map_err(|fault| self.fault(&fault))?;
+        match memory {
+            // What it asked for stands, as it does live.
+            Some(memory) if memory.len() > MEMORY_MAX => self.fault(&PluginFault::new("more memory than 64 KiB")),
+            Some(memory) => self.memory = memory,
+            None => {}
+        }
+        let mut actions = Vec::with_capacity(commands.len());
+        let mut moved = false;
+        for command in commands {
+            let now = self.carried_out.as_ref().unwrap_or(customer);
+            let verdict = match judge(&command, now, through, at, definitions) {
+                Ok(deeds) if deeds.is_empty() => Verdict::AlreadySo,
+                Ok(deeds) => {
+                    let now = self.carried_out.get_or_insert_with(|| customer.clone());
+                    carry_out(now, deeds, through, &self.plugin);
+                    moved = true;
+                    Verdict::CarriedOut
+                }
+                Err(why) => Verdict::Refused(why),
+            };
+            self.asked.entry(SmolStr::new_static(command.name())).or_default().count(&verdict);
+            let (kind, trigger) = (trigger.kind.clone(), trigger.id);
+            let action = ReplayedAction { customer: customer.id(), at, trigger, kind, command, verdict };
+            self.samples.offer(action.clone());
+            actions.push(action);
+        }
+        if let Some(now) = self.carried_out.as_mut().filter(|_| moved) {
+            now.derive(at, Cause::Definition, &mut Vec::new(), definitions, &mut Vec::new());
+        }
+        Ok(actions)
+    }
+
+    fn fault(&mut self, fault: &PluginFault) {
+        *self.faults.entry(fault.kind.clone()).or_default() += 1;
+    }
+}
+
+/// What carrying a command out would have done, by the rules for plugins; otherwise why not.
+fn judge(
+    command: &Command,
+    customer: &Customer,
+    through: CustomerId,
+    at: Timestamp,
+    definitions: &Definitions,
+) -> Result<Vec<Deed>, String> {
+    if command.is_of_shop() {
+        return Err(format!("asked to {}, which only the shop can", command.name()));
+    }
+    command.clone().decide(customer, through, at, definitions).map_err(|refusal| refusal.to_string())
+}
+
+fn carry_out(customer: &mut Customer, deeds: Vec<Deed>, through: CustomerId, by: &PluginStamp) {
+    for deed in deeds {
+        let parts = if customer.is_merged() { customer.share(deed, through) } else { vec![(customer.id(), deed)] };
+        for (member, deed) in parts {
+            customer.apply_decision_of(member, &Decision { by: Actor::Plugin(by.clone()), deed });
+        }
+    }
+}
+
+impl AskedThen {
+    fn count(&mut self, verdict: &Verdict) {
+        self.asked += 1;
+        match verdict {
+            Verdict::CarriedOut => self.carried_out += 1,
+            Verdict::AlreadySo => self.already_so += 1,
+            Verdict::Refused(why) => {
+                let told = self.refused.len() < REASONS_MAX || self.refused.contains_key(why);
+                let why = if told { why.clone() } else { OTHER_REASONS.to_owned() };
+                *self.refused.entry(why).or_default() += 1;
+            }
+        }
+    }
+}
+
+pub(super) fn report(answers: Answers, replay: WorkflowReplay, looked: Looked) -> WorkflowBacktest {
+    let Answers { plugin, memory: _, carried_out: _, calls, asked, faults, samples, cost } = answers;
+    WorkflowBacktest {
+        plugin,
+        replay,
+        customers: looked.customers,
+        left_out: looked.left_out,
+        calls,
+        asked,
+        faults,
+        samples: samples.taken(),
+        cost: ReplayCost {
+            entries: looked.cost.entries,
+            bytes_read: looked.cost.bytes_read,
+            in_all: looked.cost.in_all,
+            ..cost
+        },
+    }
+}
+
+/// A few of many, spread over all of them: those whose events have the lowest hashes.
+#[derive(Debug)]
+pub(super) struct Sample {
+    max: usize,
+    offered: u64,
+    /// Of each its hash, and its place among all.
+    order: BTreeSet<(u64, u64)>,
+    taken: BTreeMap<u64, ReplayedAction>,
+}
+
+impl Sample {
+    pub(super) fn new(max: usize) -> Self {
+        Sample { max, offered: 0, order: BTreeSet::new(), taken: BTreeMap::new() }
+    }
+
+    pub(super) fn offer(&mut self, action: ReplayedAction) {
+        self.offered += 1;
+        // The end of an id is a hash, whatever it was made of.
+        let [.., a, b, c, d, e, f, g, h] = *action.trigger.as_uuid().as_bytes();
+        self.order.insert((u64::from_be_bytes([a, b, c, d, e, f, g, h]), self.offered));
+        self.taken.insert(self.offered, action);
+        if self.taken.len() > self.max
+            && let Some((_, place)) = self.order.pop_last()
+        {
+            self.taken.remove(&place);
+        }
+    }
+
+    pub(super) fn taken(self) -> Vec<ReplayedAction> {
+        let mut taken: Vec<ReplayedAction> = self.taken.into_values().collect();
+        taken.sort_by_key(|action| (action.at, action.customer));
+        taken
+    }
+}
