@@ -139,10 +139,10 @@ pub use engine::{
     ATTEMPTS, AddressWithdrawn, AuditCursor, AuditPage, CANDIDATES_MAX, CARDS_AT_A_TIME, CardChange, CardTold,
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
     DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
-    Imported, IngestReport, Ingestion, ListReport, MergeOutcome, PluginInstalled, PluginStanding, OptIn, OptInPeek, OptInRequested, OptInState,
-    OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview,
-    ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
-    UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
+    Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
+    OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, Recorded, Rectification, RectifyRefusal,
+    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
+    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,
@@ -159,11 +159,13 @@ pub use error::Error;
 pub use ids::{DerivedIds, IdSource, NoRandom, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use ledger::{ErasureLedger, FileLedger, LedgerError};
+pub use lookup::{LOOKUP_ROUNDS_MAX, LookupSource, SourceFailed};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
-pub use lookup::{LOOKUP_ROUNDS_MAX, LookupSource, SourceFailed};
-pub use workflow::{Asks, PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+pub use workflow::{
+    Asks, PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply,
+};
 
 /// The guide for embedders, whose code is tested with everything else.
 #[cfg(all(doctest, feature = "sqlite"))]

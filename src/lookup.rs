@@ -43,18 +43,8 @@ pub struct SourceFailed;
 /// What a plan waits for.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {
-    Values {
-        source: SourceName,
-        field: FieldName,
-        keys: Vec<(LookupKeyHash, SmolStr)>,
-    },
-    Card {
-        customer: CustomerId,
-        members: Vec<CustomerId>,
-        view: ViewName,
-        fields: BTreeSet<Field>,
-        plugin: PluginName,
-    },
+    Values { source: SourceName, field: FieldName, keys: Vec<(LookupKeyHash, SmolStr)> },
+    Card { customer: CustomerId, members: Vec<CustomerId>, view: ViewName, fields: BTreeSet<Field>, plugin: PluginName },
 }
 
 /// What is at hand to answer with.

@@ -283,13 +283,7 @@ pub struct Asks {
 
 impl Asks {
     const fn nothing() -> Self {
-        Asks {
-            features: Vec::new(),
-            fields: Vec::new(),
-            events: Vec::new(),
-            actions: Vec::new(),
-            lookups: Vec::new(),
-        }
+        Asks { features: Vec::new(), fields: Vec::new(), events: Vec::new(), actions: Vec::new(), lookups: Vec::new() }
     }
 }
 

@@ -234,7 +234,9 @@ impl World {
                     version: "1".into(),
                     digest: Digest::of(b""),
                 });
-                for (member, deed) in customer.share(Deed::Remembered(Remembered { memory: vec![*byte], from: None }), through) {
+                for (member, deed) in
+                    customer.share(Deed::Remembered(Remembered { memory: vec![*byte], from: None }), through)
+                {
                     self.decide(customer, member, by.clone(), deed);
                 }
             }

@@ -166,19 +166,7 @@ impl Inner {
     ) -> Self {
         let (definitions, audit_turns) = Default::default();
         let inside = false;
-        Inner {
-            store,
-            clock,
-            ids,
-            lookup_key,
-            plugins,
-            definitions,
-            person_keys,
-            signer,
-            ledger,
-            audit_turns,
-            inside,
-        }
+        Inner { store, clock, ids, lookup_key, plugins, definitions, person_keys, signer, ledger, audit_turns, inside }
     }
 }
 

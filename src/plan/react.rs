@@ -14,11 +14,13 @@ impl<'a> Planner<'a> {
     pub(super) fn react(&mut self) -> Result<(), NeedHistory> {
         while let Some(pending) = self.triggers.pop_front() {
             let workflows = self.context.workflows;
-            for (place, installed) in workflows.iter().enumerate() {
+            // Chosen before any is called: when one version is done with a run, the next begins with the next event.
+            let is_called = |place: &usize| {
+                workflows[*place].workflow.listens(&pending.trigger.kind) && has_turn(workflows, *place, &self.customer)
+            };
+            let turns: Vec<usize> = (0..workflows.len()).filter(is_called).collect();
+            for installed in turns.into_iter().map(|place| &workflows[place]) {
                 let workflow = &installed.workflow;
-                if !workflow.listens(&pending.trigger.kind) || !has_turn(workflows, place, &self.customer) {
-                    continue;
-                }
                 let Some(held) = self.admit(installed, &pending) else { continue };
                 let chain = || pending.chain.join(" → ");
                 if self.calls_left == 0 {
@@ -65,7 +67,13 @@ impl<'a> Planner<'a> {
 
     /// Whether a plugin has done all that it may for the customer on this day. That is recorded once, as its last
     /// decision of the day.
-    pub(super) fn is_exhausted(&mut self, stamp: &PluginStamp, held: Held<'a>, pending: &Pending, at: Timestamp) -> bool {
+    pub(super) fn is_exhausted(
+        &mut self,
+        stamp: &PluginStamp,
+        held: Held<'a>,
+        pending: &Pending,
+        at: Timestamp,
+    ) -> bool {
         let (done, max) = (self.today(stamp, at).decisions(), held.limits().decisions_a_day);
         if done == max {
             let chain = pending.chain.join(" → ");

@@ -153,8 +153,8 @@ mod tests {
         usage.note(noon(), &message());
         usage.note(noon().minus(Span::days(3)), &message());
         assert_eq!((usage.messages(), usage.decisions()), (2, 2));
-        assert_eq!(usage.on(noon().plus(Span::hours(11))).messages(), 2);
-        assert_eq!(usage.on(noon().plus(Span::hours(12))).messages(), 0);
+        assert_eq!(usage.on(noon().plus(Span::millis(11 * 3_600_000))).messages(), 2);
+        assert_eq!(usage.on(noon().plus(Span::millis(12 * 3_600_000))).messages(), 0);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
         let mut one = Usage::default();
         one.note(noon(), &message());
         let mut other = Usage::default();
-        other.note(noon().plus(Span::hours(1)), &message());
+        other.note(noon().plus(Span::millis(3_600_000)), &message());
         assert_eq!(one.join(other).messages(), 2);
         other.note(noon().plus(Span::days(1)), &message());
         assert_eq!((one.join(other), other.join(one)), (other, other));
