@@ -18,6 +18,8 @@ pub(crate) const SCORER: &str = "crm:plugin/scorer@0.1.0";
 pub(crate) const WORKFLOW: &str = "crm:plugin/workflow@0.1.0";
 /// The log.
 pub(crate) const DIAG: &str = "crm:plugin/diag@0.1.0";
+/// Look-ups; for workflows whose manifest names sources.
+pub(crate) const LOOKUP: &str = "crm:plugin/lookup@0.1.0";
 /// Holds types only, so importing it gives nothing.
 const TYPES: &str = "crm:plugin/types@0.1.0";
 
@@ -28,10 +30,10 @@ pub(crate) struct Roles {
     pub(crate) workflow: bool,
 }
 
-/// Refuses an import that no plugin is given. A module imports `item` from an interface, a
+/// Refuses an import that no plugin is given; whether this one may have look-ups shows later. A module imports `item` from an interface, a
 /// component the interface as a whole.
 pub(crate) fn check_import(interface: &str, item: Option<&str>) -> Result<(), LoadError> {
-    if interface == DIAG || interface == TYPES {
+    if [DIAG, LOOKUP, TYPES].contains(&interface) {
         return Ok(());
     }
     check_version(interface)?;
@@ -40,6 +42,11 @@ pub(crate) fn check_import(interface: &str, item: Option<&str>) -> Result<(), Lo
         None => interface.to_owned(),
     };
     Err(LoadError::UnknownImport { import: printable(&import, 256) })
+}
+
+/// Whether an import lets a guest do something; types do not.
+pub(crate) fn gives_something(interface: &str) -> bool {
+    interface != TYPES
 }
 
 /// Notes what an export makes of a plugin. Exports that the contract does not know are no harm:

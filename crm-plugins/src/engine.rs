@@ -1,25 +1,17 @@
-//! The host: two compilers that share a clock.
-//!
-//! Scoring runs without fuel, because counting instructions slows a scorer by a fifth and a score
-//! has a deadline anyway. Workflows run with fuel, so that what stops them is the same on every
-//! machine, and with the deadline as a backstop. Fuel is compiled into a guest's code, hence two
-//! engines.
+//! The host: two compilers that share a clock. Fuel is compiled into a guest's code, and only
+//! workflows have it, hence two.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
-use wasmtime::{Config, Engine};
-
-use crate::contract::{self, Worlds};
+use crate::code::{Compiler, Role};
+use crate::code_folder::CodeFolder;
+use crate::contract::Worlds;
 use crate::limits::Limits;
 use crate::load::{self, BoxError, LoadError};
 use crate::plugin::Plugin;
-use crate::sandbox::{self, Sandbox};
 use crate::ticker::{Running, Ticker};
-
-const STACK_BYTES: usize = 512 << 10;
 
 /// Loads plugins and holds what they run on. Cheap to clone; one for each process is enough.
 ///
@@ -36,19 +28,35 @@ impl Host {
     /// If a limit is out of range, the thread does not start, or this machine cannot run
     /// WebAssembly.
     pub fn new(limits: Limits) -> Result<Host, HostError> {
+        Host::make(limits, None)
+    }
+
+    /// The same, with a folder that keeps compiled code: a plugin that was loaded before, by this or
+    /// an earlier process, then loads in about a millisecond. The folder never fails a load: what it
+    /// cannot give is compiled, and what it cannot keep is warned about.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::new`].
+    pub fn with_code_folder(limits: Limits, code_folder: CodeFolder) -> Result<Host, HostError> {
+        Host::make(limits, Some(code_folder))
+    }
+
+    fn make(limits: Limits, code_folder: Option<CodeFolder>) -> Result<Host, HostError> {
         if limits.deadline < Duration::from_millis(1) || limits.deadline > Duration::from_secs(3600) {
             return Err(HostError::Deadline { deadline: limits.deadline });
         }
-        let scoring = Side::new(false).map_err(HostError::Engine)?;
-        let workflows = Side::new(true).map_err(HostError::Engine)?;
+        let scoring = Compiler::new(Role::Scorer).map_err(HostError::Engine)?;
+        let workflows = Compiler::new(Role::Workflow).map_err(HostError::Engine)?;
         let worlds = Worlds::read().map_err(HostError::Engine)?;
-        let engines = [scoring.engine.clone(), workflows.engine.clone()];
+        let engines = [scoring.engine().clone(), workflows.engine().clone()];
         let ticker = Ticker::start(engines, limits.deadline).map_err(HostError::Ticker)?;
-        Ok(Host(Arc::new(HostInner { limits, worlds, scoring, workflows, ticker })))
+        Ok(Host(Arc::new(HostInner { limits, worlds, scoring, workflows, code_folder, ticker })))
     }
 
     /// Makes a plugin of a file: a core module for `wasm32-unknown-unknown` built with the SDK, or
-    /// a finished component. Nothing of it runs. Takes tens of milliseconds, most of it compiling.
+    /// a finished component. Nothing of it runs. Takes tens of milliseconds, most of it
+    /// compiling; a file that is loaded already shares its code.
     ///
     /// A core module is made a component in process, by this host's own copy of the contract; its
     /// strings are UTF-8. The file is checked against [`LoadLimits`](crate::LoadLimits) before
@@ -102,25 +110,10 @@ pub enum HostError {
 pub(crate) struct HostInner {
     limits: Limits,
     worlds: Worlds,
-    scoring: Side,
-    workflows: Side,
+    scoring: Compiler,
+    workflows: Compiler,
+    code_folder: Option<CodeFolder>,
     ticker: Ticker,
-}
-
-/// An engine and what its guests may import.
-struct Side {
-    engine: Engine,
-    linker: Linker<Sandbox>,
-}
-
-/// A guest's code, ready for instances.
-pub(crate) struct Compiled {
-    pub(crate) pre: InstancePre<Sandbox>,
-    pub(crate) configure: ComponentExportIndex,
-    /// `score` or `handle`.
-    pub(crate) call: ComponentExportIndex,
-    /// Whether instructions are counted.
-    pub(crate) has_fuel: bool,
 }
 
 impl HostInner {
@@ -137,50 +130,19 @@ impl HostInner {
         self.ticker.run()
     }
 
-    /// How many ticks a call has.
-    pub(crate) fn deadline_ticks(&self) -> u64 {
-        self.ticker.ticks(self.limits.deadline)
+    /// How many ticks a call of such a deadline has.
+    pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
+        self.ticker.ticks(deadline)
     }
 
-    pub(crate) fn compile_scorer(&self, component: &[u8]) -> Result<Compiled, BoxError> {
-        self.scoring.compile(component, contract::SCORER, "score", false)
+    pub(crate) fn compiler(&self, role: Role) -> &Compiler {
+        match role {
+            Role::Scorer => &self.scoring,
+            Role::Workflow => &self.workflows,
+        }
     }
 
-    pub(crate) fn compile_workflow(&self, component: &[u8]) -> Result<Compiled, BoxError> {
-        self.workflows.compile(component, contract::WORKFLOW, "handle", true)
-    }
-}
-
-impl Side {
-    fn new(has_fuel: bool) -> Result<Side, BoxError> {
-        let mut config = Config::new();
-        config
-            .consume_fuel(has_fuel)
-            .epoch_interruption(true)
-            .max_wasm_stack(STACK_BYTES)
-            .concurrency_support(false)
-            .wasm_tail_call(false)
-            .wasm_multi_memory(false)
-            .wasm_memory64(false)
-            .wasm_relaxed_simd(false)
-            .wasm_wide_arithmetic(false)
-            .wasm_custom_page_sizes(false);
-        let engine = Engine::new(&config)?;
-        let linker = sandbox::linker(&engine)?;
-        Ok(Side { engine, linker })
-    }
-
-    fn compile(&self, component: &[u8], interface: &str, function: &str, has_fuel: bool) -> Result<Compiled, BoxError> {
-        let component = Component::new(&self.engine, component)?;
-        let pre = self.linker.instantiate_pre(&component)?;
-        let exports =
-            component.get_export_index(None, interface).ok_or_else(|| format!("it does not export `{interface}`"))?;
-        let export = |name: &str| {
-            component
-                .get_export_index(Some(&exports), name)
-                .ok_or_else(|| format!("`{interface}` does not export `{name}`"))
-        };
-        let (configure, call) = (export("configure")?, export(function)?);
-        Ok(Compiled { pre, configure, call, has_fuel })
+    pub(crate) fn code_folder(&self) -> Option<&CodeFolder> {
+        self.code_folder.as_ref()
     }
 }

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A call that gave no result. The instance it happened in is gone.
+use crate::lookup::Need;
+
+/// A call that gave no result. The instance it happened in, if there was one, is gone.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -48,6 +50,20 @@ pub enum Fault {
     HostCalls {
         /// How often it may.
         limit: u32,
+    },
+    /// A look-up asked for too much at once.
+    #[error("the plugin looked up more {what} at once than the limit of {limit}")]
+    Lookup {
+        /// What there was too much of: `keys` or `bytes of keys`.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
+    /// A look-up in a source that the manifest does not name.
+    #[error("the plugin looked something up in a source that its manifest does not name")]
+    UndeclaredLookup {
+        /// The source, in the guest's words.
+        name: GuestText,
     },
     /// The plugin's exports or values do not have the types of the contract.
     #[error("the plugin broke the contract: {reason}")]
@@ -125,7 +141,20 @@ pub enum Fault {
         /// What the guest said about it.
         message: GuestText,
     },
-    /// The caller handed over what this plugin does not take. The plugin did not run.
+    /// A look-up needs what is not at hand. Load it, and call again with it: the plugin did nothing
+    /// wrong, and the next call starts from the beginning.
+    #[error("the plugin looks up {0}, which is not at hand")]
+    Need(Need),
+    /// The plugin faulted too often in a row and is not run until someone clears it.
+    #[error("the plugin is in quarantine after {faults} faults in a row, the last of kind `{last}`")]
+    Quarantined {
+        /// How many faults it took.
+        faults: u32,
+        /// The [`Fault::kind`] of the last.
+        last: &'static str,
+    },
+    /// The caller handed over what this plugin does not take. The plugin did not run, or stopped at
+    /// a look-up that was answered wrongly.
     #[error(transparent)]
     Input(#[from] InputError),
 }
@@ -141,6 +170,8 @@ impl Fault {
             Fault::Trap { .. } => "trap",
             Fault::Output { .. } => "output",
             Fault::HostCalls { .. } => "host_calls",
+            Fault::Lookup { .. } => "lookup",
+            Fault::UndeclaredLookup { .. } => "undeclared_lookup",
             Fault::Contract { .. } => "contract",
             Fault::ColumnCount { .. } => "column_count",
             Fault::ColumnKind { .. } => "column_kind",
@@ -151,19 +182,26 @@ impl Fault {
             Fault::UndeclaredAction { .. } => "undeclared_action",
             Fault::ActionArgs { .. } => "action_args",
             Fault::Refused { .. } => "refused",
+            Fault::Need(_) => "need",
+            Fault::Quarantined { .. } => "quarantined",
             Fault::Input(_) => "input",
         }
     }
 
     /// Whether the same call may end differently on another day or machine. Such a fault must be
-    /// recorded to be replayed; all others follow from the input.
+    /// recorded to be replayed; all others follow from the input. It is so for a deadline, and for a
+    /// quarantine, which earlier calls decided.
     pub fn depends_on_clock(&self) -> bool {
-        matches!(self, Fault::Deadline { .. })
+        matches!(self, Fault::Deadline { .. } | Fault::Quarantined { .. })
     }
 
     /// Whether the plugin is to blame, so that it counts towards its quarantine.
+    ///
+    /// It is not for what the caller got wrong ([`Fault::Input`]), has to load ([`Fault::Need`]) or
+    /// did not run ([`Fault::Quarantined`]). Nor is it for [`Fault::Refused`]: declining is an answer
+    /// within the contract, given in time and in form, and costs no more than another.
     pub fn is_plugins(&self) -> bool {
-        !matches!(self, Fault::Input(_))
+        !matches!(self, Fault::Input(_) | Fault::Need(_) | Fault::Quarantined { .. } | Fault::Refused { .. })
     }
 }
 
@@ -196,6 +234,20 @@ pub enum InputError {
     Event {
         /// The kind of the event.
         kind: String,
+    },
+    /// The manifest names a source for look-ups that was not granted.
+    #[error("the plugin looks things up in `{name}`, which it was not granted")]
+    LookupNotGranted {
+        /// The source.
+        name: String,
+    },
+    /// A look-up was answered with another number of values than it had keys.
+    #[error("{actual} values for a look-up of {expected} keys")]
+    Answer {
+        /// How many keys there were.
+        expected: usize,
+        /// How many values there were.
+        actual: usize,
     },
     /// The manifest does not ask for this customer entry, so the plugin must not see it.
     #[error("the plugin did not ask for `{name}`")]

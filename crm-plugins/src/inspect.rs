@@ -1,6 +1,7 @@
 //! A look at a file before anything believes it: one pass over its structure, without compiling or
 //! running, that finds the manifest and the roles and refuses what would be dear to compile.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use wasmparser::{
@@ -11,9 +12,7 @@ use wasmparser::{
 use crate::contract::{self, Roles};
 use crate::limits::Limits;
 use crate::load::LoadError;
-use crate::manifest::MANIFEST_SECTION;
-
-const PAGE_BYTES: u64 = 64 << 10;
+use crate::manifest::{MANIFEST_SECTION, PAGE_BYTES};
 
 /// What a guest may be made of: what compilers emit today and gives the same result everywhere.
 /// Threads, 64-bit and several memories, tail calls, exceptions, garbage collection, relaxed SIMD
@@ -34,6 +33,8 @@ const FEATURES: WasmFeatures = WasmFeatures::FLOATS
 pub(crate) struct Inspection<'a> {
     pub(crate) manifest: &'a [u8],
     pub(crate) roles: Roles,
+    /// The interfaces that are imported.
+    pub(crate) imports: BTreeSet<String>,
     pub(crate) form: Form,
 }
 
@@ -56,7 +57,14 @@ pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection
         Some(Ok(_)) | None => return Err(LoadError::NotWasm),
         Some(Err(_)) => return Err(LoadError::NotWasm),
     };
-    let mut pass = Pass { limits, form, roles: Roles::default(), manifest: None, counts: Counts::default() };
+    let mut pass = Pass {
+        limits,
+        form,
+        roles: Roles::default(),
+        imports: BTreeSet::new(),
+        manifest: None,
+        counts: Counts::default(),
+    };
     for payload in Parser::new(0).parse_all(bytes) {
         pass.payload(payload?)?;
     }
@@ -65,13 +73,14 @@ pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection
         return Err(LoadError::NoRole);
     }
     let manifest = pass.manifest.ok_or(LoadError::NoManifest)?;
-    Ok(Inspection { manifest, roles: pass.roles, form: pass.form })
+    Ok(Inspection { manifest, roles: pass.roles, imports: pass.imports, form: pass.form })
 }
 
 struct Pass<'a, 'l> {
     limits: &'l Limits,
     form: Form,
     roles: Roles,
+    imports: BTreeSet<String>,
     manifest: Option<&'a [u8]>,
     counts: Counts,
 }
@@ -157,16 +166,28 @@ impl<'a> Pass<'a, '_> {
         }
     }
 
-    fn check_module_imports(&self, section: ImportSectionReader<'a>) -> Result<(), LoadError> {
+    fn check_module_imports(&mut self, section: ImportSectionReader<'a>) -> Result<(), LoadError> {
         for import in section.into_imports() {
             let import = import?;
             contract::check_import(import.module, Some(import.name))?;
+            self.note_import(import.module);
         }
         Ok(())
     }
 
-    fn check_component_imports(&self, section: ComponentImportSectionReader<'a>) -> Result<(), LoadError> {
-        section.into_iter().try_for_each(|import| contract::check_import(import?.name.name, None))
+    fn check_component_imports(&mut self, section: ComponentImportSectionReader<'a>) -> Result<(), LoadError> {
+        for import in section {
+            let name = import?.name.name;
+            contract::check_import(name, None)?;
+            self.note_import(name);
+        }
+        Ok(())
+    }
+
+    fn note_import(&mut self, interface: &str) {
+        if contract::gives_something(interface) && !self.imports.contains(interface) {
+            self.imports.insert(interface.to_owned());
+        }
     }
 
     fn note_module_exports(&mut self, section: ExportSectionReader<'a>) -> Result<(), LoadError> {

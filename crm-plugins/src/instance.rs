@@ -1,14 +1,18 @@
 //! One guest that runs, and the accounting around each of its calls.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 use wasmtime::{Store, Trap};
 
-use crate::engine::{Compiled, HostInner};
+use crate::code::Compiled;
 use crate::fault::{Fault, GuestText};
+use crate::limits::Limits;
+use crate::lookup::Lookups;
 use crate::manifest::is_name;
+use crate::plugin::Plugin;
 use crate::sandbox::{Sandbox, Stop};
 use crate::ticker::Running;
 use crate::value::Entry;
@@ -23,25 +27,36 @@ pub(crate) struct Instance {
 
 /// A call that is being accounted for: from here on its time runs.
 pub(crate) struct Call<'a> {
-    host: &'a HostInner,
+    plugin: &'a Plugin,
     started: Instant,
+    fuel: Cell<Option<u64>>,
     _running: Running<'a>,
 }
 
 impl<'a> Call<'a> {
-    pub(crate) fn begin(host: &'a HostInner) -> Call<'a> {
-        Call { host, started: Instant::now(), _running: host.run() }
+    pub(crate) fn begin(plugin: &'a Plugin) -> Call<'a> {
+        Call { plugin, started: Instant::now(), fuel: Cell::new(None), _running: plugin.inner().host.run() }
+    }
+
+    /// How long the call has been running.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// How much fuel the guest took; none if none was counted or the clock stopped it.
+    pub(crate) fn fuel(&self) -> Option<u64> {
+        self.fuel.get()
     }
 
     /// A fresh instance, configured.
     pub(crate) fn instantiate(
         &self,
-        plugin: &Arc<str>,
         compiled: &Compiled,
         params: &[Entry],
+        lookups: Option<Arc<dyn Lookups>>,
     ) -> Result<Instance, Fault> {
-        let limits = self.host.limits();
-        let sandbox = Sandbox::new(Arc::clone(plugin), limits);
+        let limits = self.limits();
+        let sandbox = Sandbox::new(self.plugin.clone(), lookups);
         let mut store = Store::new(compiled.pre.engine(), sandbox);
         store.limiter(|sandbox| sandbox);
         store.set_hostcall_fuel(limits.output_bytes);
@@ -76,12 +91,23 @@ impl<'a> Call<'a> {
         R: Lift + 'static,
     {
         let call = instance.call;
-        self.call::<P, R>(instance, call, params)
+        let result = self.call::<P, R>(instance, call, params);
+        // Fuel may read 0 after an epoch stopped a guest.
+        if !matches!(result, Err(Fault::Deadline { .. })) {
+            let left = instance.store.get_fuel().ok();
+            self.fuel.set(left.map(|left| self.limits().fuel.saturating_sub(left)));
+        }
+        result
+    }
+
+    fn limits(&self) -> &'a Limits {
+        self.plugin.limits()
     }
 
     fn fill_up(&self, store: &mut Store<Sandbox>) {
-        store.data_mut().begin_call(self.started, self.host.limits());
-        store.set_epoch_deadline(self.host.deadline_ticks());
+        let limits = self.limits();
+        store.data_mut().begin_call(self.started, limits);
+        store.set_epoch_deadline(self.plugin.inner().host.ticks(limits.deadline));
     }
 
     fn call<P, R>(&self, instance: &mut Instance, func: Func, params: P) -> Result<R, Fault>
@@ -96,7 +122,7 @@ impl<'a> Call<'a> {
         let answer = func.call(&mut *store, params);
         let (answer,) = answer.map_err(|error| self.explain(store, &error))?;
         // A guest may have slept through its deadline inside the host, where no epoch stops it.
-        if self.started.elapsed() > self.host.limits().deadline {
+        if self.elapsed() > self.limits().deadline {
             return Err(self.too_late());
         }
         answer.map_err(refused)
@@ -104,12 +130,17 @@ impl<'a> Call<'a> {
 
     /// What stopped a guest. Nothing of the error's text is kept.
     fn explain(&self, store: &Store<Sandbox>, error: &wasmtime::Error) -> Fault {
-        let limits = self.host.limits();
+        let limits = self.limits();
         match error.downcast_ref::<Stop>() {
             Some(Stop::Deadline) => return self.too_late(),
             Some(Stop::HostCalls) => {
                 return Fault::HostCalls { limit: limits.host_calls };
             }
+            Some(Stop::Lookup { what, limit }) => return Fault::Lookup { what, limit: *limit },
+            Some(Stop::UndeclaredLookup(name)) => return Fault::UndeclaredLookup { name: name.clone() },
+            Some(Stop::LookupField) => return broken("a look-up of a field without a proper name"),
+            Some(Stop::Need(need)) => return Fault::Need(need.clone()),
+            Some(Stop::Answer(wrong)) => return Fault::Input(wrong.clone()),
             None => {}
         }
         // Fuel may read 0 after an epoch stopped a guest, so only the trap itself is believed.
@@ -134,7 +165,7 @@ impl<'a> Call<'a> {
     }
 
     fn too_late(&self) -> Fault {
-        Fault::Deadline { limit: self.host.limits().deadline }
+        Fault::Deadline { limit: self.limits().deadline }
     }
 }
 

@@ -34,6 +34,8 @@
 //! ```
 
 mod batch;
+mod code;
+mod code_folder;
 mod contract;
 mod engine;
 mod fault;
@@ -41,8 +43,11 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+mod lookup;
 mod manifest;
+mod meter;
 mod plugin;
+mod registry;
 mod sandbox;
 mod scorer;
 mod ticker;
@@ -51,12 +56,18 @@ mod wire;
 mod workflow;
 
 pub use batch::{Batch, BatchError, Cells, Column, ROWS_MAX};
+pub use code_folder::CodeFolder;
 pub use engine::{Host, HostError};
 pub use fault::{Fault, GuestText, InputError};
 pub use limits::{Limits, LoadLimits};
 pub use load::{BoxError, LoadError};
-pub use manifest::{MANIFEST_SECTION, Manifest, ManifestError, Output, OutputKind, Param, ParamDefault, ParamKind};
-pub use plugin::Plugin;
+pub use lookup::{Answer, LookupTable, Lookups, Need};
+pub use manifest::{
+    MANIFEST_SECTION, Manifest, ManifestError, Output, OutputKind, Param, ParamDefault, ParamKind, WantedLimits,
+};
+pub use meter::{Counters, LastFault, Standing};
+pub use plugin::{Plugin, PluginInfo};
+pub use registry::{Registry, RegistryError};
 pub use scorer::Scorer;
 pub use value::{Entry, Value};
 pub use workflow::{Action, TriggerEvent, Workflow, WorkflowOutcome};

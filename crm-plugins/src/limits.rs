@@ -1,6 +1,9 @@
 //! What a plugin may use. Each limit has a test with a guest that trips it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use crate::manifest::WantedLimits;
 
 /// The limits of one host. The defaults suit plugins written in a compiled language.
 #[derive(Debug, Clone)]
@@ -27,8 +30,14 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// Calls from the guest into the host during one call. 10,000.
     pub host_calls: u32,
+    /// Keys of one look-up. 1,000.
+    pub lookup_keys: usize,
+    /// Bytes of all keys of one look-up. 64 KiB.
+    pub lookup_bytes: usize,
     /// Log text of one call, in bytes; what goes beyond is dropped. 64 KiB.
     pub log_bytes: usize,
+    /// How many faults in a row put a plugin into quarantine. 5.
+    pub quarantine_after: NonZeroU32,
 }
 
 impl Default for Limits {
@@ -44,8 +53,25 @@ impl Default for Limits {
             action_args: 32,
             kept_bytes: 64 << 10,
             host_calls: 10_000,
+            lookup_keys: 1_000,
+            lookup_bytes: 64 << 10,
             log_bytes: 64 << 10,
+            quarantine_after: NonZeroU32::MIN.saturating_add(4),
         }
+    }
+}
+
+impl Limits {
+    /// What holds for a plugin that wants less: of each limit the smaller one.
+    pub(crate) fn narrowed(&self, wanted: &WantedLimits) -> Limits {
+        let mut limits = self.clone();
+        if let Some(bytes) = wanted.memory_bytes {
+            limits.memory_bytes = limits.memory_bytes.min(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        if let Some(millis) = wanted.deadline_ms {
+            limits.deadline = limits.deadline.min(Duration::from_millis(millis.into()));
+        }
+        limits
     }
 }
 

@@ -4,12 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use tracing::Span;
+use tracing::field::Empty;
+use wasmtime::Engine;
 use wit_component::ComponentEncoder;
 
-use crate::contract::Roles;
+use crate::code::Role;
+use crate::code_folder;
+use crate::contract::{LOOKUP, Roles};
 use crate::engine::{Host, HostInner};
-use crate::inspect::{self, Form};
+use crate::inspect::{self, Form, Inspection};
 use crate::manifest::{Manifest, ManifestError};
+use crate::meter::Meter;
 use crate::plugin::{Plugin, PluginInner};
 
 /// The error of a library below, kept as a cause.
@@ -22,6 +28,10 @@ pub enum LoadError {
     /// The file is neither a core module nor a component.
     #[error("this is no WebAssembly module or component")]
     NotWasm,
+    /// The file is compiled code. Such code is run as it stands, so none is taken from outside: load
+    /// the WebAssembly that it was made from.
+    #[error("this is compiled code, of which none is taken; load the WebAssembly it was made from")]
+    Precompiled,
     /// The file is larger or more involved than allowed. Nothing was compiled.
     #[error("{actual} {what} are over the limit of {max}")]
     TooLarge {
@@ -73,45 +83,87 @@ pub enum LoadError {
     Compile(#[source] BoxError),
 }
 
+impl LoadError {
+    /// A short stable name for records and metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            LoadError::NotWasm => "not_wasm",
+            LoadError::Precompiled => "precompiled",
+            LoadError::TooLarge { .. } => "too_large",
+            LoadError::Invalid(_) => "invalid",
+            LoadError::UnknownImport { .. } => "unknown_import",
+            LoadError::UnknownContract { .. } => "unknown_contract",
+            LoadError::NoRole => "no_role",
+            LoadError::NoManifest => "no_manifest",
+            LoadError::TwoManifests => "two_manifests",
+            LoadError::Manifest(_) => "manifest",
+            LoadError::Mismatch { .. } => "mismatch",
+            LoadError::Componentize(_) => "componentize",
+            LoadError::Compile(_) => "compile",
+        }
+    }
+}
+
 pub(crate) fn load(host: &Host, bytes: &[u8]) -> Result<Plugin, LoadError> {
-    let inner = host.inner();
-    let inspection = inspect::inspect(bytes, inner.limits())?;
+    let span = tracing::debug_span!("load", bytes = bytes.len(), plugin = Empty, version = Empty, outcome = Empty);
+    let _entered = span.enter();
+    let result = load_in(&span, host.inner(), bytes);
+    span.record("outcome", result.as_ref().err().map_or("ok", LoadError::kind));
+    result
+}
+
+fn load_in(span: &Span, host: &Arc<HostInner>, bytes: &[u8]) -> Result<Plugin, LoadError> {
+    if Engine::detect_precompiled(bytes).is_some() || bytes.starts_with(&code_folder::MAGIC) {
+        return Err(LoadError::Precompiled);
+    }
+    let inspection = inspect::inspect(bytes, host.limits())?;
     let manifest = Manifest::parse(inspection.manifest)?;
-    check_agreement(&manifest, inspection.roles)?;
-    let component = match inspection.form {
+    span.record("plugin", manifest.name.as_str()).record("version", manifest.version.as_str());
+    check_agreement(&manifest, &inspection)?;
+    let Inspection { roles, form, imports, .. } = inspection;
+    let component = match form {
         Form::Module { sections } => {
             let mut module = strip(bytes, &sections);
-            module.extend(inner.worlds().sections(inspection.roles));
+            module.extend(host.worlds().sections(roles));
             guarded(|| ComponentEncoder::default().module(&module)?.encode()).map_err(LoadError::Componentize)?
         }
         Form::Component => bytes.to_vec(),
     };
-    let (scorer, workflow) = guarded(|| compile(inner, &component, inspection.roles)).map_err(LoadError::Compile)?;
-    let digest: [u8; 32] = Sha256::digest(bytes).into();
-    Ok(Plugin::new(PluginInner { host: Arc::clone(inner), manifest, digest, scorer, workflow }))
-}
-
-type Compiled = Option<crate::engine::Compiled>;
-
-fn compile(inner: &HostInner, component: &[u8], roles: Roles) -> Result<(Compiled, Compiled), BoxError> {
-    let scorer = roles.scorer.then(|| inner.compile_scorer(component)).transpose()?;
-    let workflow = roles.workflow.then(|| inner.compile_workflow(component)).transpose()?;
-    Ok((scorer, workflow))
-}
-
-fn check_agreement(manifest: &Manifest, roles: Roles) -> Result<(), LoadError> {
-    let reason = match (roles.scorer, manifest.outputs.is_empty()) {
-        (true, true) => Some("this exports a scorer, and its manifest declares no outputs"),
-        (false, false) => Some("the manifest declares outputs, and this exports no scorer"),
-        (true, false) | (false, true) => None,
+    let has_lookups = imports.contains(LOOKUP);
+    let compile = |is_role: bool, role| {
+        let compiler = host.compiler(role);
+        is_role.then(|| guarded(|| compiler.code(&component, has_lookups, host.code_folder()))).transpose()
     };
-    let reason = reason.or(match (roles.workflow, manifest.events.is_empty()) {
-        (true, true) => Some("this exports a workflow, and its manifest listens to no event"),
-        (false, false) => Some("the manifest listens to events, and this exports no workflow"),
-        (true, false) | (false, true) => None,
-    });
-    match reason {
-        Some(reason) => Err(LoadError::Mismatch { reason }),
+    Ok(Plugin::new(PluginInner {
+        scorer: compile(roles.scorer, Role::Scorer).map_err(LoadError::Compile)?,
+        workflow: compile(roles.workflow, Role::Workflow).map_err(LoadError::Compile)?,
+        host: Arc::clone(host),
+        limits: host.limits().narrowed(&manifest.limits),
+        meter: Meter::new(host.limits().quarantine_after),
+        manifest,
+        digest: Sha256::digest(bytes).into(),
+        file_bytes: bytes.len(),
+        imports: imports.into_iter().collect(),
+    }))
+}
+
+fn check_agreement(manifest: &Manifest, inspection: &Inspection<'_>) -> Result<(), LoadError> {
+    let Roles { scorer, workflow } = inspection.roles;
+    let imports_lookups = inspection.imports.contains(LOOKUP);
+    let (outputs, events) = (!manifest.outputs.is_empty(), !manifest.events.is_empty());
+    let (lookups, fields) = (!manifest.lookups.is_empty(), !manifest.fields.is_empty());
+    let disagreements = [
+        (scorer && !outputs, "this exports a scorer, and its manifest declares no outputs"),
+        (outputs && !scorer, "the manifest declares outputs, and this exports no scorer"),
+        (workflow && !events, "this exports a workflow, and its manifest listens to no event"),
+        (events && !workflow, "the manifest listens to events, and this exports no workflow"),
+        (imports_lookups && scorer, "this imports look-ups and exports a scorer, and only workflows have look-ups"),
+        (imports_lookups && !lookups, "this imports look-ups, and its manifest names no source for them"),
+        (lookups && !workflow, "the manifest names sources for look-ups, and this exports no workflow"),
+        (fields && !workflow, "the manifest asks for personal fields, and only workflows see those"),
+    ];
+    match disagreements.into_iter().find(|(disagrees, _)| *disagrees) {
+        Some((_, reason)) => Err(LoadError::Mismatch { reason }),
         None => Ok(()),
     }
 }

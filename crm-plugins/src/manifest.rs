@@ -8,12 +8,15 @@ use crate::value::{Entry, Value};
 /// The custom section that holds the manifest, as JSON.
 pub const MANIFEST_SECTION: &str = "crm:manifest";
 
+/// The unit of linear memory.
+pub(crate) const PAGE_BYTES: u64 = 64 << 10;
+
 const NAMES_MAX: usize = 256;
 const NAME_BYTES_MAX: usize = 64;
 
 /// What a plugin is, what it wants to see and what it may ask for.
 ///
-/// Names of features, outputs, events, actions and parameters are 1 to 64 of `a-z`, `0-9`, `_`,
+/// Names of features, fields, outputs, events, actions, look-ups and parameters are 1 to 64 of `a-z`, `0-9`, `_`,
 /// `-`, `.` and `:`, begin with a letter and are unique within their list of at most 256.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,10 @@ pub struct Manifest {
     /// What a scorer's columns are, in order, or what a workflow sees of its customer.
     #[serde(default)]
     pub features: Vec<String>,
+    /// What a workflow wants to see of the customer's personal card, such as `given_name`. The shop
+    /// grants these one by one, and a workflow must cope without; scorers never see any.
+    #[serde(default)]
+    pub fields: Vec<String>,
     /// What a scorer returns, in order. Empty if the plugin is no scorer.
     #[serde(default)]
     pub outputs: Vec<Output>,
@@ -37,9 +44,29 @@ pub struct Manifest {
     /// The kinds of action that a workflow may ask for.
     #[serde(default)]
     pub actions: Vec<String>,
+    /// The sources in which a workflow looks things up, such as `prices`. All of them must be
+    /// granted.
+    #[serde(default)]
+    pub lookups: Vec<String>,
+    /// Limits that are enough for this plugin. What holds is the smaller of these and the host's.
+    #[serde(default)]
+    pub limits: WantedLimits,
     /// What whoever installs the plugin may set.
     #[serde(default)]
     pub params: Vec<Param>,
+}
+
+/// Limits that a plugin finds enough; what is left out is the host's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct WantedLimits {
+    /// Linear memory of one instance, in bytes; 64 KiB (a page) at least.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Wall-clock time of one call, in milliseconds; 1 at least.
+    #[serde(default)]
+    pub deadline_ms: Option<u32>,
 }
 
 /// One column that a scorer returns.
@@ -173,9 +200,27 @@ impl Manifest {
         check_names("outputs", self.outputs.iter().map(|output| &output.name))?;
         check_names("events", self.events.iter())?;
         check_names("actions", self.actions.iter())?;
+        check_names("lookups", self.lookups.iter())?;
         check_names("params", self.params.iter().map(|param| &param.name))?;
+        check_names("fields", self.fields.iter())?;
+        if let Some(name) = self.fields.iter().find(|field| self.features.contains(field)) {
+            return Err(ManifestError::Ambiguous { name: name.clone() });
+        }
+        self.limits.check()?;
         self.outputs.iter().try_for_each(Output::check)?;
         self.params.iter().try_for_each(Param::check)
+    }
+}
+
+impl WantedLimits {
+    fn check(&self) -> Result<(), ManifestError> {
+        if self.memory_bytes.is_some_and(|bytes| bytes < PAGE_BYTES) {
+            return Err(ManifestError::Limit { limit: "memory_bytes", least: PAGE_BYTES });
+        }
+        if self.deadline_ms == Some(0) {
+            return Err(ManifestError::Limit { limit: "deadline_ms", least: 1 });
+        }
+        Ok(())
     }
 }
 
@@ -275,6 +320,20 @@ pub enum ManifestError {
         /// How many it may hold.
         max: usize,
     },
+    /// A name is a feature and a personal field at once, and a guest could not tell which it got.
+    #[error("`{name}` stands in `features` and in `fields`")]
+    Ambiguous {
+        /// The name.
+        name: String,
+    },
+    /// A wanted limit is too small for any plugin.
+    #[error("a limit `{limit}` under {least} lets no plugin run")]
+    Limit {
+        /// Which one.
+        limit: &'static str,
+        /// What it must be at least.
+        least: u64,
+    },
     /// A range is empty, or bounds something that is no number.
     #[error("the range of output `{output}` is empty, or the output is no number")]
     Range {
@@ -337,6 +396,11 @@ mod tests {
             (r#""outputs": [{"name": "a", "min": 1, "max": 0}]"#, "range of output `a`"),
             (r#""outputs": [{"name": "a", "kind": "word", "max": 0}]"#, "range of output `a`"),
             (r#""params": [{"name": "a", "kind": "int", "default": 0.5}]"#, "parameter `a`"),
+            (r#""lookups": ["prices", "prices"]"#, "`prices` stands twice in `lookups`"),
+            (r#""features": ["city"], "fields": ["city"]"#, "`city` stands in `features` and in `fields`"),
+            (r#""limits": {"memory_bytes": 65535}"#, "`memory_bytes` under 65536"),
+            (r#""limits": {"deadline_ms": 0}"#, "`deadline_ms` under 1"),
+            (r#""limits": {"fuel": 1}"#, "known shape"),
             (r#""secrets": []"#, "known shape"),
         ] {
             let error = manifest(fields).unwrap_err().to_string();

@@ -1,4 +1,6 @@
-//! What a guest can reach and use up: its memory, and a log that nobody reads back.
+//! What a guest can reach and use up: its memory, a log that nobody reads back, and look-ups.
+
+mod fetch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,9 +9,11 @@ use std::time::Instant;
 use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
 
-use crate::contract::DIAG;
-use crate::fault::printable;
+use crate::contract::{DIAG, LOOKUP};
+use crate::fault::{GuestText, InputError, printable};
 use crate::limits::Limits;
+use crate::lookup::{Lookups, Need};
+use crate::plugin::Plugin;
 use crate::wire::LevelOut;
 
 /// The most bytes of one log line.
@@ -17,8 +21,10 @@ const LINE_BYTES_MAX: usize = 1_024;
 
 /// The host's side of one instance.
 pub(crate) struct Sandbox {
-    /// Named in each log line.
-    plugin: Arc<str>,
+    /// Named in each log line; its manifest lists the sources.
+    plugin: Plugin,
+    /// None: nothing is at hand.
+    lookups: Option<Arc<dyn Lookups>>,
     memory: Quota,
     table: Quota,
     /// When the current call must be over.
@@ -28,10 +34,20 @@ pub(crate) struct Sandbox {
 }
 
 /// Why a host function stopped a guest.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Stop {
     Deadline,
     HostCalls,
+    /// A look-up of more than this many of these.
+    Lookup {
+        what: &'static str,
+        limit: usize,
+    },
+    UndeclaredLookup(GuestText),
+    /// A look-up whose field has no proper name.
+    LookupField,
+    Need(Need),
+    Answer(InputError),
 }
 
 impl fmt::Display for Stop {
@@ -39,6 +55,9 @@ impl fmt::Display for Stop {
         f.write_str(match self {
             Stop::Deadline => "the deadline has passed",
             Stop::HostCalls => "too many host calls",
+            Stop::Lookup { .. } | Stop::UndeclaredLookup(_) | Stop::LookupField => "a look-up that is not allowed",
+            Stop::Need(_) => "a look-up of what is not at hand",
+            Stop::Answer(_) => "a look-up that was answered wrongly",
         })
     }
 }
@@ -46,15 +65,10 @@ impl fmt::Display for Stop {
 impl std::error::Error for Stop {}
 
 impl Sandbox {
-    pub(crate) fn new(plugin: Arc<str>, limits: &Limits) -> Sandbox {
-        Sandbox {
-            plugin,
-            memory: Quota::new(limits.memory_bytes),
-            table: Quota::new(limits.table_elements),
-            deadline: Instant::now(),
-            host_calls_left: 0,
-            log_bytes_left: 0,
-        }
+    pub(crate) fn new(plugin: Plugin, lookups: Option<Arc<dyn Lookups>>) -> Sandbox {
+        let limits = plugin.limits();
+        let (memory, table) = (Quota::new(limits.memory_bytes), Quota::new(limits.table_elements));
+        Sandbox { plugin, lookups, memory, table, deadline: Instant::now(), host_calls_left: 0, log_bytes_left: 0 }
     }
 
     /// Fills up what one call may use.
@@ -127,10 +141,17 @@ impl ResourceLimiter for Sandbox {
     }
 }
 
-/// All that a guest may import.
+/// What each guest may import.
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
     let mut linker = Linker::new(engine);
     linker.instance(DIAG)?.func_wrap("emit", emit)?;
+    Ok(linker)
+}
+
+/// What a guest may import whose manifest names sources.
+pub(crate) fn linker_with_lookups(engine: &Engine) -> wasmtime::Result<Linker<Sandbox>> {
+    let mut linker = linker(engine)?;
+    linker.instance(LOOKUP)?.func_wrap("fetch", fetch::fetch)?;
     Ok(linker)
 }
 
@@ -144,7 +165,7 @@ fn emit(mut store: StoreContextMut<'_, Sandbox>, (level, text): (LevelOut, WasmS
     let sandbox = store.data_mut();
     // An empty line costs a byte as well, so that the number of lines is bounded.
     sandbox.log_bytes_left = sandbox.log_bytes_left.saturating_sub(line.len().max(1));
-    let plugin: &str = &sandbox.plugin;
+    let plugin = sandbox.plugin.name();
     match level {
         LevelOut::Debug => tracing::debug!(target: "crm_plugins::guest", plugin, "{line}"),
         LevelOut::Info => tracing::info!(target: "crm_plugins::guest", plugin, "{line}"),

@@ -1,15 +1,13 @@
 //! Scoring: batches in, columns out.
 
 use std::fmt;
-use std::sync::Arc;
 
 use crate::batch::{Batch, BatchError, Cells, Column};
-use crate::engine::Compiled;
 use crate::fault::{Fault, InputError};
 use crate::instance::{Call, Instance};
 use crate::manifest::{Output, OutputKind};
-use crate::plugin::Plugin;
-use crate::value::Entry;
+use crate::plugin::{Plugin, Step};
+use crate::value::{Entry, Value};
 use crate::wire::{self, BatchIn, ColumnOut};
 
 /// A scorer with its parameters. It keeps one instance for many batches and drops it after any
@@ -20,7 +18,6 @@ use crate::wire::{self, BatchIn, ColumnOut};
 /// fixed order where results must repeat.
 pub struct Scorer {
     plugin: Plugin,
-    name: Arc<str>,
     params: Vec<Entry>,
     instance: Option<Instance>,
 }
@@ -32,10 +29,8 @@ impl Scorer {
             return Err(InputError::NotAScorer { plugin: manifest.name.clone() }.into());
         }
         let params = manifest.complete(params)?;
-        let name = Arc::from(plugin.name());
-        let mut scorer = Scorer { plugin, name, params, instance: None };
-        scorer.instance = Some(scorer.instantiate()?);
-        Ok(scorer)
+        let instance = plugin.run(Step::Configure, None, |call| instantiate(call, &plugin, &params))?;
+        Ok(Scorer { plugin, params, instance: Some(instance) })
     }
 
     /// The plugin that scores.
@@ -52,46 +47,51 @@ impl Scorer {
     /// [`Fault::Input`] if the batch has not one column for each feature of the manifest; else what
     /// the guest faulted with, or what was wrong with its result.
     pub fn score(&mut self, batch: &Batch) -> Result<Vec<Column>, Fault> {
-        let features = self.plugin.manifest().features.len();
-        if batch.columns().len() != features {
-            let actual = batch.columns().len();
-            return Err(InputError::Columns { expected: features, actual }.into());
-        }
-        let mut instance = match self.instance.take() {
-            Some(instance) => instance,
-            None => self.instantiate()?,
-        };
-        let scores = self.score_with(&mut instance, batch)?;
-        // Only now, so that an instance that faulted is not used again.
-        self.instance = Some(instance);
-        Ok(scores)
+        let at_ms = batch.context().iter().find(|entry| entry.name == "as_of_ms");
+        let at_ms = at_ms.and_then(|entry| if let Value::Int(at_ms) = entry.value { Some(at_ms) } else { None });
+        let Scorer { plugin, params, instance } = self;
+        plugin.run(Step::Score { rows: batch.rows() }, at_ms, |call| {
+            check_input(plugin, batch)?;
+            let mut current = match instance.take() {
+                Some(mut current) => {
+                    call.renew(&mut current);
+                    current
+                }
+                None => instantiate(call, plugin, params)?,
+            };
+            let scores = score_with(call, plugin, &mut current, batch)?;
+            // Only now, so that an instance that faulted is not used again.
+            *instance = Some(current);
+            Ok(scores)
+        })
     }
+}
 
-    fn compiled(&self) -> Result<&Compiled, Fault> {
-        let name = self.plugin.name();
-        let compiled = self.plugin.inner().scorer.as_ref();
-        compiled.ok_or_else(|| InputError::NotAScorer { plugin: name.to_owned() }.into())
-    }
+fn check_input(plugin: &Plugin, batch: &Batch) -> Result<(), InputError> {
+    let expected = plugin.manifest().features.len();
+    let actual = batch.columns().len();
+    if actual == expected { Ok(()) } else { Err(InputError::Columns { expected, actual }) }
+}
 
-    fn instantiate(&self) -> Result<Instance, Fault> {
-        let call = Call::begin(&self.plugin.inner().host);
-        call.instantiate(&self.name, self.compiled()?, &self.params)
+fn score_with(call: &Call<'_>, plugin: &Plugin, instance: &mut Instance, batch: &Batch) -> Result<Vec<Column>, Fault> {
+    let context = wire::entries(batch.context());
+    let columns = wire::columns(batch.columns());
+    let input = BatchIn { rows: batch.rows(), context: &context, columns: &columns };
+    let columns: Vec<ColumnOut> = call.run(instance, (input,))?;
+    let outputs = &plugin.manifest().outputs;
+    if columns.len() != outputs.len() {
+        return Err(Fault::ColumnCount { expected: outputs.len(), actual: columns.len() });
     }
+    let rows = batch.rows() as usize;
+    outputs.iter().zip(columns).map(|(output, column)| check(output, column, rows)).collect()
+}
 
-    fn score_with(&self, instance: &mut Instance, batch: &Batch) -> Result<Vec<Column>, Fault> {
-        let call = Call::begin(&self.plugin.inner().host);
-        call.renew(instance);
-        let context = wire::entries(batch.context());
-        let columns = wire::columns(batch.columns());
-        let input = BatchIn { rows: batch.rows(), context: &context, columns: &columns };
-        let columns: Vec<ColumnOut> = call.run(instance, (input,))?;
-        let outputs = &self.plugin.manifest().outputs;
-        if columns.len() != outputs.len() {
-            return Err(Fault::ColumnCount { expected: outputs.len(), actual: columns.len() });
-        }
-        let rows = batch.rows() as usize;
-        outputs.iter().zip(columns).map(|(output, column)| check(output, column, rows)).collect()
-    }
+/// A fresh instance, configured.
+fn instantiate(call: &Call<'_>, plugin: &Plugin, params: &[Entry]) -> Result<Instance, Fault> {
+    let Some(compiled) = &plugin.inner().scorer else {
+        return Err(InputError::NotAScorer { plugin: plugin.name().to_owned() }.into());
+    };
+    call.instantiate(compiled, params, None)
 }
 
 impl fmt::Debug for Scorer {

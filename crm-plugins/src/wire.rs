@@ -2,7 +2,7 @@
 //! only copy, and owned on the way out. Names and order are those of the WIT, which wasmtime checks
 //! against the guest.
 
-use wasmtime::component::{ComponentType, Lift, Lower};
+use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
 use crate::batch::{Cells, Column};
 use crate::value::{Entry, Value};
@@ -23,6 +23,36 @@ pub(crate) enum ValueIn<'a> {
     #[component(name = "bytes")]
     Bytes(&'a [u8]),
 }
+
+/// A value on its way into a guest that asked for it, hence owned.
+#[derive(ComponentType, Lower)]
+#[component(variant)]
+pub(crate) enum ValueAnswer {
+    #[component(name = "null")]
+    Null,
+    #[component(name = "boolean")]
+    Boolean(bool),
+    #[component(name = "int")]
+    Int(i64),
+    #[component(name = "float")]
+    Float(f64),
+    #[component(name = "text")]
+    Text(String),
+    #[component(name = "bytes")]
+    Bytes(Vec<u8>),
+}
+
+#[derive(ComponentType, Lower)]
+#[component(record)]
+pub(crate) struct FailureAnswer {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// The arguments of a look-up, still in the guest's memory: source, keys, field.
+pub(crate) type LookupOut = (WasmStr, WasmList<WasmStr>, WasmStr);
+/// What a look-up returns to the guest.
+pub(crate) type LookupAnswer = (Result<Vec<ValueAnswer>, FailureAnswer>,);
 
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
@@ -182,6 +212,19 @@ fn value(value: &Value) -> ValueIn<'_> {
         Value::Float(value) => ValueIn::Float(*value),
         Value::Text(value) => ValueIn::Text(value),
         Value::Bytes(value) => ValueIn::Bytes(value),
+    }
+}
+
+impl From<Value> for ValueAnswer {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Null => ValueAnswer::Null,
+            Value::Bool(value) => ValueAnswer::Boolean(value),
+            Value::Int(value) => ValueAnswer::Int(value),
+            Value::Float(value) => ValueAnswer::Float(value),
+            Value::Text(value) => ValueAnswer::Text(value),
+            Value::Bytes(value) => ValueAnswer::Bytes(value),
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::fault::{Fault, GuestText, InputError};
-use crate::instance::Call;
+use crate::lookup::Lookups;
 use crate::manifest::{is_name, repeated};
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Step};
 use crate::value::{Entry, Value};
 use crate::wire::{self, ActionOut, EntryIn, EventIn, OutcomeOut};
 
@@ -54,19 +54,20 @@ pub struct WorkflowOutcome {
 #[derive(Debug, Clone)]
 pub struct Workflow {
     plugin: Plugin,
-    name: Arc<str>,
     params: Arc<[Entry]>,
 }
 
 impl Workflow {
-    pub(crate) fn new(plugin: Plugin, params: &[Entry]) -> Result<Workflow, Fault> {
+    pub(crate) fn new(plugin: Plugin, params: &[Entry], lookups_granted: &[&str]) -> Result<Workflow, Fault> {
         let manifest = plugin.manifest();
         if !plugin.is_workflow() {
             return Err(InputError::NotAWorkflow { plugin: manifest.name.clone() }.into());
         }
+        if let Some(name) = manifest.lookups.iter().find(|name| !lookups_granted.contains(&name.as_str())) {
+            return Err(InputError::LookupNotGranted { name: name.clone() }.into());
+        }
         let params = manifest.complete(params)?.into();
-        let name = Arc::from(plugin.name());
-        Ok(Workflow { plugin, name, params })
+        Ok(Workflow { plugin, params })
     }
 
     /// The plugin that answers.
@@ -74,8 +75,9 @@ impl Workflow {
         &self.plugin
     }
 
-    /// Answers one event. `customer` holds features that the manifest asks for and the shop grants;
-    /// `memory` is what the plugin returned for this customer the last time, empty at first.
+    /// Answers one event. `customer` holds features and personal fields that the manifest asks for
+    /// and the shop grants; `memory` is what the plugin returned for this customer the last time,
+    /// empty at first. Nothing is at hand for look-ups, so one ends in [`Fault::Need`].
     ///
     /// # Errors
     ///
@@ -83,20 +85,49 @@ impl Workflow {
     /// customer's entries, an entry is repeated or not finite, or `memory` is too large; else what
     /// the guest faulted with, or what was wrong with its answer.
     pub fn handle(&self, event: &TriggerEvent, customer: &[Entry], memory: &[u8]) -> Result<WorkflowOutcome, Fault> {
-        self.check_input(event, customer, memory)?;
-        let inner = self.plugin.inner();
-        let Some(compiled) = &inner.workflow else {
-            let plugin = self.plugin.name().to_owned();
-            return Err(InputError::NotAWorkflow { plugin }.into());
-        };
-        let call = Call::begin(&inner.host);
-        let mut instance = call.instantiate(&self.name, compiled, &self.params)?;
-        let fields = wire::entries(&event.fields);
-        let event = EventIn { id: &event.id, kind: &event.kind, at_ms: event.at_ms, seed: event.seed, fields: &fields };
-        let customer = wire::entries(customer);
-        let input: (EventIn<'_>, &[EntryIn<'_>], &[u8]) = (event, &customer, memory);
-        let outcome = call.run(&mut instance, input)?;
-        self.check_outcome(outcome)
+        self.answer(event, customer, memory, None)
+    }
+
+    /// As [`Workflow::handle`], with look-ups answered from `lookups`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workflow::handle`]. On [`Fault::Need`] load what it names, and call again with all that
+    /// was loaded for this event so far; the plugin begins afresh, so nothing was done by halves. Each
+    /// round costs a whole call, and there are as many as the plugin makes look-ups one after another,
+    /// so bound them. [`Fault::Input`] also if `lookups` answered with another number of values than
+    /// keys, or with a number that is not finite.
+    pub fn handle_with(
+        &self,
+        event: &TriggerEvent,
+        customer: &[Entry],
+        memory: &[u8],
+        lookups: &Arc<dyn Lookups>,
+    ) -> Result<WorkflowOutcome, Fault> {
+        self.answer(event, customer, memory, Some(Arc::clone(lookups)))
+    }
+
+    fn answer(
+        &self,
+        event: &TriggerEvent,
+        customer: &[Entry],
+        memory: &[u8],
+        lookups: Option<Arc<dyn Lookups>>,
+    ) -> Result<WorkflowOutcome, Fault> {
+        self.plugin.run(Step::Handle, Some(event.at_ms), |call| {
+            self.check_input(event, customer, memory)?;
+            let Some(compiled) = &self.plugin.inner().workflow else {
+                let plugin = self.plugin.name().to_owned();
+                return Err(InputError::NotAWorkflow { plugin }.into());
+            };
+            let mut instance = call.instantiate(compiled, &self.params, lookups)?;
+            let fields = wire::entries(&event.fields);
+            let TriggerEvent { id, kind, at_ms, seed, .. } = event;
+            let event = EventIn { id, kind, at_ms: *at_ms, seed: *seed, fields: &fields };
+            let customer = wire::entries(customer);
+            let input: (EventIn<'_>, &[EntryIn<'_>], &[u8]) = (event, &customer, memory);
+            self.check_outcome(call.run(&mut instance, input)?)
+        })
     }
 
     fn check_input(&self, event: &TriggerEvent, customer: &[Entry], memory: &[u8]) -> Result<(), InputError> {
@@ -104,12 +135,13 @@ impl Workflow {
         if !manifest.events.contains(&event.kind) {
             return Err(InputError::Event { kind: event.kind.clone() });
         }
-        if let Some(entry) = customer.iter().find(|entry| !manifest.features.contains(&entry.name)) {
+        let is_asked_for = |name: &String| manifest.features.contains(name) || manifest.fields.contains(name);
+        if let Some(entry) = customer.iter().find(|entry| !is_asked_for(&entry.name)) {
             return Err(InputError::Feature { name: entry.name.clone() });
         }
         check_entries(&event.fields)?;
         check_entries(customer)?;
-        let limit = self.plugin.inner().host.limits().kept_bytes;
+        let limit = self.plugin.limits().kept_bytes;
         if memory.len() > limit {
             return Err(InputError::Memory { bytes: memory.len(), limit });
         }
@@ -117,7 +149,7 @@ impl Workflow {
     }
 
     fn check_outcome(&self, outcome: OutcomeOut) -> Result<WorkflowOutcome, Fault> {
-        let limits = self.plugin.inner().host.limits();
+        let limits = self.plugin.limits();
         if outcome.memory.len() > limits.kept_bytes {
             return Err(Fault::Output { what: "bytes of memory", limit: limits.kept_bytes });
         }
@@ -134,7 +166,7 @@ impl Workflow {
         if !self.plugin.manifest().actions.contains(&kind) {
             return Err(Fault::UndeclaredAction { index, kind: GuestText::new(&kind) });
         }
-        let limit = self.plugin.inner().host.limits().action_args;
+        let limit = self.plugin.limits().action_args;
         if action.args.len() > limit {
             return Err(Fault::Output { what: "arguments of one action", limit });
         }

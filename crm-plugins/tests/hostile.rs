@@ -248,7 +248,7 @@ fn a_fault_costs_its_own_call_only() {
 fn a_hundred_faults_leave_no_memory_behind() {
     let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
         (memory.fill (i32.const 0) (i32.const 1) (i32.const 16000000)) (unreachable)";
-    let plugin = host().load(&scorer("", grow)).unwrap();
+    let plugin = support::patient_host().load(&scorer("", grow)).unwrap();
     for _ in 0..100 {
         let fault = plugin.scorer(&[]).unwrap().score(&support::two_rows()).unwrap_err();
         assert_eq!(fault.kind(), "memory");
@@ -259,4 +259,45 @@ fn a_hundred_faults_leave_no_memory_behind() {
         let kib: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
         assert!(kib < 800_000, "{kib} KiB are in use");
     }
+}
+
+#[test]
+fn growth_in_each_of_ten_thousand_calls_is_bounded() {
+    // It traps when it gets no more.
+    let parts = support::data(&answer_of(&[0.5, 0.5]));
+    let body = "(if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then (unreachable))) (i32.const 64)";
+    let mut scorer = support::patient_host().load(&scorer(&parts, body)).unwrap().scorer(&[]).unwrap();
+    let calls = (0..10_000).map(|_| scorer.score(&support::two_rows()).map_err(|fault| fault.kind()));
+    let faults = calls.filter(|answer| *answer == Err("memory")).count();
+    // A MiB a call and the first page: the sixteenth call of each instance is one too many.
+    assert_eq!(faults, 10_000 / 16);
+}
+
+#[test]
+fn a_loop_that_uses_its_fuel_exactly_is_answered_and_one_unit_less_is_not() {
+    let body = "(local $n i32) (loop $more (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if $more (i32.lt_u (local.get $n) (i32.const 1000)))) (i32.const 64)";
+    let wasm = workflow("", body);
+    let poke = |fuel: u64| {
+        let mut limits = Limits::default();
+        (limits.fuel, limits.deadline) = (fuel, std::time::Duration::from_secs(5));
+        let plugin = Host::new(limits).unwrap().load(&wasm).unwrap();
+        (support::poke(&plugin).map_err(|fault| fault.kind()).err(), plugin.inspect().counters.last_fuel)
+    };
+    let (fault, Some(used)) = poke(1_000_000) else { panic!("no fuel was counted") };
+    assert_eq!(fault, None);
+    assert_eq!(poke(used), (None, Some(used)));
+    assert_eq!(poke(used - 1).0, Some("fuel"));
+}
+
+#[test]
+fn a_result_of_forty_mebibytes_is_not_copied() {
+    let mut limits = Limits::default();
+    (limits.memory_bytes, limits.deadline) = (64 << 20, std::time::Duration::from_secs(5));
+    let mut words = answer_of(&[0.5, 0.5]);
+    words[5] = 5 << 20;
+    let body = "(drop (memory.grow (i32.const 700))) (i32.const 64)";
+    let wasm = scorer(&support::data(&words), body);
+    let fault = support::score(&Host::new(limits).unwrap(), &wasm).unwrap_err();
+    assert_eq!(fault, Fault::Output { what: "bytes", limit: 1 << 20 });
 }

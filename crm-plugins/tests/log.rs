@@ -73,15 +73,20 @@ fn a_panic_is_reported_without_control_characters_and_then_traps() {
 }
 
 #[test]
-fn a_flood_of_text_is_cut_to_its_share() {
+fn a_gibibyte_of_text_with_control_codes_is_cut_to_its_share() {
     let body = "(loop $more
-            (call $emit (i32.const 1) (i32.const 0) (i32.const 65536))
+            (call $emit (i32.const 1) (i32.const 0) (i32.const 131072))
             (global.set $n (i32.add (global.get $n) (i32.const 1)))
-            (br_if $more (i32.lt_u (global.get $n) (i32.const 5000))))
+            (br_if $more (i32.lt_u (global.get $n) (i32.const 8192))))
         (unreachable)";
-    let parts = format!("{EMIT} (global $n (mut i32) (i32.const 0))");
+    // Control codes all over: a GiB of 128 KiB lines that ring, clear the screen and break.
+    let parts = format!(
+        r#"{EMIT} (global $n (mut i32) (i32.const 0)) (data (i32.const 0) "\07\1b[2J\0d\0a")
+        (func $grow (drop (memory.grow (i32.const 1)))) (start $grow)"#
+    );
     let (lines, kind) = said(&parts, body);
     assert_eq!(kind, "trap");
     let bytes: usize = lines.iter().map(String::len).sum();
+    assert!(lines.iter().all(|line| !line.contains(char::is_control)));
     assert!(!lines.is_empty() && bytes < 80 << 10, "{} lines, {bytes} bytes", lines.len());
 }

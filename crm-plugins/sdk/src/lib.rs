@@ -37,6 +37,7 @@
 //! the call. Instances are thrown away at will, so globals remember nothing. A panic is reported
 //! through [`diag`] and ends the call.
 
+extern crate alloc;
 extern crate self as crm_plugin_sdk;
 
 mod batch;
@@ -44,6 +45,7 @@ mod bindings;
 pub mod diag;
 mod failure;
 mod glue;
+pub mod lookup;
 mod register;
 mod scorer;
 mod value;

@@ -82,9 +82,11 @@ macro_rules! register_scorer {
 }
 
 /// Makes the crate a workflow. `features` are the customer's entries it asks to see, `events` the
-/// kinds of event it listens to, `actions` the kinds of action it may ask for, `params` what whoever
-/// installs it may set, each a `boolean`, `int`, `float` or `text`, with a default or required. The
-/// version is the crate's own. One of these in each crate.
+/// kinds of event it listens to, `actions` the kinds of action it may ask for, `fields` what it wants to
+/// see of the customer's personal card, `lookups` the sources in which it looks things up
+/// ([`lookup`](crate::lookup)), `params` what whoever installs it may set, each a `boolean`, `int`,
+/// `float` or `text`, with a default or required. `fields`, `lookups` and `params` may be left out, and
+/// come in this order. The version is the crate's own. One of these in each crate.
 ///
 /// ```
 /// use crm_plugin_sdk::{Action, Entries, Event, Failure, Outcome, Workflow, register_workflow};
@@ -113,17 +115,21 @@ macro_rules! register_workflow {
         features: [$($feature:literal),* $(,)?],
         events: [$($event:literal),+ $(,)?],
         actions: [$($action:literal),* $(,)?]
+        $(, fields: [$($field:literal),* $(,)?])?
+        $(, lookups: [$($source:literal),* $(,)?])?
         $(, params: [$($param:literal : $param_kind:ident $(= $default:literal)?),* $(,)?])?
         $(,)?
     }) => {
         $crate::__register!($plugin,
-            [$name, $($feature,)* $($event,)* $($action,)* $($($param,)*)?],
+            [$name, $($feature,)* $($event,)* $($action,)* $($($field,)*)? $($($source,)*)? $($($param,)*)?],
             concat!(
                 "{\"api\":\"0.1\",\"name\":\"", $name,
                 "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
                 "\",\"features\":[", $("\"", $feature, "\",",)*
                 "],\"events\":[", $("\"", $event, "\",",)*
                 "],\"actions\":[", $("\"", $action, "\",",)*
+                "],\"fields\":[", $($("\"", $field, "\",",)*)?
+                "],\"lookups\":[", $($("\"", $source, "\",",)*)?
                 "],\"params\":[",
                 $($("{\"name\":\"", $param, "\",\"kind\":\"", stringify!($param_kind), "\"",
                     $(",\"default\":", $crate::__default!($param_kind $default),)? "},",)*)?

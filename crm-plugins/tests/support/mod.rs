@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crm_plugins::{Batch, Entry, Fault, Host, Limits, Plugin, TriggerEvent};
@@ -14,6 +15,14 @@ pub(crate) const WORKFLOW: &str = "crm:plugin/workflow@0.1.0";
 pub(crate) fn host() -> Host {
     let mut limits = Limits::default();
     limits.deadline = Duration::from_secs(5);
+    Host::new(limits).unwrap()
+}
+
+/// A host that never puts anything into quarantine, to see the same fault many times.
+pub(crate) fn patient_host() -> Host {
+    let mut limits = Limits::default();
+    limits.deadline = Duration::from_secs(5);
+    limits.quarantine_after = NonZeroU32::MAX;
     Host::new(limits).unwrap()
 }
 
@@ -44,13 +53,16 @@ pub(crate) fn scorer_parts(interface: &str, parts: &str, score: &str) -> String 
 
 /// A workflow; as [`scorer`].
 pub(crate) fn workflow(parts: &str, handle: &str) -> Vec<u8> {
-    let parts = format!(
+    module(WORKFLOW_MANIFEST, &workflow_parts(parts, handle))
+}
+
+pub(crate) fn workflow_parts(parts: &str, handle: &str) -> String {
+    format!(
         r#"{parts}
         (func (export "{WORKFLOW}#configure") (param i32 i32) (result i32) (i32.const 16))
         (func (export "{WORKFLOW}#handle")
             (param i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32) (result i32) {handle})"#
-    );
-    module(WORKFLOW_MANIFEST, &parts)
+    )
 }
 
 /// A module with an allocator that never frees. Imports come first, so `parts` may begin with some.
@@ -86,7 +98,7 @@ pub(crate) fn workflow_that_answers(words: &[u32], more: &str) -> Vec<u8> {
     workflow(&format!("{} {more}", data(words)), "(i32.const 64)")
 }
 
-fn data(words: &[u32]) -> String {
+pub(crate) fn data(words: &[u32]) -> String {
     let bytes = words.iter().flat_map(|word| word.to_le_bytes());
     let text: String = bytes.map(|byte| format!("\\{byte:02x}")).collect();
     format!(r#"(data (i32.const 64) "{text}")"#)

@@ -1,0 +1,194 @@
+//! A guest's code: compiled once for each content and engine, and shared by all that run it.
+
+use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
+use wasmtime::{Config, Engine};
+
+use crate::code_folder::{CodeFolder, CodeId, OwnCode};
+use crate::contract;
+use crate::load::BoxError;
+use crate::sandbox::{self, Sandbox};
+
+const STACK_BYTES: usize = 512 << 10;
+
+/// A guest's code, ready for instances.
+pub(crate) struct Compiled {
+    pub(crate) pre: InstancePre<Sandbox>,
+    pub(crate) configure: ComponentExportIndex,
+    /// `score` or `handle`.
+    pub(crate) call: ComponentExportIndex,
+    /// Whether instructions are counted.
+    pub(crate) has_fuel: bool,
+}
+
+/// One of the two things that a guest can be compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Scorer,
+    Workflow,
+}
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Role::Scorer => "scorer",
+            Role::Workflow => "workflow",
+        }
+    }
+
+    /// The interface that such a guest exports, and its function besides `configure`.
+    fn exports(self) -> (&'static str, &'static str) {
+        match self {
+            Role::Scorer => (contract::SCORER, "score"),
+            Role::Workflow => (contract::WORKFLOW, "handle"),
+        }
+    }
+}
+
+/// The compiler for one role, and the code that it made.
+pub(crate) struct Compiler {
+    role: Role,
+    engine: Engine,
+    linker: Linker<Sandbox>,
+    linker_with_lookups: Linker<Sandbox>,
+    /// Identifies engine, settings and target: code made under another is none.
+    compatibility: [u8; 32],
+    /// Code in use, by content. It is freed with the last plugin that uses it.
+    in_use: Mutex<HashMap<[u8; 32], Weak<Compiled>>>,
+}
+
+impl Compiler {
+    /// Scoring runs without fuel, because counting instructions slows a scorer by a fifth and a score
+    /// has a deadline anyway. Workflows run with fuel, so that what stops them is the same on every
+    /// machine.
+    pub(crate) fn new(role: Role) -> Result<Compiler, BoxError> {
+        let mut config = Config::new();
+        config
+            .consume_fuel(role == Role::Workflow)
+            .epoch_interruption(true)
+            .max_wasm_stack(STACK_BYTES)
+            .concurrency_support(false)
+            .wasm_tail_call(false)
+            .wasm_multi_memory(false)
+            .wasm_memory64(false)
+            .wasm_relaxed_simd(false)
+            .wasm_wide_arithmetic(false)
+            .wasm_custom_page_sizes(false);
+        let engine = Engine::new(&config)?;
+        let linker = sandbox::linker(&engine)?;
+        let linker_with_lookups = sandbox::linker_with_lookups(&engine)?;
+        let mut hasher = Sha256Hasher(Sha256::new());
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let compatibility = hasher.0.finalize().into();
+        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, in_use: Mutex::default() })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The code of a component: what is in use already, else from the folder, else compiled.
+    pub(crate) fn code(
+        &self,
+        component: &[u8],
+        has_lookups: bool,
+        folder: Option<&CodeFolder>,
+    ) -> Result<Arc<Compiled>, BoxError> {
+        let content: [u8; 32] = Sha256::digest(component).into();
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = in_use.get(&content).and_then(Weak::upgrade) {
+            return Ok(compiled);
+        }
+        // Compiling takes long: others may load meanwhile. Two that load one file at once both
+        // compile it, and the later one is shared from then on.
+        drop(in_use);
+        let component = self.component(component, &content, folder)?;
+        let compiled = Arc::new(self.link(&component, has_lookups)?);
+        in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|_, code| code.strong_count() > 0);
+        in_use.insert(content, Arc::downgrade(&compiled));
+        Ok(compiled)
+    }
+
+    fn component(
+        &self,
+        component: &[u8],
+        content: &[u8; 32],
+        folder: Option<&CodeFolder>,
+    ) -> Result<Component, BoxError> {
+        let Some(folder) = folder else {
+            return Ok(Component::new(&self.engine, component)?);
+        };
+        let id = self.id(content);
+        if let Some(component) = folder.read(&id).and_then(|code| self.revive(&code)) {
+            tracing::debug!(code = id.name, "compiled code was at hand");
+            return Ok(component);
+        }
+        let component = Component::new(&self.engine, component)?;
+        let written = component.serialize().map_err(BoxError::from);
+        let written = written.and_then(|code| Ok(folder.write(&id, &code)?));
+        if let Err(error) = written {
+            // The plugin works without; the next start compiles again.
+            tracing::warn!(code = id.name, error, "compiled code could not be kept");
+        }
+        Ok(component)
+    }
+
+    fn id(&self, content: &[u8; 32]) -> CodeId {
+        let hex: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+        let identity = Sha256::new()
+            .chain_update(self.role.name())
+            .chain_update(self.compatibility)
+            .chain_update(content)
+            .finalize();
+        CodeId { name: format!("{hex}.{}", self.role.name()), identity: identity.into() }
+    }
+
+    /// Code that this host compiled before; none if wasmtime does not want it.
+    #[allow(unsafe_code, reason = "wasmtime trusts the bytes, and the proof that it may stands below")]
+    fn revive(&self, code: &OwnCode) -> Option<Component> {
+        // SAFETY: `deserialize` asks that the bytes are, unmodified, what `serialize` returned for a
+        // component of this version of wasmtime. An `OwnCode` is only made by `CodeFolder::read` of
+        // bytes in memory whose HMAC under the host's secret key was verified, and the only bytes that
+        // get one are those that `component` above hands to `CodeFolder::write`: the result of
+        // `serialize`. The HMAC also covers `CodeId::identity`, hence the content, the role and the
+        // engine's compatibility hash, which holds wasmtime's version, the settings and the target:
+        // so they were made by this version, for this engine. They are not read from the file
+        // again, so nobody can change them after the check. Without the key no other bytes verify.
+        unsafe { Component::deserialize(&self.engine, code.bytes()) }.ok()
+    }
+
+    fn link(&self, component: &Component, has_lookups: bool) -> Result<Compiled, BoxError> {
+        let linker = if has_lookups { &self.linker_with_lookups } else { &self.linker };
+        let pre = linker.instantiate_pre(component)?;
+        let (interface, function) = self.role.exports();
+        let exports =
+            component.get_export_index(None, interface).ok_or_else(|| format!("it does not export `{interface}`"))?;
+        let export = |name: &str| {
+            component
+                .get_export_index(Some(&exports), name)
+                .ok_or_else(|| format!("`{interface}` does not export `{name}`"))
+        };
+        let (configure, call) = (export("configure")?, export(function)?);
+        Ok(Compiled { pre, configure, call, has_fuel: self.role == Role::Workflow })
+    }
+}
+
+/// Collects what is hashed, so that the result does not depend on the standard library's hasher.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The first eight bytes; nothing here asks for them.
+    fn finish(&self) -> u64 {
+        let digest: [u8; 32] = self.0.clone().finalize().into();
+        digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+    }
+}

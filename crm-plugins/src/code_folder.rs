@@ -1,0 +1,109 @@
+//! Compiled code in a folder, so that a process that starts again need not compile.
+//!
+//! Compiled code is run as it stands: whoever could slip in a file could run anything. So each file
+//! carries an HMAC-SHA256 (RFC 2104) under a key of the host, over the code and over what it was made
+//! from and for. A file that is cut off, flipped, foreign, of another plugin or of another engine does
+//! not verify; it is then as if there were none, and the next compilation replaces it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+/// Begins each file; the last byte is the version of the format.
+pub(crate) const MAGIC: [u8; 8] = *b"crmcode\x01";
+
+const TAG_BYTES: usize = 32;
+
+/// What is larger was not written by this host.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+/// A folder that keeps compiled code between runs. Several processes may share one.
+#[derive(Clone)]
+pub struct CodeFolder {
+    folder: PathBuf,
+    hmac: Hmac<Sha256>,
+}
+
+/// What code was made from and for.
+pub(crate) struct CodeId {
+    /// Names the file: one for each plugin and role, so that new code replaces old.
+    pub(crate) name: String,
+    /// Covers content, role, engine and target.
+    pub(crate) identity: [u8; 32],
+}
+
+/// Bytes that this host wrote itself, for this very [`CodeId`].
+pub(crate) struct OwnCode(Vec<u8>);
+
+impl OwnCode {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl CodeFolder {
+    /// A folder, made if it is missing. `secret` must be known to nobody who may not run code in this
+    /// process; with another one, what is in the folder is worth nothing.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be made.
+    pub fn open(folder: impl Into<PathBuf>, secret: &[u8; 32]) -> io::Result<CodeFolder> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)?;
+        // HMAC pads a key that is shorter than a block with zeros.
+        let mut block = [0_u8; 64];
+        block[..32].copy_from_slice(secret);
+        Ok(CodeFolder { folder, hmac: Hmac::new(&block.into()) })
+    }
+
+    /// The code for `id`, if it is there and this host wrote it.
+    pub(crate) fn read(&self, id: &CodeId) -> Option<OwnCode> {
+        let path = self.folder.join(&id.name);
+        let about = fs::metadata(&path).ok()?;
+        if !about.is_file() || about.len() > FILE_BYTES_MAX {
+            return None;
+        }
+        // Read as a whole before it is verified, so that it cannot change afterwards.
+        let mut file = Vec::new();
+        File::open(&path).ok()?.take(FILE_BYTES_MAX).read_to_end(&mut file).ok()?;
+        let (tag, code) = file.strip_prefix(&MAGIC)?.split_at_checked(TAG_BYTES)?;
+        self.mac(id, code).verify_slice(tag).ok()?;
+        Some(OwnCode(code.to_vec()))
+    }
+
+    /// Keeps code for `id`, in one step: a reader sees the old file or the new one.
+    pub(crate) fn write(&self, id: &CodeId, code: &[u8]) -> io::Result<()> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let temporary = self.folder.join(format!("{}.{}-{count}.new", id.name, std::process::id()));
+        let tag = self.mac(id, code).finalize().into_bytes();
+        let written = write_all(&temporary, &[&MAGIC, &tag, code])
+            .and_then(|()| fs::rename(&temporary, self.folder.join(&id.name)));
+        if written.is_err() {
+            // Best effort: what stays is never read.
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+
+    fn mac(&self, id: &CodeId, code: &[u8]) -> Hmac<Sha256> {
+        self.hmac.clone().chain_update(MAGIC).chain_update(id.identity).chain_update(code)
+    }
+}
+
+impl fmt::Debug for CodeFolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodeFolder").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+fn write_all(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    parts.iter().try_for_each(|part| file.write_all(part))
+}

@@ -1,0 +1,112 @@
+//! Hostile guests, again and again: each fault is of its kind, a healthy plugin of the same host goes on
+//! working, and memory is back where it was.
+//!
+//! One test on its own, because it measures the memory of the process.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use crm_plugins::{Fault, Plugin};
+use support::{
+    SCORER, SCORER_MANIFEST, answer_of, module, patient_host, scorer, scorer_parts, scorer_that_answers, two_rows,
+    workflow,
+};
+
+/// The limit is not the host's 5 s, so that a hundred endless loops take seconds.
+fn impatient(parts: &str, body: &str) -> Vec<u8> {
+    let manifest = SCORER_MANIFEST.replace("\"outputs\"", "\"limits\":{\"deadline_ms\":2},\"outputs\"");
+    module(&manifest, &scorer_parts(SCORER, parts, body))
+}
+
+const EMIT: &str = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i32 i32 i32)))"#;
+
+/// Guests by name, with the kind of their fault.
+fn guests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let forever = "(loop $ever (br $ever)) (unreachable)";
+    let start = |body: &str| format!("(func $start {body}) (start $start)");
+    let fill = "(loop $ever (memory.fill (i32.const 0) (i32.const 7) (i32.const 65536)) (br $ever)) (unreachable)";
+    let copy = "(loop $ever (memory.copy (i32.const 0) (i32.const 8) (i32.const 65528)) (br $ever)) (unreachable)";
+    let table_fill =
+        "(loop $ever (table.fill $t (i32.const 0) (ref.null func) (i32.const 90000)) (br $ever)) (unreachable)";
+    let grow = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) (unreachable)";
+    let grow_table =
+        "(loop $more (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 9000)) (i32.const -1))))
+        (unreachable)";
+    let down = "(func $down (param i64) (result i64) (i64.add (call $down (local.get 0)) (i64.const 1)))";
+    let flood = "(loop $ever (call $emit (i32.const 0) (i32.const 0) (i32.const 0)) (br $ever)) (unreachable)";
+    let says = |at: i64, length: i64| {
+        format!("(call $emit (i32.const 0) (i32.const {at}) (i32.const {length})) (i32.const 64)")
+    };
+    let jane = format!(r#"{EMIT} (data (i32.const 512) "panicked: jane@example.org")"#);
+    let table = "(table $t 90000 funcref)";
+    vec![
+        ("an endless loop", impatient("", forever), "deadline"),
+        ("an endless start function", impatient(&start("(loop $ever (br $ever))"), "(i32.const 64)"), "deadline"),
+        ("bulk fills in a loop", impatient("", fill), "deadline"),
+        ("bulk copies in a loop", impatient("", copy), "deadline"),
+        ("table fills in a loop", impatient(table, table_fill), "deadline"),
+        ("a trap in the start function", scorer(&start("unreachable"), "(i32.const 64)"), "trap"),
+        ("endless recursion", scorer(down, "(drop (call $down (i64.const 0))) (i32.const 64)"), "stack"),
+        ("memory growth in a loop", scorer("", grow), "memory"),
+        ("memory growth in the start function", scorer(&start(grow), "(i32.const 64)"), "memory"),
+        ("table growth in a loop", scorer("(table $t 1 funcref)", grow_table), "memory"),
+        ("a flood of host calls", scorer(EMIT, flood), "host_calls"),
+        ("a host call outside of memory", scorer(EMIT, &says(65_536, 1)), "contract"),
+        ("a host call with a length that lies", scorer(EMIT, &says(0, 0xffff_ffff)), "contract"),
+        (
+            "a host call with text that is none",
+            scorer(&format!(r#"{EMIT} (data (i32.const 512) "\ff")"#), &says(512, 1)),
+            "contract",
+        ),
+        (
+            "a trap after personal data",
+            scorer(&jane, &format!("{} (unreachable)", "(call $emit (i32.const 4) (i32.const 512) (i32.const 26))")),
+            "trap",
+        ),
+        ("a list whose length lies", scorer_that_answers(&[0, 76, 0xffff_ffff]), "contract"),
+        ("not a number", scorer_that_answers(&answer_of(&[0.5, f64::NAN])), "not_finite"),
+        ("an infinity", scorer_that_answers(&answer_of(&[f64::NEG_INFINITY, 0.5])), "not_finite"),
+        ("an endless workflow", workflow("", forever), "fuel"),
+    ]
+}
+
+/// Calls a guest in whichever role it has.
+fn run(plugin: &Plugin) -> Option<Fault> {
+    if plugin.is_workflow() {
+        return support::poke(plugin).err();
+    }
+    plugin.scorer(&[]).and_then(|mut scorer| scorer.score(&two_rows())).err()
+}
+
+/// Bytes of memory that this process has in use; 0 where nobody says.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    kib.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<usize>().ok()).unwrap_or(0) << 10
+}
+
+#[test]
+fn each_hostile_guest_is_stopped_a_hundred_times_and_leaves_nothing_behind() {
+    // What a fault may leave without a leak: the allocator's own caches and what the kernel maps lazily.
+    // A leaked instance would be 64 KiB at least and up to 16 MiB, times eighty.
+    const TOLERANCE: usize = 4 << 20;
+    let host = patient_host();
+    let mut healthy = host.load(&scorer_that_answers(&answer_of(&[0.25, 0.75]))).unwrap().scorer(&[]).unwrap();
+    for (name, wasm, kind) in guests() {
+        let plugin = host.load(&wasm).unwrap();
+        let mut baseline = 0;
+        for round in 0..100 {
+            let fault = run(&plugin).unwrap_or_else(|| panic!("{name} was answered"));
+            assert_eq!(fault.kind(), kind, "{name}: {fault}");
+            assert!(!format!("{fault} {fault:?}").contains("jane"), "{name}: {fault:?}");
+            if round == 19 {
+                baseline = resident();
+            }
+        }
+        let grown = resident().saturating_sub(baseline);
+        assert!(grown < TOLERANCE, "{name}: {grown} bytes more after 100 runs than after 20");
+        let scores = healthy.score(&two_rows()).unwrap();
+        assert_eq!((scores[0].float(0), scores[0].float(1)), (Some(0.25), Some(0.75)), "after {name}");
+    }
+}

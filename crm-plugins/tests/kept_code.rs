@@ -1,0 +1,152 @@
+//! Compiled code: shared in memory, kept in a folder, and worth nothing to whoever lacks the key.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crm_plugins::{CodeFolder, Host, Limits, LoadError};
+use support::{answer_of, scorer_that_answers};
+
+/// A folder that is gone when the test is over.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("crm-plugins-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Folder(path)
+    }
+
+    fn host(&self, secret: u8) -> Host {
+        let mut limits = Limits::default();
+        limits.deadline = std::time::Duration::from_secs(5);
+        Host::with_code_folder(limits, CodeFolder::open(&self.0, &[secret; 32]).unwrap()).unwrap()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<_> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    fn only(&self) -> PathBuf {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn scores(host: &Host, wasm: &[u8]) -> Vec<Option<f64>> {
+    support::score(host, wasm).unwrap()
+}
+
+fn wasm() -> Vec<u8> {
+    scorer_that_answers(&answer_of(&[0.25, 0.75]))
+}
+
+/// Whether loading took the file as it is, rather than writing it anew.
+fn is_taken(folder: &Folder, secret: u8, file: &Path) -> bool {
+    let before = fs::read(file).unwrap();
+    let written = fs::metadata(file).unwrap().modified().unwrap();
+    assert_eq!(scores(&folder.host(secret), &wasm()), [Some(0.25), Some(0.75)]);
+    let is_taken = fs::metadata(file).unwrap().modified().unwrap() == written;
+    assert!(!is_taken || fs::read(file).unwrap() == before);
+    is_taken
+}
+
+#[test]
+fn code_is_kept_and_taken_by_the_next_host() {
+    let folder = Folder::new("kept");
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    assert!(is_taken(&folder, 1, &file));
+    assert!(is_taken(&folder, 1, &file));
+}
+
+#[test]
+fn a_file_that_was_touched_is_a_miss_and_is_replaced() {
+    let folder = Folder::new("touched");
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    let good = fs::read(&file).unwrap();
+    let places = [0, 7, 8, 39, 40, good.len() / 2, good.len() - 1];
+    for place in places {
+        let mut flipped = good.clone();
+        flipped[place] ^= 1;
+        fs::write(&file, flipped).unwrap();
+        assert!(!is_taken(&folder, 1, &file), "byte {place} of {}", good.len());
+        assert_eq!(fs::read(&file).unwrap(), good, "compiling the same gives the same");
+    }
+    for length in [0, 8, 39, 40, 41, good.len() - 1] {
+        fs::write(&file, &good[..length]).unwrap();
+        assert!(!is_taken(&folder, 1, &file), "{length} bytes of {}", good.len());
+    }
+    fs::write(&file, [good.as_slice(), b"x"].concat()).unwrap();
+    assert!(!is_taken(&folder, 1, &file));
+    assert!(is_taken(&folder, 1, &file));
+}
+
+#[test]
+fn a_file_under_another_key_or_of_another_plugin_is_a_miss() {
+    let folder = Folder::new("foreign");
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    assert!(!is_taken(&folder, 2, &file));
+    assert!(is_taken(&folder, 2, &file));
+
+    // Of another plugin: proper in itself, and under the wrong name.
+    let other = scorer_that_answers(&answer_of(&[0.5, 0.5]));
+    scores(&folder.host(2), &other);
+    let other = folder.files().into_iter().find(|path| *path != file).unwrap();
+    fs::copy(&other, &file).unwrap();
+    assert!(!is_taken(&folder, 2, &file));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
+    let folder = Folder::new("gone");
+    let host = folder.host(1);
+    fs::remove_dir_all(&folder.0).unwrap();
+    assert_eq!(scores(&host, &wasm()), [Some(0.25), Some(0.75)]);
+    // Nor does one where a directory stands in a file's place.
+    fs::create_dir_all(&folder.0).unwrap();
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(scores(&folder.host(1), &wasm()), [Some(0.25), Some(0.75)]);
+    assert_eq!(folder.files(), [file], "nothing half-written stays");
+}
+
+#[test]
+fn compiled_code_is_refused_by_name_whoever_made_it() {
+    let folder = Folder::new("refused");
+    scores(&folder.host(1), &wasm());
+    let ours = fs::read(folder.only()).unwrap();
+    let engine = wasmtime::Engine::default();
+    let component = wasmtime::component::Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
+    for compiled in [ours, component.serialize().unwrap()] {
+        let refusal = folder.host(1).load(&compiled).unwrap_err();
+        assert!(matches!(refusal, LoadError::Precompiled), "{refusal}");
+        assert_eq!(refusal.kind(), "precompiled");
+    }
+}
+
+#[test]
+fn scorers_and_workflows_are_kept_apart() {
+    let folder = Folder::new("roles");
+    let host = folder.host(1);
+    scores(&host, &wasm());
+    support::poke(&host.load(&support::workflow_that_answers(&[0; 5], "")).unwrap()).unwrap();
+    let endings: Vec<_> = folder.files().iter().map(|file| file.extension().unwrap().to_owned()).collect();
+    assert!(endings.iter().any(|ending| ending == "scorer") && endings.iter().any(|ending| ending == "workflow"));
+}

@@ -1,0 +1,189 @@
+//! A workflow looks things up: answered from what is at hand, and stopped at what is not.
+
+#![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
+
+mod support;
+
+use std::sync::Arc;
+
+use crm_plugins::{Answer, Fault, InputError, LookupTable, Lookups, Need, Value, Workflow};
+use support::{WORKFLOW, WORKFLOW_MANIFEST, event, host, module};
+
+const MANIFEST: &str = r#"{"api":"0.1","name":"hostile","version":"1","events":["poke"],"lookups":["prices"]}"#;
+
+const FETCH: &str = r#"(import "crm:plugin/lookup@0.1.0" "fetch"
+    (func $fetch (param i32 i32 i32 i32 i32 i32 i32)))"#;
+
+/// A workflow that looks up `keys` and returns the values, as they lie in its memory, as its memory.
+/// An error of the look-up it returns as its own.
+fn guest(manifest: &str, source: &str, keys: &[&str], field: &str) -> Vec<u8> {
+    let mut at = 1024;
+    let mut pairs = String::new();
+    let mut texts = String::new();
+    for key in keys {
+        for word in [at, key.len()] {
+            pairs.extend((word as u32).to_le_bytes().map(|byte| format!("\\{byte:02x}")));
+        }
+        texts.push_str(&format!(r#"(data (i32.const {at}) "{key}")"#));
+        at += key.len();
+    }
+    let body = format!(
+        "(call $fetch (i32.const 512) (i32.const {}) (i32.const 640) (i32.const {}) (i32.const 560) (i32.const {})
+            (i32.const 900))
+        (if (i32.load8_u (i32.const 900)) (then (return (i32.const 900))))
+        (i32.store (i32.const 76) (i32.load (i32.const 904)))
+        (i32.store (i32.const 80) (i32.mul (i32.load (i32.const 908)) (i32.const 16)))
+        (i32.const 64)",
+        source.len(),
+        keys.len(),
+        field.len()
+    );
+    let parts = format!(
+        r#"{FETCH} (data (i32.const 512) "{source}") (data (i32.const 560) "{field}")
+        (data (i32.const 640) "{pairs}") {texts}
+        (func (export "{WORKFLOW}#configure") (param i32 i32) (result i32) (i32.const 16))
+        (func (export "{WORKFLOW}#handle")
+            (param i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32) (result i32) {body})"#
+    );
+    module(manifest, &parts)
+}
+
+fn workflow(wasm: &[u8]) -> Workflow {
+    host().load(wasm).unwrap().workflow_with(&[], &["prices", "stock"]).unwrap()
+}
+
+fn ask(workflow: &Workflow, lookups: impl Lookups + 'static) -> Result<Vec<i64>, Fault> {
+    let lookups: Arc<dyn Lookups> = Arc::new(lookups);
+    let memory = workflow.handle_with(&event("poke", vec![]), &[], &[], &lookups)?.memory;
+    // A value takes 16 bytes: its case, and from the eighth byte on what it holds. Case 2 is a whole number.
+    let whole = |value: &[u8]| {
+        assert_eq!(value[0], 2);
+        i64::from_le_bytes(value[8..].try_into().unwrap())
+    };
+    Ok(memory.chunks(16).map(whole).collect())
+}
+
+#[test]
+fn a_look_up_is_answered_from_what_is_at_hand() {
+    let workflow = workflow(&guest(MANIFEST, "prices", &["mug", "jug"], "minor"));
+    let table = LookupTable::new().with("prices", "jug", "minor", 1_250).with("prices", "mug", "minor", 700);
+    assert_eq!(ask(&workflow, table).unwrap(), [700, 1_250]);
+    assert_eq!(workflow.plugin().inspect().imports, ["crm:plugin/lookup@0.1.0"]);
+}
+
+#[test]
+fn what_is_not_at_hand_is_named_and_the_next_call_has_it() {
+    let workflow = workflow(&guest(MANIFEST, "prices", &["mug", "jug"], "minor"));
+    let table = LookupTable::new().with("prices", "mug", "minor", 700);
+    let need = Need { source: "prices".into(), keys: vec!["mug".into(), "jug".into()], field: "minor".into() };
+    for _ in 0..10 {
+        let fault = ask(&workflow, table.clone()).unwrap_err();
+        assert_eq!(fault, Fault::Need(need.clone()));
+        assert!(!fault.is_plugins() && !fault.depends_on_clock());
+        assert!(!format!("{fault} {fault:?}").contains("mug"), "keys are a guest's words");
+    }
+    // Ten of them have not put it into quarantine.
+    assert_eq!(ask(&workflow, table.with("prices", "jug", "minor", 1)).unwrap(), [700, 1]);
+    let fault = workflow.handle(&event("poke", vec![]), &[], &[]).unwrap_err();
+    assert_eq!(fault, Fault::Need(need), "without look-ups nothing is at hand");
+}
+
+struct Says(Answer);
+
+impl Lookups for Says {
+    fn fetch(&self, source: &str, keys: &[&str], field: &str) -> Answer {
+        assert_eq!((source, keys, field), ("prices", &["mug"][..], "minor"));
+        self.0.clone()
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_asked_is_the_plugins_to_deal_with() {
+    let workflow = workflow(&guest(MANIFEST, "prices", &["mug"], "minor"));
+    let Fault::Refused { code, .. } = ask(&workflow, Says(Answer::Unavailable)).unwrap_err() else {
+        panic!("it passes the failure on")
+    };
+    assert_eq!(code, "unavailable");
+}
+
+#[test]
+fn a_wrong_answer_is_the_callers_fault() {
+    let workflow = workflow(&guest(MANIFEST, "prices", &["mug"], "minor"));
+    let fault = ask(&workflow, Says(Answer::Values(vec![]))).unwrap_err();
+    assert_eq!(fault, Fault::Input(InputError::Answer { expected: 1, actual: 0 }));
+    let fault = ask(&workflow, Says(Answer::Values(vec![Value::Float(f64::NAN)]))).unwrap_err();
+    assert_eq!(fault, Fault::Input(InputError::NotFinite { name: "prices".into() }));
+}
+
+#[test]
+fn a_source_that_is_not_granted_is_named_before_anything_runs() {
+    let plugin = host().load(&guest(MANIFEST, "prices", &["mug"], "minor")).unwrap();
+    for refused in [plugin.workflow(&[]), plugin.workflow_with(&[], &["stock"])] {
+        assert_eq!(refused.unwrap_err(), Fault::Input(InputError::LookupNotGranted { name: "prices".into() }));
+    }
+}
+
+#[test]
+fn look_ups_are_linked_for_workflows_that_name_a_source_only() {
+    let refusal = |wasm: &[u8]| host().load(wasm).unwrap_err().to_string();
+    let undeclared = guest(WORKFLOW_MANIFEST, "prices", &["mug"], "minor");
+    assert_eq!(refusal(&undeclared), "this imports look-ups, and its manifest names no source for them");
+    let scorer = support::SCORER_MANIFEST.replace("\"outputs\"", "\"lookups\":[\"prices\"],\"outputs\"");
+    let scorer = module(&scorer, &support::scorer_parts(support::SCORER, "", "(i32.const 64)"));
+    assert_eq!(refusal(&scorer), "the manifest names sources for look-ups, and this exports no workflow");
+}
+
+#[test]
+fn each_look_up_that_is_not_allowed_is_of_its_kind() {
+    let thousand = vec!["a"; 1_001];
+    let long = "k".repeat(40_000);
+    let cases = [
+        (guest(MANIFEST, "stock", &["mug"], "minor"), "undeclared_lookup"),
+        (guest(MANIFEST, "prices", &["mug"], "Minor"), "contract"),
+        (guest(MANIFEST, "prices", &["\\ff"], "minor"), "contract"),
+        (guest(MANIFEST, "prices", &thousand[..40], "minor"), "need"),
+    ];
+    for (wasm, kind) in cases {
+        assert_eq!(ask(&workflow(&wasm), LookupTable::new()).unwrap_err().kind(), kind);
+    }
+    // Keys may share their text: two of 40,000 bytes are over 64 KiB, and a list of 1,001 is too long.
+    let shared = |count: u32, bytes: usize| {
+        let pair: String = [2048, bytes as u32]
+            .iter()
+            .flat_map(|word: &u32| word.to_le_bytes())
+            .map(|byte| format!("\\{byte:02x}"))
+            .collect();
+        let pairs = pair.repeat(count as usize);
+        let body = format!(
+            "(call $fetch (i32.const 512) (i32.const 6) (i32.const 50000) (i32.const {count}) (i32.const 560)
+                (i32.const 5) (i32.const 900)) (i32.const 64)"
+        );
+        let parts = format!(
+            r#"{FETCH} (data (i32.const 512) "prices") (data (i32.const 560) "minor") (data (i32.const 2048) "{long}")
+            (data (i32.const 50000) "{pairs}")
+            (func (export "{WORKFLOW}#configure") (param i32 i32) (result i32) (i32.const 16))
+            (func (export "{WORKFLOW}#handle")
+                (param i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32) (result i32) {body})"#
+        );
+        workflow(&module(MANIFEST, &parts))
+    };
+    let fault = ask(&shared(2, 40_000), LookupTable::new()).unwrap_err();
+    assert_eq!(fault, Fault::Lookup { what: "bytes of keys", limit: 64 << 10 });
+    let fault = ask(&shared(1_001, 1), LookupTable::new()).unwrap_err();
+    assert_eq!(fault, Fault::Lookup { what: "keys", limit: 1_000 });
+    assert!(fault.is_plugins());
+}
+
+#[test]
+fn a_workflow_sees_personal_fields_that_it_asked_for_and_a_scorer_cannot_ask() {
+    let manifest = WORKFLOW_MANIFEST.replace("\"events\"", "\"fields\":[\"given_name\"],\"events\"");
+    let parts = support::workflow_parts("", "(i32.const 64)");
+    let plugin = host().load(&module(&manifest, &parts)).unwrap();
+    let seen = |name: &str| plugin.handle(&event("poke", vec![]), &[crm_plugins::Entry::new(name, "Jane")], &[]);
+    assert!(seen("given_name").is_ok());
+    assert_eq!(seen("email").unwrap_err(), Fault::Input(InputError::Feature { name: "email".into() }));
+    let scorer = support::SCORER_MANIFEST.replace("\"outputs\"", "\"fields\":[\"given_name\"],\"outputs\"");
+    let scorer = module(&scorer, &support::scorer_parts(support::SCORER, "", "(i32.const 64)"));
+    let refusal = host().load(&scorer).unwrap_err().to_string();
+    assert_eq!(refusal, "the manifest asks for personal fields, and only workflows see those");
+}
