@@ -77,7 +77,7 @@ pub enum PluginError {
     Unknown {
         /// Its name.
         plugin: String,
-        /// What it asks for: a feature, an event, or an action.
+        /// What it asks for: a feature, a field of the card, an event, or an action.
         what: &'static str,
         /// What it calls it.
         name: String,
