@@ -172,6 +172,11 @@ pub use workflow::{
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
 
+/// The guide to plugins for shops, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/plugins-for-hosts.md")]
+mod plugins_for_hosts {}
+
 /// The guide to earning points, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/earning.md")]
