@@ -22,7 +22,7 @@ use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, Reten
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
 use crm_core::segment::{ListName, MemberDay, OverrideCleared, OverrideSegment, SegmentName, Stay};
-use crm_core::workflow::FieldName;
+use crm_core::workflow::{FieldName, PluginName};
 use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
@@ -30,9 +30,9 @@ use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
     Confirmation, Delivered, Delivery, DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed,
     FillProgress, FillReport, Found, Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek,
-    OptInRequested, OptInToken, Overview, PartOutcome, Recorded, Rectification, RetentionOverview, ScoreReport,
-    Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch,
-    VoucherGiven, Withdrawal,
+    OptInRequested, OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, Recorded, Rectification,
+    RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
+    UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
 };
 use crate::engine::{BalanceRow, ImportStep, PointsImport, PointsImportChecked, PointsImported, Statement};
 use crate::engine::{
@@ -1344,6 +1344,28 @@ impl Crm {
     /// The same.
     pub fn customer(&self, who: impl Into<Who> + Send) -> Result<Option<Customer>, Error> {
         wait(self.0.customer(who))
+    }
+
+    /// See [`crate::Crm::plugins`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn plugins(&self) -> Result<Vec<PluginInstalled>, Error> {
+        wait(self.0.plugins())
+    }
+
+    /// See [`crate::Crm::explain_plugin`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn explain_plugin(
+        &self,
+        who: impl Into<Who> + Send,
+        plugin: &PluginName,
+    ) -> Result<Option<PluginStanding>, Error> {
+        wait(self.0.explain_plugin(who, plugin))
     }
 
     /// See [`crate::Crm::explain`].

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use crm_core::TenantId;
 use crm_core::identity::LookupKey;
+use crm_core::workflow::{Grants, SourceName};
 use crm_storage::{MemoryStore, Store};
 
 use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{Crm, Inner};
 use crate::ids::{IdSource, RandomIds};
+use crate::installed::{Installed, Plugins};
 use crate::ledger::ErasureLedger;
+use crate::lookup::LookupSource;
 use crate::personal::PersonKeys;
 use crate::workflow::Workflow;
 
@@ -21,7 +24,7 @@ pub struct CrmBuilder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
-    workflows: Vec<Arc<dyn Workflow>>,
+    plugins: Plugins,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     ledger: Option<Arc<dyn ErasureLedger>>,
@@ -34,7 +37,7 @@ impl Default for CrmBuilder {
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             lookup_key: LookupKey::public(),
-            workflows: Vec::new(),
+            plugins: Plugins::default(),
             person_keys: None,
             signer: None,
             ledger: None,
@@ -79,10 +82,27 @@ impl CrmBuilder {
         self
     }
 
-    /// One more workflow. Several are called in the order in which they were added.
+    /// One more workflow of the shop's own, which is granted [whatever it asks for](Grants::all). Several are called in
+    /// the order in which they were added. Of several versions of one name the last is called, except for customers
+    /// for whom another one keeps something: for these that one is, until it keeps nothing more.
     #[must_use]
-    pub fn workflow(mut self, workflow: impl Workflow + 'static) -> Self {
-        self.workflows.push(Arc::new(workflow));
+    pub fn workflow(self, workflow: impl Workflow + 'static) -> Self {
+        self.workflow_granted(workflow, Grants::all())
+    }
+
+    /// One more workflow, with what the shop grants it: for plugins of others. What is defined for its name
+    /// ([`Definition::Grants`](crm_core::Definition::Grants)) narrows that.
+    #[must_use]
+    pub fn workflow_granted(mut self, workflow: impl Workflow + 'static, grants: Grants) -> Self {
+        self.plugins.workflows.push(Installed { workflow: Arc::new(workflow), grants: Arc::new(grants) });
+        self
+    }
+
+    /// Something that workflows may look things up in, if that is granted to them. Of two with one name the later
+    /// counts.
+    #[must_use]
+    pub fn lookup_source(mut self, name: SourceName, source: impl LookupSource + 'static) -> Self {
+        self.plugins.sources.insert(name, Arc::new(source));
         self
     }
 
@@ -115,8 +135,8 @@ impl CrmBuilder {
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys, signer, ledger } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys, signer, ledger);
+        let CrmBuilder { store, clock, ids, lookup_key, plugins, person_keys, signer, ledger } = self;
+        let inner = Inner::new(store, clock, ids, lookup_key, plugins, person_keys, signer, ledger);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

@@ -8,7 +8,9 @@ mod engine;
 mod error;
 mod ids;
 mod incoming;
+mod installed;
 mod ledger;
+mod lookup;
 mod personal;
 mod plan;
 #[cfg(feature = "plugins")]
@@ -117,8 +119,9 @@ pub use crm_core::service::{CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseR
 pub use crm_core::value;
 pub use crm_core::value::{Rfm, RfmGroup, RfmPolicy, RfmScore, rfm_scores};
 pub use crm_core::workflow::{
-    Actor, Faulted, FieldName, FieldValue, Fields, Notified, PluginName, PluginStamp, Remembered, TagAdded, TagRemoved,
-    Topic,
+    ActionLimits, Actor, DECISIONS_A_DAY, Faulted, FieldName, FieldValue, Fields, Grants, GrantsError, Held,
+    Identities, LOOKUP_KEY_BYTES_MAX, LOOKUP_KEYS_MAX, LookedUp, LookupKeyHash, Names, NotGranted, Notified,
+    PluginKept, PluginName, PluginStamp, Remembered, SourceName, TagAdded, TagRemoved, TookOver, Topic, Usage,
 };
 pub use crm_core::{
     Alarm, AlarmKind, Currency, CustomerId, Decimal, Definition, DefinitionError, DefinitionVersion, Definitions,
@@ -139,9 +142,9 @@ pub use engine::{
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
     DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
     Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
-    OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview,
-    ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
-    UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
+    OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, Recorded, Rectification, RectifyRefusal,
+    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
+    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
@@ -163,15 +166,23 @@ pub use error::Error;
 pub use ids::{DerivedIds, IdSource, NoRandom, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use ledger::{ErasureLedger, FileLedger, LedgerError};
+pub use lookup::{LOOKUP_ROUNDS_MAX, LookupSource, SourceFailed};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
-pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+pub use workflow::{
+    Asks, PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply,
+};
 
 /// The guide for embedders, whose code is tested with everything else.
 #[cfg(all(doctest, feature = "sqlite"))]
 #[doc = include_str!("../docs/embedding.md")]
 mod embedding {}
+
+/// The guide to plugins for shops, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/plugins-for-hosts.md")]
+mod plugins_for_hosts {}
 
 /// The guide to earning points, likewise.
 #[cfg(doctest)]

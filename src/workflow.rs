@@ -1,13 +1,23 @@
 //! What reacts to events and changes, and what scores customers: plugins, or the host's own code.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crm_core::attribute::Attribute;
 use crm_core::change::{Change, ChangeBody};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Deed, Fact};
+use crm_core::identity::LookupKey;
 use crm_core::loyalty::ProgramId;
-use crm_core::workflow::{FieldValue, PluginStamp};
-use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, Timestamp};
+use crm_core::profile::{Card, Field};
+use crm_core::workflow::{
+    FieldName, FieldValue, Held, Identities, LOOKUP_KEY_BYTES_MAX, LOOKUP_KEYS_MAX, LookedUp, LookupKeyHash,
+    NotGranted, PluginName, PluginStamp, SourceName,
+};
+use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, TenantId, Timestamp};
 use crm_storage::ScoreRow;
+
+use crate::installed::Sources;
+use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX};
 
 /// A value in a trigger. Numbers and texts print masked.
 #[derive(Clone, PartialEq)]
@@ -20,6 +30,9 @@ pub enum TriggerValue {
     Float(f64),
     /// A text.
     Text(SmolStr),
+    /// The number of an order, a case or a contract, by which the shop finds a customer. Plugins are given a
+    /// [pseudonym](WorkflowCall::called) of it.
+    Reference(SmolStr),
 }
 
 impl std::fmt::Debug for TriggerValue {
@@ -29,6 +42,7 @@ impl std::fmt::Debug for TriggerValue {
             TriggerValue::Int(_) => f.write_str("Int(***)"),
             TriggerValue::Float(_) => f.write_str("Float(***)"),
             TriggerValue::Text(_) => f.write_str("Text(***)"),
+            TriggerValue::Reference(_) => f.write_str("Reference(***)"),
         }
     }
 }
@@ -50,7 +64,8 @@ pub struct Trigger {
 pub struct WorkflowCall<'a> {
     /// What it is called for.
     pub trigger: &'a Trigger,
-    /// The customer as of now, what it is called for included.
+    /// The customer as of now, what it is called for included. A workflow of the shop's own sees all of it; what a
+    /// plugin sees is for [`sees`](Self::sees) to say.
     pub customer: &'a Customer,
     /// As of when attributes are to be computed.
     pub at: Timestamp,
@@ -58,11 +73,38 @@ pub struct WorkflowCall<'a> {
     pub definitions: &'a Definitions,
     /// What the workflow returned for this customer the last time; empty at first.
     pub memory: &'a [u8],
+    pub(crate) reach: Reach<'a>,
+}
+
+/// What a call reaches beside the customer.
+pub(crate) struct Reach<'a> {
+    pub(crate) plugin: &'a PluginName,
+    pub(crate) held: Held<'a>,
+    pub(crate) around: Around<'a>,
+    pub(crate) card: Option<Card>,
+    pub(crate) notes: Mutex<Notes>,
+}
+
+/// What is around a plan: where it may look things up, and how things are called to plugins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) keys: &'a LookupKey,
+    pub(crate) sources: &'a Sources,
+    /// None where a plan waits for nothing.
+    pub(crate) desk: Option<&'a Desk>,
+}
+
+/// What is to be noted of a call.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) looked_up: Vec<LookedUp>,
+    pub(crate) refused: Option<NotGranted>,
 }
 
 impl std::fmt::Debug for WorkflowCall<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let WorkflowCall { trigger, customer, at, definitions: _, memory } = self;
+        let WorkflowCall { trigger, customer, at, definitions: _, memory, reach: _ } = self;
         f.debug_struct("WorkflowCall")
             .field("trigger", trigger)
             .field("customer", customer)
@@ -84,6 +126,109 @@ impl WorkflowCall<'_> {
     pub fn only_program(&self) -> Option<&ProgramId> {
         let mut ids = self.definitions.program_ids();
         ids.next().filter(|_| ids.next().is_none())
+    }
+
+    /// Whether a feature is granted to it.
+    #[must_use]
+    pub fn sees(&self, feature: &str) -> bool {
+        self.reach.held.sees(feature)
+    }
+
+    /// The fields of the card that it [asks for](Workflow::asks) and the shop grants by a view, as of now; none if
+    /// there is no such field.
+    #[must_use]
+    pub fn card(&self) -> Option<&Card> {
+        self.reach.card.as_ref()
+    }
+
+    /// What the customer is called to this plugin: always the same, after a merge what the one is called whom the
+    /// others were merged into; and something else to every other plugin. The customer's id, if that is granted.
+    #[must_use]
+    pub fn customer_name(&self) -> SmolStr {
+        self.called("customer", &self.customer.id().to_string())
+    }
+
+    /// What the event is called to this plugin, likewise.
+    #[must_use]
+    pub fn event_name(&self) -> SmolStr {
+        self.called("event", &self.trigger.id.to_string())
+    }
+
+    /// What something is called to this plugin of which the shop has a number, such as an order: the number itself if
+    /// that is granted.
+    #[must_use]
+    pub fn called(&self, what: &'static str, number: &str) -> SmolStr {
+        match self.reach.held.identities() {
+            Identities::Plain => SmolStr::new(number),
+            Identities::Pseudonymous => {
+                let hash = self.pseudonym(what, number);
+                hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
+            }
+        }
+    }
+
+    /// Where to draw chance from: the same for a replay, and another one for each customer, event and plugin.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        let Trigger { id, kind, .. } = self.trigger;
+        let [a, b, c, d, e, f, g, h, ..] = self.pseudonym("seed", &format!("{} {id} {kind}", self.customer.id()));
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    fn pseudonym(&self, what: &'static str, text: &str) -> [u8; 16] {
+        let Around { tenant, keys, .. } = self.reach.around;
+        keys.pseudonym(tenant, self.reach.plugin, what, text)
+    }
+
+    /// Looks a field of things up, by their keys, in a source of the shop's: one value for each key, none where there
+    /// is no such thing. One plan sees one value, however often it is asked. What was looked up is recorded, with
+    /// keyed hashes for the keys.
+    ///
+    /// # Errors
+    ///
+    /// `PluginFault` to be given back at once. Where the value has yet to be fetched that is no fault: the workflow is
+    /// called again, with it at hand, at most [`LOOKUP_ROUNDS_MAX`](crate::LOOKUP_ROUNDS_MAX) times for one plan. It is
+    /// one if the source is not granted, not there, or cannot answer, if there are more than
+    /// [`LOOKUP_KEYS_MAX`] keys or one of more than [`LOOKUP_KEY_BYTES_MAX`] bytes, and where nothing can be looked
+    /// up: inside a transaction of the shop's, while customers are merged, and for gifts, pools, referrals and draws.
+    pub fn look_up(
+        &self,
+        source: &SourceName,
+        field: &FieldName,
+        keys: &[&str],
+    ) -> Result<Vec<Option<FieldValue>>, PluginFault> {
+        if keys.len() > LOOKUP_KEYS_MAX || keys.iter().any(|key| key.len() > LOOKUP_KEY_BYTES_MAX) {
+            return Err(PluginFault::new("a look-up of too many keys, or of one too long"));
+        }
+        let Reach { held, around: Around { tenant, keys: secret, sources, desk }, .. } = &self.reach;
+        if !held.may_look_up(source.as_str()) {
+            self.notes().refused = Some(NotGranted::LookUp);
+            return Err(PluginFault::new(format!("not granted: {}", NotGranted::LookUp)));
+        }
+        let Some(desk) = desk else { return Err(PluginFault::new("nothing can be looked up here")) };
+        if !sources.contains_key(source) {
+            return Err(PluginFault::new("a look-up in a source that is not there"));
+        }
+        let hashed: Vec<(LookupKeyHash, SmolStr)> =
+            keys.iter().map(|key| (secret.lookup(tenant, source, key), SmolStr::new(key))).collect();
+        match desk.values(source, field, &hashed) {
+            Answer::Here(values) => {
+                let keys = hashed.into_iter().map(|(hash, _)| hash).collect();
+                let looked_up = LookedUp { source: source.clone(), field: field.clone(), keys, values: values.clone() };
+                let mut notes = self.notes();
+                if !notes.looked_up.contains(&looked_up) {
+                    notes.looked_up.push(looked_up);
+                }
+                Ok(values)
+            }
+            Answer::Wanted => Err(PluginFault::new("a look-up that is under way")),
+            Answer::Failed => Err(PluginFault::new(format!("the source {source} failed"))),
+            Answer::TooOften => Err(PluginFault::new(format!("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups"))),
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.reach.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,6 +266,27 @@ impl PluginFault {
     }
 }
 
+/// What a plugin asks for: it has as much of it as the shop grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asks {
+    /// The features it wants to see.
+    pub features: Vec<SmolStr>,
+    /// The fields of the card that it wants to see.
+    pub fields: Vec<Field>,
+    /// The kinds of event and change that it listens to.
+    pub events: Vec<SmolStr>,
+    /// The actions that it may ask for.
+    pub actions: Vec<SmolStr>,
+    /// The sources that it looks things up in.
+    pub lookups: Vec<SmolStr>,
+}
+
+impl Asks {
+    const fn nothing() -> Self {
+        Asks { features: Vec::new(), fields: Vec::new(), events: Vec::new(), actions: Vec::new(), lookups: Vec::new() }
+    }
+}
+
 /// Reacts to events and changes. It has to be a pure function of the call: histories are replayed.
 pub trait Workflow: std::fmt::Debug + Send + Sync {
     /// Who it is.
@@ -128,6 +294,13 @@ pub trait Workflow: std::fmt::Debug + Send + Sync {
 
     /// Whether it wants to be called for a kind of event or change.
     fn listens(&self, kind: &str) -> bool;
+
+    /// What it wants to see and do. Of a workflow of the shop's own, which sees all of a customer, only the fields of
+    /// the card matter.
+    fn asks(&self) -> &Asks {
+        static NOTHING: Asks = Asks::nothing();
+        &NOTHING
+    }
 
     /// Reacts.
     ///
@@ -169,7 +342,7 @@ pub trait Scorer: std::fmt::Debug + Send {
 
 impl Trigger {
     pub(crate) fn of_fact(id: EventId, at: Timestamp, fact: &Fact) -> Self {
-        use TriggerValue::{Int, Text};
+        use TriggerValue::{Int, Reference, Text};
         let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
         let mut put = |name: &'static str, value| fields.push((SmolStr::new_static(name), value));
         let channel = |channel: &crm_core::interaction::Channel| {
@@ -194,7 +367,7 @@ impl Trigger {
                 put("amount", Int(refund.amount.minor()));
                 put("currency", Text(SmolStr::new(refund.amount.currency().code())));
             }
-            Fact::OrderDelivered(delivered) => put("order", Text(delivered.order.clone().into())),
+            Fact::OrderDelivered(delivered) => put("order", Reference(delivered.order.clone().into())),
             Fact::Tagged(tagged) => put("tag", Text(tagged.tag.clone().into())),
             Fact::Untagged(untagged) => put("tag", Text(untagged.tag.clone().into())),
             Fact::Enlisted(enlisted) => put("list", Text(enlisted.list.clone().into())),
@@ -206,24 +379,24 @@ impl Trigger {
             Fact::Untied(untied) => put("tie", Text(SmolStr::new(untied.kind.name()))),
             Fact::MessageReceived(message) => put("channel", channel(&message.channel)),
             Fact::CaseOpened(opened) => {
-                put("case", Text(opened.case.clone().into()));
+                put("case", Reference(opened.case.clone().into()));
                 put("kind", Text(SmolStr::new_static(opened.kind.name())));
             }
             Fact::CaseClosed(closed) => {
-                put("case", Text(closed.case.clone().into()));
+                put("case", Reference(closed.case.clone().into()));
                 put("outcome", Text(SmolStr::new_static(closed.outcome.name())));
             }
-            Fact::CaseReopened(reopened) => put("case", Text(reopened.case.clone().into())),
+            Fact::CaseReopened(reopened) => put("case", Reference(reopened.case.clone().into())),
             Fact::AttributeSet(set) => put("attribute", Text(set.attribute.clone().into())),
             Fact::ContractSigned(crm_core::contract::ContractSigned { contract, value, .. })
             | Fact::ContractRenewed(crm_core::contract::ContractRenewed { contract, value, .. }) => {
-                put("contract", Text(contract.clone().into()));
+                put("contract", Reference(contract.clone().into()));
                 if let Some(value) = value {
                     put("amount", Int(value.minor()));
                     put("currency", Text(SmolStr::new(value.currency().code())));
                 }
             }
-            Fact::ContractEnded(ended) => put("contract", Text(ended.contract.clone().into())),
+            Fact::ContractEnded(ended) => put("contract", Reference(ended.contract.clone().into())),
             Fact::Custom(custom) => fields.extend(custom.fields.iter().map(|(name, value)| {
                 let value = match value {
                     FieldValue::Bool(value) => TriggerValue::Bool(*value),
@@ -239,7 +412,7 @@ impl Trigger {
     }
 
     pub(crate) fn of_deed(id: EventId, at: Timestamp, deed: &Deed) -> Self {
-        use TriggerValue::{Int, Text};
+        use TriggerValue::{Int, Reference, Text};
         let mut fields: Vec<(SmolStr, TriggerValue)> = Vec::new();
         let mut put = |name: &'static str, value| fields.push((SmolStr::new_static(name), value));
         match deed {
@@ -263,7 +436,7 @@ impl Trigger {
             Deed::CouponRedeemed(redeemed) => {
                 put("coupon", Text(redeemed.coupon.clone().into()));
                 if let Some(order) = &redeemed.order {
-                    put("order", Text(order.clone().into()));
+                    put("order", Reference(order.clone().into()));
                 }
             }
             Deed::CouponReleased(released) => put("coupon", Text(released.coupon.clone().into())),

@@ -2,106 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
+mod own;
+
 use std::sync::{Arc, Mutex};
 
-use crm::blocking::Crm;
 use crm::{
-    AwardPoints, Channel, Command, Currency, CustomFact, Deed, Definition, Delivered, EventBody, ExternalSystem,
-    FieldRule, FieldType, FieldValue, Identifier, Incoming, Ingestion, KindName, KindSchema, ManualClock, Money,
-    OrderPlaced, PluginFault, PluginName, PluginStamp, Program, ProgramId, Source, Span, Stage, Tag, Timestamp,
-    Visited, Workflow, WorkflowCall, WorkflowReply,
+    AwardPoints, Command, CustomFact, Deed, Definition, Delivered, FieldRule, FieldType, FieldValue, Grants, Incoming,
+    Ingestion, KindName, KindSchema, PluginFault, ProgramId, Source, Span, Stage, Tag, Timestamp, WorkflowReply,
 };
-
-type Handler = dyn Fn(&WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> + Send + Sync;
-
-/// A workflow of the host's own, by a function.
-struct Own {
-    stamp: PluginStamp,
-    listens: Vec<&'static str>,
-    handler: Box<Handler>,
-}
-
-impl std::fmt::Debug for Own {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Own({})", self.stamp.name)
-    }
-}
-
-impl Own {
-    fn new(
-        name: &str,
-        listens: &[&'static str],
-        handler: impl Fn(&WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> + Send + Sync + 'static,
-    ) -> Self {
-        let name = PluginName::new(name).unwrap();
-        let stamp = PluginStamp { digest: crm::Digest::of(name.as_str().as_bytes()), name, version: "1".into() };
-        Own { stamp, listens: listens.to_vec(), handler: Box::new(handler) }
-    }
-}
-
-impl Workflow for Own {
-    fn stamp(&self) -> &PluginStamp {
-        &self.stamp
-    }
-
-    fn listens(&self, kind: &str) -> bool {
-        self.listens.contains(&kind)
-    }
-
-    fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> {
-        (self.handler)(call)
-    }
-}
-
-fn ask(commands: Vec<Command>) -> Result<WorkflowReply, PluginFault> {
-    Ok(WorkflowReply { commands, memory: None })
-}
-
-fn day(day: u32) -> Timestamp {
-    Timestamp::parse("2020-01-01").unwrap().plus(Span::days(day))
-}
-
-fn points() -> ProgramId {
-    ProgramId::new("points").unwrap()
-}
-
-fn shop(workflow: Own) -> (Arc<ManualClock>, Crm) {
-    let clock = Arc::new(ManualClock::at(day(0)));
-    let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&clock)).workflow(workflow).build());
-    let program = Program::point_per_unit(Currency::EUR);
-    crm.define(day(0), Definition::Program(points(), Some(program))).unwrap();
-    (clock, crm)
-}
-
-fn ana() -> Identifier {
-    Identifier::external(&ExternalSystem::new("shop").unwrap(), "ana").unwrap()
-}
-
-fn order(at: Timestamp, euros: i64) -> Incoming {
-    let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR));
-    Incoming::new(ana(), at, Source::new("shop").unwrap(), placed)
-}
-
-fn visit(at: Timestamp) -> Incoming {
-    Incoming::new(ana(), at, Source::new("shop").unwrap(), Visited { channel: Channel::Web, place: None })
-}
-
-fn deeds(crm: &Crm) -> Vec<Deed> {
-    let story = crm.story(ana()).unwrap().unwrap();
-    let deed = |event: &crm::Event| match &event.body {
-        EventBody::Decision(decision) => Some(decision.deed.clone()),
-        _ => None,
-    };
-    story.events.iter().filter_map(deed).collect()
-}
-
-fn faults(crm: &Crm) -> Vec<String> {
-    let fault = |deed: Deed| match deed {
-        Deed::Faulted(faulted) => Some(faulted.fault.to_string()),
-        _ => None,
-    };
-    deeds(crm).into_iter().filter_map(fault).collect()
-}
+use own::{Own, ana, ask, day, deeds, faults, order, points, shop, shop_of, tell, visit};
 
 #[test]
 fn a_workflow_that_fails_is_recorded_and_the_fact_stays() {
@@ -278,15 +187,39 @@ fn a_kind_of_the_shops_own_is_checked_counted_and_heard() {
 
 #[test]
 fn reactions_are_bounded_in_breadth_too() {
-    let (_, crm) = shop(Own::new("flood", &["visited", "notified"], |_| {
-        let notify = || Command::Notify { topic: "echo".parse().unwrap(), fields: crm::Fields::new() };
-        ask((0..10).map(|_| notify()).collect())
-    }));
+    let flood = Own::new("flood", &["visited", "notified"], |_| ask((0..10).map(|_| tell("echo")).collect()));
+    let mut grants = Grants::all();
+    grants.limits.decisions_a_day = 1_000_000;
+    let (_, crm) = shop_of(crm::Crm::builder().workflow_granted(flood, grants));
     crm.record(visit(day(0))).unwrap();
     let faults = faults(&crm);
-    assert!(faults.last().unwrap().contains("256 calls"), "{faults:?}");
+    assert!(faults.last().unwrap().contains("256 calls: visited → notified → notified"), "{faults:?}");
     let notified = deeds(&crm).iter().filter(|deed| matches!(deed, Deed::Notified(_))).count();
     assert_eq!(notified, 10 * crm::CALLS_MAX);
+}
+
+#[test]
+fn a_workflow_that_sets_itself_off_through_time_is_stopped_for_the_day_and_the_chain_is_named() {
+    // Each visit makes it speak, and each time it speaks it speaks again: 8 messages and a fault a visit.
+    let echo = Own::new("echo", &["visited", "notified"], |_| ask(vec![tell("echo")]));
+    let mut grants = Grants::all();
+    grants.limits.decisions_a_day = 20;
+    let (clock, crm) = shop_of(crm::Crm::builder().workflow_granted(echo, grants));
+    let hour = |hour: u32| day(0).plus(Span::millis(u64::from(hour) * 3_600_000));
+    for at in 0..10 {
+        clock.set(hour(at));
+        crm.record(visit(hour(at))).unwrap();
+    }
+    let own = |crm: &crm::blocking::Crm| {
+        let all = deeds(crm);
+        let own = all.iter().filter(|deed| matches!(deed, Deed::Notified(_) | Deed::Faulted(_))).count();
+        (own, faults(crm).last().cloned().unwrap_or_default())
+    };
+    let stopped = "more than 20 decisions a day: visited → notified";
+    assert_eq!(own(&crm), (21, stopped.to_owned()), "and then it is silent");
+    clock.set(hour(24));
+    crm.record(visit(hour(24))).unwrap();
+    assert_eq!(own(&crm).0, 21 + 9, "until the next day");
 }
 
 #[test]
@@ -318,10 +251,92 @@ fn a_delivery_that_is_put_off_at_the_end_of_time_is_put_off_once() {
     assert_eq!((done.unwrap(), tried), (0, 1));
 }
 
+/// The version that answered, in the first byte of what it keeps; it keeps nothing more after three visits.
+fn journey(version: &'static str) -> Own {
+    Own::version("journey", version, &["visited"], move |call| {
+        let tag = Tag::new(format!("by-{version}-{}", call.memory.len())).unwrap();
+        let memory = if call.memory.len() == 2 { Vec::new() } else { [call.memory, &[1]].concat() };
+        Ok(WorkflowReply { commands: vec![Command::AddTag(tag)], memory: Some(memory) })
+    })
+}
+
+fn tags(crm: &crm::blocking::Crm) -> Vec<String> {
+    let customer = crm.customer(ana()).unwrap().unwrap();
+    customer.tags().map(|tag| tag.as_str().to_owned()).collect()
+}
+
+#[test]
+fn a_run_goes_on_with_the_version_that_began_it_until_it_keeps_nothing_more() {
+    let store: Arc<dyn crm::Store> = Arc::new(crm::MemoryStore::new());
+    let with = |builder: crm::CrmBuilder| shop_of(builder.shared_store(Arc::clone(&store))).1;
+    let name = crm::PluginName::new("journey").unwrap();
+    let old = with(crm::Crm::builder().workflow(journey("1")));
+    old.record(visit(day(0))).unwrap();
+    let both = with(crm::Crm::builder().workflow(journey("1")).workflow(journey("2")));
+    let standing = both.explain_plugin(ana(), &name).unwrap().unwrap();
+    assert_eq!((standing.stamp.version.as_str(), standing.run.as_deref()), ("1", Some("1")));
+    for at in 1..4 {
+        both.record(visit(day(0).minus(Span::millis(5 - at)))).unwrap();
+    }
+    assert_eq!(tags(&both), ["by-1-0", "by-1-1", "by-1-2", "by-2-0"], "a new run begins with the newest");
+    assert_eq!(both.explain_plugin(ana(), &name).unwrap().unwrap().run.as_deref(), Some("2"));
+}
+
+#[test]
+fn where_the_version_that_began_a_run_is_gone_the_new_one_takes_it_over_and_that_is_recorded() {
+    let store: Arc<dyn crm::Store> = Arc::new(crm::MemoryStore::new());
+    let with = |builder: crm::CrmBuilder| shop_of(builder.shared_store(Arc::clone(&store))).1;
+    with(crm::Crm::builder().workflow(journey("1"))).record(visit(day(0))).unwrap();
+    // It leaves what is there as it is, and yet it is its own from now on.
+    let idle = Own::version("journey", "2", &["visited"], |_| ask(Vec::new()));
+    let crm = with(crm::Crm::builder().workflow(idle));
+    for at in 1..3 {
+        crm.record(visit(day(0).minus(Span::millis(5 - at)))).unwrap();
+    }
+    let taken: Vec<_> = deeds(&crm)
+        .into_iter()
+        .filter_map(|deed| match deed {
+            Deed::Remembered(kept) => Some((kept.memory, kept.from.map(|from| from.version.to_string()))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(taken, [(vec![1], None), (vec![1], Some("1".to_owned()))], "once");
+}
+
+#[test]
+fn what_a_plugin_failed_at_by_the_clock_stays_so_whatever_is_folded_anew() {
+    let calls = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&calls);
+    // Too slow the first time, and never again.
+    let (_, crm) = shop(Own::new("slow", &["order_placed"], move |_| {
+        let mut calls = counted.lock().unwrap();
+        *calls += 1;
+        if *calls == 1 { Err(PluginFault::new("deadline")) } else { ask(vec![tell("order")]) }
+    }));
+    crm.record(order(day(0), 50)).unwrap();
+    let before = crm.customer(ana()).unwrap().unwrap().digest();
+    crm.refresh().unwrap();
+    assert_eq!(crm.customer(ana()).unwrap().unwrap().digest(), before);
+    // A visit that comes late has everything folded anew.
+    crm.record(visit(day(0).minus(Span::days(9)))).unwrap();
+    assert_eq!((*calls.lock().unwrap(), faults(&crm)), (1, vec!["deadline".to_owned()]));
+    assert!(!deeds(&crm).iter().any(|deed| matches!(deed, Deed::Notified(_))), "nobody was told after all");
+    // And so it is for whoever has nothing but the history.
+    let story = crm.story(ana()).unwrap().unwrap();
+    let events = story.events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+    let clock = story.customer.clock().unwrap();
+    let definitions = crm.definitions().unwrap();
+    let replayed = crm::Customer::replay(story.customer.id(), events, clock, &definitions);
+    assert_eq!(replayed.digest(), story.customer.digest());
+    let slow = crm::PluginName::new("slow").unwrap();
+    assert_eq!(replayed.plugin(&slow), story.customer.plugin(&slow));
+}
+
 #[cfg(feature = "plugins")]
 mod wasm {
     use super::*;
     use crm::plugins::{Entry, Host, Limits, PluginError, WasmScorer, WasmWorkflow};
+    use crm::{Currency, ManualClock, Program, blocking::Crm};
 
     #[test]
     fn the_winback_plugin_marks_who_leaves_and_thanks_who_returns() {

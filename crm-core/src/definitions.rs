@@ -24,7 +24,7 @@ use crate::score::{OUTPUTS_MAX, ScoreOutput};
 use crate::segment::{Filled, ListAbout, ListName, Past, Pasts, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
-use crate::workflow::PluginName;
+use crate::workflow::{Grants, GrantsError, PluginName};
 
 /// One definition, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,8 @@ pub enum Definition {
     Referral(ReferralName, Option<Referral>),
     /// A draw that is announced, once.
     Draw(DrawName, Draw),
+    /// What a plugin may see and do, within what it was installed with; none leaves it at that.
+    Grants(PluginName, Option<Box<Grants>>),
 }
 
 /// A definition and the instant from which it holds.
@@ -153,6 +155,9 @@ pub enum DefinitionError {
     /// A draw cannot be as it was announced.
     #[error("draw")]
     Draw(#[from] DrawError),
+    /// What is granted to a plugin exceeds a limit.
+    #[error("grants")]
+    Grants(#[from] GrantsError),
     /// A policy about value contradicts itself or exceeds a limit.
     #[error("value")]
     Value(#[from] ValueError),
@@ -211,6 +216,7 @@ impl Definition {
             Definition::Retention(_, Some(policy)) => Ok(policy.check()?),
             Definition::Value(policy) => Ok(policy.check()?),
             Definition::Draw(_, draw) => Ok(draw.check()?),
+            Definition::Grants(_, Some(grants)) => Ok(grants.check()?),
             Definition::Referral(_, Some(referral)) => referral.check().map_err(DefinitionError::Referral),
             Definition::LifecycleSegments(list) => Ok(crate::lifecycle::check_list(list)?),
             Definition::Program(program, Some(rules)) => {
@@ -233,7 +239,8 @@ impl Definition {
             | Definition::View(_, None)
             | Definition::Retention(_, None)
             | Definition::List(..)
-            | Definition::Referral(_, None) => Ok(()),
+            | Definition::Referral(_, None)
+            | Definition::Grants(_, None) => Ok(()),
         }
     }
 
@@ -267,7 +274,8 @@ impl Definition {
             | Definition::StampCard(..)
             | Definition::Badge(..)
             | Definition::Referral(..)
-            | Definition::Draw(..) => false,
+            | Definition::Draw(..)
+            | Definition::Grants(..) => false,
         }
     }
 
@@ -298,6 +306,7 @@ impl Definition {
             Definition::Badge(badge, _) => ("badge", badge.as_str()),
             Definition::Referral(name, _) => ("referral", name.as_str()),
             Definition::Draw(name, _) => ("draw", name.as_str()),
+            Definition::Grants(plugin, _) => ("grants", plugin.as_str()),
         }
     }
 }
@@ -350,6 +359,7 @@ pub struct Definitions {
     badges: BTreeMap<BadgeName, Versions<Option<Box<Badge>>>>,
     referrals: BTreeMap<ReferralName, Versions<Option<Referral>>>,
     draws: BTreeMap<DrawName, Versions<Draw>>,
+    grants: BTreeMap<PluginName, Versions<Option<Box<Grants>>>>,
 }
 
 impl Definitions {
@@ -415,6 +425,7 @@ impl Definitions {
             Definition::Badge(name, badge) => self.badges.entry(name).or_default().add(*from, badge),
             Definition::Referral(name, referral) => self.referrals.entry(name).or_default().add(*from, referral),
             Definition::Draw(name, draw) => self.draws.entry(name).or_default().add(*from, draw),
+            Definition::Grants(plugin, grants) => self.grants.entry(plugin).or_default().add(*from, grants),
         }
         let moves_members = version.definition.moves_members();
         self.all.push(version);
@@ -604,6 +615,12 @@ impl Definitions {
     #[must_use]
     pub fn draw(&self, name: &DrawName, at: Timestamp) -> Option<&Draw> {
         self.draws.get(name)?.at(at)
+    }
+
+    /// What is granted to a plugin, if that is defined.
+    #[must_use]
+    pub fn grants(&self, plugin: &PluginName, at: Timestamp) -> Option<&Grants> {
+        self.grants.get(plugin)?.at(at)?.as_deref()
     }
 
     /// The keys of all programmes there ever were.

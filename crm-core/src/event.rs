@@ -32,7 +32,7 @@ use crate::segment::{Enlisted, OverrideCleared, SegmentOverridden, Unlisted};
 use crate::service::{CaseClosed, CaseOpened, CaseReopened};
 use crate::text::Remark;
 use crate::time::Timestamp;
-use crate::workflow::{Actor, Faulted, Notified, Remembered, TagAdded, TagRemoved};
+use crate::workflow::{Actor, Faulted, LookedUp, Notified, Remembered, TagAdded, TagRemoved};
 
 /// The shape in which bodies are written now.
 pub const EVENT_SHAPE: u16 = 1;
@@ -265,6 +265,8 @@ pub enum Deed {
     ReferralMoved(ReferralMoved),
     /// The customer won in a draw.
     DrawWon(DrawWon),
+    /// A plugin looked something up.
+    LookedUp(LookedUp),
 }
 
 impl Deed {
@@ -309,6 +311,7 @@ impl Deed {
             Deed::PoolMoved(_) => "pool_moved",
             Deed::ReferralMoved(_) => "referral_moved",
             Deed::DrawWon(_) => "draw_won",
+            Deed::LookedUp(_) => "looked_up",
         }
     }
 
@@ -352,7 +355,8 @@ impl Deed {
             | Deed::TierKept(_)
             | Deed::PoolMoved(_)
             | Deed::ReferralMoved(_)
-            | Deed::DrawWon(_) => None,
+            | Deed::DrawWon(_)
+            | Deed::LookedUp(_) => None,
         }
     }
 }
@@ -711,7 +715,8 @@ impl EventBody {
             | "gift_card_posted"
             | "pool_moved"
             | "referral_moved"
-            | "draw_won" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
+            | "draw_won"
+            | "looked_up" => decode_decision(kind, body).map(EventBody::Decision).map_err(fail),
             _ => match kind.strip_prefix(CUSTOM_PREFIX).map(crate::custom::KindName::new) {
                 Some(Ok(name)) => serde_json::from_slice(body)
                     .map(|fields| EventBody::Fact(Fact::Custom(CustomFact { kind: name, fields })))
@@ -774,6 +779,7 @@ impl Decision {
             Deed::PoolMoved(deed) => json(&Stored { by, deed }),
             Deed::ReferralMoved(deed) => json(&Stored { by, deed }),
             Deed::DrawWon(deed) => json(&Stored { by, deed }),
+            Deed::LookedUp(deed) => json(&Stored { by, deed }),
         }
     }
 }
@@ -820,6 +826,7 @@ fn decode_decision(kind: &str, body: &[u8]) -> Result<Decision, serde_json::Erro
         "pool_moved" => read(body, Deed::PoolMoved),
         "referral_moved" => read(body, Deed::ReferralMoved),
         "draw_won" => read(body, Deed::DrawWon),
+        "looked_up" => read(body, Deed::LookedUp),
         _ => read(body, Deed::PointsPosted),
     }
 }

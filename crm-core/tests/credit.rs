@@ -94,7 +94,7 @@ impl World {
         if let Deed::CreditPosted(posting) = &decision.deed {
             assert_eq!(posting.entries().iter().map(|(_, minor)| minor).sum::<i128>(), 0);
         }
-        customer.apply_decision_of(of, &decision);
+        customer.apply_decision_of(of, hour(self.now), &decision);
         self.events.push((of, id, hour(self.now), EventBody::Decision(decision)));
         id
     }

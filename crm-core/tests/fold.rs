@@ -329,7 +329,7 @@ fn post(customer: &mut Customer, ledger: &mut std::collections::BTreeMap<Account
             *ledger.entry(account).or_default() += points;
         }
     }
-    customer.apply_decision_of(customer_id(), &Decision { by: crm_core::workflow::Actor::Rule, deed });
+    customer.apply_decision_of(customer_id(), hour(0), &Decision { by: crm_core::workflow::Actor::Rule, deed });
 }
 
 fn check(
@@ -393,7 +393,7 @@ fn what_a_customer_merely_stated_is_kept_apart_until_somebody_answers_for_it() {
     for assurance in [Assurance::Stated, Assurance::Vouched, Assurance::Stated] {
         let attached = IdentifierAttached { at: Some(hour(9)), assurance, ..IdentifierAttached::new(hash(&phone)) };
         let deed = Deed::IdentifierAttached(attached);
-        customer.apply_decision_of(customer_id(), &Decision { by: Actor::Rule, deed });
+        customer.apply_decision_of(customer_id(), hour(0), &Decision { by: Actor::Rule, deed });
     }
     assert_eq!((customer.identifiers().count(), customer.stated_identifiers().count()), (3, 0));
     assert!(customer.summary().identifiers.iter().any(|held| held.key == hash(&phone) && held.since == hour(9)));

@@ -238,7 +238,7 @@ impl World {
     fn decide(&mut self, customer: &mut Customer, member: CustomerId, by: Actor, deed: Deed) {
         let id = EventId::of_decision(member, customer.decisions_of(member));
         let decision = Decision { by, deed };
-        customer.apply_decision_of(member, &decision);
+        customer.apply_decision_of(member, self.now, &decision);
         self.events.push((member, id, self.now, EventBody::Decision(decision)));
     }
 
@@ -282,7 +282,9 @@ impl World {
                     version: "1".into(),
                     digest: Digest::of(b""),
                 });
-                for (member, deed) in customer.share(Deed::Remembered(Remembered { memory: vec![*byte] }), through) {
+                for (member, deed) in
+                    customer.share(Deed::Remembered(Remembered { memory: vec![*byte], from: None }), through)
+                {
                     self.decide(customer, member, by.clone(), deed);
                 }
             }
@@ -395,7 +397,7 @@ proptest! {
         let mut stayed = of_side(stayed, &[a.id(), c.id()]);
         for (of, posting) in settlements {
             let side = if left.is(of) { &mut left } else { &mut stayed };
-            side.apply_decision_of(of, &Decision { by: Actor::Rule, deed: Deed::PointsPosted(posting) });
+            side.apply_decision_of(of, hour(0), &Decision { by: Actor::Rule, deed: Deed::PointsPosted(posting) });
         }
         prop_assert_eq!(balance(&left), expected[1]);
         prop_assert_eq!(balance(&stayed), expected[0] + expected[2]);

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 128] = [
+const STORED: [(&str, &str); 130] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -246,6 +246,14 @@ const STORED: [(&str, &str); 128] = [
     (
         "draw_won",
         r#"{"by":"rule","deed":{"draw":"spring","place":1,"seed":"0000000000000000000000000000000000000000000000000000000000000000","entries":"0000000000000000000000000000000000000000000000000000000000000000","among":10,"tickets":3}}"#,
+    ),
+    (
+        "looked_up",
+        r#"{"by":{"plugin":{"name":"p","version":"1","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"source":"stock","field":"pieces","keys":["000102030405060708090a0b0c0d0e0f","010102030405060708090a0b0c0d0e0f"],"values":[{"int":3},null]}}"#,
+    ),
+    (
+        "remembered",
+        r#"{"by":{"plugin":{"name":"p","version":"2","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"memory":"00ff","from":{"version":"1","digest":"0000000000000000000000000000000000000000000000000000000000000000"}}}"#,
     ),
     ("coupon_claimed", r#"{"by":"shop","deed":{"coupon":"SPRING-26","uses":100}}"#),
     (

@@ -4,7 +4,7 @@ use crm_core::{CustomerId, Timestamp};
 use crm_storage::Due;
 
 use super::retain::Going;
-use super::{Base, Crm, PAGE};
+use super::{Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::plan::{Plan, Planner, RetentionStep};
 
@@ -51,36 +51,55 @@ impl Crm {
         let ids: Vec<CustomerId> = due.iter().map(|due| due.customer).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let context = self.context(&definitions, now, false);
         let mut commits = Vec::with_capacity(due.len());
         let (mut goes, mut removals) = (Vec::new(), Vec::new());
+        // These write to the audit log, so each goes by itself.
+        let mut noted = Vec::new();
         let mut rewards = Vec::new();
         for row in loaded.rows.into_iter().flatten() {
-            let base = self.decode(&row, &definitions).await?;
-            let Base { customer, mut expected, through: _, mut others } = self.whole(base, &definitions).await?;
+            // What is found out for one customer is for no other.
+            let with_desk = self.with_desk();
+            let crm = with_desk.as_ref().unwrap_or(self);
+            let context = crm.context(&definitions, now, false);
+            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+            let Base { customer, mut expected, through: _, mut others } = base;
             if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
                 rewards.push(row.customer);
             }
-            let (plan, step) = match elapsed(Planner::new(context, customer, None), until) {
-                Some(plan) => plan,
-                None => {
-                    let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
-                    // What is expected goes with the customer it was read with.
-                    (expected, others) = (base.expected, base.others);
-                    let history = self.whole_history(&base.customer).await?;
-                    elapsed(Planner::new(context, base.customer, Some(&history)), until)
-                        .ok_or_else(|| Error::corrupt("a plan that wants more than the whole history"))?
-                }
-            };
+            let mut planned = elapsed(Planner::new(context, customer, None), until);
+            let mut read = None;
+            while planned.is_none() {
+                let found_out = crm.find_out().await?;
+                let (base, history) = match (read.take(), found_out) {
+                    (Some(_), false) => return Err(Error::corrupt("a plan that wants more than the whole history")),
+                    (Some(read), true) => read,
+                    (None, _) => {
+                        let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+                        let history = self.whole_history(&base.customer).await?;
+                        (base, history)
+                    }
+                };
+                // What is expected goes with the customer it was read with.
+                (expected, others) = (base.expected, base.others.clone());
+                planned = elapsed(Planner::new(context, base.customer.clone(), Some(&history)), until);
+                read = Some((base, history));
+            }
+            let Some((plan, step)) = planned else { continue };
             match (step, plan) {
                 // It is committed by itself, with what leads to the customer and an entry of the audit log.
                 (Some(RetentionStep::Decided(due)), Some(plan)) => goes.push(Going { plan, expected, others, due }),
                 // Somebody else may have worked it off between the two reads.
                 (step, mut plan) => {
+                    let mut entries = Vec::new();
                     if let Some(plan) = &mut plan {
                         self.lead_on(plan).await?;
+                        entries = plan.take_refusals()?;
                     }
-                    commits.extend(plan.map(|plan| plan.into_commit(expected, &others).0));
+                    let commit = plan.map(|plan| plan.into_commit(expected, &others).0);
+                    match entries.is_empty() {
+                        true => commits.extend(commit),
+                        false => noted.extend(commit.map(|commit| (commit, entries))),
+                    }
                     removals.extend(step.map(|_| row.customer));
                 }
             }
@@ -91,6 +110,17 @@ impl Crm {
         }
         let mut done = answers.iter().filter(|answer| answer.is_ok()).count();
         let mut again = done < answers.len() || !removals.is_empty();
+        for (mut commit, entries) in noted {
+            let _turn = self.audit_with(&mut commit, entries).await?;
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => done += 1,
+                // Whatever it was, they are due still.
+                Settled::Refused(_) => {
+                    self.lost()?;
+                    again = true;
+                }
+            }
+        }
         for going in goes {
             let decided = self.decide_going(going).await?;
             done += usize::from(decided);

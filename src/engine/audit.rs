@@ -10,7 +10,7 @@ use crm_core::event::Fact;
 use crm_core::{Remark, SmolStr, Timestamp};
 use crm_storage::{Commit, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
 
-use futures_util::lock::Mutex;
+use futures_util::lock::{Mutex, MutexGuard};
 
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
@@ -151,6 +151,20 @@ impl Crm {
         let record = AuditRecord::next(&self.tenant, &head, self.now(), entry);
         let write = self.audit_row(std::slice::from_ref(&record), expected);
         Ok((record, write))
+    }
+
+    /// Has a commit note entries, if there are any, and gives the turn to be held until it is settled.
+    pub(super) async fn audit_with(
+        &self,
+        commit: &mut Commit,
+        entries: Vec<AuditEntry>,
+    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let turn = self.audit_turn().lock().await;
+        commit.writes.push(self.audit_write_all(entries).await?);
+        Ok(Some(turn))
     }
 
     /// The same for several entries, at least one, in their order.

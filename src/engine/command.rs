@@ -76,6 +76,22 @@ impl Crm {
         key: &str,
     ) -> Result<Executed, Error> {
         let key = IdempotencyKey::new(key).ok_or(Error::KeyLength { bytes: key.len() })?;
+        let Some(crm) = self.with_desk() else { return self.carry_out_once(customer, asked, body, &key).await };
+        loop {
+            match crm.carry_out_once(customer, asked, body, &key).await {
+                Err(_) if crm.find_out().await? => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn carry_out_once(
+        &self,
+        customer: CustomerId,
+        asked: &Asked,
+        body: &[u8],
+        key: &IdempotencyKey,
+    ) -> Result<Executed, Error> {
         let digest = Digest::of(body);
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
@@ -101,13 +117,17 @@ impl Crm {
                 let answer = serde_json::to_vec(&Answer { events: events.to_vec() }).map_err(Error::corrupt)?;
                 Ok(Request { customer, key: key.clone(), digest, answer })
             };
+            let mut _turn = None;
             let (commit, answer) = match planned {
                 Ok((events, mut plan)) => {
+                    let mut entries = Vec::new();
                     if let Some(plan) = &mut plan {
                         self.lead_on(plan).await?;
+                        entries = plan.take_refusals()?;
                     }
                     let (mut commit, changes) =
                         plan.map(|plan| plan.into_commit(base.expected, &base.others)).unwrap_or_default();
+                    _turn = self.audit_with(&mut commit, entries).await?;
                     commit.request = Some(request(&events)?);
                     (commit, Ok(Executed { events, replayed: false, changes }))
                 }

@@ -31,7 +31,7 @@ impl Crm {
     /// Adds a definition that holds from an instant on. The same one again changes nothing and answers
     /// `false`. Customers follow at their next event or alarm; [`refresh`](Self::refresh) makes them
     /// follow at once: call it for a retention policy, because whom it is about may never be heard of again. Such a
-    /// policy is noted in the audit log too, right after it was added.
+    /// policy, and what is granted to a plugin, is noted in the audit log too, right after it was added.
     ///
     /// A segment that is new or changed is to be [filled](Self::fill), unless there are no customers yet: only then
     /// does a changed one answer by its new rule, and a new one for everybody.
@@ -107,13 +107,19 @@ impl Crm {
         }
     }
 
-    /// How long personal data is kept is in the audit log, by the definition it was changed by.
+    /// How long personal data is kept, and what plugins may see and do, is in the audit log, by the definition it was
+    /// changed by.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "every other definition is about no personal data")]
     async fn note_policy(&self, version: &DefinitionVersion) -> Result<(), Error> {
-        let Definition::Retention(name, policy) = &version.definition else { return Ok(()) };
+        let (what, name, in_force) = match &version.definition {
+            Definition::Retention(name, policy) => ("retention", name.as_str(), policy.is_some()),
+            Definition::Grants(plugin, grants) => ("grants", plugin.as_str(), grants.is_some()),
+            _ => return Ok(()),
+        };
         let entry = AuditEntry::new(by_shop()?, AuditAction::PolicyChanged)
-            .with_text("retention", name.as_str())?
+            .with_text(what, name)?
             .with_text("from", &version.from.to_string())?
-            .with_text("is", if policy.is_some() { "in force" } else { "ended" })?;
+            .with_text("is", if in_force { "in force" } else { "ended" })?;
         self.audit(entry).await.map(|_| ())
     }
 

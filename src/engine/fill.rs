@@ -227,7 +227,7 @@ impl Crm {
     ) -> Option<Enrolment> {
         let (rule, pushed) = (segment.rule.as_deref()?, pushed?);
         let is_alone = !segment.changed && segment.version == 1 && !segment.asked_about && rule.segments().is_empty();
-        let is_heard = self.inner.workflows.iter().any(|workflow| workflow.listens(ENTERED));
+        let is_heard = self.inner.plugins.workflows.iter().any(|one| one.workflow.listens(ENTERED));
         if !(pushed.exact && is_alone) || is_heard {
             return None;
         }

@@ -56,13 +56,13 @@ impl Crm {
     /// cannot be had.
     pub fn within<'t>(&self, transaction: &'t rusqlite::Connection) -> Result<InTransaction<'t>, Error> {
         let transaction = HostTransaction::new(transaction)?;
-        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, ledger, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, .. } = &*self.inner;
         let inner = Inner {
             store: transaction.store(),
             clock: Arc::clone(clock),
             ids: Arc::clone(ids),
             lookup_key: lookup_key.clone(),
-            workflows: workflows.clone(),
+            plugins: plugins.inside(),
             // Read anew: what is defined inside may never come to be, and it may be another database.
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),

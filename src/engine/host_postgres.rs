@@ -46,13 +46,13 @@ impl Crm {
 
     /// The same CRM over another store, inside somebody's transaction.
     fn inside(&self, store: Arc<dyn Store>) -> Crm {
-        let Inner { clock, ids, lookup_key, workflows, person_keys, signer, ledger, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, .. } = &*self.inner;
         let inner = Inner {
             store,
             clock: Arc::clone(clock),
             ids: Arc::clone(ids),
             lookup_key: lookup_key.clone(),
-            workflows: workflows.clone(),
+            plugins: plugins.inside(),
             // Read anew: what is defined inside may never come to be.
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),

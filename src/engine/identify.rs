@@ -182,18 +182,15 @@ impl Crm {
             }
             let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
             self.lead_on(&mut plan).await?;
-            let entries = if bars(&prepared.fact) {
+            let mut entries = if bars(&prepared.fact) {
                 entries_of(prepared, Bars::of(&base.customer), &plan.customer)?
             } else {
                 vec![]
             };
+            entries.extend(plan.take_refusals()?);
             let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
             Box::pin(self.suggest_to_others(&mut commit, base.through, &suggest)).await?;
-            let mut _turn = None;
-            if !entries.is_empty() {
-                _turn = Some(self.audit_turn().lock().await);
-                commit.writes.push(self.audit_write_all(entries).await?);
-            }
+            let _turn = self.audit_with(&mut commit, entries).await?;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });

@@ -206,6 +206,8 @@ impl Crm {
         if items.is_empty() {
             return self.ingest_one_by_one(barring.iter(), now, how, report).await;
         }
+        let with_desk = if how.quiet { None } else { self.with_desk() };
+        let crm = with_desk.as_ref().unwrap_or(self);
         let groups = self.group(&items, how, report).await?;
         let known = |(found, _)| match found {
             Found::Known(id) => Some(id),
@@ -214,7 +216,7 @@ impl Crm {
         let ids: Vec<CustomerId> = groups.iter().filter_map(known).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_to_write(loaded.definitions).await?;
-        let context = self.context(&definitions, now, how.quiet);
+        let context = crm.context(&definitions, now, how.quiet);
         let mut rows = loaded.rows.into_iter();
         let mut commits: Vec<Commit> = Vec::with_capacity(groups.found.len());
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(groups.found.len());
@@ -247,15 +249,26 @@ impl Crm {
             }
             let expected = base.expected;
             let mut planned = self.plan_facts(context, base, found, &facts, Attempt::default(), &mut outcomes).await?;
+            if matches!(planned, Planned::NeedHistory) && crm.forget_wanted() {
+                // What a workflow wants to know is found out one by one.
+                outcomes.truncate(begin);
+                again.extend(members.iter().map(|(_, item)| *item));
+                continue;
+            }
             if matches!(planned, Planned::NeedHistory) {
                 outcomes.truncate(begin);
                 let with_history = Attempt { with_history: true, ..Attempt::default() };
                 let base = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
                 planned = self.plan_facts(context, base, found, &facts, with_history, &mut outcomes).await?;
+                if matches!(planned, Planned::NeedHistory) && crm.forget_wanted() {
+                    outcomes.truncate(begin);
+                    again.extend(members.iter().map(|(_, item)| *item));
+                    continue;
+                }
             }
             match planned {
-                // Which of its keys it has to give up, the store is asked one by one.
-                Planned::Ready(Some(plan)) if plan.leads_elsewhere() => {
+                // Which of its keys it has to give up, the store is asked one by one, and the audit log is written so.
+                Planned::Ready(Some(plan)) if plan.leads_elsewhere() || !plan.refused.is_empty() => {
                     outcomes.truncate(begin);
                     again.extend(members.iter().map(|(_, item)| *item));
                 }

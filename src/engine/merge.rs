@@ -211,8 +211,9 @@ impl Crm {
             planner.may_disown(known);
             let mut plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
             self.lead_on(&mut plan).await?;
+            let mut entries = merged_entries(&noted, heads, head, members.len(), &reason)?;
+            entries.extend(plan.take_refusals()?);
             let (mut commit, changes) = rows.commit(plan)?;
-            let entries = merged_entries(&noted, heads, head, members.len(), &reason)?;
             // The turn is taken here and not before: what leads here may itself take it.
             let _turn = self.audit_turn().lock().await;
             commit.writes.push(self.audit_write_all(entries).await?);

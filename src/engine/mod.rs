@@ -24,10 +24,12 @@ mod import;
 mod ingest;
 mod leads;
 mod list;
+mod lookup;
 mod loyalty;
 mod membership;
 mod merge;
 mod personal;
+mod plugin;
 mod push;
 mod query;
 mod quote;
@@ -89,6 +91,7 @@ pub use loyalty::{
     PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, Statement, UnknownCustomers,
 };
 pub use merge::{MergeOutcome, PartOutcome};
+pub use plugin::{PluginInstalled, PluginStanding};
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use rectify::{Rectification, RectifyRefusal};
@@ -110,10 +113,12 @@ use crate::builder::CrmBuilder;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::IdSource;
+use crate::installed::Plugins;
 use crate::ledger::ErasureLedger;
+use crate::lookup::Desk;
 use crate::personal::PersonKeys;
 use crate::plan::{Context, Planner, traits};
-use crate::workflow::Workflow;
+use crate::workflow::Around;
 
 /// How often a write is decided anew when other writers are first.
 const ATTEMPTS_MAX: u32 = 64;
@@ -133,6 +138,8 @@ pub struct Crm {
     audit_stream: CustomerId,
     /// Under which id it is kept how far segments are filled. It is among the customers' rows too.
     fill_row: CustomerId,
+    /// What one operation found out for workflows: see [`lookup`].
+    desk: Option<Arc<Desk>>,
 }
 
 #[derive(Debug)]
@@ -141,7 +148,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
-    workflows: Vec<Arc<dyn Workflow>>,
+    plugins: Plugins,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
@@ -158,26 +165,14 @@ impl Inner {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         lookup_key: LookupKey,
-        workflows: Vec<Arc<dyn Workflow>>,
+        plugins: Plugins,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
         ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
         let (definitions, audit_turns) = Default::default();
         let inside = false;
-        Inner {
-            store,
-            clock,
-            ids,
-            lookup_key,
-            workflows,
-            definitions,
-            person_keys,
-            signer,
-            ledger,
-            audit_turns,
-            inside,
-        }
+        Inner { store, clock, ids, lookup_key, plugins, definitions, person_keys, signer, ledger, audit_turns, inside }
     }
 }
 
@@ -225,7 +220,7 @@ impl Crm {
     pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row }
+        Crm { inner, tenant, audit_stream, fill_row, desk: None }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
@@ -268,7 +263,9 @@ impl Crm {
     }
 
     fn context<'a>(&'a self, definitions: &'a Definitions, now: Timestamp, quiet: bool) -> Context<'a> {
-        Context { definitions, workflows: &self.inner.workflows, now, quiet }
+        let Inner { plugins: Plugins { workflows, sources }, lookup_key, .. } = &*self.inner;
+        let around = Around { tenant: &self.tenant, keys: lookup_key, sources, desk: self.desk.as_deref() };
+        Context { definitions, workflows, now, quiet, around }
     }
 
     /// One customer and the definitions in force. Whoever was merged into another is that other.
@@ -351,6 +348,7 @@ impl Crm {
 
     /// All events of a customer: of each whom they were merged of, in the order in which they were recorded.
     async fn whole_history(&self, customer: &Customer) -> Result<Vec<Event>, Error> {
+        self.waits_for_nothing()?;
         let mut events = self.history_of(customer.id()).await?;
         for other in customer.members().filter(|member| *member != customer.id()) {
             events.extend(self.history_of(other).await?);
@@ -393,6 +391,24 @@ impl Crm {
     where
         F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
     {
+        let Some(crm) = self.with_desk() else { return self.plan_and_commit_once(id, now, &work).await };
+        loop {
+            match crm.plan_and_commit_once(id, now, &work).await {
+                Err(_) if crm.find_out().await? => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn plan_and_commit_once<F>(
+        &self,
+        id: CustomerId,
+        now: Timestamp,
+        work: &F,
+    ) -> Result<Option<Vec<Change>>, Error>
+    where
+        F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
+    {
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
@@ -409,7 +425,9 @@ impl Crm {
             };
             let Some(mut plan) = plan else { return Ok(None) };
             self.lead_on(&mut plan).await?;
-            let (commit, changes) = plan.into_commit(base.expected, &base.others);
+            let entries = plan.take_refusals()?;
+            let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
+            let _turn = self.audit_with(&mut commit, entries).await?;
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
                 // It claims and gives up nothing but that by which somebody is known.

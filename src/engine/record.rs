@@ -148,6 +148,23 @@ impl Crm {
         now: Timestamp,
         quiet: bool,
     ) -> Result<Recorded, Error> {
+        let crm = if quiet { None } else { self.with_desk() };
+        let Some(crm) = crm else { return self.record_once(who, prepared, now, quiet).await };
+        loop {
+            match crm.record_once(who, prepared, now, quiet).await {
+                Err(_) if crm.find_out().await? => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn record_once(
+        &self,
+        who: &Who,
+        prepared: &Prepared,
+        now: Timestamp,
+        quiet: bool,
+    ) -> Result<Recorded, Error> {
         if let Who::Presented(presented) = who {
             return self.record_presented(presented, prepared, now, quiet).await;
         }
@@ -186,14 +203,11 @@ impl Crm {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
             let entries = before.map(|before| entries_of(prepared, before, &plan.customer));
-            let entries = entries.transpose()?.unwrap_or_default();
+            let mut entries = entries.transpose()?.unwrap_or_default();
+            entries.extend(plan.take_refusals()?);
             self.lead_on(&mut plan).await?;
             let (mut commit, changes) = plan.into_commit(expected, &others);
-            let mut _turn = None;
-            if !entries.is_empty() {
-                _turn = Some(self.audit_turn().lock().await);
-                commit.writes.push(self.audit_write_all(entries).await?);
-            }
+            let _turn = self.audit_with(&mut commit, entries).await?;
             if let Some(owner) = number_of
                 && owner != through
                 && let Some(key) = number_claim(&prepared.fact)
@@ -314,6 +328,7 @@ impl Crm {
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Planned, Error> {
         let Base { customer, expected, through, others: _ } = base;
+        self.waits_for_nothing()?;
         let history = match (expected, how.with_history) {
             // Somebody new has no history, and that is the whole of it.
             (Expected::New, _) => Some(Vec::new()),

@@ -222,7 +222,8 @@ impl Crm {
     /// unsealed. The audit log has who read it and what for, before it is answered.
     ///
     /// This is for whoever acts for one purpose. [`card`](Self::card) shows all of it and notes nothing, and is for the
-    /// shop itself. Plugins see no personal field at all.
+    /// shop itself. A plugin
+    /// sees what the view shows that it is [granted](crm_core::workflow::Grants), and no other personal field.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 //! It takes a loaded customer and gives back a plan; it neither reads nor writes anything. When it lacks
 //! the customer's history it says so, and is called again with it.
 
+mod call;
 mod credit;
 mod fact;
 mod known;
@@ -12,8 +13,7 @@ mod rewards;
 mod time;
 mod together;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crm_core::change::{Cause, Change};
 use crm_core::contract::ContractRef;
@@ -25,7 +25,7 @@ use crm_core::loyalty::{Earned, PostingKind, UndoPosting};
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
-use crm_core::workflow::Actor;
+use crm_core::workflow::{Actor, LookedUp, PluginName};
 use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, EventRow, Expected, OutboxEntry,
@@ -40,7 +40,8 @@ pub(crate) use retain::RetentionStep;
 pub(crate) use rewards::{VOUCHER, voucher_claim};
 pub(crate) use together::{Before, Decided, Deeds};
 
-use crate::workflow::{Trigger, Workflow};
+use crate::installed::Installed;
+use crate::workflow::{Around, Trigger};
 
 /// How many reactions may follow from one another.
 pub const CHAIN_MAX: usize = 8;
@@ -55,13 +56,15 @@ pub const CALLS_MAX: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) definitions: &'a Definitions,
-    pub(crate) workflows: &'a [Arc<dyn Workflow>],
+    pub(crate) workflows: &'a [Installed],
     pub(crate) now: Timestamp,
     /// History is taken in quietly: no workflows, no outbox.
     pub(crate) quiet: bool,
+    pub(crate) around: Around<'a>,
 }
 
-/// The plan needs the customer's whole history. Load it, and plan again.
+/// The plan needs the customer's whole history, or what a workflow wants to know, where the desk says so. Load it, and
+/// plan again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NeedHistory;
 
@@ -87,6 +90,8 @@ pub(crate) struct Plan {
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
+    /// What plugins were kept from, and why, for the audit log.
+    pub(crate) refused: BTreeMap<(PluginName, &'static str), String>,
 }
 
 /// A plan in the making.
@@ -127,6 +132,10 @@ pub(crate) struct Planner<'a> {
     triggers: VecDeque<Pending>,
     /// How many calls of workflows are left to this plan.
     calls_left: usize,
+    /// What plugins were kept from, for the audit log: once for each plugin and reason.
+    refused: BTreeMap<(PluginName, &'static str), String>,
+    /// What each plugin looked up and is recorded already.
+    looked_up: Vec<(PluginName, LookedUp)>,
     /// Whether the customer is written though nothing moved: what stores choose by may be another.
     rewrite: bool,
     /// The numbers of orders and cases of this plan are the customer's already, by events that were voided.
@@ -179,6 +188,8 @@ impl<'a> Planner<'a> {
             moves: Vec::new(),
             triggers: VecDeque::new(),
             calls_left: CALLS_MAX,
+            refused: BTreeMap::new(),
+            looked_up: Vec::new(),
             owns_number: false,
             both_sides: false,
             retaining: false,
@@ -375,7 +386,7 @@ impl<'a> Planner<'a> {
     ) -> EventId {
         let id = EventId::of_decision(member, self.customer.decisions_of(member));
         let decision = Decision { by, deed };
-        self.customer.apply_decision_of(member, &decision);
+        self.customer.apply_decision_of(member, at, &decision);
         self.next = None;
         self.count(member, id, &decision.deed);
         if let Deed::Notified(notified) = &decision.deed {
@@ -497,7 +508,7 @@ impl<'a> Planner<'a> {
     }
 
     fn anyone_listens(&self, kind: &str) -> bool {
-        !self.context.quiet && self.context.workflows.iter().any(|workflow| workflow.listens(kind))
+        !self.context.quiet && self.context.workflows.iter().any(|one| one.workflow.listens(kind))
     }
 
     fn trigger(&mut self, trigger: Trigger, cause: Option<EventId>, chain: &[SmolStr]) {
@@ -533,6 +544,7 @@ impl<'a> Planner<'a> {
             counters: self.counters,
             outbox: if self.context.quiet { Vec::new() } else { self.outbox },
             alarm,
+            refused: self.refused,
         })
     }
 }

@@ -1,94 +1,99 @@
 //! What workflows do: each is called for what it listens to, and what it asks for is carried out like a
 //! command, which may call others in turn.
 
-use std::sync::Arc;
-
-use crm_core::change::Cause;
+use crm_core::consent::Barred;
 use crm_core::event::Deed;
-use crm_core::workflow::{Actor, Faulted, PluginStamp, Remembered};
-use crm_core::{EventId, SmolStr};
+use crm_core::workflow::{Faulted, Held, NotGranted, PluginStamp, Usage};
+use crm_core::{SmolStr, Timestamp};
 
-use super::{CALLS_MAX, CHAIN_MAX, NeedHistory, Pending, Planner};
-use crate::workflow::{Workflow, WorkflowCall};
+use super::{Actor, CALLS_MAX, CHAIN_MAX, NeedHistory, Pending, Planner};
+use crate::installed::{Installed, has_turn};
 
-/// The most that a workflow may keep for one customer, in bytes.
-const MEMORY_MAX: usize = 64 * 1024;
-
-impl Planner<'_> {
+impl<'a> Planner<'a> {
     /// Calls workflows until none has anything more to say.
     pub(super) fn react(&mut self) -> Result<(), NeedHistory> {
         while let Some(pending) = self.triggers.pop_front() {
             let workflows = self.context.workflows;
-            for workflow in workflows.iter().filter(|workflow| workflow.listens(&pending.trigger.kind)) {
+            // Chosen before any is called: when one version is done with a run, the next begins with the next event.
+            let is_called = |place: &usize| {
+                workflows[*place].workflow.listens(&pending.trigger.kind) && has_turn(workflows, *place, &self.customer)
+            };
+            let turns: Vec<usize> = (0..workflows.len()).filter(is_called).collect();
+            for installed in turns.into_iter().map(|place| &workflows[place]) {
+                let workflow = &installed.workflow;
+                let Some(held) = self.admit(installed, &pending) else { continue };
+                let chain = || pending.chain.join(" → ");
                 if self.calls_left == 0 {
-                    self.fault(workflow.stamp(), &pending, &format!("more than {CALLS_MAX} calls"));
+                    self.fault(workflow.stamp(), &pending, &format!("more than {CALLS_MAX} calls: {}", chain()));
                     self.triggers.clear();
                     return Ok(());
                 }
                 self.calls_left -= 1;
                 if pending.chain.len() > CHAIN_MAX {
-                    let chain = pending.chain.join(" → ");
-                    self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {chain}"));
+                    self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {}", chain()));
                 } else {
-                    self.call(workflow, &pending)?;
+                    self.call(installed, held, &pending)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn call(&mut self, workflow: &Arc<dyn Workflow>, pending: &Pending) -> Result<(), NeedHistory> {
-        let at = self.instant();
-        let stamp = workflow.stamp();
-        let call = WorkflowCall {
-            trigger: &pending.trigger,
-            customer: &self.customer,
-            at,
-            definitions: self.context.definitions,
-            memory: self.customer.memory(&stamp.name),
-        };
-        let reply = match workflow.handle(&call) {
-            Ok(reply) => reply,
-            Err(fault) => {
-                self.fault(stamp, pending, &fault.kind);
-                return Ok(());
-            }
-        };
-        let mut first: Option<EventId> = None;
-        for command in reply.commands {
-            // Whether a coupon is used up or a reward has run out shows only when it is committed, too late to refuse
-            // it alone. And what was spent comes back by the history.
-            if command.is_of_shop() {
-                let what = format!("asked to {}, which only the shop can", command.name());
-                self.fault(stamp, pending, &what);
-                continue;
-            }
-            match command.decide(&self.customer, self.through, at, self.context.definitions) {
-                Ok(deeds) => {
-                    for deed in deeds {
-                        let by = Actor::Plugin(stamp.clone());
-                        first = first.or(self.decide(at, &by, deed, pending.cause, &pending.chain));
-                    }
-                }
-                Err(refusal) => self.fault(stamp, pending, &format!("refused: {refusal}")),
-            }
+    /// What a workflow is granted, if it is to be called: its grants have the kind of event, the
+    /// customer's data may be processed for its purpose, and it has decisions left today.
+    fn admit(&mut self, installed: &'a Installed, pending: &Pending) -> Option<Held<'a>> {
+        let (at, definitions) = (self.instant(), self.context.definitions);
+        let stamp = installed.workflow.stamp();
+        let held = Held::new(&installed.grants, definitions.grants(&stamp.name, at));
+        let kind = &pending.trigger.kind;
+        if !held.hears(kind) {
+            return None;
         }
-        if let Some(memory) = reply.memory.filter(|memory| memory != self.customer.memory(&stamp.name)) {
-            if memory.len() > MEMORY_MAX {
-                self.fault(stamp, pending, "more memory than 64 KiB");
-            } else {
-                let deed = Deed::Remembered(Remembered { memory });
-                self.decide(at, &Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
+        let allowed = self.customer.may_process(held.purposes(), held.though_restricted(), at, definitions);
+        if let Err(barred) = allowed {
+            tracing::debug!(plugin = %stamp.name, trigger = %kind, %barred, "a plugin is not called");
+            // Who objects is left in peace each time; who is restricted is to know whenever it would have been used.
+            if matches!(barred, Barred::Restricted { .. }) {
+                self.refused.insert((stamp.name.clone(), barred.reason()), barred.to_string());
             }
+            return None;
         }
-        if let Some(id) = first {
-            self.follow(at, Cause::Event(id), &pending.chain)?;
+        (!self.is_exhausted(stamp, held, pending, at)).then_some(held)
+    }
+
+    pub(super) fn today(&self, stamp: &PluginStamp, at: Timestamp) -> Usage {
+        self.customer.plugin(&stamp.name).map(|kept| kept.today(at)).unwrap_or_default()
+    }
+
+    /// Whether a plugin has done all that it may for the customer on this day. That is recorded once, as its last
+    /// decision of the day.
+    pub(super) fn is_exhausted(
+        &mut self,
+        stamp: &PluginStamp,
+        held: Held<'a>,
+        pending: &Pending,
+        at: Timestamp,
+    ) -> bool {
+        let (done, max) = (self.today(stamp, at).decisions(), held.limits().decisions_a_day);
+        if done == max {
+            let chain = pending.chain.join(" → ");
+            self.fault(stamp, pending, &format!("more than {max} decisions a day: {chain}"));
         }
-        Ok(())
+        done >= max
+    }
+
+    /// Records that a plugin asked for what it was not granted. The audit log has it too, once for each reason.
+    pub(super) fn not_granted(&mut self, stamp: &PluginStamp, pending: &Pending, what: &NotGranted) {
+        self.note_not_granted(stamp, what);
+        self.fault(stamp, pending, &format!("not granted: {what}"));
+    }
+
+    pub(super) fn note_not_granted(&mut self, stamp: &PluginStamp, what: &NotGranted) {
+        self.refused.insert((stamp.name.clone(), what.reason()), format!("not granted: {what}"));
     }
 
     /// Records that a plugin failed.
-    fn fault(&mut self, stamp: &PluginStamp, pending: &Pending, what: &str) {
+    pub(super) fn fault(&mut self, stamp: &PluginStamp, pending: &Pending, what: &str) {
         tracing::warn!(plugin = %stamp.name, trigger = %pending.trigger.kind, fault = what, "a plugin failed");
         let fault: String = what.chars().take(512).collect();
         let deed = Deed::Faulted(Faulted { trigger: pending.trigger.kind.clone(), fault: SmolStr::new(fault) });

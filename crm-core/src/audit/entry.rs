@@ -101,6 +101,9 @@ pub enum AuditAction {
         /// By which policy.
         policy: RetentionName,
     },
+    /// A plugin was kept from something: what it asked for was not granted, or the customer's data may not be used.
+    /// The details say what and why.
+    PluginRefused,
     /// Something of the host's own.
     Other(ActionName),
 }
@@ -125,6 +128,7 @@ impl AuditAction {
             AuditAction::PolicyChanged => "policy_changed",
             AuditAction::Checkpoint { .. } => "checkpoint",
             AuditAction::RetentionApplied { .. } => "retention_applied",
+            AuditAction::PluginRefused => "plugin_refused",
             AuditAction::Other(_) => "other",
         }
     }
@@ -148,7 +152,8 @@ impl AuditAction {
             | AuditAction::ObjectionWithdrawn
             | AuditAction::ConsentProofRead
             | AuditAction::KeysRotated
-            | AuditAction::PolicyChanged => &[],
+            | AuditAction::PolicyChanged
+            | AuditAction::PluginRefused => &[],
         }
     }
 }

@@ -46,6 +46,7 @@ mod error;
 mod event;
 mod name;
 mod policy;
+mod process;
 mod quiet;
 
 use serde::{Deserialize, Serialize};

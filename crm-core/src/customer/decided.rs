@@ -12,24 +12,7 @@ use crate::privacy::{HoldName, HoldPlaced, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
 use crate::time::Timestamp;
-use crate::workflow::{Actor, PluginName};
-
-/// What a plugin keeps for a customer. It prints masked.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Memory(Vec<u8>);
-
-impl Memory {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Memory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Memory({} bytes)", self.0.len())
-    }
-}
+use crate::workflow::{Actor, PluginKept, PluginName};
 
 /// What the CRM decided about a customer so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +23,7 @@ pub struct DecidedState {
     pub(super) tags: FlatSet<Tag>,
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
-    pub(super) memories: FlatMap<PluginName, Memory>,
+    pub(super) plugins: FlatMap<PluginName, PluginKept>,
     pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
     pub(crate) erased: bool,
     pub(super) doubts: Doubts,
@@ -54,8 +37,11 @@ pub struct DecidedState {
 }
 
 impl DecidedState {
-    pub(super) fn apply(&mut self, decision: &Decision) {
+    pub(super) fn apply(&mut self, at: Timestamp, decision: &Decision) {
         self.count += 1;
+        if let Actor::Plugin(stamp) = &decision.by {
+            self.plugins.get_or_default(&stamp.name).note(at, stamp, &decision.deed);
+        }
         if let (Actor::Plugin(_), Some(action)) = (&decision.by, decision.deed.action()) {
             *self.actions.get_or_default(&SmolStr::new_static(action)) += 1;
         }
@@ -84,11 +70,6 @@ impl DecidedState {
             }
             Deed::TagRemoved(removed) => {
                 self.tags.remove(&removed.tag);
-            }
-            Deed::Remembered(remembered) => {
-                if let Actor::Plugin(plugin) = &decision.by {
-                    self.memories.insert(plugin.name.clone(), Memory(remembered.memory.clone()));
-                }
             }
             Deed::IdentifierAttached(attached) => {
                 let at = attached.at.unwrap_or(Timestamp::MIN);
@@ -129,7 +110,8 @@ impl DecidedState {
             // Who was parted is not the same, and no rule may say otherwise.
             Deed::Parted(parted) => parted.from.iter().for_each(|other| self.doubts.reject(*other)),
             // Who is merged with whom is kept beside what was decided about each.
-            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) => {}
+            // What a plugin keeps was noted with all that it did.
+            Deed::Notified(_) | Deed::Faulted(_) | Deed::Merged(_) | Deed::Remembered(_) | Deed::LookedUp(_) => {}
         }
         // Nobody is found by what somebody was known by who was erased, and nothing says what it was, nor what somebody
         // said of them.
@@ -138,6 +120,7 @@ impl DecidedState {
             self.doubts = Doubts::default();
             self.overrides = FlatMap::default();
             self.together.iter_mut().for_each(|together| together.forget());
+            self.plugins.values_mut().for_each(PluginKept::forget);
         }
     }
 }

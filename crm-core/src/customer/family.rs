@@ -132,7 +132,7 @@ impl Side {
         for (member, _, at, body) in events {
             let decided = side.decided.get_or_default(&member);
             let EventBody::Decision(decision) = body else { continue };
-            decided.apply(decision);
+            decided.apply(at, decision);
             // Each history has the last word about it; the head's is as good as any.
             if member != head {
                 continue;
@@ -227,15 +227,15 @@ impl Customer {
         }
     }
 
-    /// Records a decision about a member.
-    pub fn apply_decision_of(&mut self, member: CustomerId, decision: &Decision) {
+    /// Records a decision about a member that was made at an instant.
+    pub fn apply_decision_of(&mut self, member: CustomerId, at: Timestamp, decision: &Decision) {
         self.watch.touch(decision.deed.touches());
         match &mut self.kinship {
             Kinship::Head(family) => {
-                family.members.get_or_default(&member).apply(decision);
+                family.members.get_or_default(&member).apply(at, decision);
                 *self.decided = family.together(self.id);
             }
-            Kinship::Alone | Kinship::Alias(_) => self.decided.apply(decision),
+            Kinship::Alone | Kinship::Alias(_) => self.decided.apply(at, decision),
         }
         if let Deed::SegmentOverridden(SegmentOverridden { asked: OverrideSegment { segment, .. }, .. })
         | Deed::OverrideCleared(OverrideCleared { segment, .. }) = &decision.deed
@@ -288,7 +288,7 @@ impl Customer {
                 [(through, Deed::TierKept(kept))].into_iter().chain(ended).collect()
             }
             // What plugins keep goes on under the head.
-            Deed::Remembered(_) | Deed::Faulted(_) => vec![(self.id, deed)],
+            Deed::Remembered(_) | Deed::Faulted(_) | Deed::LookedUp(_) => vec![(self.id, deed)],
             // What is about something that one of them has is theirs.
             Deed::CouponReserved(CouponReserved { by: Some(VoucherHeld { voucher, batch: None }), .. })
             | Deed::CouponRedeemed(CouponRedeemed {
@@ -632,7 +632,7 @@ impl Family {
                 tags,
                 identifiers,
                 actions,
-                memories,
+                plugins,
                 doubts,
                 holds,
                 erased,
@@ -661,11 +661,16 @@ impl Family {
             }
             all.doubts.join(doubts);
             actions.iter().for_each(|(action, times)| *all.actions.get_or_default(action) += times);
-            for (plugin, memory) in memories.iter() {
-                // That of the head counts, else that of the first who has one.
-                if *id == head || all.memories.get(plugin).is_none() {
-                    all.memories.insert(plugin.clone(), memory.clone());
-                }
+            for (plugin, kept) in plugins.iter() {
+                // The memory of the head counts, else that of the first who has one.
+                let before = all.plugins.remove(plugin);
+                let (mut first, then) = match before {
+                    Some(before) if *id == head => (kept.clone(), Some(before)),
+                    Some(before) => (before, Some(kept.clone())),
+                    None => (kept.clone(), None),
+                };
+                then.iter().for_each(|other| first.join(other));
+                all.plugins.insert(plugin.clone(), first);
             }
         }
         if self.members.iter().count() == 1 {

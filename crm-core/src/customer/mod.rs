@@ -49,7 +49,7 @@ use crate::text::Tag;
 use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
 use crate::value::Rfm;
-use crate::workflow::PluginName;
+use crate::workflow::{PluginKept, PluginName};
 use family::Kinship;
 use segments::Watch;
 
@@ -252,7 +252,13 @@ impl Customer {
     /// What a plugin asked to be given again; empty at first.
     #[must_use]
     pub fn memory(&self, plugin: &PluginName) -> &[u8] {
-        self.decided.memories.get(plugin).map_or(&[], |memory| memory.as_slice())
+        self.plugin(plugin).map_or(&[], PluginKept::memory)
+    }
+
+    /// What is kept of a plugin that did something for this customer.
+    #[must_use]
+    pub fn plugin(&self, plugin: &PluginName) -> Option<&PluginKept> {
+        self.decided.plugins.get(plugin)
     }
 
     /// The newest score of a name, as of the last time that a plugin gave one.

@@ -156,8 +156,8 @@ impl Customer {
                 one.facts.fold_told(*member, *id, *at, fact, definitions, &mut moves, |_, _, _| true);
                 cause = Cause::Event(*id);
             }
-            while let Some((_, id, member, decision)) = decisions.next_if(|(at, ..)| *at <= now) {
-                one.apply_decision_of(*member, decision);
+            while let Some((at, id, member, decision)) = decisions.next_if(|(at, ..)| *at <= now) {
+                one.apply_decision_of(*member, *at, decision);
                 cause = Cause::Event(*id);
             }
             one.forget_if_erased();

@@ -137,6 +137,7 @@ impl Deed {
             | Deed::Notified(_)
             | Deed::Remembered(_)
             | Deed::Faulted(_)
+            | Deed::LookedUp(_)
             | Deed::IdentifierAttached(_)
             | Deed::IdentifierSetAside(_)
             | Deed::DuplicateSuggested(_)

@@ -6,6 +6,7 @@ use sha2::Sha256;
 
 use super::{Identifier, IdentifierKind};
 use crate::id::{TenantId, hex_bytes};
+use crate::workflow::{LookupKeyHash, PluginName, SourceName};
 
 /// The keyed hash of an identifier: what events and look-ups hold in its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,6 +115,20 @@ impl LookupKey {
         self.apart("token", &[tenant.as_str(), purpose, text])
     }
 
+    /// What something is called to a plugin, such as a customer by their id, an event, or an order by its number. It is
+    /// always the same for one plugin, and two plugins cannot tell that they were told of the same thing. `what` says
+    /// what it is, so that things of two kinds have nothing in common.
+    #[must_use]
+    pub fn pseudonym(&self, tenant: &TenantId, plugin: &PluginName, what: &'static str, text: &str) -> [u8; 16] {
+        self.apart("plugin", &[tenant.as_str(), plugin.as_str(), what, text])
+    }
+
+    /// The hash that stands for a key that was looked up in a source.
+    #[must_use]
+    pub fn lookup(&self, tenant: &TenantId, source: &SourceName, key: &str) -> LookupKeyHash {
+        LookupKeyHash::from_bytes(self.apart("lookup", &[tenant.as_str(), source.as_str(), key]))
+    }
+
     /// A value by which a store can tell that it is opened with the key it was made with.
     #[must_use]
     pub fn check_value(&self) -> [u8; 32] {
@@ -190,6 +205,9 @@ mod tests {
             key.token(&tenant, "email", "ana@example.com"),
             key.token(&tenant, "name", "ana@example.com"),
             key.token(&TenantId::new("email").unwrap(), "", "ana@example.com"),
+            key.pseudonym(&tenant, &PluginName::new("email").unwrap(), "customer", "ana@example.com"),
+            key.pseudonym(&tenant, &PluginName::new("name").unwrap(), "customer", "ana@example.com"),
+            key.pseudonym(&tenant, &PluginName::new("name").unwrap(), "order", "ana@example.com"),
         ];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{Fields, Topic};
+use crate::id::Digest;
 use crate::text::Tag;
 
 /// The CRM put a tag on the customer. Tags of the shop and of the CRM are kept apart: neither side
@@ -39,6 +40,18 @@ pub struct Remembered {
     /// The bytes, as the plugin returned them.
     #[serde(with = "crate::id::hex_vec")]
     pub memory: Vec<u8>,
+    /// Another version wrote the memory before, and is installed no more: this one took it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<TookOver>,
+}
+
+/// Whose memory a version of a plugin took over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TookOver {
+    /// The version that wrote it.
+    pub version: SmolStr,
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
 }
 
 impl std::fmt::Debug for Remembered {

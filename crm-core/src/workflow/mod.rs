@@ -2,13 +2,22 @@
 //! action is checked and carried out like a command of the shop.
 
 mod event;
+mod grants;
+mod lookup;
+mod usage;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-pub use event::{Faulted, Notified, Remembered, TagAdded, TagRemoved};
+pub use event::{Faulted, Notified, Remembered, TagAdded, TagRemoved, TookOver};
+pub use grants::{
+    ActionLimits, DECISIONS_A_DAY, GRANTED_NAMES_MAX, Grants, GrantsError, Held, Identities, Names, NotGranted,
+    points_given,
+};
+pub use lookup::{LOOKUP_KEY_BYTES_MAX, LOOKUP_KEYS_MAX, LookedUp, LookupKeyHash, SourceName};
+pub use usage::{PluginKept, Usage};
 
 use crate::id::Digest;
 use crate::text::text_type;

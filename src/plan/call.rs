@@ -1,0 +1,175 @@
+//! One call of a workflow: what it is given, and what becomes of its answer.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crm_core::change::Cause;
+use crm_core::customer::Command;
+use crm_core::event::Deed;
+use crm_core::profile::{Card, Field};
+use crm_core::workflow::{Held, PluginStamp, Remembered, TookOver, points_given};
+use crm_core::{EventId, Timestamp};
+
+use super::{Actor, NeedHistory, Pending, Planner};
+use crate::installed::Installed;
+use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX, Wanted};
+use crate::workflow::{Notes, Reach, WorkflowCall};
+
+/// The most that a workflow may keep for one customer, in bytes.
+const MEMORY_MAX: usize = 64 * 1024;
+
+impl<'a> Planner<'a> {
+    /// Calls a workflow, and carries out what it asks for as far as it is granted and the rules allow it.
+    pub(super) fn call(
+        &mut self,
+        installed: &'a Installed,
+        held: Held<'a>,
+        pending: &Pending,
+    ) -> Result<(), NeedHistory> {
+        let at = self.instant();
+        let Installed { workflow, .. } = installed;
+        let stamp = workflow.stamp();
+        let card = match self.card_of(installed, held, at)? {
+            Ok(card) => card,
+            Err(fault) => {
+                self.fault(stamp, pending, &fault);
+                return Ok(());
+            }
+        };
+        let around = self.context.around;
+        let call = WorkflowCall {
+            trigger: &pending.trigger,
+            customer: &self.customer,
+            at,
+            definitions: self.context.definitions,
+            memory: self.customer.memory(&stamp.name),
+            reach: Reach { plugin: &stamp.name, held, around, card, notes: Mutex::default() },
+        };
+        let reply = workflow.handle(&call);
+        let Notes { looked_up, refused } = call.reach.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if around.desk.is_some_and(Desk::is_wanting) {
+            return Err(NeedHistory);
+        }
+        let by = Actor::Plugin(stamp.clone());
+        for looked_up in looked_up {
+            let noted = (stamp.name.clone(), looked_up);
+            if !self.looked_up.contains(&noted) {
+                self.decide(at, &by, Deed::LookedUp(noted.1.clone()), pending.cause, &pending.chain);
+                self.looked_up.push(noted);
+            }
+        }
+        if let Some(refused) = refused {
+            self.note_not_granted(stamp, &refused);
+        }
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(fault) => {
+                self.fault(stamp, pending, &fault.kind);
+                return Ok(());
+            }
+        };
+        let (mut first, mut given) = (None, 0);
+        for command in reply.commands {
+            if self.is_exhausted(stamp, held, pending, at) {
+                break;
+            }
+            self.carry_out(command, stamp, held, pending, &mut first, &mut given);
+        }
+        if !self.is_exhausted(stamp, held, pending, at) {
+            self.remember(stamp, reply.memory, pending, at);
+        }
+        match first {
+            Some(id) => self.follow(at, Cause::Event(id), &pending.chain),
+            None => Ok(()),
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        command: Command,
+        stamp: &PluginStamp,
+        held: Held<'a>,
+        pending: &Pending,
+        first: &mut Option<EventId>,
+        given: &mut u64,
+    ) {
+        // Whether a coupon is used up or a reward has run out shows only when it is committed, too late to refuse
+        // it alone. And what was spent comes back by the history.
+        if command.is_of_shop() {
+            let what = format!("asked to {}, which only the shop can", command.name());
+            return self.fault(stamp, pending, &what);
+        }
+        let at = self.instant();
+        if let Err(what) = held.check(&command) {
+            return self.not_granted(stamp, pending, &what);
+        }
+        let deeds = match command.decide(&self.customer, self.through, at, self.context.definitions) {
+            Ok(deeds) => deeds,
+            Err(refusal) => return self.fault(stamp, pending, &format!("refused: {refusal}")),
+        };
+        if let Err(what) = held.check_limits(&deeds, &self.today(stamp, at), *given) {
+            return self.not_granted(stamp, pending, &what);
+        }
+        for deed in deeds {
+            *given = given.saturating_add(points_given(&deed));
+            let by = Actor::Plugin(stamp.clone());
+            let id = self.decide(at, &by, deed, pending.cause, &pending.chain);
+            *first = first.or(id);
+        }
+    }
+
+    /// Keeps what it wants to be given the next time. Where another version wrote what is there, this one takes it over,
+    /// and that is recorded even if it stays as it is.
+    fn remember(&mut self, stamp: &PluginStamp, memory: Option<Vec<u8>>, pending: &Pending, at: Timestamp) {
+        let kept = self.customer.plugin(&stamp.name);
+        let run = kept.and_then(|kept| kept.run()).filter(|(_, digest)| **digest != stamp.digest);
+        let from = run.map(|(version, digest)| TookOver { version: version.into(), digest: *digest });
+        let before = self.customer.memory(&stamp.name);
+        let memory = match memory {
+            Some(memory) if memory != before || from.is_some() => memory,
+            None if from.is_some() => before.to_vec(),
+            Some(_) | None => return,
+        };
+        if memory.len() > MEMORY_MAX {
+            return self.fault(stamp, pending, "more memory than 64 KiB");
+        }
+        let deed = Deed::Remembered(Remembered { memory, from });
+        self.decide(at, &Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);
+    }
+
+    /// What a workflow sees of the card: the fields that it asks for and that its view shows. The outer error is that
+    /// the card has to be read, the inner one a fault.
+    fn card_of(
+        &mut self,
+        installed: &'a Installed,
+        held: Held<'a>,
+        at: Timestamp,
+    ) -> Result<Result<Option<Card>, String>, NeedHistory> {
+        let asked = &installed.workflow.asks().fields;
+        let Some(name) = held.view().filter(|_| !asked.is_empty()) else { return Ok(Ok(None)) };
+        let Some(view) = self.context.definitions.view(name, at) else { return Ok(Ok(None)) };
+        let fields: BTreeSet<Field> = asked.iter().filter(|field| view.fields.contains(field)).cloned().collect();
+        let barred = self.customer.restricted_since().is_some() && !view.though_restricted;
+        if fields.is_empty() || barred || self.customer.is_erased() {
+            return Ok(Ok(None));
+        }
+        let Some(desk) = self.context.around.desk else {
+            return Ok(Err("the card cannot be seen here".to_owned()));
+        };
+        let plugin = &installed.workflow.stamp().name;
+        let customer = self.customer.id();
+        let wanted = || Wanted::Card {
+            customer,
+            members: self.customer.members().collect(),
+            view: name.clone(),
+            fields,
+            plugin: plugin.clone(),
+        };
+        match desk.card(customer, plugin, name, wanted) {
+            Answer::Here(card) => Ok(Ok(Some(card))),
+            Answer::Wanted => Err(NeedHistory),
+            Answer::Failed => Ok(Err("the card cannot be opened".to_owned())),
+            Answer::TooOften => Ok(Err(format!("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups"))),
+        }
+    }
+}

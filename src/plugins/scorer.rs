@@ -1,0 +1,86 @@
+//! A scorer in WASM.
+
+use crm_core::SmolStr;
+use crm_core::attribute::Attribute;
+use crm_core::workflow::{Grants, PluginStamp};
+use crm_plugins::{Batch, Column, Entry, Host};
+
+use super::{PluginError, stamp};
+use crate::workflow::{PluginFault, ScoreBatch, Scorer};
+
+/// A scorer in WASM.
+#[derive(Debug)]
+pub struct WasmScorer {
+    stamp: PluginStamp,
+    /// Those that are granted, and for each that it asks for its place among them.
+    attributes: Vec<Attribute>,
+    places: Vec<Option<usize>>,
+    outputs: Vec<SmolStr>,
+    scorer: crm_plugins::Scorer,
+}
+
+impl WasmScorer {
+    /// Loads one from the bytes of a core module or a component. Parameters that are left out have
+    /// their defaults. Compiling takes some tens of milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// `PluginError`, with the name of what is wrong.
+    pub fn load(host: &Host, wasm: &[u8], params: &[Entry]) -> Result<Self, PluginError> {
+        Self::load_granted(host, wasm, params, &Grants::all())
+    }
+
+    /// The same with what the shop grants it: a feature that is not granted is missing for every customer.
+    ///
+    /// # Errors
+    ///
+    /// `PluginError`, with the name of what is wrong.
+    pub fn load_granted(host: &Host, wasm: &[u8], params: &[Entry], grants: &Grants) -> Result<Self, PluginError> {
+        let plugin = host.load(wasm)?;
+        let mut attributes = Vec::new();
+        let mut places = Vec::new();
+        for (name, attribute) in super::attributes(&plugin, plugin.manifest().features.iter())? {
+            places.push(grants.features.has(&name).then_some(attributes.len()));
+            if grants.features.has(&name) {
+                attributes.push(attribute);
+            }
+        }
+        Ok(WasmScorer {
+            stamp: stamp(&plugin)?,
+            attributes,
+            places,
+            outputs: plugin.manifest().outputs.iter().map(|output| SmolStr::new(&output.name)).collect(),
+            scorer: plugin.scorer(params)?,
+        })
+    }
+}
+
+impl Scorer for WasmScorer {
+    fn stamp(&self) -> &PluginStamp {
+        &self.stamp
+    }
+
+    fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    fn outputs(&self) -> &[SmolStr] {
+        &self.outputs
+    }
+
+    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
+        let rows = batch.customers.len();
+        // Whole numbers of up to 2^53 are exact as floats, and no count or amount of a shop is larger.
+        let column = |place: &Option<usize>| match place {
+            Some(place) => Column::floats(batch.columns[*place].iter().map(|cell| cell.map(|cell| cell as f64))),
+            None => Column::floats(std::iter::repeat_n(None, rows)),
+        };
+        let columns = self.places.iter().map(column).collect::<Result<_, _>>();
+        let as_of = Entry::new("as_of_ms", batch.as_of.as_millis());
+        let batch = columns
+            .and_then(|columns| Batch::new(rows, vec![as_of], columns))
+            .map_err(|error| PluginFault::new(error.to_string()))?;
+        let columns = self.scorer.score(&batch).map_err(|fault| super::fault(&fault))?;
+        Ok(columns.iter().map(|column| (0..rows).map(|row| column.float(row)).collect()).collect())
+    }
+}
