@@ -44,7 +44,7 @@ use crate::engine::{
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::ledger::ErasureLedger;
-use crate::workflow::Scorer;
+use crate::scorer::Scorer;
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
 pub fn wait<F: Future>(future: F) -> F::Output {

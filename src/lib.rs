@@ -14,6 +14,7 @@ mod plan;
 #[cfg(feature = "plugins")]
 pub mod plugins;
 mod points_csv;
+mod scorer;
 #[cfg(feature = "vcard")]
 pub mod vcard;
 mod workflow;
@@ -159,7 +160,8 @@ pub use ledger::{ErasureLedger, FileLedger, LedgerError};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
-pub use workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+pub use scorer::{ScoreBatch, Scorer};
+pub use workflow::{PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.
 #[cfg(all(doctest, feature = "sqlite"))]

@@ -11,7 +11,8 @@ use crm_core::{Digest, Remark, SmolStr, Tag, TextError};
 use crm_plugins::{Action, Batch, Column, Plugin, TriggerEvent};
 pub use crm_plugins::{Entry, Fault, Host, HostError, Limits, LoadError, LoadLimits, Value};
 
-use crate::workflow::{PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+use crate::scorer::{ScoreBatch, Scorer};
+use crate::workflow::{PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The actions that plugins may ask for.
 pub const ACTIONS: [&str; 4] = ["add_tag", "remove_tag", "award_points", "notify"];

@@ -8,7 +8,8 @@ use crm_storage::{Commit, CommitError, CustomerWrite, Parts, ScoreRow};
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::plan::{NeedHistory, Planner};
-use crate::workflow::{PluginFault, ScoreBatch, Scorer, Trigger};
+use crate::scorer::{ScoreBatch, Scorer};
+use crate::workflow::{PluginFault, Trigger};
 
 /// How many customers a scorer is given at once.
 const BATCH: usize = 1_024;
