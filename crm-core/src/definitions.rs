@@ -20,7 +20,7 @@ use crate::loyalty::{
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::score::{OUTPUTS_MAX, ScoreOutput};
+use crate::score::{OUTPUTS_MAX, ScoreName, ScoreOutput};
 use crate::segment::{Filled, ListAbout, ListName, Past, Pasts, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
@@ -334,6 +334,8 @@ pub struct Definitions {
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
     scorers: BTreeMap<PluginName, Versions<Option<BTreeSet<ScoreOutput>>>>,
+    /// The scores that any version of any definition asks about: it only grows.
+    asked_scores: BTreeSet<ScoreName>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
@@ -417,6 +419,7 @@ impl Definitions {
             Definition::Draw(name, draw) => self.draws.entry(name).or_default().add(*from, draw),
         }
         let moves_members = version.definition.moves_members();
+        self.asked_scores.extend(version.definition.asked_scores().into_iter().cloned());
         self.all.push(version);
         if moves_members {
             let moving = self.all.iter().filter(|version| version.definition.moves_members());
@@ -474,6 +477,15 @@ impl Definitions {
     #[must_use]
     pub fn currency(&self, at: Timestamp) -> Currency {
         self.currency.at(at).copied().unwrap_or(Currency::EUR)
+    }
+
+    /// Since when the currency of an instant is that in which spend is counted, if it is to this day.
+    #[must_use]
+    pub fn currency_since(&self, at: Timestamp) -> Option<Timestamp> {
+        match self.currency.0.last() {
+            None => Some(Timestamp::MIN),
+            Some((from, _)) => Some(*from).filter(|from| *from <= at),
+        }
     }
 
     /// The windows of the life cycle; the default ones where none were defined.
@@ -745,6 +757,18 @@ impl Definitions {
     /// The plugins in force that give scores which rules ask about, by name, with what they give.
     pub fn scorers(&self, at: Timestamp) -> impl Iterator<Item = (&PluginName, &BTreeSet<ScoreOutput>)> {
         self.scorers.iter().filter_map(move |(plugin, versions)| Some((plugin, versions.at(at)?.as_ref()?)))
+    }
+
+    /// The scores that rules ask about: those of any version of any definition, so that time alone changes nothing in
+    /// it. Only these are in the states of customers.
+    #[must_use]
+    pub const fn asked_scores(&self) -> &BTreeSet<ScoreName> {
+        &self.asked_scores
+    }
+
+    /// How many they are: another number, other scores.
+    pub(crate) fn scores_mark(&self) -> u32 {
+        u32::try_from(self.asked_scores.len()).unwrap_or(u32::MAX)
     }
 
     /// What an attribute for rules takes, if it is in force.

@@ -67,6 +67,8 @@ pub struct Customer {
     watch: Watch,
     /// The newest scores, which follow from the rows that stores keep of them, and not from events.
     scores: Option<Box<Scores>>,
+    /// Of how many scores that rules ask about the rows were read: of fewer than there are now, and they are read again.
+    scores_mark: u32,
     spells: Spells,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
@@ -88,6 +90,7 @@ impl Customer {
             kinship: Kinship::Alone,
             watch: Watch::default(),
             scores: None,
+            scores_mark: 0,
             spells: Spells::default(),
             clock: None,
             alarm: None,
@@ -255,13 +258,15 @@ impl Customer {
         self.decided.memories.get(plugin).map_or(&[], |memory| memory.as_slice())
     }
 
-    /// The newest score of a name, as of the last time that a plugin gave one.
+    /// The newest score of a name, as of the last time that a plugin gave one, if a rule asks about it and it may be
+    /// used: of whom the processing is restricted, or who objects to profiling, none is.
     #[must_use]
     pub fn score(&self, name: &ScoreName) -> Option<Score> {
-        self.scores.as_ref()?.get(name)
+        let score = self.scores.as_ref()?.get(name)?;
+        self.unscored().is_none().then_some(score)
     }
 
-    /// The newest of each of the customer's scores, by name.
+    /// The newest of each of the customer's scores that rules ask about, by name, whether or not it may be used.
     pub fn scores(&self) -> impl Iterator<Item = (&ScoreName, &Score)> {
         self.scores.iter().flat_map(|scores| scores.iter())
     }
@@ -399,6 +404,7 @@ impl Customer {
         });
         customer.refold(facts, until, definitions);
         customer.recall(events, until, definitions);
+        customer.scores_mark = definitions.scores_mark();
         customer.stand(until, definitions);
         customer
     }
@@ -416,6 +422,30 @@ impl Customer {
         taken
     }
 
+    /// Whether the state has all scores that rules ask about by now. Where it has not, [`learn_scores`](Self::learn_scores)
+    /// is to be called with the newest of each.
+    #[must_use]
+    pub fn knows_scores(&self, definitions: &Definitions) -> bool {
+        self.scores_mark >= definitions.scores_mark()
+    }
+
+    /// Takes the newest of each score, of those that rules ask about. What moves by them is still to be
+    /// [derived](Self::derive).
+    pub fn learn_scores(
+        &mut self,
+        scores: impl IntoIterator<Item = (ScoreName, Score)>,
+        definitions: &Definitions,
+    ) -> bool {
+        self.scores_mark = definitions.scores_mark();
+        let asked = definitions.asked_scores();
+        self.take_scores(scores.into_iter().filter(|(name, _)| asked.contains(name)))
+    }
+
+    /// Notes of a customer of whom nothing was kept so far that there are no scores to be read.
+    pub fn has_no_scores(&mut self, definitions: &Definitions) {
+        self.scores_mark = definitions.scores_mark();
+    }
+
     /// The same for a customer who was [replayed](Self::replay): the standing follows without changes being told.
     #[must_use]
     pub fn with_scores(
@@ -423,7 +453,7 @@ impl Customer {
         scores: impl IntoIterator<Item = (ScoreName, Score)>,
         definitions: &Definitions,
     ) -> Self {
-        if self.take_scores(scores) {
+        if self.learn_scores(scores, definitions) {
             self.stand(self.clock.unwrap_or(Timestamp::MIN), definitions);
         }
         self
