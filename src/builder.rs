@@ -1,5 +1,6 @@
 //! How a CRM is put together.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crm_core::TenantId;
@@ -8,7 +9,7 @@ use crm_storage::{MemoryStore, Store};
 
 use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Crm, Inner};
+use crate::engine::{Crm, Inner, SCORES_KEPT};
 use crate::ids::{IdSource, RandomIds};
 use crate::ledger::ErasureLedger;
 use crate::personal::PersonKeys;
@@ -22,6 +23,7 @@ pub struct CrmBuilder {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
+    scores_kept: NonZeroU16,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     ledger: Option<Arc<dyn ErasureLedger>>,
@@ -35,6 +37,7 @@ impl Default for CrmBuilder {
             ids: Arc::new(RandomIds),
             lookup_key: LookupKey::public(),
             workflows: Vec::new(),
+            scores_kept: NonZeroU16::new(SCORES_KEPT).unwrap_or(NonZeroU16::MIN),
             person_keys: None,
             signer: None,
             ledger: None,
@@ -79,6 +82,14 @@ impl CrmBuilder {
         self
     }
 
+    /// How many scores of each output of a plugin are kept of a customer, the newest ones; 16 if nothing is said. Older
+    /// ones go in the commit of the one that takes their place.
+    #[must_use]
+    pub const fn scores_kept(mut self, most: NonZeroU16) -> Self {
+        self.scores_kept = most;
+        self
+    }
+
     /// One more workflow. Several are called in the order in which they were added.
     #[must_use]
     pub fn workflow(mut self, workflow: impl Workflow + 'static) -> Self {
@@ -115,8 +126,8 @@ impl CrmBuilder {
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows, person_keys, signer, ledger } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, workflows, person_keys, signer, ledger);
+        let CrmBuilder { store, clock, ids, lookup_key, workflows, scores_kept, person_keys, signer, ledger } = self;
+        let inner = Inner::new(store, clock, ids, lookup_key, workflows, scores_kept, person_keys, signer, ledger);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

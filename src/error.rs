@@ -10,7 +10,7 @@ use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
 use crate::audit::SignError;
-use crate::engine::{ConsentRefusal, ImportError, PointsImportError, RectifyRefusal};
+use crate::engine::{ConsentRefusal, ImportError, PointsImportError, RectifyRefusal, ScoreRunError};
 use crate::ids::NoRandom;
 use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
@@ -101,6 +101,9 @@ pub enum Error {
     /// A report over too many days.
     #[error(transparent)]
     Days(#[from] TooManyDays),
+    /// A scoring run did not go on.
+    #[error(transparent)]
+    ScoreRun(#[from] ScoreRunError),
     /// There is no such segment in force.
     #[error("there is no segment {segment}")]
     NoSegment {

@@ -93,7 +93,7 @@ pub use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,
     HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record, RecordError,
     Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf, RetentionPolicy,
-    RetentionSince, View, ViewName,
+    RetentionSince, Unscored, View, ViewName,
 };
 pub use crm_core::profile::{
     Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,
@@ -105,7 +105,7 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::score::{Score, ScoreName, ScoreOutput};
+pub use crm_core::score::{InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScoreRunName};
 pub use crm_core::segment::{
     Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,
     OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell, Stay, TooManyDays,
@@ -138,9 +138,10 @@ pub use engine::{
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
     DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
     Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
-    OptInToken, Overview, PartOutcome, Recorded, Rectification, RectifyRefusal, RetentionCount, RetentionOverview,
-    ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
-    UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
+    OptInToken, Overview, PartOutcome, RUNS_MAX, Recorded, Rectification, RectifyRefusal, RetentionCount,
+    RetentionOverview, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport, ScoreRun, ScoreRunError, ScoreSummary,
+    Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken,
+    VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,

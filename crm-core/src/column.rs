@@ -381,8 +381,15 @@ impl Customer {
         let overridden = self.overrides().map(|overridden| &overridden.asked.segment);
         let overrides = overridden.map(|segment| SetKey::named(SetKind::Override, segment.as_str()));
         let bar = self.unscored().map(|_| SetKey::unscored());
-        let mut sets: Vec<SetKey> =
-            tags.chain(segments).chain(tiers).chain(consents).chain(roles).chain(lists).chain(overrides).chain(bar).collect();
+        let mut sets: Vec<SetKey> = tags
+            .chain(segments)
+            .chain(tiers)
+            .chain(consents)
+            .chain(roles)
+            .chain(lists)
+            .chain(overrides)
+            .chain(bar)
+            .collect();
         sets.sort_unstable();
         sets.dedup();
         sets

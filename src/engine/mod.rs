@@ -46,6 +46,7 @@ mod value;
 mod voucher;
 
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crm_core::change::Change;
@@ -54,8 +55,8 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{LookupKey, MEMBERS_MAX};
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{
-    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, StateRow, Store,
-    Version,
+    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, ScoreRow, StateRow,
+    Store, Version,
 };
 
 pub use audit::{AuditCursor, AuditPage};
@@ -87,7 +88,10 @@ pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use rectify::{Rectification, RectifyRefusal};
 pub use retain::{RetentionCount, RetentionOverview};
-pub use score::{ScoreReport, ScoreSummary};
+pub(crate) use score::SCORES_KEPT;
+pub use score::{
+    RUNS_MAX, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport, ScoreRun, ScoreRunError, ScoreSummary,
+};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
 pub use stages::{Past, StageForecast, StageStory};
@@ -127,6 +131,8 @@ pub struct Crm {
     audit_stream: CustomerId,
     /// Under which id it is kept how far segments are filled. It is among the customers' rows too.
     fill_row: CustomerId,
+    /// And how far scoring runs have come.
+    runs_row: CustomerId,
 }
 
 #[derive(Debug)]
@@ -136,6 +142,8 @@ pub(crate) struct Inner {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
+    /// How many scores of one output are kept of a customer.
+    scores_kept: NonZeroU16,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
@@ -153,6 +161,7 @@ impl Inner {
         ids: Arc<dyn IdSource>,
         lookup_key: LookupKey,
         workflows: Vec<Arc<dyn Workflow>>,
+        scores_kept: NonZeroU16,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
         ledger: Option<Arc<dyn ErasureLedger>>,
@@ -165,6 +174,7 @@ impl Inner {
             ids,
             lookup_key,
             workflows,
+            scores_kept,
             definitions,
             person_keys,
             signer,
@@ -219,12 +229,13 @@ impl Crm {
     pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row }
+        let runs_row = CustomerId::of_score_runs(&tenant);
+        Crm { inner, tenant, audit_stream, fill_row, runs_row }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
     fn is_customer(&self, id: CustomerId) -> bool {
-        id != self.audit_stream && id != self.fill_row && !id.is_of_vouchers()
+        id != self.audit_stream && id != self.fill_row && id != self.runs_row && !id.is_of_vouchers()
     }
 
     /// Puts one together.
@@ -310,7 +321,14 @@ impl Crm {
     async fn decode(&self, row: &CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
         let expected = Expected::At(row.version);
         match Customer::decode(row.state.shape, &row.state.bytes, &row.sets, definitions) {
-            Ok(customer) => Ok(Base::of_one(customer, expected)),
+            Ok(mut customer) => {
+                // Rules ask about scores that none asked about when the state was written.
+                if customer.merged_into().is_none() && !customer.knows_scores(definitions) {
+                    let scores = self.scores_of(row.customer).await?;
+                    customer.learn_scores(score::newest(&scores), definitions);
+                }
+                Ok(Base::of_one(customer, expected))
+            }
             Err(problem) => {
                 tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
                 let mut history = self.history_of(row.customer).await?;
@@ -326,14 +344,19 @@ impl Crm {
                 let header = Header::read(&row.state.bytes);
                 let last = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN).min(self.now());
                 let until = header.and_then(|header| header.clock).unwrap_or(last);
-                let details = self.store().details(&self.tenant, &[row.customer], Parts::SCORES).await?;
-                let scores = details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default();
+                let scores = self.scores_of(row.customer).await?;
                 let customer = Customer::replay(row.customer, events, until, definitions);
                 let mut customer = customer.with_scores(score::newest(&scores), definitions);
                 customer.arm(header.and_then(|header| header.alarm));
                 Ok(Base::of_one(customer, expected))
             }
         }
+    }
+
+    /// The scores under an id. They are of whoever had it when they were given, and merging does not mix them.
+    async fn scores_of(&self, id: CustomerId) -> Result<Vec<ScoreRow>, Error> {
+        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
+        Ok(details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default())
     }
 
     /// Customers in the order of their ids.

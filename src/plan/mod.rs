@@ -150,7 +150,11 @@ struct Pending {
 
 impl<'a> Planner<'a> {
     /// Starts from a customer as loaded, or from a new one, and their history if it is at hand.
-    pub(crate) fn new(context: Context<'a>, customer: Customer, history: Option<&'a [Event]>) -> Self {
+    pub(crate) fn new(context: Context<'a>, mut customer: Customer, history: Option<&'a [Event]>) -> Self {
+        if customer.clock().is_none() {
+            // Nobody was given a score before anything happened to them.
+            customer.has_no_scores(context.definitions);
+        }
         let armed = customer.alarm();
         Planner {
             context,
@@ -331,7 +335,7 @@ impl<'a> Planner<'a> {
         for trigger in triggers.into_iter().filter(|trigger| self.anyone_listens(&trigger.kind)).collect::<Vec<_>>() {
             self.trigger(trigger, None, &[]);
         }
-        if self.customer.take_scores(scores) {
+        if self.customer.learn_scores(scores, self.context.definitions) {
             self.rewrite = true;
             self.next = None;
             self.follow(self.instant(), Cause::Scored, &[])?;

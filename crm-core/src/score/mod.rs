@@ -19,6 +19,11 @@ text_type!(
     ScoreOutput, "score output", 64
 );
 
+text_type!(
+    /// What a scoring run is called, such as `nightly`, so that it goes on where it was.
+    ScoreRunName, "name of a scoring run", 64
+);
+
 /// Which score it is: of what plugin, and which of those that it gives.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScoreName {
