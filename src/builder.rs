@@ -9,10 +9,11 @@ use crm_storage::{MemoryStore, Store};
 
 use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Crm, Inner, SCORES_KEPT};
+use crate::engine::{Crm, Inner, Installed, SCORES_KEPT};
 use crate::ids::{IdSource, RandomIds};
 use crate::ledger::ErasureLedger;
 use crate::personal::PersonKeys;
+use crate::scorer::Scorer;
 use crate::workflow::Workflow;
 
 /// Puts a [`Crm`] together: a store, and what the host wants to have otherwise than usual.
@@ -23,6 +24,7 @@ pub struct CrmBuilder {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
+    scorers: Vec<Arc<Installed>>,
     scores_kept: NonZeroU16,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
@@ -37,6 +39,7 @@ impl Default for CrmBuilder {
             ids: Arc::new(RandomIds),
             lookup_key: LookupKey::public(),
             workflows: Vec::new(),
+            scorers: Vec::new(),
             scores_kept: NonZeroU16::new(SCORES_KEPT).unwrap_or(NonZeroU16::MIN),
             person_keys: None,
             signer: None,
@@ -90,6 +93,14 @@ impl CrmBuilder {
         self
     }
 
+    /// One more scorer, which [`advance`](Crm::advance) asks when scores are due by a
+    /// [policy](crm_core::Definition::ScorePolicy). Of two of one plugin the first is asked.
+    #[must_use]
+    pub fn scorer(mut self, scorer: impl Scorer + 'static) -> Self {
+        self.scorers.push(Installed::new(scorer));
+        self
+    }
+
     /// One more workflow. Several are called in the order in which they were added.
     #[must_use]
     pub fn workflow(mut self, workflow: impl Workflow + 'static) -> Self {
@@ -126,8 +137,10 @@ impl CrmBuilder {
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, workflows, scores_kept, person_keys, signer, ledger } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, workflows, scores_kept, person_keys, signer, ledger);
+        let CrmBuilder { store, clock, ids, lookup_key, workflows, scorers, scores_kept, person_keys, signer, ledger } =
+            self;
+        let inner =
+            Inner::new(store, clock, ids, lookup_key, workflows, scorers, scores_kept, person_keys, signer, ledger);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

@@ -105,7 +105,9 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::score::{InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScoreRunName};
+pub use crm_core::score::{
+    InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScorePolicy, ScoreRunName, ScoreSchedule,
+};
 pub use crm_core::segment::{
     Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,
     OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell, Stay, TooManyDays,

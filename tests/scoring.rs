@@ -207,10 +207,7 @@ fn inputs_that_were_changed_or_not_kept_are_told() {
 fn whoever_is_restricted_or_objects_to_profiling_is_not_scored_and_the_old_score_is_not_used() {
     let bars: [(Fact, Fact); 2] = [
         (Restricted { reason: None }.into(), RestrictionLifted { reason: None }.into()),
-        (
-            Objected { to: Objection::Profiling }.into(),
-            ObjectionWithdrawn { to: Objection::Profiling }.into(),
-        ),
+        (Objected { to: Objection::Profiling }.into(), ObjectionWithdrawn { to: Objection::Profiling }.into()),
     ];
     for (bar, lift) in bars {
         for asked in [true, false] {

@@ -20,7 +20,7 @@ use crate::loyalty::{
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::score::{OUTPUTS_MAX, ScoreName, ScoreOutput};
+use crate::score::{OUTPUTS_MAX, ScoreName, ScoreOutput, ScorePolicy, ScorePolicyError};
 use crate::segment::{Filled, ListAbout, ListName, Past, Pasts, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
@@ -46,6 +46,8 @@ pub enum Definition {
     Attribute(DeclaredName, Option<DeclaredKind>),
     /// The scores that a plugin gives and rules ask about; none ends it.
     Scorer(PluginName, Option<BTreeSet<ScoreOutput>>),
+    /// When a plugin's scores are made anew; none ends it.
+    ScorePolicy(PluginName, Option<ScorePolicy>),
     /// The free attributes that cards may have.
     CardSchema(CardSchema),
     /// What each stage wants to know of a card.
@@ -137,6 +139,14 @@ pub enum DefinitionError {
         /// The limit.
         max: usize,
     },
+    /// When scores are made anew cannot be kept.
+    #[error("scores of {plugin}")]
+    ScorePolicy {
+        /// Of which plugin.
+        plugin: PluginName,
+        /// What is wrong with it.
+        source: ScorePolicyError,
+    },
     /// A coupon, a reward, a stamp card or a badge exceeds a limit or contradicts itself.
     #[error("{kind} {name}")]
     Rewards {
@@ -201,6 +211,9 @@ impl Definition {
                 1..=OUTPUTS_MAX => Ok(()),
                 count => Err(DefinitionError::Scorer { plugin: plugin.clone(), count, max: OUTPUTS_MAX }),
             },
+            Definition::ScorePolicy(plugin, Some(policy)) => {
+                policy.check().map_err(|source| DefinitionError::ScorePolicy { plugin: plugin.clone(), source })
+            }
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Lifecycle(policy) => Ok(policy.check()?),
@@ -230,6 +243,7 @@ impl Definition {
             | Definition::Kind(..)
             | Definition::Attribute(_, None)
             | Definition::Scorer(_, None)
+            | Definition::ScorePolicy(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None)
             | Definition::List(..)
@@ -253,6 +267,7 @@ impl Definition {
             | Definition::Kind(..)
             | Definition::Attribute(..)
             | Definition::Scorer(..)
+            | Definition::ScorePolicy(..)
             | Definition::CardSchema(_)
             | Definition::Completeness(_)
             | Definition::Identity(_)
@@ -282,6 +297,7 @@ impl Definition {
             Definition::Kind(name, _) => ("kind", name.as_str()),
             Definition::Attribute(name, _) => ("attribute", name.as_str()),
             Definition::Scorer(plugin, _) => ("scorer", plugin.as_str()),
+            Definition::ScorePolicy(plugin, _) => ("score_policy", plugin.as_str()),
             Definition::CardSchema(_) => ("card_schema", ""),
             Definition::Completeness(_) => ("completeness", ""),
             Definition::Consent(_) => ("consent", ""),
@@ -336,6 +352,7 @@ pub struct Definitions {
     scorers: BTreeMap<PluginName, Versions<Option<BTreeSet<ScoreOutput>>>>,
     /// The scores that any version of any definition asks about: it only grows.
     asked_scores: BTreeSet<ScoreName>,
+    score_policies: BTreeMap<PluginName, Versions<Option<ScorePolicy>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
@@ -401,6 +418,9 @@ impl Definitions {
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::Attribute(name, kind) => self.attributes.entry(name).or_default().add(*from, kind),
             Definition::Scorer(plugin, outputs) => self.scorers.entry(plugin).or_default().add(*from, outputs),
+            Definition::ScorePolicy(plugin, policy) => {
+                self.score_policies.entry(plugin).or_default().add(*from, policy);
+            }
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
             Definition::Consent(policy) => self.consent.add(*from, policy),
@@ -764,6 +784,22 @@ impl Definitions {
     #[must_use]
     pub const fn asked_scores(&self) -> &BTreeSet<ScoreName> {
         &self.asked_scores
+    }
+
+    /// The policies in force by which scores are made anew, by plugin.
+    pub fn score_policies(&self, at: Timestamp) -> impl Iterator<Item = (&PluginName, &ScorePolicy)> {
+        self.score_policies.iter().filter_map(move |(plugin, versions)| Some((plugin, versions.at(at)?.as_ref()?)))
+    }
+
+    /// Whether any version of such a policy is there.
+    pub(crate) fn has_score_policies(&self) -> bool {
+        !self.score_policies.is_empty()
+    }
+
+    /// Whether any version of such a policy is about a plugin: then states know when it was asked.
+    #[must_use]
+    pub fn has_score_policy(&self, plugin: &PluginName) -> bool {
+        self.score_policies.contains_key(plugin)
     }
 
     /// How many they are: another number, other scores.

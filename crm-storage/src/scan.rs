@@ -36,8 +36,9 @@ pub(crate) async fn by_reading<S: Store + ?Sized>(
 }
 
 impl ScoresAsked {
-    /// What a customer's scores, in their order, come to.
-    pub(crate) fn of(&self, scores: &[ScoreRow]) -> Vec<OutputScores> {
+    /// What a customer's scores, in the order in which stores give them, come to.
+    #[must_use]
+    pub fn of(&self, scores: &[ScoreRow]) -> Vec<OutputScores> {
         let of_output = |output: &SmolStr| {
             let own = scores.iter().filter(move |score| score.plugin == self.plugin && score.output == *output);
             let known = own.clone().find(|score| score.at == self.at).cloned();

@@ -4,6 +4,7 @@ use crm_core::{CustomerId, Timestamp};
 use crm_storage::Due;
 
 use super::retain::Going;
+use super::score::ScoresDue;
 use super::{Base, Crm, PAGE};
 use crate::error::Error;
 use crate::plan::{Plan, Planner, RetentionStep};
@@ -55,11 +56,17 @@ impl Crm {
         let mut commits = Vec::with_capacity(due.len());
         let (mut goes, mut removals) = (Vec::new(), Vec::new());
         let mut rewards = Vec::new();
+        let mut scores = ScoresDue::new();
         for row in loaded.rows.into_iter().flatten() {
             let base = self.decode(&row, &definitions).await?;
             let Base { customer, mut expected, through: _, mut others } = self.whole(base, &definitions).await?;
             if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
                 rewards.push(row.customer);
+            }
+            for (plugin, due_at) in customer.scores_due(until, &definitions) {
+                // What came since is known when the plugin is asked.
+                let as_of = customer.clock().map_or(due_at, |clock| clock.max(due_at));
+                scores.entry((plugin, as_of)).or_default().push(customer.id());
             }
             let (plan, step) = match elapsed(Planner::new(context, customer, None), until) {
                 Some(plan) => plan,
@@ -100,6 +107,10 @@ impl Crm {
         for customer in rewards {
             let rewarded = self.reward_referral(customer, until).await?;
             done += usize::from(rewarded);
+            again = true;
+        }
+        if !scores.is_empty() {
+            done += self.refresh_scores(scores, now).await? as usize;
             again = true;
         }
         for customer in removals {

@@ -63,6 +63,7 @@ impl Crm {
             ids: Arc::clone(ids),
             lookup_key: lookup_key.clone(),
             workflows: workflows.clone(),
+            scorers: self.inner.scorers.clone(),
             scores_kept: self.inner.scores_kept,
             // Read anew: what is defined inside may never come to be, and it may be another database.
             definitions: RwLock::default(),

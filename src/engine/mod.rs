@@ -88,7 +88,7 @@ pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use rectify::{Rectification, RectifyRefusal};
 pub use retain::{RetentionCount, RetentionOverview};
-pub(crate) use score::SCORES_KEPT;
+pub(crate) use score::{Installed, SCORES_KEPT};
 pub use score::{
     RUNS_MAX, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport, ScoreRun, ScoreRunError, ScoreSummary,
 };
@@ -142,6 +142,8 @@ pub(crate) struct Inner {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     workflows: Vec<Arc<dyn Workflow>>,
+    /// Those that are asked when scores are due.
+    scorers: Vec<Arc<Installed>>,
     /// How many scores of one output are kept of a customer.
     scores_kept: NonZeroU16,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
@@ -161,6 +163,7 @@ impl Inner {
         ids: Arc<dyn IdSource>,
         lookup_key: LookupKey,
         workflows: Vec<Arc<dyn Workflow>>,
+        scorers: Vec<Arc<Installed>>,
         scores_kept: NonZeroU16,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
@@ -174,6 +177,7 @@ impl Inner {
             ids,
             lookup_key,
             workflows,
+            scorers,
             scores_kept,
             definitions,
             person_keys,

@@ -14,6 +14,7 @@ mod overrides;
 mod past;
 mod points;
 mod policy;
+mod refresh;
 mod rewards;
 mod segments;
 mod snapshot;
@@ -36,9 +37,11 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
 pub use together::{RewardSide, pool_deeds, spent_of_pool};
 
+use self::refresh::Refresh;
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::expression::Inputs;
+use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
@@ -69,6 +72,8 @@ pub struct Customer {
     scores: Option<Box<Scores>>,
     /// Of how many scores that rules ask about the rows were read: of fewer than there are now, and they are read again.
     scores_mark: u32,
+    /// When plugins were asked for scores that a policy makes anew.
+    refreshes: Option<Box<FlatMap<PluginName, Refresh>>>,
     spells: Spells,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
@@ -91,6 +96,7 @@ impl Customer {
             watch: Watch::default(),
             scores: None,
             scores_mark: 0,
+            refreshes: None,
             spells: Spells::default(),
             clock: None,
             alarm: None,
@@ -405,6 +411,7 @@ impl Customer {
         customer.refold(facts, until, definitions);
         customer.recall(events, until, definitions);
         customer.scores_mark = definitions.scores_mark();
+        customer.forget_refreshes(definitions);
         customer.stand(until, definitions);
         customer
     }
@@ -465,11 +472,13 @@ impl Customer {
         let retention = self.next_retention(self.clock?, definitions);
         let retention = retention.filter(|next| next.due_at < Timestamp::MAX);
         let referral = self.referral_to_reward().map(|(_, due_at)| Alarm { due_at, kind: AlarmKind::Referral });
-        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).min()
+        let score = self.next_refresh(definitions).filter(|due_at| *due_at < Timestamp::MAX);
+        let score = score.map(|due_at| Alarm { due_at, kind: AlarmKind::Score });
+        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).chain(score).min()
     }
 
-    /// The same without what retention has to do, and without rewards for referrals, which is done when time is let pass on purpose, and not when
-    /// something is recorded.
+    /// The same without what is done when time is let pass on purpose, and not when something is recorded: what retention
+    /// has to do, rewards for referrals, and scores.
     #[must_use]
     pub fn next_but_retention(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };

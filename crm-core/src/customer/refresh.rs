@@ -70,6 +70,13 @@ impl Customer {
         own.not_before = None;
     }
 
+    /// Whether a plugin was asked as of an instant, or a later one.
+    #[must_use]
+    pub fn was_asked(&self, plugin: &PluginName, as_of: Timestamp) -> bool {
+        let own = self.refreshes.as_ref().and_then(|all| all.get(plugin));
+        own.is_some_and(|own| own.asked >= Some(as_of))
+    }
+
     /// A plugin could not be asked: not before an instant.
     pub fn put_off_scores(&mut self, plugin: &PluginName, not_before: Timestamp) {
         self.refreshes.get_or_insert_default().get_or_default(plugin).not_before = Some(not_before);

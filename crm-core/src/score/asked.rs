@@ -29,6 +29,7 @@ impl Definition {
             | Definition::Kind(..)
             | Definition::Attribute(..)
             | Definition::Scorer(..)
+            | Definition::ScorePolicy(..)
             | Definition::CardSchema(_)
             | Definition::Completeness(_)
             | Definition::Consent(_)

@@ -5,6 +5,7 @@
 
 mod asked;
 mod inputs;
+mod policy;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,7 @@ pub struct Score {
 }
 
 pub use inputs::{InputsError, ScoreInputs};
+pub use policy::{ScorePolicy, ScorePolicyError, ScoreSchedule};
 
 /// The most scores that a plugin can be declared to give.
 pub const OUTPUTS_MAX: usize = 64;

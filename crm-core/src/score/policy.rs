@@ -92,11 +92,8 @@ impl ScorePolicy {
         if on.len() > Self::KINDS_MAX {
             return Err(ScorePolicyError::Kinds { count: on.len(), max: Self::KINDS_MAX });
         }
-        let spans = [
-            ("an age", *older_than),
-            ("a step", every.map(|every| every.step)),
-            ("a wait", Some(*retry_after)),
-        ];
+        let spans =
+            [("an age", *older_than), ("a step", every.map(|every| every.step)), ("a wait", Some(*retry_after))];
         let short = spans.into_iter().find(|(_, span)| span.is_some_and(|span| span < Self::LEAST));
         short.map_or(Ok(()), |(which, _)| Err(ScorePolicyError::TooShort { which }))
     }

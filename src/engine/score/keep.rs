@@ -1,5 +1,6 @@
 //! Writing scores: rows alone where no state has to know of them, or all that moves by them in one commit.
 
+use crm_core::workflow::PluginName;
 use crm_core::{CustomerId, Definitions, Timestamp};
 use crm_storage::{Commit, CommitError, CustomerWrite, Expected, ScoreKey, ScoreRow};
 
@@ -8,6 +9,18 @@ use super::newest;
 use crate::error::Error;
 use crate::plan::{NeedHistory, Planner};
 use crate::workflow::Trigger;
+
+/// What scores are given by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Giving<'a> {
+    pub(super) plugin: &'a PluginName,
+    pub(super) as_of: Timestamp,
+    /// Until when what is due of a customer comes first.
+    pub(super) until: Timestamp,
+    pub(super) definitions: &'a Definitions,
+    /// Whether states have to know.
+    pub(super) follows: bool,
+}
 
 /// What somebody was given.
 pub(super) struct Given {
@@ -22,17 +35,11 @@ pub(super) struct Given {
 
 impl Crm {
     /// Writes scores of many customers in one call, each in a commit of its own.
-    pub(super) async fn keep_scores(
-        &self,
-        given: Vec<Given>,
-        as_of: Timestamp,
-        definitions: &Definitions,
-        follows: bool,
-    ) -> Result<(), Error> {
+    pub(super) async fn keep_scores(&self, giving: Giving<'_>, given: Vec<Given>) -> Result<(), Error> {
         let mut commits = Vec::with_capacity(given.len());
         for one in &given {
             commits.push(match &one.base {
-                Some(base) if follows => self.score_commit(base, &one.rows, &one.gone, as_of, definitions).await?,
+                Some(base) if giving.follows => self.score_commit(giving, base, one).await?,
                 _ => rows_alone(one.customer, one.expected, &one.rows, &one.gone),
             });
         }
@@ -43,7 +50,7 @@ impl Crm {
                 // Something happened to the customer meanwhile: the score is kept all the same, on top.
                 Err(CommitError::Conflict { .. }) => {
                     self.lost()?;
-                    self.keep_score_again(one, as_of, follows).await?;
+                    self.keep_score_again(giving, one).await?;
                 }
                 Err(error) => return Err(Error::corrupt(error)),
             }
@@ -55,23 +62,22 @@ impl Crm {
     /// have to say to it.
     async fn score_commit(
         &self,
+        giving: Giving<'_>,
         base: &Base,
-        rows: &[ScoreRow],
-        gone: &[ScoreKey],
-        as_of: Timestamp,
-        definitions: &Definitions,
+        Given { rows, gone, .. }: &Given,
     ) -> Result<Commit, Error> {
+        let Giving { plugin, as_of, until, definitions, .. } = giving;
         let Base { customer, expected, through: _, others } = base;
         let context = self.context(definitions, self.now(), false);
         let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
         let mut planner = Planner::new(context, customer.clone(), None);
-        let plan = match planner.scored(newest(rows), triggers()) {
+        let plan = match planner.scored(plugin, as_of, until, newest(rows), triggers()) {
             Ok(()) => planner.finish(),
             Err(NeedHistory) => {
                 let history = self.whole_history(customer).await?;
                 let mut planner = Planner::new(context, customer.clone(), Some(&history));
                 planner
-                    .scored(newest(rows), triggers())
+                    .scored(plugin, as_of, until, newest(rows), triggers())
                     .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
                 planner.finish()
             }
@@ -80,13 +86,13 @@ impl Crm {
         self.lead_on(&mut plan).await?;
         let (mut commit, _) = plan.into_commit(*expected, others);
         for own in commit.writes.iter_mut().filter(|write| write.customer == customer.id()) {
-            own.scores = rows.to_vec();
-            own.scores_gone = gone.to_vec();
+            own.scores.clone_from(rows);
+            own.scores_gone.clone_from(gone);
         }
         Ok(commit)
     }
 
-    async fn keep_score_again(&self, mut given: Given, as_of: Timestamp, follows: bool) -> Result<(), Error> {
+    async fn keep_score_again(&self, giving: Giving<'_>, given: Given) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(given.customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer: given.customer })?;
@@ -94,11 +100,11 @@ impl Crm {
             if base.customer.unscored().is_some() || base.customer.id() != given.customer {
                 return Ok(());
             }
-            let commit = if follows {
-                self.score_commit(&base, &given.rows, &given.gone, as_of, &definitions).await?
+            let commit = if giving.follows {
+                let giving = Giving { definitions: &definitions, ..giving };
+                self.score_commit(giving, &base, &given).await?
             } else {
-                given.expected = base.expected;
-                rows_alone(given.customer, given.expected, &given.rows, &given.gone)
+                rows_alone(given.customer, base.expected, &given.rows, &given.gone)
             };
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),

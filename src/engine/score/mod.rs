@@ -1,10 +1,11 @@
 //! Scoring the base: in batches, page by page, each score kept with where it came from. `page.rs` scores a page,
 //! `keep.rs` writes what came of it, `run.rs` goes through the base so that whoever comes next goes on, `explain.rs`
-//! shows what a score was made from, and `report.rs` is what it all came to.
+//! shows what a score was made from, `refresh.rs` makes anew what is due by a policy, and `report.rs` is what it all came to.
 
 mod explain;
 mod keep;
 mod page;
+mod refresh;
 mod report;
 mod run;
 
@@ -18,6 +19,8 @@ use crate::error::Error;
 use crate::scorer::Scorer;
 
 pub use explain::ScoreExplained;
+pub(crate) use refresh::Installed;
+pub(super) use refresh::ScoresDue;
 pub use report::{ScoreReport, ScoreSummary};
 pub use run::{RUNS_MAX, ScoreProgress, ScoreRun, ScoreRunError};
 

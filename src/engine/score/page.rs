@@ -11,17 +11,17 @@ use crm_core::{Column, CustomerId, Definitions, Digest, SetKey, SmolStr, Timesta
 use crm_storage::{Expected, OutputScores, Scanned, ScannedRow, ScoreKey, ScoreRow, ScoresAsked};
 
 use super::super::{ATTEMPTS_MAX, Base, Crm};
-use super::keep::Given;
+use super::keep::{Given, Giving};
 use super::{ScoreReport, is_asked, score_name};
 use crate::error::Error;
 use crate::scorer::{ScoreBatch, Scorer};
 use crate::workflow::PluginFault;
 
 /// Somebody who is to be scored.
-struct Asked {
-    row: ScannedRow,
+pub(super) struct Asked {
+    pub(super) row: ScannedRow,
     /// Read where the columns are not enough.
-    base: Option<Base>,
+    pub(super) base: Option<Base>,
 }
 
 impl Crm {
@@ -64,9 +64,12 @@ impl Crm {
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
 
-    /// Whether a state has to know the scores: a rule asks about one, or a workflow is told of them.
+    /// Whether a state has to know the scores: a rule asks about one, a policy makes them anew, or a workflow is told of
+    /// them.
     pub(super) fn state_follows(&self, scorer: &dyn Scorer, definitions: &Definitions) -> bool {
-        is_asked(scorer, definitions) || self.inner.workflows.iter().any(|workflow| workflow.listens("scored"))
+        is_asked(scorer, definitions)
+            || definitions.has_score_policy(&scorer.stamp().name)
+            || self.inner.workflows.iter().any(|workflow| workflow.listens("scored"))
     }
 
     async fn score_rows(
@@ -79,8 +82,23 @@ impl Crm {
     ) -> Result<ScoreReport, Error> {
         let mut report = ScoreReport::of(scorer.outputs());
         let asked = self.may_be_scored(scorer, as_of, rows, definitions, follows, &mut report).await?;
+        let plugin = scorer.stamp().name.clone();
+        let giving = Giving { plugin: &plugin, as_of, until: self.now(), definitions, follows };
+        self.score_asked(scorer, giving, asked, &mut report).await?;
+        Ok(report)
+    }
+
+    /// Scores customers of whom all is known that the scorer wants to know, and writes what came of it.
+    pub(super) async fn score_asked(
+        &self,
+        scorer: &mut dyn Scorer,
+        giving: Giving<'_>,
+        asked: Vec<Asked>,
+        report: &mut ScoreReport,
+    ) -> Result<(), Error> {
+        let Giving { as_of, definitions, .. } = giving;
         if asked.is_empty() {
-            return Ok(report);
+            return Ok(());
         }
         let currency = definitions.currency(as_of);
         let value = |attribute: &Attribute, one: &Asked| match &one.base {
@@ -97,17 +115,15 @@ impl Crm {
                 tracing::warn!(plugin = %scorer.stamp().name, %fault, "a scorer failed");
                 report.failed += asked.len() as u64;
                 report.faults.push(fault);
-                return Ok(report);
+                return Ok(());
             }
         };
         let mut given = Vec::with_capacity(asked.len());
         for (place, one) in asked.into_iter().enumerate() {
             let Asked { row, base } = one;
-            let scored = self.given(scorer, &batch, &scores, place, &row, base, &mut report);
-            given.extend(scored);
+            given.extend(self.given(scorer, &batch, &scores, place, &row, base, definitions, report));
         }
-        self.keep_scores(given, as_of, definitions, follows).await?;
-        Ok(report)
+        self.keep_scores(giving, given).await
     }
 
     /// Leaves out who is no customer, and who may not be scored, and reads the states that are needed.
@@ -177,8 +193,12 @@ impl Crm {
         place: usize,
         row: &ScannedRow,
         base: Option<Base>,
+        definitions: &Definitions,
         report: &mut ScoreReport,
     ) -> Option<Given> {
+        let expected = base.as_ref().map_or(Expected::At(row.version), |base| base.expected);
+        // That the plugin was asked is noted where a policy goes by it.
+        let noted = definitions.has_score_policy(&scorer.stamp().name);
         let cells =
             scorer.attributes().iter().zip(&batch.columns).map(|(attribute, column)| (*attribute, column[place]));
         let mut inputs = Vec::with_capacity(1 + 6 * batch.columns.len());
@@ -187,7 +207,7 @@ impl Crm {
         let count = scores.iter().filter(|column| column[place].is_some()).count();
         if count == 0 {
             report.without += 1;
-            return None;
+            return nothing(row.customer, expected, base.filter(|_| noted));
         }
         let (mut rows, mut gone) = (Vec::with_capacity(count), Vec::new());
         let mut is_known = true;
@@ -204,10 +224,13 @@ impl Crm {
         }
         if is_known {
             report.known += 1;
-            return None;
+            return nothing(
+                row.customer,
+                expected,
+                base.filter(|base| noted && !base.customer.was_asked(&scorer.stamp().name, batch.as_of)),
+            );
         }
         report.scored += 1;
-        let expected = base.as_ref().map_or(Expected::At(row.version), |base| base.expected);
         Some(Given { customer: row.customer, expected, base, rows, gone })
     }
 
@@ -224,6 +247,11 @@ impl Crm {
         gone.extend(kept.instants.iter().take(surplus).map(key));
         true
     }
+}
+
+/// What somebody was given who got no new score, if that is to be noted in their state.
+fn nothing(customer: CustomerId, expected: Expected, base: Option<Base>) -> Option<Given> {
+    base.map(|base| Given { customer, expected, base: Some(base), rows: Vec::new(), gone: Vec::new() })
 }
 
 /// Whether a state has a score, or a newer one.

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crm_core::workflow::{PluginName, PluginStamp};
-use crm_core::{CustomerId, Definitions, Span, Timestamp};
+use crm_core::{CustomerId, Definitions, Timestamp};
 use crm_storage::{Parts, ScannedRow, ScoresAsked, Traits};
 use futures_util::lock::Mutex;
 
 use super::super::{Crm, PAGE};
+use super::keep::Giving;
 use super::page::Asked;
 use super::{SCORE_BATCH, ScoreReport};
 use crate::error::Error;
@@ -84,7 +85,10 @@ impl Crm {
         }
         let mut report = ScoreReport::of(scorer.outputs());
         let customers: Vec<CustomerId> = asked.iter().map(|one| one.row.customer).collect();
-        self.score_asked(&mut **scorer, as_of, asked, &definitions, true, &mut report).await?;
+        let (plugin, definitions) = (&installed.stamp.name, &*definitions);
+        // What is due later than this waits for its turn.
+        let giving = Giving { plugin, as_of, until: as_of, definitions, follows: true };
+        self.score_asked(&mut **scorer, giving, asked, &mut report).await?;
         Ok(if report.failed > 0 { customers } else { Vec::new() })
     }
 
@@ -107,6 +111,3 @@ fn is_due(
     let due: HashSet<PluginName> = customer.scores_due(as_of, definitions).into_iter().map(|(name, _)| name).collect();
     due.contains(&installed.stamp.name)
 }
-
-/// How long to wait where no policy says.
-pub(in super::super) const RETRY_AFTER: Span = Span::millis(3_600_000);
