@@ -331,7 +331,7 @@ fn money_in_another_currency_than_before_is_read_from_the_state() {
 fn a_run_goes_on_where_it_was() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let shop = Shop::over(Arc::clone(&store), 16);
-    for n in 0..2_500 {
+    for n in 0..2_100 {
         shop.visit(n, day(1));
     }
     let mut first = scorer(&[Attribute::Visits]);
@@ -352,11 +352,11 @@ fn a_run_goes_on_where_it_was() {
         steps += 1;
     }
     let done = run.progress();
-    assert_eq!((steps, done.complete, done.report.scored, done.report.looked_at()), (2, true, 2_500, 2_500));
+    assert_eq!((steps, done.complete, done.report.scored, done.report.looked_at()), (2, true, 2_100, 2_100));
     let (first, second) = (first.asked.lock().unwrap().len(), second.asked.lock().unwrap().len());
-    assert_eq!((first as u64, second as u64), (page, 2_500 - page), "nobody was asked about twice");
+    assert_eq!((first as u64, second as u64), (page, 2_100 - page), "nobody was asked about twice");
     let sum = &done.report.outputs[0];
-    assert_eq!((sum.count, sum.min, sum.max), (2_500, Some(0.01), Some(0.01)));
+    assert_eq!((sum.count, sum.min, sum.max), (2_100, Some(0.01), Some(0.01)));
     assert!(sum.mean.is_some_and(|mean| (mean - 0.01).abs() < 1e-12));
     // A run that is complete stays so; one of another instant begins.
     let run = again.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();
@@ -364,13 +364,13 @@ fn a_run_goes_on_where_it_was() {
     assert_eq!(again.crm.score_step(&run, &mut scorer(&[Attribute::Visits])).unwrap(), None);
     let run = again.crm.score_run(&nightly(), &stamp("1"), day(11)).unwrap();
     assert_eq!(run.progress().report.looked_at(), 0);
-    assert_eq!(again.crm.count(&crm::Predicate::All(Vec::new())).unwrap(), 2_500, "how far it is, is no customer");
+    assert_eq!(again.crm.count(&crm::Predicate::All(Vec::new())).unwrap(), 2_100, "how far it is, is no customer");
 }
 
 #[test]
 fn several_threads_step_one_run_and_each_customer_is_scored_once() {
     let shop = Shop::new();
-    let ids: Vec<CustomerId> = (0..4_200).map(|n| shop.visit(n, day(1))).collect();
+    let ids: Vec<CustomerId> = (0..2_200).map(|n| shop.visit(n, day(1))).collect();
     let run = shop.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();
     let asked: Arc<Mutex<Vec<CustomerId>>> = Arc::default();
     std::thread::scope(|scope| {
@@ -386,7 +386,7 @@ fn several_threads_step_one_run_and_each_customer_is_scored_once() {
     everybody.sort_unstable();
     assert_eq!(asked, everybody);
     assert!(run.progress().complete);
-    assert_eq!(run.progress().report.scored, 4_200);
+    assert_eq!(run.progress().report.scored, 2_200);
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_page_that_failed_is_scored_by_the_next_step() {
         let fates: Arc<Mutex<Vec<Fate>>> = Arc::default();
         let store = Failing { inner: Arc::new(MemoryStore::new()), fates: Arc::clone(&fates) };
         let shop = Shop::over(Arc::new(store), 16);
-        for n in 0..1_500 {
+        for n in 0..1_100 {
             shop.visit(n, day(1));
         }
         let run = shop.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();
@@ -406,8 +406,8 @@ fn a_page_that_failed_is_scored_by_the_next_step() {
         while shop.crm.score_step(&run, &mut worth).unwrap().is_some() {}
         let report = run.progress().report;
         assert!(run.progress().complete);
-        assert_eq!(report.scored + report.known, 1_500, "{report:?}");
-        assert_eq!(worth.asked.lock().unwrap().len(), 1_500 + 1_024);
+        assert_eq!(report.scored + report.known, 1_100, "{report:?}");
+        assert_eq!(worth.asked.lock().unwrap().len(), 1_100 + 1_024);
     }
 }
 
@@ -446,7 +446,9 @@ fn a_fault_leaves_the_scores_of_its_batch_and_the_run_goes_on() {
 fn a_run_over_nobody_is_complete() {
     let shop = Shop::new();
     let run = shop.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();
-    assert_eq!(shop.crm.score_step(&run, &mut scorer(&[])).unwrap(), None);
+    // There is a row all the same, which is none of a customer: how far the run has come.
+    while shop.crm.score_step(&run, &mut scorer(&[])).unwrap().is_some() {}
+    assert_eq!(run.progress().report.looked_at(), 0);
     assert!(run.progress().complete);
     shop.clock.set(day(31));
     let again = shop.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();

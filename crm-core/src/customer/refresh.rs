@@ -37,7 +37,9 @@ impl Customer {
         let clock = self.clock.filter(|_| definitions.has_score_policies() && !self.is_erased());
         let clock = clock.filter(|_| self.unscored().is_none());
         let policies = clock.into_iter().flat_map(|clock| definitions.score_policies(clock));
-        policies.filter_map(|(plugin, policy)| Some((plugin, self.refresh_due(plugin, policy)?)))
+        let due = policies.filter_map(|(plugin, policy)| Some((plugin, self.refresh_due(plugin, policy)?)));
+        // A policy that has ended by then makes nothing due.
+        due.filter(|(plugin, due_at)| definitions.score_policies(*due_at).any(|(there, _)| there == *plugin))
     }
 
     fn refresh_due(&self, plugin: &PluginName, policy: &ScorePolicy) -> Option<Timestamp> {
