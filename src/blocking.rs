@@ -21,18 +21,20 @@ use crm_core::order::OrderRef;
 use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZone};
 use crm_core::relationship::{Tie, Untie};
+use crm_core::score::{ScoreName, ScoreRunName};
 use crm_core::segment::{ListName, MemberDay, OverrideCleared, OverrideSegment, SegmentName, Stay};
-use crm_core::workflow::{FieldName, PluginName};
+use crm_core::workflow::{FieldName, PluginName, PluginStamp};
 use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
 use crm_storage::DeadLetter;
 
+use crate::Workflow;
 use crate::engine::{
     AddressWithdrawn, AuditCursor, AuditPage, CardChange, CardTold, CardUpdated, CardsImported, ConfirmProof,
     Confirmation, Delivered, Delivery, DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed,
     FillProgress, FillReport, Found, Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek,
     OptInRequested, OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, Recorded, Rectification,
-    RetentionOverview, ScoreReport, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill, Unsubscribe,
-    UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
+    RetentionOverview, ScoreExplained, ScoreProgress, ScoreReport, ScoreRun, Selected, Story, Suppressed,
+    SuppressionReason, TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VoucherBatch, VoucherGiven, Withdrawal,
 };
 use crate::engine::{BalanceRow, ImportStep, PointsImport, PointsImportChecked, PointsImported, Statement};
 use crate::engine::{
@@ -47,7 +49,7 @@ use crate::engine::{
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::ledger::ErasureLedger;
-use crate::{Scorer, Workflow};
+use crate::scorer::Scorer;
 
 /// Waits for a future on this thread. Not to be called from within an async runtime's own threads.
 pub fn wait<F: Future>(future: F) -> F::Output {
@@ -1272,6 +1274,33 @@ impl Crm {
         P: FnMut(&ReplayProgress) + Send,
     {
         wait(self.0.shadow_workflows(old, new, replay, progress))
+    }
+
+    /// See [`crate::Crm::score_run`]; [`score_step`](Self::score_step) takes its next page.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn score_run(&self, name: &ScoreRunName, scorer: &PluginStamp, as_of: Timestamp) -> Result<ScoreRun, Error> {
+        wait(self.0.score_run(name, scorer, as_of))
+    }
+
+    /// See [`crate::ScoreRun::step`]. Several threads may call it at once, each with a scorer of its own.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn score_step(&self, run: &ScoreRun, scorer: &mut dyn Scorer) -> Result<Option<ScoreProgress>, Error> {
+        wait(run.step(scorer))
+    }
+
+    /// See [`crate::Crm::explain_score`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn explain_score(&self, customer: CustomerId, score: &ScoreName) -> Result<Option<ScoreExplained>, Error> {
+        wait(self.0.explain_score(customer, score))
     }
 
     /// See [`crate::Crm::define`].

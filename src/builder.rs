@@ -1,5 +1,6 @@
 //! How a CRM is put together.
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use crm_core::TenantId;
@@ -9,12 +10,13 @@ use crm_storage::{MemoryStore, Store};
 
 use crate::audit::CheckpointSigner;
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Crm, Inner};
+use crate::engine::{Crm, Inner, InstalledScorer, SCORES_KEPT};
 use crate::ids::{IdSource, RandomIds};
 use crate::installed::{Installed, Plugins};
 use crate::ledger::ErasureLedger;
 use crate::lookup::LookupSource;
 use crate::personal::PersonKeys;
+use crate::scorer::Scorer;
 use crate::workflow::Workflow;
 
 /// Puts a [`Crm`] together: a store, and what the host wants to have otherwise than usual.
@@ -25,6 +27,8 @@ pub struct CrmBuilder {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     plugins: Plugins,
+    scorers: Vec<Arc<InstalledScorer>>,
+    scores_kept: NonZeroU16,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     ledger: Option<Arc<dyn ErasureLedger>>,
@@ -38,6 +42,8 @@ impl Default for CrmBuilder {
             ids: Arc::new(RandomIds),
             lookup_key: LookupKey::public(),
             plugins: Plugins::default(),
+            scorers: Vec::new(),
+            scores_kept: NonZeroU16::new(SCORES_KEPT).unwrap_or(NonZeroU16::MIN),
             person_keys: None,
             signer: None,
             ledger: None,
@@ -79,6 +85,22 @@ impl CrmBuilder {
     #[must_use]
     pub fn lookup_key(mut self, key: LookupKey) -> Self {
         self.lookup_key = key;
+        self
+    }
+
+    /// How many scores of each output of a plugin are kept of a customer, the newest ones; 16 if nothing is said. Older
+    /// ones go in the commit of the one that takes their place.
+    #[must_use]
+    pub const fn scores_kept(mut self, most: NonZeroU16) -> Self {
+        self.scores_kept = most;
+        self
+    }
+
+    /// One more scorer, which [`advance`](Crm::advance) asks when scores are due by a
+    /// [policy](crm_core::Definition::ScorePolicy). Of two of one plugin the first is asked.
+    #[must_use]
+    pub fn scorer(mut self, scorer: impl Scorer + 'static) -> Self {
+        self.scorers.push(InstalledScorer::new(scorer));
         self
     }
 
@@ -135,8 +157,10 @@ impl CrmBuilder {
     /// was made with is checked when it is first used.
     #[must_use]
     pub fn build(self) -> Crm {
-        let CrmBuilder { store, clock, ids, lookup_key, plugins, person_keys, signer, ledger } = self;
-        let inner = Inner::new(store, clock, ids, lookup_key, plugins, person_keys, signer, ledger);
+        let CrmBuilder { store, clock, ids, lookup_key, plugins, scorers, scores_kept, person_keys, signer, ledger } =
+            self;
+        let inner =
+            Inner::new(store, clock, ids, lookup_key, plugins, scorers, scores_kept, person_keys, signer, ledger);
         Crm::new(Arc::new(inner), TenantId::default())
     }
 }

@@ -10,7 +10,7 @@ use crm_core::{CustomerId, DefinitionError, Timestamp};
 use crm_storage::StorageError;
 
 use crate::audit::SignError;
-use crate::engine::{ConsentRefusal, ImportError, PointsImportError, RectifyRefusal, ReplayError};
+use crate::engine::{ConsentRefusal, ImportError, PointsImportError, RectifyRefusal, ReplayError, ScoreRunError};
 use crate::ids::NoRandom;
 use crate::ledger::LedgerError;
 use crate::personal::PersonalError;
@@ -104,6 +104,9 @@ pub enum Error {
     /// A replay of the past that cannot be.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A scoring run did not go on.
+    #[error(transparent)]
+    ScoreRun(#[from] ScoreRunError),
     /// There is no such segment in force.
     #[error("there is no segment {segment}")]
     NoSegment {

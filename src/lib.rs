@@ -16,6 +16,7 @@ mod plan;
 #[cfg(feature = "plugins")]
 pub mod plugins;
 mod points_csv;
+mod scorer;
 #[cfg(feature = "vcard")]
 pub mod vcard;
 mod workflow;
@@ -96,7 +97,7 @@ pub use crm_core::privacy::{
     Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,
     HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record, RecordError,
     Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf, RetentionPolicy,
-    RetentionSince, View, ViewName,
+    RetentionSince, Unscored, View, ViewName,
 };
 pub use crm_core::profile::{
     Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,
@@ -108,7 +109,9 @@ pub use crm_core::profile::{
 pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
-pub use crm_core::score::{Score, ScoreName, ScoreOutput};
+pub use crm_core::score::{
+    InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScorePolicy, ScoreRunName, ScoreSchedule,
+};
 pub use crm_core::segment::{
     Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,
     OverrideRefusal, OverrideSegment, ReferenceError, SegmentName, SegmentOverridden, Spell, Stay, TooManyDays,
@@ -142,9 +145,10 @@ pub use engine::{
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
     DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
     Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
-    OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, Recorded, Rectification, RectifyRefusal,
-    RetentionCount, RetentionOverview, ScoreReport, ScoreSummary, Selected, Story, Suppressed, SuppressionReason,
-    TieRecorded, ToFill, Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
+    OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, RUNS_MAX, Recorded, Rectification,
+    RectifyRefusal, RetentionCount, RetentionOverview, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport,
+    ScoreRun, ScoreRunError, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill,
+    Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
 };
 pub use engine::{
     AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
@@ -170,9 +174,8 @@ pub use lookup::{LOOKUP_ROUNDS_MAX, LookupSource, SourceFailed};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
-pub use workflow::{
-    Asks, PluginFault, ScoreBatch, Scorer, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply,
-};
+pub use scorer::{ScoreBatch, Scorer};
+pub use workflow::{Asks, PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.
 #[cfg(all(doctest, feature = "sqlite"))]

@@ -1,4 +1,4 @@
-//! What reacts to events and changes, and what scores customers: plugins, or the host's own code.
+//! What reacts to events and changes: plugins, or the host's own code.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -308,36 +308,6 @@ pub trait Workflow: std::fmt::Debug + Send + Sync {
     ///
     /// `PluginFault` if it failed; the fault is recorded, and what it reacted to stays.
     fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault>;
-}
-
-/// Attributes of many customers, as columns.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ScoreBatch<'a> {
-    /// As of when.
-    pub as_of: Timestamp,
-    /// Whose; as long as each column.
-    pub customers: &'a [CustomerId],
-    /// One column for each attribute that the scorer asked for, in its order.
-    pub columns: Vec<Vec<Option<i64>>>,
-}
-
-/// Gives customers scores. It has to be a pure function of each row.
-pub trait Scorer: std::fmt::Debug + Send {
-    /// Who it is.
-    fn stamp(&self) -> &PluginStamp;
-
-    /// What it wants to know.
-    fn attributes(&self) -> &[Attribute];
-
-    /// What it returns, in this order.
-    fn outputs(&self) -> &[SmolStr];
-
-    /// Scores a batch: one column for each output, as long as the batch. None is no score.
-    ///
-    /// # Errors
-    ///
-    /// `PluginFault` if it failed; the customers of the batch keep the scores they had.
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault>;
 }
 
 impl Trigger {

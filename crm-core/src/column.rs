@@ -122,11 +122,13 @@ pub enum SetKind {
     List,
     /// Customers of whom somebody said something against the rule of a segment, by its name.
     Override,
+    /// Customers who are given no scores: see [`SetKey::unscored`].
+    Bar,
 }
 
 impl SetKind {
     /// All of them.
-    pub const ALL: [SetKind; 7] = [
+    pub const ALL: [SetKind; 8] = [
         SetKind::Tag,
         SetKind::Segment,
         SetKind::Tier,
@@ -134,6 +136,7 @@ impl SetKind {
         SetKind::Role,
         SetKind::List,
         SetKind::Override,
+        SetKind::Bar,
     ];
 
     /// The name it is stored under.
@@ -147,6 +150,7 @@ impl SetKind {
             SetKind::Role => "role",
             SetKind::List => "list",
             SetKind::Override => "override",
+            SetKind::Bar => "bar",
         }
     }
 }
@@ -206,6 +210,12 @@ impl SetKey {
             }
         }
         SetKey(text.finish())
+    }
+
+    /// The set of the customers who are [given no scores](Customer::unscored), as a restriction or an objection says.
+    #[must_use]
+    pub const fn unscored() -> Self {
+        SetKey(SmolStr::new_static("bar:scores"))
     }
 
     /// The set of the customers who allow something: `consent:purpose/channel` or `consent:purpose/channel/scope`.
@@ -294,6 +304,36 @@ impl Stage {
     }
 }
 
+impl Attribute {
+    /// Its value at an instant as the columns of a customer have it, money in the currency that they are in. It is what
+    /// [`of`](Attribute::of) finds in the state that was written with them.
+    #[must_use]
+    pub fn of_columns(self, columns: &Columns, at: Timestamp) -> Option<i64> {
+        let days_since = |column| {
+            let since = Timestamp::from_millis(columns.get(column)?).ok()?;
+            Some(at.days_since(since))
+        };
+        match self {
+            Attribute::RecencyDays => days_since(Column::LastOrder),
+            Attribute::TenureDays => days_since(Column::FirstOrder),
+            Attribute::AgeDays => days_since(Column::FirstSeen),
+            Attribute::Orders => columns.get(Column::Orders),
+            Attribute::Refunds => columns.get(Column::Refunds),
+            Attribute::Spend => columns.get(Column::Spend),
+            Attribute::GrossSpend => columns.get(Column::GrossSpend),
+            Attribute::AverageOrder => {
+                let orders = columns.get(Column::Orders).filter(|orders| *orders > 0)?;
+                Some(columns.get(Column::Spend)?.div_euclid(orders))
+            }
+            Attribute::Visits => columns.get(Column::Visits),
+            Attribute::Enquiries => columns.get(Column::Enquiries),
+            Attribute::Carts => columns.get(Column::Carts),
+            Attribute::Points => columns.get(Column::Points),
+            Attribute::PointsEarned => columns.get(Column::PointsEarned),
+        }
+    }
+}
+
 impl Customer {
     /// The numbers that stores keep beside the state.
     #[must_use]
@@ -340,8 +380,16 @@ impl Customer {
         let lists = self.facts().lists().map(|list| SetKey::named(SetKind::List, list.as_str()));
         let overridden = self.overrides().map(|overridden| &overridden.asked.segment);
         let overrides = overridden.map(|segment| SetKey::named(SetKind::Override, segment.as_str()));
-        let mut sets: Vec<SetKey> =
-            tags.chain(segments).chain(tiers).chain(consents).chain(roles).chain(lists).chain(overrides).collect();
+        let bar = self.unscored().map(|_| SetKey::unscored());
+        let mut sets: Vec<SetKey> = tags
+            .chain(segments)
+            .chain(tiers)
+            .chain(consents)
+            .chain(roles)
+            .chain(lists)
+            .chain(overrides)
+            .chain(bar)
+            .collect();
         sets.sort_unstable();
         sets.dedup();
         sets

@@ -20,7 +20,7 @@ use crate::loyalty::{
 use crate::money::Currency;
 use crate::privacy::{PrivacyError, PrivacyPolicy, RetentionName, RetentionPolicy, View, ViewName};
 use crate::profile::{CardSchema, CompletenessRules, SchemaError};
-use crate::score::{OUTPUTS_MAX, ScoreOutput};
+use crate::score::{OUTPUTS_MAX, ScoreName, ScoreOutput, ScorePolicy, ScorePolicyError};
 use crate::segment::{Filled, ListAbout, ListName, Past, Pasts, ReferenceError, SegmentBook, SegmentName, Unfilled};
 use crate::time::Timestamp;
 use crate::value::{ValueError, ValuePolicy};
@@ -46,6 +46,8 @@ pub enum Definition {
     Attribute(DeclaredName, Option<DeclaredKind>),
     /// The scores that a plugin gives and rules ask about; none ends it.
     Scorer(PluginName, Option<BTreeSet<ScoreOutput>>),
+    /// When a plugin's scores are made anew; none ends it.
+    ScorePolicy(PluginName, Option<ScorePolicy>),
     /// The free attributes that cards may have.
     CardSchema(CardSchema),
     /// What each stage wants to know of a card.
@@ -139,6 +141,14 @@ pub enum DefinitionError {
         /// The limit.
         max: usize,
     },
+    /// When scores are made anew cannot be kept.
+    #[error("scores of {plugin}")]
+    ScorePolicy {
+        /// Of which plugin.
+        plugin: PluginName,
+        /// What is wrong with it.
+        source: ScorePolicyError,
+    },
     /// A coupon, a reward, a stamp card or a badge exceeds a limit or contradicts itself.
     #[error("{kind} {name}")]
     Rewards {
@@ -206,6 +216,9 @@ impl Definition {
                 1..=OUTPUTS_MAX => Ok(()),
                 count => Err(DefinitionError::Scorer { plugin: plugin.clone(), count, max: OUTPUTS_MAX }),
             },
+            Definition::ScorePolicy(plugin, Some(policy)) => {
+                policy.check().map_err(|source| DefinitionError::ScorePolicy { plugin: plugin.clone(), source })
+            }
             Definition::CardSchema(schema) => Ok(schema.check()?),
             Definition::Completeness(rules) => Ok(rules.check()?),
             Definition::Lifecycle(policy) => Ok(policy.check()?),
@@ -236,6 +249,7 @@ impl Definition {
             | Definition::Kind(..)
             | Definition::Attribute(_, None)
             | Definition::Scorer(_, None)
+            | Definition::ScorePolicy(_, None)
             | Definition::View(_, None)
             | Definition::Retention(_, None)
             | Definition::List(..)
@@ -260,6 +274,7 @@ impl Definition {
             | Definition::Kind(..)
             | Definition::Attribute(..)
             | Definition::Scorer(..)
+            | Definition::ScorePolicy(..)
             | Definition::CardSchema(_)
             | Definition::Completeness(_)
             | Definition::Identity(_)
@@ -290,6 +305,7 @@ impl Definition {
             Definition::Kind(name, _) => ("kind", name.as_str()),
             Definition::Attribute(name, _) => ("attribute", name.as_str()),
             Definition::Scorer(plugin, _) => ("scorer", plugin.as_str()),
+            Definition::ScorePolicy(plugin, _) => ("score_policy", plugin.as_str()),
             Definition::CardSchema(_) => ("card_schema", ""),
             Definition::Completeness(_) => ("completeness", ""),
             Definition::Consent(_) => ("consent", ""),
@@ -343,6 +359,9 @@ pub struct Definitions {
     kinds: BTreeMap<KindName, Versions<Option<KindSchema>>>,
     attributes: BTreeMap<DeclaredName, Versions<Option<DeclaredKind>>>,
     scorers: BTreeMap<PluginName, Versions<Option<BTreeSet<ScoreOutput>>>>,
+    /// The scores that any version of any definition asks about: it only grows.
+    asked_scores: BTreeSet<ScoreName>,
+    score_policies: BTreeMap<PluginName, Versions<Option<ScorePolicy>>>,
     card_schema: Versions<CardSchema>,
     completeness: Versions<CompletenessRules>,
     consent: Versions<ConsentPolicy>,
@@ -409,6 +428,9 @@ impl Definitions {
             Definition::Kind(name, schema) => self.kinds.entry(name).or_default().add(*from, schema),
             Definition::Attribute(name, kind) => self.attributes.entry(name).or_default().add(*from, kind),
             Definition::Scorer(plugin, outputs) => self.scorers.entry(plugin).or_default().add(*from, outputs),
+            Definition::ScorePolicy(plugin, policy) => {
+                self.score_policies.entry(plugin).or_default().add(*from, policy);
+            }
             Definition::CardSchema(schema) => self.card_schema.add(*from, schema),
             Definition::Completeness(rules) => self.completeness.add(*from, rules),
             Definition::Consent(policy) => self.consent.add(*from, policy),
@@ -428,6 +450,7 @@ impl Definitions {
             Definition::Grants(plugin, grants) => self.grants.entry(plugin).or_default().add(*from, grants),
         }
         let moves_members = version.definition.moves_members();
+        self.asked_scores.extend(version.definition.asked_scores().into_iter().cloned());
         self.all.push(version);
         if moves_members {
             let moving = self.all.iter().filter(|version| version.definition.moves_members());
@@ -485,6 +508,15 @@ impl Definitions {
     #[must_use]
     pub fn currency(&self, at: Timestamp) -> Currency {
         self.currency.at(at).copied().unwrap_or(Currency::EUR)
+    }
+
+    /// Since when the currency of an instant is that in which spend is counted, if it is to this day.
+    #[must_use]
+    pub fn currency_since(&self, at: Timestamp) -> Option<Timestamp> {
+        match self.currency.0.last() {
+            None => Some(Timestamp::MIN),
+            Some((from, _)) => Some(*from).filter(|from| *from <= at),
+        }
     }
 
     /// The windows of the life cycle; the default ones where none were defined.
@@ -762,6 +794,34 @@ impl Definitions {
     /// The plugins in force that give scores which rules ask about, by name, with what they give.
     pub fn scorers(&self, at: Timestamp) -> impl Iterator<Item = (&PluginName, &BTreeSet<ScoreOutput>)> {
         self.scorers.iter().filter_map(move |(plugin, versions)| Some((plugin, versions.at(at)?.as_ref()?)))
+    }
+
+    /// The scores that rules ask about: those of any version of any definition, so that time alone changes nothing in
+    /// it. Only these are in the states of customers.
+    #[must_use]
+    pub const fn asked_scores(&self) -> &BTreeSet<ScoreName> {
+        &self.asked_scores
+    }
+
+    /// The policies in force by which scores are made anew, by plugin.
+    pub fn score_policies(&self, at: Timestamp) -> impl Iterator<Item = (&PluginName, &ScorePolicy)> {
+        self.score_policies.iter().filter_map(move |(plugin, versions)| Some((plugin, versions.at(at)?.as_ref()?)))
+    }
+
+    /// Whether any version of such a policy is there.
+    pub(crate) fn has_score_policies(&self) -> bool {
+        !self.score_policies.is_empty()
+    }
+
+    /// Whether any version of such a policy is about a plugin: then states know when it was asked.
+    #[must_use]
+    pub fn has_score_policy(&self, plugin: &PluginName) -> bool {
+        self.score_policies.contains_key(plugin)
+    }
+
+    /// How many they are: another number, other scores.
+    pub(crate) fn scores_mark(&self) -> u32 {
+        u32::try_from(self.asked_scores.len()).unwrap_or(u32::MAX)
     }
 
     /// What an attribute for rules takes, if it is in force.

@@ -58,6 +58,12 @@ impl CustomerId {
         CustomerId(derived("fills", &[tenant.as_str().as_bytes()]))
     }
 
+    /// The id under which it is kept how far a tenant's scoring runs have come: of version 8 too.
+    #[must_use]
+    pub fn of_score_runs(tenant: &TenantId) -> Self {
+        CustomerId(derived("score runs", &[tenant.as_str().as_bytes()]))
+    }
+
     /// The id under which a batch of vouchers is kept: of version 8 too, with [a mark](Self::is_of_vouchers).
     #[must_use]
     pub fn of_vouchers(tenant: &TenantId, coupon: &str, batch: &str) -> Self {

@@ -24,10 +24,12 @@ pub enum AlarmKind {
     Retention,
     /// A referral is to be rewarded. That writes two customers, so only letting time pass on purpose does it.
     Referral,
+    /// A score is to be made anew. A plugin is asked for it, so only letting time pass on purpose does it.
+    Score,
 }
 
 impl AlarmKind {
-    const ALL: [AlarmKind; 7] = [
+    const ALL: [AlarmKind; 8] = [
         AlarmKind::Lifecycle,
         AlarmKind::Loyalty,
         AlarmKind::Segment,
@@ -35,6 +37,7 @@ impl AlarmKind {
         AlarmKind::Consent,
         AlarmKind::Retention,
         AlarmKind::Referral,
+        AlarmKind::Score,
     ];
 
     /// A number that is stored for it; it never changes.
@@ -48,6 +51,7 @@ impl AlarmKind {
             AlarmKind::Consent => 5,
             AlarmKind::Retention => 6,
             AlarmKind::Referral => 7,
+            AlarmKind::Score => 8,
         }
     }
 
@@ -68,6 +72,7 @@ impl AlarmKind {
             AlarmKind::Consent => "consent",
             AlarmKind::Retention => "retention",
             AlarmKind::Referral => "referral",
+            AlarmKind::Score => "score",
         }
     }
 }

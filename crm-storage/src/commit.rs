@@ -3,7 +3,7 @@
 use crm_core::{Alarm, Columns, CustomerId, Digest, EventId, SetKey, SmolStr, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{ChangeRow, EventRow, ScoreRow, StateRow, masked};
+use crate::row::{ChangeRow, EventRow, ScoreKey, ScoreRow, StateRow, masked};
 
 /// How many commits have written a customer's state: 1 after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +105,8 @@ pub struct CustomerWrite {
     pub alarm: Option<AlarmMove>,
     /// Scores; one for the same plugin, output and instant is replaced.
     pub scores: Vec<ScoreRow>,
+    /// Scores that go, before any is written. One that is not there is gone already.
+    pub scores_gone: Vec<ScoreKey>,
     /// What moves among the personal rows, if anything does.
     pub personal: Option<Box<PersonalMove>>,
 }
@@ -168,6 +170,7 @@ impl CustomerWrite {
             changes_after: Vec::new(),
             alarm: None,
             scores: Vec::new(),
+            scores_gone: Vec::new(),
             personal: None,
         }
     }
@@ -185,6 +188,7 @@ impl CustomerWrite {
             changes_after: Vec::new(),
             alarm: None,
             scores,
+            scores_gone: Vec::new(),
             personal: None,
         }
     }

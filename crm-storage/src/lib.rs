@@ -19,6 +19,7 @@ mod migration;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod row;
+mod scan;
 mod selection;
 #[cfg(feature = "sqlite-unbundled")]
 pub mod sqlite;
@@ -44,8 +45,8 @@ pub use migration::Step;
 pub use postgres::{Dialect, PostgresOptions, PostgresStore, PostgresTransaction};
 pub use row::{
     ChangeRow, ClaimOwner, Copies, Cursor, CursorStep, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries,
-    Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, Page, Parts, RequestRow, ScoreRow,
-    Settlement, StateRow, Verdict,
+    Entry, Erased, EventRow, FeedCursor, FeedRow, LeaseToken, Leased, Loaded, OutputScores, Page, Parts, RequestRow,
+    Scanned, ScannedRow, ScoreKey, ScoreRow, ScoresAsked, Settlement, StateRow, Verdict,
 };
 pub use selection::{Selectable, Selection};
 #[cfg(feature = "sqlite-unbundled")]

@@ -216,7 +216,7 @@ pub enum Copies {
 }
 
 /// A score that a plugin gave a customer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ScoreRow {
     /// The plugin's name.
     pub plugin: SmolStr,
@@ -232,6 +232,71 @@ pub struct ScoreRow {
     pub digest: Digest,
     /// SHA-256 of what it was given.
     pub input: Digest,
+    /// What it was given, as the engine writes it down: a store does not look into it. Empty if nothing was kept.
+    pub inputs: Vec<u8>,
+}
+
+/// Which score: of what plugin, which of its outputs, and as of when.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScoreKey {
+    /// The plugin's name.
+    pub plugin: SmolStr,
+    /// Which of its outputs.
+    pub output: SmolStr,
+    /// As of when.
+    pub at: Timestamp,
+}
+
+impl ScoreRow {
+    /// Which score it is.
+    #[must_use]
+    pub fn key(&self) -> ScoreKey {
+        ScoreKey { plugin: self.plugin.clone(), output: self.output.clone(), at: self.at }
+    }
+}
+
+/// Which scores a [scan](crate::Store::scan) brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScoresAsked {
+    /// Of which plugin.
+    pub plugin: SmolStr,
+    /// Which of its outputs, each once.
+    pub outputs: Vec<SmolStr>,
+    /// As of when a score is wanted whole; of the others, only as of when they are.
+    pub at: Timestamp,
+}
+
+/// What there is of one output's scores.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OutputScores {
+    /// As of when there are scores, oldest first.
+    pub instants: Vec<Timestamp>,
+    /// The one as of the instant that was asked for.
+    pub known: Option<ScoreRow>,
+}
+
+/// A customer as they are kept, without the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScannedRow {
+    /// Who.
+    pub customer: CustomerId,
+    /// How many commits wrote them.
+    pub version: Version,
+    /// In which shape their state is.
+    pub shape: u16,
+    /// Numbers and sets.
+    pub traits: Traits,
+    /// The scores that were asked for, one for each output, in the order in which they were asked for.
+    pub scores: Vec<OutputScores>,
+}
+
+/// A page of a scan, and how recent the tenant's definitions are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scanned {
+    /// In the order of their ids.
+    pub rows: Vec<ScannedRow>,
+    /// The revision of the definitions: 0 when there are none.
+    pub definitions: u64,
 }
 
 /// A place in a list that is read page by page. Opaque: only the store that gave it can read it.
@@ -350,6 +415,7 @@ macro_rules! masked {
 pub(crate) use masked;
 
 masked!(StateRow: shape; bytes);
+masked!(ScoreRow: plugin, output, at, value, version, digest, input; inputs);
 masked!(EventRow: id, at, recorded_at, kind, shape, source, cause; body);
 masked!(ChangeRow: at, kind; body);
 masked!(RequestRow: key, digest; answer);
@@ -395,6 +461,19 @@ mod tests {
         let token = LeaseToken(1);
         let printed = [
             format!("{event:?} {change:?} {:?}", StateRow { shape: 1, bytes: text() }),
+            format!(
+                "{:?}",
+                ScoreRow {
+                    plugin: "churn".into(),
+                    output: "risk".into(),
+                    at,
+                    value: 0.5,
+                    version: "1".into(),
+                    digest,
+                    input: digest,
+                    inputs: text(),
+                }
+            ),
             format!("{:?}", RequestRow { key: key.clone(), digest, answer: text() }),
             format!("{:?}", Request { customer, key, digest, answer: text() }),
             format!("{:?}", DeadLetter { entry: entry.clone(), attempts: 1, reason: reason.clone(), token }),

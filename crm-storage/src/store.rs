@@ -9,7 +9,7 @@ use crate::error::{CommitError, CursorError, DefineError, StorageError};
 use crate::lane::Lane;
 use crate::row::{
     ClaimOwner, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor,
-    FeedRow, Leased, Loaded, Page, Parts, Settlement,
+    FeedRow, Leased, Loaded, Page, Parts, Scanned, ScoresAsked, Settlement,
 };
 use crate::selection::Selection;
 
@@ -83,6 +83,21 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         customers: &[CustomerId],
         parts: Parts,
     ) -> Result<Vec<Option<Details>>, StorageError>;
+
+    /// Customers in the order of their ids, at most `limit` of them (at least one) after one, without their states:
+    /// whoever works through all of them reads no more than that. With `scores`, a part of what there is of a
+    /// plugin's scores comes along. Pages are stable under writes, and a row is no older than its version.
+    ///
+    /// As it is here it selects, loads and reads details; a store that can leave the states unread is faster.
+    async fn scan(
+        &self,
+        tenant: &TenantId,
+        after: Option<CustomerId>,
+        limit: usize,
+        scores: Option<&ScoresAsked>,
+    ) -> Result<Scanned, StorageError> {
+        crate::scan::by_reading(self, tenant, after, limit, scores).await
+    }
 
     /// A customer's events, changes or both, in the order in which they were committed, at most `limit` of
     /// them (at least one) after a place. None for a customer who is not there. Pages are stable under

@@ -75,6 +75,16 @@ mutants! {
         "judging::the_first_reason_in_order_is_given",
         "judging::a_malformed_commit_is_refused",
     ];
+    a_store_that_keeps_old_scores_is_caught: KeepsOldScores by [
+        "scores::a_score_that_goes_is_gone_and_the_others_stay",
+        "scores::a_score_that_goes_in_the_commit_of_another_makes_room_for_it",
+    ];
+    a_store_that_scans_one_instant_is_caught: ScansOneInstant by [
+        "scanning::a_scan_brings_the_scores_that_were_asked_for",
+    ];
+    a_store_that_scans_one_page_is_caught: ScansOnePage by [
+        "scanning::scanned_pages_are_complete_and_keep_to_their_tenant",
+    ];
     a_store_that_loses_a_claim_is_caught: LosesAClaim by [
         "claims::a_refused_commit_does_not_give_up_a_key_taken_before",
         "claims::keys_are_told_apart_by_kind_and_by_every_byte",

@@ -198,6 +198,7 @@ fn scores_are_indexed_when_that_is_declared() {
             version: "1".into(),
             digest: Digest::of(b""),
             input: Digest::of(b""),
+            inputs: Vec::new(),
         }];
         write
     };

@@ -4,6 +4,7 @@ use crm_core::{CustomerId, Timestamp};
 use crm_storage::Due;
 
 use super::retain::Going;
+use super::score::ScoresDue;
 use super::{Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::plan::{Plan, Planner, RetentionStep};
@@ -56,6 +57,7 @@ impl Crm {
         // These write to the audit log, so each goes by itself.
         let mut noted = Vec::new();
         let mut rewards = Vec::new();
+        let mut scores = ScoresDue::new();
         for row in loaded.rows.into_iter().flatten() {
             // What is found out for one customer is for no other.
             let with_desk = self.with_desk();
@@ -65,6 +67,11 @@ impl Crm {
             let Base { customer, mut expected, through: _, mut others } = base;
             if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
                 rewards.push(row.customer);
+            }
+            for (plugin, due_at) in customer.scores_due(until, &definitions) {
+                // What came since is known when the plugin is asked.
+                let as_of = customer.clock().map_or(due_at, |clock| clock.max(due_at));
+                scores.entry((plugin, as_of)).or_default().push(customer.id());
             }
             let mut planned = elapsed(Planner::new(context, customer, None), until);
             let mut read = None;
@@ -130,6 +137,10 @@ impl Crm {
         for customer in rewards {
             let rewarded = self.reward_referral(customer, until).await?;
             done += usize::from(rewarded);
+            again = true;
+        }
+        if !scores.is_empty() {
+            done += self.refresh_scores(scores, now).await? as usize;
             again = true;
         }
         for customer in removals {

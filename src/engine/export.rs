@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crm_core::attribute::Attribute;
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::change::Change;
 use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::Identifier;
 use crm_core::profile::{Card, ContactKind};
-use crm_core::score::{Score, ScoreName};
+use crm_core::score::{Score, ScoreInputs, ScoreName};
 use crm_core::{Column, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
 use crm_storage::{Claim, ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, RequestRow, ScoreRow, Traits};
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,17 @@ pub(super) struct ScoreOut {
     pub(super) version: SmolStr,
     pub(super) digest: Digest,
     pub(super) input: Digest,
+    /// What the plugin was given; none if that was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) inputs: Option<Vec<InputOut>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InputOut {
+    pub(super) attribute: Attribute,
+    /// None if it was missing.
+    pub(super) value: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -492,8 +504,11 @@ pub(super) fn sorted(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn score_out(customer: CustomerId, row: ScoreRow) -> ScoreOut {
-    let ScoreRow { plugin, output, at, value, version, digest, input } = row;
-    ScoreOut { customer, plugin, output, at, value, version, digest, input }
+    let ScoreRow { plugin, output, at, value, version, digest, input, inputs } = row;
+    let inputs = ScoreInputs::decode(&inputs)
+        .ok()
+        .map(|inputs| inputs.0.into_iter().map(|(attribute, value)| InputOut { attribute, value }).collect());
+    ScoreOut { customer, plugin, output, at, value, version, digest, input, inputs }
 }
 
 fn request_out(customer: CustomerId, row: RequestRow) -> RequestOut {

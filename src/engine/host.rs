@@ -63,6 +63,8 @@ impl Crm {
             ids: Arc::clone(ids),
             lookup_key: lookup_key.clone(),
             plugins: plugins.inside(),
+            scorers: self.inner.scorers.clone(),
+            scores_kept: self.inner.scores_kept,
             // Read anew: what is defined inside may never come to be, and it may be another database.
             definitions: RwLock::default(),
             person_keys: person_keys.clone(),

@@ -8,6 +8,7 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX};
 use crm_core::loyalty::VoucherId;
 use crm_core::profile::{Field, Telling};
+use crm_core::score::ScoreInputs;
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, DefinitionVersion, Digest, EventId, SmolStr, Timestamp};
 use crm_storage::{
@@ -555,7 +556,8 @@ impl Crm {
 }
 
 fn score_row(told: &ScoreOut) -> ScoreRow {
-    let ScoreOut { customer: _, plugin, output, at, value, version, digest, input } = told;
+    let ScoreOut { customer: _, plugin, output, at, value, version, digest, input, inputs } = told;
+    let inputs = inputs.as_ref().map(|cells| cells.iter().map(|cell| (cell.attribute, cell.value)).collect());
     ScoreRow {
         plugin: plugin.clone(),
         output: output.clone(),
@@ -564,6 +566,7 @@ fn score_row(told: &ScoreOut) -> ScoreRow {
         version: version.clone(),
         digest: *digest,
         input: *input,
+        inputs: inputs.map(|cells| ScoreInputs(cells).encode()).unwrap_or_default(),
     }
 }
 

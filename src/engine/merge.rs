@@ -9,7 +9,7 @@ use crm_core::event::{Deed, Event};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{AlarmMove, Commit, CustomerWrite, Expected, Parts, ScoreRow, Version};
+use crm_storage::{AlarmMove, Commit, CustomerWrite, Expected, Version};
 
 use super::audit::{because, by_shop};
 use super::leads::{Known, alone};
@@ -198,7 +198,7 @@ impl Crm {
                 .collect();
             let scores = self.scores_of(head).await?;
             let mut merged = first.customer.merge(second.customer, head, at, told_in(&history), &definitions)?;
-            merged.take_scores(newest(&scores));
+            merged.learn_scores(newest(&scores), &definitions);
             let [one, other] = sides;
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
             let deed = Deed::Merged(Merged { head, one, other, earlier, reason: reason.clone() });
@@ -299,7 +299,7 @@ impl Crm {
                 });
                 let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
                 let mut parted = left_over(side, *head, &before, at, &own, &definitions);
-                parted.take_scores(newest(&scores));
+                parted.learn_scores(newest(&scores), &definitions);
                 known.push(Known::of(&parted, &own));
                 let context = self.context(&definitions, now, false);
                 let mut planner = Planner::new(context, parted, Some(&own));
@@ -330,12 +330,6 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
-    }
-
-    /// The scores under an id. They are of whoever had it when they were given, and merging does not mix them.
-    async fn scores_of(&self, id: CustomerId) -> Result<Vec<ScoreRow>, Error> {
-        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
-        Ok(details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default())
     }
 }
 

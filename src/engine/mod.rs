@@ -49,6 +49,7 @@ mod value;
 mod voucher;
 
 use std::collections::HashMap;
+use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crm_core::change::Change;
@@ -57,8 +58,8 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{LookupKey, MEMBERS_MAX};
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{
-    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, StateRow, Store,
-    Version,
+    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, ScoreRow, StateRow,
+    Store, Version,
 };
 
 pub use audit::{AuditCursor, AuditPage};
@@ -96,7 +97,10 @@ pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use rectify::{Rectification, RectifyRefusal};
 pub use retain::{RetentionCount, RetentionOverview};
-pub use score::{ScoreReport, ScoreSummary};
+pub(crate) use score::{InstalledScorer, SCORES_KEPT};
+pub use score::{
+    RUNS_MAX, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport, ScoreRun, ScoreRunError, ScoreSummary,
+};
 pub use search::{CANDIDATES_MAX, Found};
 pub use select::Selected;
 pub use stages::{Past, StageForecast, StageStory};
@@ -140,6 +144,8 @@ pub struct Crm {
     fill_row: CustomerId,
     /// What one operation found out for workflows: see [`lookup`].
     desk: Option<Arc<Desk>>,
+    /// And how far scoring runs have come.
+    runs_row: CustomerId,
 }
 
 #[derive(Debug)]
@@ -149,6 +155,10 @@ pub(crate) struct Inner {
     ids: Arc<dyn IdSource>,
     lookup_key: LookupKey,
     plugins: Plugins,
+    /// Those that are asked when scores are due.
+    scorers: Vec<Arc<InstalledScorer>>,
+    /// How many scores of one output are kept of a customer.
+    scores_kept: NonZeroU16,
     definitions: RwLock<HashMap<TenantId, (u64, Arc<Definitions>)>>,
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
@@ -166,13 +176,29 @@ impl Inner {
         ids: Arc<dyn IdSource>,
         lookup_key: LookupKey,
         plugins: Plugins,
+        scorers: Vec<Arc<InstalledScorer>>,
+        scores_kept: NonZeroU16,
         person_keys: Option<Arc<dyn PersonKeys>>,
         signer: Option<Arc<dyn CheckpointSigner>>,
         ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
         let (definitions, audit_turns) = Default::default();
         let inside = false;
-        Inner { store, clock, ids, lookup_key, plugins, definitions, person_keys, signer, ledger, audit_turns, inside }
+        Inner {
+            store,
+            clock,
+            ids,
+            lookup_key,
+            plugins,
+            scorers,
+            scores_kept,
+            definitions,
+            person_keys,
+            signer,
+            ledger,
+            audit_turns,
+            inside,
+        }
     }
 }
 
@@ -220,12 +246,13 @@ impl Crm {
     pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row, desk: None }
+        let runs_row = CustomerId::of_score_runs(&tenant);
+        Crm { inner, tenant, audit_stream, fill_row, desk: None, runs_row }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
     fn is_customer(&self, id: CustomerId) -> bool {
-        id != self.audit_stream && id != self.fill_row && !id.is_of_vouchers()
+        id != self.audit_stream && id != self.fill_row && id != self.runs_row && !id.is_of_vouchers()
     }
 
     /// Puts one together.
@@ -313,7 +340,14 @@ impl Crm {
     async fn decode(&self, row: &CustomerRow, definitions: &Definitions) -> Result<Base, Error> {
         let expected = Expected::At(row.version);
         match Customer::decode(row.state.shape, &row.state.bytes, &row.sets, definitions) {
-            Ok(customer) => Ok(Base::of_one(customer, expected)),
+            Ok(mut customer) => {
+                // Rules ask about scores that none asked about when the state was written.
+                if customer.merged_into().is_none() && !customer.knows_scores(definitions) {
+                    let scores = self.scores_of(row.customer).await?;
+                    customer.learn_scores(score::newest(&scores), definitions);
+                }
+                Ok(Base::of_one(customer, expected))
+            }
             Err(problem) => {
                 tracing::warn!(customer = %row.customer, %problem, "a customer is folded anew");
                 let mut history = self.history_of(row.customer).await?;
@@ -329,14 +363,19 @@ impl Crm {
                 let header = Header::read(&row.state.bytes);
                 let last = history.iter().map(|event| event.at).max().unwrap_or(Timestamp::MIN).min(self.now());
                 let until = header.and_then(|header| header.clock).unwrap_or(last);
-                let details = self.store().details(&self.tenant, &[row.customer], Parts::SCORES).await?;
-                let scores = details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default();
+                let scores = self.scores_of(row.customer).await?;
                 let customer = Customer::replay(row.customer, events, until, definitions);
                 let mut customer = customer.with_scores(score::newest(&scores), definitions);
                 customer.arm(header.and_then(|header| header.alarm));
                 Ok(Base::of_one(customer, expected))
             }
         }
+    }
+
+    /// The scores under an id. They are of whoever had it when they were given, and merging does not mix them.
+    async fn scores_of(&self, id: CustomerId) -> Result<Vec<ScoreRow>, Error> {
+        let details = self.store().details(&self.tenant, &[id], Parts::SCORES).await?;
+        Ok(details.into_iter().flatten().next().map(|details| details.scores).unwrap_or_default())
     }
 
     /// Customers in the order of their ids.

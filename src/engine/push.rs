@@ -92,7 +92,7 @@ fn push(rule: &Predicate, yes: bool, asked: Asked<'_>) -> Pushed {
             }
             Place::Nowhere => match number {
                 Number::Score(name) => {
-                    let known = score(name, Comparison::Ge, i64::MIN);
+                    let known = usable(score(name, Comparison::Ge, i64::MIN));
                     Pushed::exact(if yes { known } else { Selection::Not(Box::new(known)) })
                 }
                 _ => Pushed::superset(Selection::EVERYBODY),
@@ -144,7 +144,7 @@ fn compare(number: &Number, is: Comparison, limit: i64, asked: Asked<'_>) -> Pus
         (Place::Nowhere, Number::Attribute(Attribute::AverageOrder)) => {
             Pushed::superset(Selection::Compare(Column::Orders, Comparison::Gt, 0))
         }
-        (Place::Nowhere, Number::Score(name)) => Pushed::exact(score(name, is, limit)),
+        (Place::Nowhere, Number::Score(name)) => Pushed::exact(usable(score(name, is, limit))),
         (Place::Nowhere, Number::Over(happenings, take)) => {
             let of_none = match take {
                 Take::Count | Take::Sum | Take::Products | Take::Categories => Some(0),
@@ -268,6 +268,12 @@ fn score(name: &ScoreName, is: Comparison, limit: i64) -> Selection {
         Comparison::Eq => Selection::All(vec![at_least(limit), at_most(limit)]),
         Comparison::Ne => Selection::Any(vec![above(limit), below(limit)]),
     }
+}
+
+/// Of whom no score is used, none is known.
+fn usable(score: Selection) -> Selection {
+    let unscored = Selection::In(SetKey::unscored());
+    Selection::All(vec![Selection::Not(Box::new(unscored)), score])
 }
 
 /// Days since an instant compare so with a number now, or will some day: days only grow.

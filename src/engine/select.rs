@@ -7,6 +7,7 @@ use crm_core::{Column, CustomerId, Definitions, Timestamp};
 use crm_storage::Selection;
 
 use super::push::Pushed;
+use super::score::newest;
 use super::{Crm, PAGE};
 use crate::error::Error;
 
@@ -101,8 +102,13 @@ impl Crm {
         let loaded = self.store().load(&self.tenant, ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
         let mut held = Vec::new();
+        // Scores that no definition asks about are not in the states.
+        let asks_others = predicate.scores().into_iter().any(|score| !definitions.asked_scores().contains(score));
         for row in loaded.rows.into_iter().flatten() {
-            let customer = self.decode(&row, &definitions).await?.customer;
+            let mut customer = self.decode(&row, &definitions).await?.customer;
+            if asks_others {
+                customer.take_scores(newest(&self.scores_of(row.customer).await?));
+            }
             let spells = self.past_of(predicate, &customer, now, &definitions).await?;
             let subject = Subject::new(&customer, now, &definitions);
             if predicate.holds(&spells.as_ref().map_or(subject, |spells| subject.with_spells(spells))) {

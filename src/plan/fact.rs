@@ -131,6 +131,7 @@ impl<'a> Planner<'a> {
         let Some(last) = late.last() else { return Ok(()) };
         let touched = self.refold(last.at)?;
         for fact in &late {
+            self.tell_scores(&fact.fact);
             if self.anyone_listens(&fact.fact.kind()) && !self.customer.facts().is_voided(fact.id) {
                 self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), Some(fact.id), &[]);
             }
@@ -175,6 +176,13 @@ impl<'a> Planner<'a> {
         self.earned.extend(earned);
     }
 
+    /// A fact may make scores due, as of now: whatever came late was not known when they were made.
+    fn tell_scores(&mut self, fact: &Fact) {
+        let at = self.instant();
+        self.customer.tell_scores(&fact.kind(), at, self.context.definitions);
+        self.next = None;
+    }
+
     /// Folds a fact, brings everything else in line with it, and lets workflows react.
     fn happen(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
         self.earn(member, id, at, fact);
@@ -183,6 +191,7 @@ impl<'a> Planner<'a> {
         } else {
             self.refold(at)?
         };
+        self.tell_scores(fact);
         if self.anyone_listens(&fact.kind()) && !self.customer.facts().is_voided(id) {
             self.trigger(Trigger::of_fact(id, at, fact), Some(id), &[]);
         }

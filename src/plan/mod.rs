@@ -26,7 +26,7 @@ use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
 use crm_core::workflow::{Actor, LookedUp, PluginName};
-use crm_core::{Alarm, CustomerId, Definitions, EventId, SmolStr, Timestamp};
+use crm_core::{Alarm, AlarmKind, CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, EventRow, Expected, OutboxEntry,
     Release, StateRow, Traits, Version,
@@ -159,12 +159,17 @@ struct Pending {
 
 impl<'a> Planner<'a> {
     /// Starts from a customer as loaded, or from a new one, and their history if it is at hand.
-    pub(crate) fn new(context: Context<'a>, customer: Customer, history: Option<&'a [Event]>) -> Self {
+    pub(crate) fn new(context: Context<'a>, mut customer: Customer, history: Option<&'a [Event]>) -> Self {
+        if customer.clock().is_none() {
+            // Nobody was given a score before anything happened to them.
+            customer.has_no_scores(context.definitions);
+        }
         let armed = customer.alarm();
         Planner {
             context,
             // The armed alarm is the earliest one, as long as nothing has happened since.
-            next: armed.map(Some),
+            // A score is due by a policy that may have ended.
+            next: armed.filter(|armed| armed.kind != AlarmKind::Score).map(Some),
             armed,
             through: customer.id(),
             customer,
@@ -332,23 +337,41 @@ impl<'a> Planner<'a> {
         Ok(())
     }
 
-    /// Takes scores that were given, after what is due, and tells workflows of each.
+    /// Takes scores that a plugin gave as of an instant, after what is due until another, and tells workflows of each.
     pub(crate) fn scored(
         &mut self,
+        plugin: &PluginName,
+        as_of: Timestamp,
+        until: Timestamp,
         scores: impl Iterator<Item = (ScoreName, Score)>,
         triggers: Vec<Trigger>,
     ) -> Result<(), NeedHistory> {
-        self.elapse(self.context.now)?;
+        self.elapse(until)?;
+        if self.context.definitions.has_score_policy(plugin) {
+            self.customer.note_scored(plugin, as_of);
+            self.rewrite = true;
+            self.next = None;
+        }
         for trigger in triggers.into_iter().filter(|trigger| self.anyone_listens(&trigger.kind)).collect::<Vec<_>>() {
             self.trigger(trigger, None, &[]);
         }
-        if self.customer.take_scores(scores) {
+        if self.customer.learn_scores(scores, self.context.definitions) {
             self.rewrite = true;
             self.next = None;
             self.follow(self.instant(), Cause::Scored, &[])?;
         }
         self.react()?;
-        self.elapse(self.context.now)
+        self.elapse(until)
+    }
+
+    /// A plugin could not be asked for a score that is due: it is, as long after `now` as the policy says.
+    pub(crate) fn put_off_scores(&mut self, plugin: &PluginName, now: Timestamp) {
+        let mut policies = self.context.definitions.score_policies(self.instant());
+        if let Some((_, policy)) = policies.find(|(name, _)| *name == plugin) {
+            self.customer.put_off_scores(plugin, now.plus(policy.retry_after));
+        }
+        self.rewrite = true;
+        self.next = None;
     }
 
     /// The instant at which the customer stands.

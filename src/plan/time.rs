@@ -39,8 +39,8 @@ impl Planner<'_> {
     /// only when time is let pass.
     fn next_heeded(&mut self) -> Option<Alarm> {
         let next = self.next_alarm();
-        // What writes two customers is none of one customer's plan.
-        let own = next.filter(|next| next.kind != AlarmKind::Referral);
+        // What writes two customers is none of one customer's plan, and no plan asks a plugin for a score.
+        let own = next.filter(|next| !matches!(next.kind, AlarmKind::Referral | AlarmKind::Score));
         let heeded = own.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
         heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention(self.context.definitions)))
     }

@@ -6,7 +6,8 @@ use crm_core::workflow::{Grants, PluginStamp};
 use crm_plugins::{Batch, Column, Entry, Host};
 
 use super::{PluginError, stamp};
-use crate::workflow::{PluginFault, ScoreBatch, Scorer};
+use crate::scorer::{ScoreBatch, Scorer};
+use crate::workflow::PluginFault;
 
 /// A scorer in WASM.
 #[derive(Debug)]

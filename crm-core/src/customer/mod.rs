@@ -14,6 +14,7 @@ mod overrides;
 mod past;
 mod points;
 mod policy;
+mod refresh;
 mod rewards;
 mod segments;
 mod snapshot;
@@ -36,9 +37,11 @@ pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
 pub use together::{RewardSide, pool_deeds, spent_of_pool};
 
+use self::refresh::Refresh;
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::expression::Inputs;
+use crate::flat::FlatMap;
 use crate::id::{CustomerId, EventId};
 use crate::identity::{Aside, Doubt, HeldIdentifier, IdentifierKey, PersonSummary, Seen};
 use crate::lifecycle::{Stage, StageMove};
@@ -67,6 +70,10 @@ pub struct Customer {
     watch: Watch,
     /// The newest scores, which follow from the rows that stores keep of them, and not from events.
     scores: Option<Box<Scores>>,
+    /// Of how many scores that rules ask about the rows were read: of fewer than there are now, and they are read again.
+    scores_mark: u32,
+    /// When plugins were asked for scores that a policy makes anew.
+    refreshes: Option<Box<FlatMap<PluginName, Refresh>>>,
     spells: Spells,
     // These two are written before the state, in a form that never changes.
     #[serde(skip)]
@@ -88,6 +95,8 @@ impl Customer {
             kinship: Kinship::Alone,
             watch: Watch::default(),
             scores: None,
+            scores_mark: 0,
+            refreshes: None,
             spells: Spells::default(),
             clock: None,
             alarm: None,
@@ -261,13 +270,15 @@ impl Customer {
         self.decided.plugins.get(plugin)
     }
 
-    /// The newest score of a name, as of the last time that a plugin gave one.
+    /// The newest score of a name, as of the last time that a plugin gave one, if a rule asks about it and it may be
+    /// used: of whom the processing is restricted, or who objects to profiling, none is.
     #[must_use]
     pub fn score(&self, name: &ScoreName) -> Option<Score> {
-        self.scores.as_ref()?.get(name)
+        let score = self.scores.as_ref()?.get(name)?;
+        self.unscored().is_none().then_some(score)
     }
 
-    /// The newest of each of the customer's scores, by name.
+    /// The newest of each of the customer's scores that rules ask about, by name, whether or not it may be used.
     pub fn scores(&self) -> impl Iterator<Item = (&ScoreName, &Score)> {
         self.scores.iter().flat_map(|scores| scores.iter())
     }
@@ -405,6 +416,8 @@ impl Customer {
         });
         customer.refold(facts, until, definitions);
         customer.recall(events, until, definitions);
+        customer.scores_mark = definitions.scores_mark();
+        customer.forget_refreshes(definitions);
         customer.stand(until, definitions);
         customer
     }
@@ -422,6 +435,30 @@ impl Customer {
         taken
     }
 
+    /// Whether the state has all scores that rules ask about by now. Where it has not, [`learn_scores`](Self::learn_scores)
+    /// is to be called with the newest of each.
+    #[must_use]
+    pub fn knows_scores(&self, definitions: &Definitions) -> bool {
+        self.scores_mark >= definitions.scores_mark()
+    }
+
+    /// Takes the newest of each score, of those that rules ask about. What moves by them is still to be
+    /// [derived](Self::derive).
+    pub fn learn_scores(
+        &mut self,
+        scores: impl IntoIterator<Item = (ScoreName, Score)>,
+        definitions: &Definitions,
+    ) -> bool {
+        self.scores_mark = definitions.scores_mark();
+        let asked = definitions.asked_scores();
+        self.take_scores(scores.into_iter().filter(|(name, _)| asked.contains(name)))
+    }
+
+    /// Notes of a customer of whom nothing was kept so far that there are no scores to be read.
+    pub fn has_no_scores(&mut self, definitions: &Definitions) {
+        self.scores_mark = definitions.scores_mark();
+    }
+
     /// The same for a customer who was [replayed](Self::replay): the standing follows without changes being told.
     #[must_use]
     pub fn with_scores(
@@ -429,7 +466,7 @@ impl Customer {
         scores: impl IntoIterator<Item = (ScoreName, Score)>,
         definitions: &Definitions,
     ) -> Self {
-        if self.take_scores(scores) {
+        if self.learn_scores(scores, definitions) {
             self.stand(self.clock.unwrap_or(Timestamp::MIN), definitions);
         }
         self
@@ -441,11 +478,13 @@ impl Customer {
         let retention = self.next_retention(self.clock?, definitions);
         let retention = retention.filter(|next| next.due_at < Timestamp::MAX);
         let referral = self.referral_to_reward().map(|(_, due_at)| Alarm { due_at, kind: AlarmKind::Referral });
-        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).min()
+        let score = self.next_refresh(definitions).filter(|due_at| *due_at < Timestamp::MAX);
+        let score = score.map(|due_at| Alarm { due_at, kind: AlarmKind::Score });
+        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).chain(score).min()
     }
 
-    /// The same without what retention has to do, and without rewards for referrals, which is done when time is let pass on purpose, and not when
-    /// something is recorded.
+    /// The same without what is done when time is let pass on purpose, and not when something is recorded: what retention
+    /// has to do, rewards for referrals, and scores.
     #[must_use]
     pub fn next_but_retention(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };

@@ -102,11 +102,11 @@ impl Fact {
             | Fact::ConsentRefused(_)
             | Fact::ConsentWithdrawn(_)
             | Fact::ConsentRequested(_)
-            | Fact::Restricted(_)
-            | Fact::RestrictionLifted(_)
-            | Fact::Objected(_)
-            | Fact::ObjectionWithdrawn(_)
             | Fact::SuppressionLifted(_) => Inputs::NONE,
+            // Whose scores may not be used has none.
+            Fact::Restricted(_) | Fact::RestrictionLifted(_) | Fact::Objected(_) | Fact::ObjectionWithdrawn(_) => {
+                Inputs::EVERY_SCORE
+            }
             // No rule asks for these.
             Fact::CardChanged(_) | Fact::Identified(_) | Fact::Tied(_) | Fact::Untied(_) => Inputs::NONE,
             Fact::ContractSigned(_) | Fact::ContractRenewed(_) | Fact::ContractEnded(_) => Inputs::NONE,

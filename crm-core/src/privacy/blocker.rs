@@ -101,6 +101,22 @@ pub enum HoldRefusal {
     },
 }
 
+/// Why somebody is given no scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unscored {
+    /// Processing is restricted (GDPR, Art. 18).
+    Restricted {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// They object to profiling (GDPR, Art. 21).
+    Objects {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
 impl Customer {
     /// Whether the customer was erased: their facts are kept, and nothing says who they were.
     #[must_use]
@@ -118,6 +134,17 @@ impl Customer {
     #[must_use]
     pub fn objects_since(&self, to: Objection) -> Option<Timestamp> {
         self.facts().consents().objects(to, self.joins())
+    }
+
+    /// Why the customer is given no scores, and the ones they have are not used; none if they may be scored.
+    ///
+    /// A score is profiling (GDPR, Art. 4(4)). Whoever objects to it is profiled no more (Art. 21(1)), and data whose
+    /// processing is restricted is only stored (Art. 18(2)). So the rows of old scores stay, and rules find none.
+    #[must_use]
+    pub fn unscored(&self) -> Option<Unscored> {
+        let restricted = || self.restricted_since().map(|since| Unscored::Restricted { since });
+        let objects = || self.objects_since(Objection::Profiling).map(|since| Unscored::Objects { since });
+        restricted().or_else(objects)
     }
 
     /// The legal holds there are, those that are over included, by name.

@@ -7,7 +7,7 @@ mod policy;
 mod record;
 mod retention;
 
-pub use blocker::{Blocked, Blocker, HOLDS_MAX, HoldRefusal};
+pub use blocker::{Blocked, Blocker, HOLDS_MAX, HoldRefusal, Unscored};
 pub use event::{Erased, HoldName, HoldPlaced, HoldReleased, Record};
 pub use policy::{PrivacyError, PrivacyPolicy, RETURN_WINDOW_MAX, VIEW_FIELDS_MAX, View, ViewName};
 pub use record::{ErasureRecord, ErasureTag, RECORD_TAGS_MAX, RecordError};

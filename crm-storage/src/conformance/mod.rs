@@ -44,6 +44,7 @@ pub mod personal;
 pub mod random;
 pub mod releases;
 pub mod reopening;
+pub mod scanning;
 pub mod scores;
 pub mod selections;
 pub mod tenants;
@@ -111,6 +112,7 @@ mod tests {
             ("random", include_str!("random.rs")),
             ("releases", include_str!("releases.rs")),
             ("reopening", include_str!("reopening.rs")),
+            ("scanning", include_str!("scanning.rs")),
             ("scores", include_str!("scores.rs")),
             ("selections", include_str!("selections.rs")),
             ("tenants", include_str!("tenants.rs")),

@@ -129,6 +129,10 @@ impl Model {
                     person.tokens = tokens.iter().copied().collect();
                 }
             }
+            for gone in &write.scores_gone {
+                let key = (gone.plugin.clone(), gone.output.clone(), gone.at);
+                self.scores.entry(write.customer).or_default().remove(&key);
+            }
             for score in &write.scores {
                 let key = (score.plugin.clone(), score.output.clone(), score.at);
                 self.scores.entry(write.customer).or_default().insert(key, score.clone());

@@ -251,6 +251,7 @@ fn random_write(dice: &mut Dice, model: &Model, clock: i64, number: u64) -> Cust
     if dice.once_in(3) {
         let (plugin, output) = dice.one_of(&PLUGINS);
         write = write.score(score(plugin, output, dice.below(5) as i64, dice.one_of(&SCORES)));
+        write = write.without(plugin, output, dice.below(5) as i64);
     }
     if dice.once_in(3) {
         write = write.personal(random_personal(dice));

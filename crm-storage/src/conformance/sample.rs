@@ -9,7 +9,7 @@ use crate::commit::{
     AlarmMove, Claim, ClaimKey, Commit, CounterStep, CustomerWrite, Expected, IdempotencyKey, OutboxEntry,
     PersonalMove, Release, Request, Token, Version,
 };
-use crate::row::{ChangeRow, ClaimOwner, Due, EventRow, ScoreRow, StateRow};
+use crate::row::{ChangeRow, ClaimOwner, Due, EventRow, ScoreKey, ScoreRow, StateRow};
 
 pub(super) fn tenant(name: &str) -> TenantId {
     TenantId::new(name).expect("a tenant's name")
@@ -63,6 +63,7 @@ pub(super) fn score(plugin: &str, output: &str, millis: i64, value: f64) -> Scor
         version: SmolStr::new_static("1.0.0"),
         digest: Digest::of(plugin.as_bytes()),
         input: Digest::of(output.as_bytes()),
+        inputs: output.as_bytes().to_vec(),
     }
 }
 
@@ -173,6 +174,13 @@ impl CustomerWrite {
 
     pub(super) fn score(mut self, score: ScoreRow) -> Self {
         self.scores.push(score);
+        self
+    }
+
+    /// Without a score that was there.
+    pub(super) fn without(mut self, plugin: &str, output: &str, millis: i64) -> Self {
+        let (plugin, output) = (SmolStr::new(plugin), SmolStr::new(output));
+        self.scores_gone.push(ScoreKey { plugin, output, at: at(millis) });
         self
     }
 

@@ -3,6 +3,8 @@
 use super::Fixture;
 use super::sample::{create, customer, score, touch};
 use super::shop::Shop;
+use crate::commit::{CustomerWrite, Expected, Version};
+use crate::error::CommitError;
 
 /// By plugin, output and instant, not by when they were written.
 pub async fn scores_come_in_order(fixture: &dyn Fixture) {
@@ -40,4 +42,31 @@ pub async fn a_zero_score_has_no_sign(fixture: &dyn Fixture) {
     shop.done(create(1).score(score("a", "x", 1, -0.0)).score(score("a", "x", 2, 0.1 + 0.2))).await;
     let bits: Vec<u64> = shop.scores(customer(1)).await.iter().map(|score| score.value.to_bits()).collect();
     assert_eq!(bits, [0, (0.1_f64 + 0.2).to_bits()]);
+}
+
+/// One that is not there is gone already, and nobody else's goes with it.
+pub async fn a_score_that_goes_is_gone_and_the_others_stay(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let three = || [score("a", "x", 1, 1.0), score("a", "x", 2, 2.0), score("a", "y", 1, 3.0)];
+    for number in [1, 2] {
+        shop.done(three().into_iter().fold(create(number), |write, score| write.score(score))).await;
+    }
+    shop.done(touch(1, 1).without("a", "x", 1).without("a", "x", 7).without("b", "x", 1)).await;
+    let [_, second, third] = three();
+    assert_eq!(shop.scores(customer(1)).await, [second, third]);
+    assert_eq!(shop.scores(customer(2)).await, three());
+}
+
+/// What goes goes first, whatever the order in which it is said; so one that goes and comes is there.
+pub async fn a_score_that_goes_in_the_commit_of_another_makes_room_for_it(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    shop.done(create(1).score(score("a", "x", 1, 1.0)).score(score("a", "x", 2, 2.0))).await;
+    let newer = [score("a", "x", 2, 5.0), score("a", "x", 3, 3.0)];
+    let write = newer.iter().fold(touch(1, 1), |write, score| write.score(score.clone()));
+    shop.done(write.without("a", "x", 1).without("a", "x", 2)).await;
+    assert_eq!(shop.scores(customer(1)).await, newer);
+    let at_zero = Version(0);
+    let refused = CustomerWrite { expected: Expected::At(at_zero), ..touch(1, 1).without("a", "x", 3) };
+    assert!(matches!(shop.commit(refused).await, Err(CommitError::Conflict { .. })));
+    assert_eq!(shop.scores(customer(1)).await, newer, "a refused commit takes nothing away");
 }

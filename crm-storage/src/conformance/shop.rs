@@ -11,7 +11,7 @@ use crate::error::{CommitError, CursorError};
 use crate::lane::Lane;
 use crate::row::{
     ChangeRow, ClaimOwner, Cursor, CursorStep, CustomerRow, DeadLetter, Details, Due, Entries, Entry, Erased, EventRow,
-    FeedCursor, FeedRow, LeaseToken, Leased, Page, Parts, ScoreRow, Settlement, Verdict,
+    FeedCursor, FeedRow, LeaseToken, Leased, Page, Parts, ScannedRow, ScoreRow, ScoresAsked, Settlement, Verdict,
 };
 use crate::selection::Selection;
 use crate::store::Store;
@@ -117,6 +117,20 @@ impl Shop {
 
     pub(super) async fn scores(&self, customer: CustomerId) -> Vec<ScoreRow> {
         self.details(customer, Parts::SCORES).await.scores
+    }
+
+    /// All customers, scanned in pages of a size.
+    pub(super) async fn scan(&self, page_size: usize, scores: Option<&ScoresAsked>) -> Vec<ScannedRow> {
+        let mut rows = Vec::new();
+        loop {
+            let after = rows.last().map(|row: &ScannedRow| row.customer);
+            let page = self.store.scan(&self.tenant, after, page_size, scores).await.expect("the store scans");
+            assert!(page.rows.len() <= page_size.max(1), "a page has at most as many rows as were asked for");
+            if page.rows.is_empty() {
+                return rows;
+            }
+            rows.extend(page.rows);
+        }
     }
 
     pub(super) async fn select(

@@ -19,7 +19,7 @@ use crate::feed::check_consumer;
 use crate::lane::Lane;
 use crate::row::{
     ClaimOwner, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor,
-    FeedRow, Leased, Loaded, Page, Parts, Settlement,
+    FeedRow, Leased, Loaded, Page, Parts, Scanned, ScoresAsked, Settlement,
 };
 use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
@@ -141,6 +141,16 @@ impl Store for MemoryStore {
         parts: Parts,
     ) -> Result<Vec<Option<Details>>, StorageError> {
         Ok(self.read(tenant, |tenant| customers.iter().map(|&customer| tenant.details(customer, parts)).collect()))
+    }
+
+    async fn scan(
+        &self,
+        tenant: &TenantId,
+        after: Option<CustomerId>,
+        limit: usize,
+        scores: Option<&ScoresAsked>,
+    ) -> Result<Scanned, StorageError> {
+        Ok(self.read(tenant, |tenant| tenant.scan(after, limit.max(1), scores)))
     }
 
     async fn history(

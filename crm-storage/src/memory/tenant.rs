@@ -15,7 +15,7 @@ use crate::error::{CommitError, DefineError};
 use crate::judge::{self, Judgement};
 use crate::row::{
     ChangeRow, ClaimOwner, Copies, Cursor, CustomerRow, DefinitionRows, Details, Due, Entries, Entry, Erased, EventRow,
-    Page, Parts, RequestRow, ScoreRow, StateRow,
+    OutputScores, Page, Parts, RequestRow, Scanned, ScannedRow, ScoreRow, ScoresAsked, StateRow,
 };
 use crate::selection::{Selectable, Selection};
 
@@ -40,7 +40,8 @@ struct Kept {
     traits: Traits,
     entries: Vec<Entry>,
     event_ids: EventIds,
-    scores: BTreeMap<(SmolStr, SmolStr, Timestamp), ScoreRow>,
+    /// By plugin, output and instant: most have one, and a vector grows by as much as it needs.
+    scores: Vec<ScoreRow>,
     personal: Option<Box<Personal>>,
 }
 
@@ -138,7 +139,7 @@ impl Tenant {
             details.traits = kept.traits.clone();
         }
         if parts.scores {
-            details.scores = kept.scores.values().cloned().collect();
+            details.scores = kept.scores.clone();
         }
         if parts.personal
             && let Some(personal) = &kept.personal
@@ -161,6 +162,18 @@ impl Tenant {
             details.outbox = self.outbox.about(customer);
         }
         Some(details)
+    }
+
+    pub(super) fn scan(&self, after: Option<CustomerId>, limit: usize, scores: Option<&ScoresAsked>) -> Scanned {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let ids = self.order.range((from, Bound::Unbounded)).take(limit);
+        let row = |customer: &CustomerId| {
+            let kept = self.customers.get(customer)?;
+            let (traits, shape) = (kept.traits.clone(), kept.state.shape);
+            let scores = scores.map(|asked| kept.asked(asked)).unwrap_or_default();
+            Some(ScannedRow { customer: *customer, version: kept.version, shape, traits, scores })
+        };
+        Scanned { rows: ids.filter_map(row).collect(), definitions: self.revision() }
     }
 
     pub(super) fn history(
@@ -265,9 +278,7 @@ impl Selectable for Kept {
     }
 
     fn score(&self, plugin: &str, output: &str) -> Option<f64> {
-        let at = |at| (SmolStr::new(plugin), SmolStr::new(output), at);
-        let newest = self.scores.range(at(Timestamp::MIN)..=at(Timestamp::MAX)).next_back();
-        newest.map(|(_, score)| score.value)
+        self.scores_of(plugin, output).last().map(|score| score.value)
     }
 
     fn has_token(&self, token: Token) -> bool {
@@ -283,9 +294,34 @@ impl Kept {
             traits: Traits::NONE,
             entries: Vec::new(),
             event_ids: EventIds::Few(Vec::new()),
-            scores: BTreeMap::new(),
+            scores: Vec::new(),
             personal: None,
         }
+    }
+
+    /// Where a score is, or would be.
+    fn place_of(&self, plugin: &str, output: &str, at: Timestamp) -> Result<usize, usize> {
+        let key = (plugin, output, at);
+        self.scores.binary_search_by(|score| (score.plugin.as_str(), score.output.as_str(), score.at).cmp(&key))
+    }
+
+    /// The scores of one output, oldest first.
+    fn scores_of(&self, plugin: &str, output: &str) -> &[ScoreRow] {
+        let is_before = |score: &ScoreRow| (score.plugin.as_str(), score.output.as_str()) < (plugin, output);
+        let is_its = |score: &ScoreRow| score.plugin == plugin && score.output == output;
+        let start = self.scores.partition_point(is_before);
+        let count = self.scores[start..].partition_point(is_its);
+        &self.scores[start..start + count]
+    }
+
+    fn asked(&self, asked: &ScoresAsked) -> Vec<OutputScores> {
+        let of_output = |output: &SmolStr| {
+            let own = self.scores_of(&asked.plugin, output);
+            let known = own.binary_search_by_key(&asked.at, |score| score.at).ok();
+            let known = known.and_then(|place| own.get(place)).cloned();
+            OutputScores { instants: own.iter().map(|score| score.at).collect(), known }
+        };
+        asked.outputs.iter().map(of_output).collect()
     }
 
     fn write(&mut self, write: CustomerWrite) {
@@ -308,10 +344,21 @@ impl Kept {
         } else {
             self.entries.extend(in_order);
         }
+        for gone in write.scores_gone {
+            if let Ok(place) = self.place_of(&gone.plugin, &gone.output, gone.at) {
+                self.scores.remove(place);
+            }
+        }
         for mut score in write.scores {
             // Adding 0 turns -0 into 0 and leaves every other number as it is.
             score.value += 0.0;
-            self.scores.insert((score.plugin.clone(), score.output.clone(), score.at), score);
+            match self.place_of(&score.plugin, &score.output, score.at) {
+                Ok(place) => self.scores[place] = score,
+                Err(place) => {
+                    self.scores.reserve_exact(1);
+                    self.scores.insert(place, score);
+                }
+            }
         }
         if let Some(moved) = write.personal {
             let personal = self.personal.get_or_insert_default();

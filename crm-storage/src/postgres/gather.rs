@@ -155,9 +155,13 @@ impl<'a> Writes<'a> {
             }
         }
         self.entries.extend(write.appended().map(|appended| (lane, customer, appended)));
+        for gone in &write.scores_gone {
+            let key = (gone.plugin.as_str(), gone.output.as_str(), gone.at.as_millis());
+            self.scores.entry(at).or_default().insert(key, None);
+        }
         for score in &write.scores {
             let key = (score.plugin.as_str(), score.output.as_str(), score.at.as_millis());
-            self.scores.entry(at).or_default().insert(key, score);
+            self.scores.entry(at).or_default().insert(key, Some(score));
         }
         if let Some(AlarmMove { from, to }) = write.alarm
             && from != to

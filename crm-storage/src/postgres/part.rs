@@ -14,6 +14,7 @@ pub(super) enum PartId {
     Updated,
     Held,
     Entries,
+    ScoresGone,
     Scores,
     AlarmsGone,
     Alarms,
@@ -178,6 +179,14 @@ pub(super) fn all() -> Vec<Part> {
             ],
             "",
         ),
+        drop(
+            ScoresGone,
+            "scores_gone",
+            "score",
+            &[customer, ("plugin", Bytes), ("output", Bytes), ("at", Big)],
+            "t.customer = :customer AND t.plugin = :plugin AND t.output = :output AND t.at = :at",
+            false,
+        ),
         add(
             Scores,
             "scores",
@@ -191,9 +200,10 @@ pub(super) fn all() -> Vec<Part> {
                 ("version", Bytes),
                 ("digest", Bytes),
                 ("input", Bytes),
+                ("inputs", Bytes),
             ],
             " ON CONFLICT (lane, tenant, customer, plugin, output, at) DO UPDATE SET value = excluded.value, \
-             version = excluded.version, digest = excluded.digest, input = excluded.input",
+             version = excluded.version, digest = excluded.digest, input = excluded.input, inputs = excluded.inputs",
         ),
         drop(
             AlarmsGone,

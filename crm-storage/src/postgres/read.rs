@@ -179,6 +179,7 @@ fn add_score(details: &mut Details, _: CustomerId, columns: &mut Columns<'_>) ->
         version: columns.text()?,
         digest: columns.digest()?,
         input: columns.digest()?,
+        inputs: columns.bytes()?,
     });
     Ok(())
 }

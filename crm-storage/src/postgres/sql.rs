@@ -250,7 +250,7 @@ texts! {
         };
         traits: Keyed { select: "t.id, t.sets, @columns", table: "customer", keys: ID, rest: "" };
         scores: Keyed {
-            select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input",
+            select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input, t.inputs",
             table: "score",
             keys: CUSTOMER,
             rest: " ORDER BY t.customer, t.plugin, t.output, t.at",

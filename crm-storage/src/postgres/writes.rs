@@ -162,7 +162,7 @@ pub(super) struct Person<'a> {
 }
 
 /// A score's place: its plugin, its output, and as of when.
-type ScoreKey<'a> = (&'a str, &'a str, i64);
+type ScorePlace<'a> = (&'a str, &'a str, i64);
 
 /// All that a batch of commits changes, each row once and as it will stand, in the order of lanes and
 /// keys, so that two writers take locks in one order.
@@ -172,7 +172,8 @@ pub(super) struct Writes<'a> {
     /// Customers whose version must stay, because something else is written for them.
     pub(super) held: BTreeMap<(i16, CustomerId), i64>,
     pub(super) entries: Vec<(i16, CustomerId, Appended<'a>)>,
-    pub(super) scores: BTreeMap<(i16, CustomerId), BTreeMap<ScoreKey<'a>, &'a ScoreRow>>,
+    /// None for one that goes.
+    pub(super) scores: BTreeMap<(i16, CustomerId), BTreeMap<ScorePlace<'a>, Option<&'a ScoreRow>>>,
     /// Whether each will be there.
     pub(super) alarms: BTreeMap<(i16, Due), bool>,
     pub(super) requests: BTreeMap<(i16, CustomerId, &'a str), &'a Request>,
@@ -249,8 +250,16 @@ impl<'a> Writes<'a> {
             parts.push(PartId::Entries, &entry(*lane, place, *customer, *appended));
         }
         for ((lane, customer), scores) in &self.scores {
-            for score in scores.values() {
-                parts.push(PartId::Scores, &score_row(*lane, *customer, score));
+            for ((plugin, output, at), score) in scores {
+                match score {
+                    Some(score) => parts.push(PartId::Scores, &score_row(*lane, *customer, score)),
+                    None => {
+                        let (lane, whose) = (Cell::Small(*lane), customer_cell(*customer));
+                        let named = [Cell::Bytes(plugin.as_bytes()), Cell::Bytes(output.as_bytes())];
+                        let [plugin, output] = named;
+                        parts.push(PartId::ScoresGone, &[lane, whose, plugin, output, Cell::Big(Some(*at))]);
+                    }
+                }
             }
         }
         for ((lane, due), stays) in &self.alarms {
@@ -391,7 +400,7 @@ fn entry<'a>(lane: i16, place: i64, customer: CustomerId, appended: Appended<'a>
     }
 }
 
-fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<'a>; 9] {
+fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<'a>; 10] {
     [
         Cell::Small(lane),
         customer_cell(customer),
@@ -403,5 +412,6 @@ fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<
         Cell::Bytes(score.version.as_bytes()),
         Cell::Bytes(score.digest.as_bytes()),
         Cell::Bytes(score.input.as_bytes()),
+        Cell::Bytes(&score.inputs),
     ]
 }

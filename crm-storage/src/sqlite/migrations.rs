@@ -23,7 +23,10 @@ pub(super) struct Known {
 const FROM_FIRST_LAYOUT: &str = include_str!("migrations/from_first_layout.sql");
 
 /// The steps in order.
-pub(super) const ALL: [Known; 1] = [Known { name: "rows", sql: include_str!("migrations/0001_rows.sql") }];
+pub(super) const ALL: [Known; 2] = [
+    Known { name: "rows", sql: include_str!("migrations/0001_rows.sql") },
+    Known { name: "inputs", sql: include_str!("migrations/0002_inputs.sql") },
+];
 
 /// Whose database it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -43,7 +43,7 @@ use crate::lane::Lane;
 use crate::migration::Step;
 use crate::row::{
     ClaimOwner, Copies, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased,
-    FeedCursor, FeedRow, Leased, Loaded, Page, Parts, Settlement,
+    FeedCursor, FeedRow, Leased, Loaded, Page, Parts, Scanned, ScoresAsked, Settlement,
 };
 use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
@@ -245,6 +245,18 @@ impl Store for SqliteStore {
         let (tenant, customers) = (tenant.clone(), customers.to_vec());
         let rows = customers.len();
         self.read_list("read details", rows, move |file| read::details(file, &tenant, &customers, parts)).await
+    }
+
+    async fn scan(
+        &self,
+        tenant: &TenantId,
+        after: Option<CustomerId>,
+        limit: usize,
+        scores: Option<&ScoresAsked>,
+    ) -> Result<Scanned, StorageError> {
+        let (tenant, scores) = (tenant.clone(), scores.cloned());
+        let read = move |file: &Connection| read::scan(file, &tenant, after, limit, scores.as_ref());
+        self.read_list("scan customers", limit, read).await
     }
 
     async fn history(

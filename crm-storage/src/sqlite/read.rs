@@ -1,6 +1,6 @@
 //! Reading. Each function runs inside one read transaction, so that a list shows one moment.
 
-use crm_core::{CustomerId, EventId, TenantId, Timestamp};
+use crm_core::{CustomerId, EventId, SmolStr, TenantId, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter};
 
@@ -12,7 +12,7 @@ use super::sql;
 use crate::commit::{ClaimKey, IdempotencyKey, OutboxEntry, Traits};
 use crate::row::{
     ClaimOwner, Cursor, CustomerRow, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, FeedRow, LeaseToken,
-    Loaded, Page, Parts, RequestRow, ScoreRow, StateRow,
+    Loaded, OutputScores, Page, Parts, RequestRow, Scanned, ScannedRow, ScoreRow, ScoresAsked, StateRow,
 };
 use crate::selection::Selection;
 
@@ -109,7 +109,69 @@ fn score(columns: &mut Columns<'_>) -> Result<ScoreRow, Fault> {
         version: columns.text()?,
         digest: columns.digest()?,
         input: columns.digest()?,
+        inputs: columns.bytes()?,
     })
+}
+
+pub(super) fn scan(
+    file: &Connection,
+    tenant: &TenantId,
+    after: Option<CustomerId>,
+    limit: usize,
+    scores: Option<&ScoresAsked>,
+) -> Result<Scanned, Fault> {
+    let Some(tenant) = number(file, tenant)? else { return Ok(Scanned::default()) };
+    let revision: i64 = file.prepare_cached(sql::DEFINITIONS)?.query_row([tenant], |row| row.get(0))?;
+    // No bytes at all come before every id.
+    let after = after.map_or_else(Vec::new, |customer| customer.as_uuid().as_bytes().to_vec());
+    let mut of_output = file.prepare_cached(sql::SCORES_OF)?;
+    let mut select = file.prepare_cached(&sql::SCAN)?;
+    let mut found = select.query(params![tenant, after, rows_limit(limit.max(1))])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let mut columns = Columns::of(row);
+        let (customer, version) = (columns.customer()?, columns.version()?);
+        let (traits, shape) = (columns.traits()?, columns.plain()?);
+        let mut own = Vec::new();
+        if let Some(asked) = scores {
+            own.reserve_exact(asked.outputs.len());
+            for output in &asked.outputs {
+                own.push(scores_of(&mut of_output, tenant, customer, output, asked)?);
+            }
+        }
+        rows.push(ScannedRow { customer, version, shape, traits, scores: own });
+    }
+    Ok(Scanned { rows, definitions: revision.unsigned_abs() })
+}
+
+fn scores_of(
+    select: &mut rusqlite::CachedStatement<'_>,
+    tenant: i64,
+    customer: CustomerId,
+    output: &SmolStr,
+    asked: &ScoresAsked,
+) -> Result<OutputScores, Fault> {
+    let whose = &customer.as_uuid().as_bytes()[..];
+    let mut found = select.query(params![tenant, whose, asked.plugin.as_str(), output.as_str()])?;
+    let mut scores = OutputScores::default();
+    while let Some(row) = found.next()? {
+        let mut columns = Columns::of(row);
+        let at = columns.time()?;
+        scores.instants.push(at);
+        if at == asked.at {
+            scores.known = Some(ScoreRow {
+                plugin: asked.plugin.clone(),
+                output: output.clone(),
+                at,
+                value: columns.plain()?,
+                version: columns.text()?,
+                digest: columns.digest()?,
+                input: columns.digest()?,
+                inputs: columns.bytes()?,
+            });
+        }
+    }
+    Ok(scores)
 }
 
 pub(super) fn outbox_entry(columns: &mut Columns<'_>) -> Result<OutboxEntry, Fault> {

@@ -74,6 +74,7 @@ statements! {
     drop_last_entries: sql::DROP_LAST_ENTRIES,
     add_change: sql::ADD_CHANGE,
     put_score: sql::PUT_SCORE,
+    drop_score: sql::DROP_SCORE,
     add_alarm: sql::ADD_ALARM,
     drop_alarm: sql::DROP_ALARM,
     owner: sql::OWNER,

@@ -54,6 +54,14 @@ pub(super) const LAST_TOLD: &str = "SELECT max(customer) FROM crm_entry WHERE po
 pub(super) static TRAITS: LazyLock<String> =
     LazyLock::new(|| format!("SELECT sets, {} FROM crm_customer WHERE tenant = ?1 AND id = ?2", column_names()));
 
+/// Customers by their key, without their states.
+pub(super) static SCAN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT id, version, sets, {}, shape FROM crm_customer WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        column_names()
+    )
+});
+
 pub(super) const ADD_EVENT: &str = "INSERT INTO crm_entry \
      (tenant, customer, id, at, recorded_at, kind, shape, source, cause, body) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (tenant, customer, id) DO NOTHING";
@@ -93,11 +101,16 @@ pub(super) const FEED: &str = "SELECT position, crm_entry.id, at, kind, body, re
      name, customer FROM crm_entry JOIN crm_tenant ON crm_tenant.id = tenant WHERE position > ?1 ORDER BY position LIMIT ?2";
 pub(super) const FEED_END: &str = "SELECT max(position) FROM crm_entry";
 
-pub(super) const SCORES: &str = "SELECT plugin, output, at, value, version, digest, input FROM crm_score \
+pub(super) const SCORES: &str = "SELECT plugin, output, at, value, version, digest, input, inputs FROM crm_score \
      WHERE tenant = ?1 AND customer = ?2 ORDER BY plugin, output, at";
+/// What is read of a score beyond its instant is read where it is asked for.
+pub(super) const SCORES_OF: &str = "SELECT at, value, version, digest, input, inputs FROM crm_score \
+     WHERE tenant = ?1 AND customer = ?2 AND plugin = ?3 AND output = ?4 ORDER BY at";
 pub(super) const PUT_SCORE: &str = "INSERT OR REPLACE INTO crm_score \
-     (tenant, customer, plugin, output, at, value, version, digest, input) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+     (tenant, customer, plugin, output, at, value, version, digest, input, inputs) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+pub(super) const DROP_SCORE: &str =
+    "DELETE FROM crm_score WHERE tenant = ?1 AND customer = ?2 AND plugin = ?3 AND output = ?4 AND at = ?5";
 
 pub(super) const DUE: &str = "SELECT due_at, kind, customer FROM crm_alarm WHERE tenant = ?1 AND due_at <= ?2 \
      ORDER BY due_at, kind, customer LIMIT ?3";
@@ -192,6 +205,8 @@ mod tests {
             ENTRY,
             FEED,
             SCORES,
+            SCORES_OF,
+            &SCAN,
             REQUESTS,
             DUE,
             DEFINITION_ROWS,
@@ -233,7 +248,7 @@ mod tests {
     #[test]
     fn lists_come_from_their_index_without_sorting() {
         let file = file();
-        for sql in [DUE, LEASABLE, DEAD_LETTERS, SCORES, DEFINITION_ROWS, FEED, PERSONAL, REQUESTS] {
+        for sql in [DUE, LEASABLE, DEAD_LETTERS, SCORES, SCORES_OF, &SCAN, DEFINITION_ROWS, FEED, PERSONAL, REQUESTS] {
             assert!(plan(&file, sql).iter().all(|step| !step.contains("TEMP B-TREE")), "{sql}");
         }
     }

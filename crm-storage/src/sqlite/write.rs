@@ -303,6 +303,11 @@ impl<'a> Tables<'_, '_, 'a> {
         if write.changes_after.is_empty() {
             write.changes.iter().try_for_each(|change| self.add_change(customer, change))?;
         }
+        for gone in &write.scores_gone {
+            let (plugin, output) = (gone.plugin.as_str(), gone.output.as_str());
+            let key = params![self.tenant, &customer[..], plugin, output, gone.at.as_millis()];
+            self.statements.drop_score()?.execute(key)?;
+        }
         write.scores.iter().try_for_each(|score| self.put_score(customer, score))?;
         write.personal.iter().try_for_each(|moved| self.move_personal(customer, moved))?;
         match write.alarm {
@@ -387,7 +392,8 @@ impl<'a> Tables<'_, '_, 'a> {
             score.value + 0.0,
             score.version.as_str(),
             &score.digest.as_bytes()[..],
-            &score.input.as_bytes()[..]
+            &score.input.as_bytes()[..],
+            score.inputs
         ])?;
         Ok(())
     }

@@ -9,6 +9,12 @@ use crm_storage::{Claim, ClaimKey, Commit, Selection};
 pub(crate) enum Fault {
     /// Of several events of a write the last is dropped.
     DropsAnEvent,
+    /// Scores that are to go stay.
+    KeepsOldScores,
+    /// A scan brings no scores as of other instants than the one that was asked for.
+    ScansOneInstant,
+    /// A scan does not go on after its first page.
+    ScansOnePage,
     /// Of several claims of a commit the last is lost.
     LosesAClaim,
     /// What a commit with writes tells the host is lost.
@@ -135,6 +141,7 @@ impl Fault {
                 }
             }
             Fault::LosesAClaim if commit.claims.len() > 1 => drop(commit.claims.pop()),
+            Fault::KeepsOldScores => commit.writes.iter_mut().for_each(|write| write.scores_gone.clear()),
             Fault::BuriesNothing => commit.dead_letters.clear(),
             Fault::PutsChangesLast => {
                 let sound = commit.check().is_ok();

@@ -12,7 +12,7 @@ use crm_storage::{
     Capabilities, Claim, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep,
     CustomerWrite, DeadLetter, DefineError, DefinitionRows, Details, Due, Enrolled, Enrolment, Entries, Entry, Erased,
     Expected, FeedCursor, FeedRow, IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release,
-    Selection, Settlement, StorageError, Store, Token, Verdict,
+    Scanned, ScoresAsked, Selection, Settlement, StorageError, Store, Token, Verdict,
 };
 
 use super::fault::{Fault, fold};
@@ -211,6 +211,24 @@ impl Store for Mutant {
     ) -> Result<Vec<Option<Details>>, StorageError> {
         let parts = if self.is(Fault::AnswersEveryPart) { Parts::ALL } else { parts };
         self.inner.details(&self.called(tenant), customers, parts).await
+    }
+
+    async fn scan(
+        &self,
+        tenant: &TenantId,
+        after: Option<CustomerId>,
+        limit: usize,
+        scores: Option<&ScoresAsked>,
+    ) -> Result<Scanned, StorageError> {
+        let mut page = self.inner.scan(&self.called(tenant), after, limit, scores).await?;
+        if self.is(Fault::ScansOnePage) && after.is_some() {
+            page.rows.clear();
+        }
+        if let Some(asked) = scores.filter(|_| self.is(Fault::ScansOneInstant)) {
+            let all = page.rows.iter_mut().flat_map(|row| &mut row.scores);
+            all.for_each(|scores| scores.instants.retain(|at| *at == asked.at));
+        }
+        Ok(page)
     }
 
     async fn history(

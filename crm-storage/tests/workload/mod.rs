@@ -267,6 +267,7 @@ fn score(number: u64, version: u64) -> ScoreRow {
         version: "1".into(),
         digest: Digest::of(b"plugin"),
         input: Digest::of(&number.to_be_bytes()),
+        inputs: version.to_be_bytes().to_vec(),
     }
 }
 

@@ -62,19 +62,19 @@ pub(crate) fn entry((at, kind, body, event): EntryParts<'_>) -> Result<Entry, Fa
     Ok(Entry::Event(EventRow { id, at, recorded_at, kind, shape, source, cause, body }))
 }
 
-/// Value, version, digest and input.
-pub(crate) type ScoreParts<'a> = (f64, &'a str, &'a [u8; 32], &'a [u8; 32]);
+/// Value, version, digest, input and inputs.
+pub(crate) type ScoreParts<'a> = (f64, &'a str, &'a [u8; 32], &'a [u8; 32], &'a [u8]);
 
 pub(crate) fn score_parts(score: &ScoreRow) -> ScoreParts<'_> {
     // Adding zero takes the sign off a negative zero.
-    (score.value + 0.0, &score.version, score.digest.as_bytes(), score.input.as_bytes())
+    (score.value + 0.0, &score.version, score.digest.as_bytes(), score.input.as_bytes(), &score.inputs)
 }
 
 pub(crate) fn score(plugin: &str, output: &str, at: i64, parts: ScoreParts<'_>) -> Result<ScoreRow, Fault> {
-    let (value, version, digest, input) = parts;
+    let (value, version, digest, input, inputs) = parts;
     let (digest, input) = (Digest::from_bytes(*digest), Digest::from_bytes(*input));
     let (plugin, output, version) = (plugin.into(), output.into(), version.into());
-    Ok(ScoreRow { plugin, output, at: instant(at)?, value, version, digest, input })
+    Ok(ScoreRow { plugin, output, at: instant(at)?, value, version, digest, input, inputs: inputs.into() })
 }
 
 /// An outbox entry with what became of it so far.

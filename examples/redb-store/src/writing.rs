@@ -111,6 +111,10 @@ impl Writing<'_> {
             transaction.open_table(TRAITS)?.insert((tenant, id), parts::trait_parts(&write.traits))?;
         }
         self.append(write)?;
+        for gone in &write.scores_gone {
+            let key = (tenant, id, gone.plugin.as_str(), gone.output.as_str(), gone.at.as_millis());
+            transaction.open_table(SCORES)?.remove(key)?;
+        }
         for score in &write.scores {
             let key = (tenant, id, score.plugin.as_str(), score.output.as_str(), score.at.as_millis());
             transaction.open_table(SCORES)?.insert(key, parts::score_parts(score))?;

@@ -230,7 +230,7 @@ impl Again<'_> {
                         customer.fold_fact(life.id, event.id, event.at, fact, definitions, &mut moves);
                     }
                 }
-                EventBody::Decision(decision) => customer.apply_decision_of(life.id, decision),
+                EventBody::Decision(decision) => customer.apply_decision_of(life.id, event.at, decision),
                 EventBody::Unrecognised { .. } => {}
             }
         }

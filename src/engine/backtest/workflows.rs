@@ -1,12 +1,13 @@
 //! What a workflow would have asked for, and whether it would have got it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use crm_core::change::Cause;
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Decision, Deed, Event, EventBody};
-use crm_core::workflow::{Actor, PluginStamp};
+use crm_core::workflow::{Actor, Grants, Held, PluginStamp};
 use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::Entries;
 
@@ -17,6 +18,8 @@ use super::life::{Again, Life, Told, is_of_plugin};
 use super::replay::{WorkflowReplay, check_past};
 use super::scorers::Looked;
 use crate::error::Error;
+use crate::installed::Sources;
+use crate::workflow::{Around, Reach};
 use crate::{PluginFault, Trigger, Workflow, WorkflowCall, WorkflowReply};
 
 /// The most that a workflow may keep for one customer, in bytes.
@@ -181,6 +184,9 @@ impl Crm {
         replay.check()?;
         check_past(replay.to, self.now())?;
         let definitions = self.definitions().await?;
+        // Nothing is asked outside: what a source says today is not what it said then.
+        let sources = Sources::new();
+        let around = Around { tenant: &self.tenant, keys: &self.inner.lookup_key, sources: &sources, desk: None };
         let mut answers: Vec<Answers> = workflows.iter().map(|workflow| Answers::new(*workflow, replay)).collect();
         let mut looked = Looked::default();
         let mut done = ReplayProgress { of: self.rows_in_all().await?, ..ReplayProgress::default() };
@@ -194,7 +200,7 @@ impl Crm {
                     looked.left_out += 1;
                     continue;
                 }
-                let mut lived = Lived { life, again: life.again(), workflows, definitions: &definitions };
+                let mut lived = Lived { life, again: life.again(), workflows, definitions: &definitions, around };
                 lived.through(replay, &mut answers, &mut shown);
             }
             done.rows += page.rows;
@@ -246,6 +252,7 @@ struct Lived<'l> {
     again: Again<'l>,
     workflows: &'l [&'l dyn Workflow],
     definitions: &'l Definitions,
+    around: Around<'l>,
 }
 
 impl Lived<'_> {
@@ -279,7 +286,7 @@ impl Lived<'_> {
     /// Calls workflows for all that was heard in a step, with the customer as of its end.
     fn tell(&mut self, step: Step, answers: &mut [Answers], shown: &mut impl FnMut(&[Answer])) {
         let (Some(at), false) = (step.at, step.heard.is_empty()) else { return };
-        let (workflows, definitions) = (self.workflows, self.definitions);
+        let (workflows, definitions, around) = (self.workflows, self.definitions, self.around);
         answers.iter_mut().for_each(|answers| answers.carried_out = None);
         let customer = self.again.stand(step.upto, at, definitions);
         let Some(customer) = customer.filter(|customer| !is_barred(customer)) else { return };
@@ -291,7 +298,7 @@ impl Lived<'_> {
             let through = if customer.is(through) { through } else { customer.id() };
             let call = |(workflow, answers): (&&dyn Workflow, &mut Answers)| {
                 let listens = workflow.listens(&trigger.kind);
-                listens.then(|| answers.call(*workflow, &trigger, customer, through, at, definitions))
+                listens.then(|| answers.call(*workflow, &trigger, customer, through, at, (definitions, around)))
             };
             let all: Vec<Answer> = workflows.iter().zip(answers.iter_mut()).map(call).collect();
             shown(&all);
@@ -364,12 +371,20 @@ impl Answers {
         customer: &Customer,
         through: CustomerId,
         at: Timestamp,
-        definitions: &Definitions,
+        (definitions, around): (&Definitions, Around<'_>),
     ) -> Result<Vec<ReplayedAction>, ()> {
+        let everything = Grants::all();
+        let held = Held::new(&everything, definitions.grants(&self.plugin.name, at));
+        if !held.hears(&trigger.kind) {
+            return Ok(Vec::new());
+        }
         *self.calls.entry(trigger.kind.clone()).or_default() += 1;
         let now = self.carried_out.as_ref().unwrap_or(customer);
         let began = Instant::now();
-        let reply = workflow.handle(&WorkflowCall { trigger, customer: now, at, definitions, memory: &self.memory });
+        let plugin = self.plugin.name.clone();
+        let reach = Reach { plugin: &plugin, held, around, card: None, notes: Mutex::default() };
+        let memory = &self.memory;
+        let reply = workflow.handle(&WorkflowCall { trigger, customer: now, at, definitions, memory, reach });
         self.cost.called(1, self.memory.len(), began.elapsed());
         let WorkflowReply { commands, memory } = reply.map_err(|fault| self.fault(&fault))?;
         match memory {
@@ -382,11 +397,11 @@ impl Answers {
         let mut moved = false;
         for command in commands {
             let now = self.carried_out.as_ref().unwrap_or(customer);
-            let verdict = match judge(&command, now, through, at, definitions) {
+            let verdict = match judge(&command, now, through, at, definitions, held) {
                 Ok(deeds) if deeds.is_empty() => Verdict::AlreadySo,
                 Ok(deeds) => {
                     let now = self.carried_out.get_or_insert_with(|| customer.clone());
-                    carry_out(now, deeds, through, &self.plugin);
+                    carry_out(now, deeds, through, at, &self.plugin);
                     moved = true;
                     Verdict::CarriedOut
                 }
@@ -416,18 +431,20 @@ fn judge(
     through: CustomerId,
     at: Timestamp,
     definitions: &Definitions,
+    held: Held<'_>,
 ) -> Result<Vec<Deed>, String> {
     if command.is_of_shop() {
         return Err(format!("asked to {}, which only the shop can", command.name()));
     }
+    held.check(command).map_err(|what| format!("not granted: {what}"))?;
     command.clone().decide(customer, through, at, definitions).map_err(|refusal| refusal.to_string())
 }
 
-fn carry_out(customer: &mut Customer, deeds: Vec<Deed>, through: CustomerId, by: &PluginStamp) {
+fn carry_out(customer: &mut Customer, deeds: Vec<Deed>, through: CustomerId, at: Timestamp, by: &PluginStamp) {
     for deed in deeds {
         let parts = if customer.is_merged() { customer.share(deed, through) } else { vec![(customer.id(), deed)] };
         for (member, deed) in parts {
-            customer.apply_decision_of(member, &Decision { by: Actor::Plugin(by.clone()), deed });
+            customer.apply_decision_of(member, at, &Decision { by: Actor::Plugin(by.clone()), deed });
         }
     }
 }

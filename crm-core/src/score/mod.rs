@@ -1,6 +1,11 @@
 //! Scores of plugins, as far as rules ask about them. A score is an input from outside, kept by stores in a row of its
-//! own with where it came from; a customer's state has the newest of each, so that rules are asked without reading
-//! rows. It follows from the rows, and whoever folds a customer anew gives them the rows again.
+//! own with where it came from; a customer's state has the newest of those that rules ask about, so that rules are asked
+//! without reading rows. It follows from the rows: whoever folds a customer anew gives them the rows again, and whoever
+//! loads one from before some score was asked about does too.
+
+mod asked;
+mod inputs;
+mod policy;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +18,11 @@ use crate::workflow::PluginName;
 text_type!(
     /// What one of the scores is called that a plugin gives.
     ScoreOutput, "score output", 64
+);
+
+text_type!(
+    /// What a scoring run is called, such as `nightly`, so that it goes on where it was.
+    ScoreRunName, "name of a scoring run", 64
 );
 
 /// Which score it is: of what plugin, and which of those that it gives.
@@ -33,13 +43,16 @@ pub struct Score {
     pub value: Millionths,
 }
 
+pub use inputs::{InputsError, ScoreInputs};
+pub use policy::{ScorePolicy, ScorePolicyError, ScoreSchedule};
+
 /// The most scores that a plugin can be declared to give.
 pub const OUTPUTS_MAX: usize = 64;
 
 /// The most scores that a state keeps of one customer: of more, the first by name.
 pub const SCORES_MAX: usize = 256;
 
-/// The newest of each of a customer's scores.
+/// The newest of each of a customer's scores that rules ask about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Scores(FlatMap<ScoreName, Score>);

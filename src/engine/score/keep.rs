@@ -1,0 +1,123 @@
+//! Writing scores: rows alone where no state has to know of them, or all that moves by them in one commit.
+
+use crm_core::workflow::PluginName;
+use crm_core::{CustomerId, Definitions, Timestamp};
+use crm_storage::{Commit, CommitError, CustomerWrite, Expected, ScoreKey, ScoreRow};
+
+use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use super::newest;
+use crate::error::Error;
+use crate::plan::{NeedHistory, Planner};
+use crate::workflow::Trigger;
+
+/// What scores are given by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Giving<'a> {
+    pub(super) plugin: &'a PluginName,
+    pub(super) as_of: Timestamp,
+    /// Until when what is due of a customer comes first.
+    pub(super) until: Timestamp,
+    pub(super) definitions: &'a Definitions,
+    /// Whether states have to know.
+    pub(super) follows: bool,
+}
+
+/// What somebody was given.
+pub(super) struct Given {
+    pub(super) customer: CustomerId,
+    pub(super) expected: Expected,
+    /// There if the state has to know.
+    pub(super) base: Option<Base>,
+    pub(super) rows: Vec<ScoreRow>,
+    /// Older scores that these take the place of.
+    pub(super) gone: Vec<ScoreKey>,
+}
+
+impl Crm {
+    /// Writes scores of many customers in one call, each in a commit of its own.
+    pub(super) async fn keep_scores(&self, giving: Giving<'_>, given: Vec<Given>) -> Result<(), Error> {
+        let mut commits = Vec::with_capacity(given.len());
+        for one in &given {
+            commits.push(match &one.base {
+                Some(base) if giving.follows => self.score_commit(giving, base, one).await?,
+                _ => rows_alone(one.customer, one.expected, &one.rows, &one.gone),
+            });
+        }
+        let answers = self.store().commit(&self.tenant, commits).await?;
+        for (one, answer) in given.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => {}
+                // Something happened to the customer meanwhile: the score is kept all the same, on top.
+                Err(CommitError::Conflict { .. }) => {
+                    self.lost()?;
+                    self.keep_score_again(giving, one).await?;
+                }
+                Err(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The commit that keeps scores, with the state that has the newest of them, what moved by them, and what workflows
+    /// have to say to it.
+    async fn score_commit(
+        &self,
+        giving: Giving<'_>,
+        base: &Base,
+        Given { rows, gone, .. }: &Given,
+    ) -> Result<Commit, Error> {
+        let Giving { plugin, as_of, until, definitions, .. } = giving;
+        let Base { customer, expected, through: _, others } = base;
+        let context = self.context(definitions, self.now(), false);
+        let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
+        let mut planner = Planner::new(context, customer.clone(), None);
+        let plan = match planner.scored(plugin, as_of, until, newest(rows), triggers()) {
+            Ok(()) => planner.finish(),
+            Err(NeedHistory) => {
+                let history = self.whole_history(customer).await?;
+                let mut planner = Planner::new(context, customer.clone(), Some(&history));
+                planner
+                    .scored(plugin, as_of, until, newest(rows), triggers())
+                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                planner.finish()
+            }
+        };
+        let Some(mut plan) = plan else { return Ok(rows_alone(customer.id(), *expected, rows, gone)) };
+        self.lead_on(&mut plan).await?;
+        let (mut commit, _) = plan.into_commit(*expected, others);
+        for own in commit.writes.iter_mut().filter(|write| write.customer == customer.id()) {
+            own.scores.clone_from(rows);
+            own.scores_gone.clone_from(gone);
+        }
+        Ok(commit)
+    }
+
+    async fn keep_score_again(&self, giving: Giving<'_>, given: Given) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (base, definitions) = self.base(given.customer).await?;
+            let base = base.ok_or(Error::NoCustomer { customer: given.customer })?;
+            // They may have objected, or have been merged into another, since the batch was scored.
+            if base.customer.unscored().is_some() || base.customer.id() != given.customer {
+                return Ok(());
+            }
+            let commit = if giving.follows {
+                let giving = Giving { definitions: &definitions, ..giving };
+                self.score_commit(giving, &base, &given).await?
+            } else {
+                rows_alone(given.customer, base.expected, &given.rows, &given.gone)
+            };
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => return Ok(()),
+                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+}
+
+fn rows_alone(customer: CustomerId, expected: Expected, rows: &[ScoreRow], gone: &[ScoreKey]) -> Commit {
+    let mut write = CustomerWrite::scores(customer, expected, rows.to_vec());
+    write.scores_gone = gone.to_vec();
+    Commit { writes: vec![write], ..Commit::default() }
+}
