@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crm::blocking::Crm;
 use crm::{
-    Actor, AdjustCredit, AwardPoints, CaptureCredit, Channel, Command, CreditCause, CreditError, CreditHoldName,
-    CreditTotals, Currency, Customer, CustomerId, Deed, Definition, Definitions, DerivedIds, Error, EventBody,
-    ExternalSystem, GiftCardCode, GiftCardSale, GiftCardState, GrantCredit, HoldCredit, Identifier, Incoming,
-    LookupKey, ManualClock, MemoryStore, Money, Program, ProgramId, Refusal, ReleaseCredit, Remark, ReverseCredit,
-    Source, Span, SpendCredit, Store, Timestamp, Visited,
+    Actor, AdjustCredit, AuditActor, AwardPoints, Blocker, CaptureCredit, Channel, Command, CreditCause, CreditError,
+    CreditHoldName, CreditTotals, Currency, Customer, CustomerId, Deed, Definition, Definitions, DerivedIds,
+    ErasureRequest, Error, EventBody, ExternalSystem, GiftCardCode, GiftCardSale, GiftCardState, GrantCredit,
+    HoldCredit, Identifier, Incoming, LookupKey, ManualClock, MemoryStore, Money, Program, ProgramId, Refusal,
+    ReleaseCredit, Remark, ReverseCredit, Source, Span, SpendCredit, Store, Timestamp, Visited,
 };
 use proptest::prelude::*;
 
@@ -432,6 +432,30 @@ fn money_never_mixes_with_points() {
 }
 
 #[test]
+fn money_stands_against_an_erasure_until_it_is_spent_paid_back_or_over() {
+    let (clock, crm) = shop();
+    let ana = meet(&crm, 1);
+    let stands = || match crm.erase(ana) {
+        Err(Error::Blocked(blocked)) => blocked.by,
+        other => panic!("{other:?}"),
+    };
+    crm.execute(ana, grant(300, Some(90)), "g").unwrap();
+    crm.execute(ana, spend(100), "s").unwrap();
+    crm.execute(ana, hold("h", 50, 100), "h").unwrap();
+    assert_eq!(stands(), [Blocker::StoreCredit { amount: eur(200), until: Some(hour(100)) }], "held or not");
+    clock.set(hour(90));
+    crm.advance(hour(90)).unwrap();
+    assert_eq!(stands(), [Blocker::StoreCredit { amount: eur(50), until: Some(hour(100)) }], "what is held lasts");
+    clock.set(hour(100));
+    let sale = GiftCardSale { expires_at: Some(hour(200)), ..GiftCardSale::new(eur(500)) };
+    crm.issue_gift_card(ana, &code(1), sale, "1").unwrap();
+    assert_eq!(stands(), [Blocker::GiftCards { amount: eur(500), until: Some(hour(200)) }], "the hold is over");
+    assert!(crm.erase(ana).unwrap_err().to_string().contains("gift cards of 5.00 EUR"));
+    crm.block_gift_card(crm.gift_card_id(&code(1)), why(), "paid back").unwrap();
+    assert_eq!(crm.erase(ana).unwrap().identifiers, 1);
+}
+
+#[test]
 fn an_erasure_keeps_the_books_and_gives_nothing_more() {
     let (clock, crm) = shop();
     let (ana, ben) = (meet(&crm, 1), meet(&crm, 2));
@@ -440,7 +464,12 @@ fn an_erasure_keeps_the_books_and_gives_nothing_more() {
         crm.issue_gift_card(buyer, &code(n), GiftCardSale::new(eur(500)), &n.to_string()).unwrap();
     }
     let before = base(&crm);
-    crm.erase(ana).unwrap();
+    let Err(Error::Blocked(blocked)) = crm.erase(ana) else { panic!("the shop owes her money") };
+    let credit = Blocker::StoreCredit { amount: eur(300), until: Some(hour(90)) };
+    assert_eq!(blocked.by, [credit, Blocker::GiftCards { amount: eur(1_000), until: None }]);
+    assert_eq!(base(&crm), before);
+    let request = ErasureRequest::new(AuditActor::Rule).forced();
+    crm.erase_with(ana, request).unwrap();
     assert_eq!(base(&crm), before);
     assert_eq!(refusal(crm.execute(ana, grant(1, None), "g2")), CreditError::Erased);
     assert_eq!(refusal(crm.redeem_gift_card(ana, &code(3), "r")), CreditError::Erased);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crm::loyalty::Period;
 use crm::{
     Allowance, CustomerId, Definition, Error, GiftExpiry, GiftPolicy, GivePoints, LoyaltyError, MemoryStore, Program,
-    ProgramId, Refusal, Span, Store, TogetherError,
+    ProgramId, Refusal, Span, Store, Timestamp, TogetherError,
 };
 use loyal::{Shop, all_at_once, at, generous, points};
 use proptest::prelude::*;
@@ -42,6 +42,11 @@ fn a_gift_leaves_one_and_arrives_with_the_other_once() {
     let again = shop.crm.give_points(ana, ben, gift(30), "b1").unwrap();
     assert_eq!((first.replayed, again.replayed, &first.events), (false, true, &again.events));
     assert_eq!((shop.balance(ana), shop.balance(ben)), (70, 30));
+    let last_key = |who| {
+        let statement = shop.crm.statement(who, &points(), Timestamp::MIN, Timestamp::MAX).unwrap().unwrap();
+        statement.account.lines.last().and_then(|line| line.key.clone())
+    };
+    assert_eq!([last_key(ana), last_key(ben)], [Some("b1".into()), Some("b1".into())], "on both statements");
     assert!(matches!(shop.crm.give_points(ana, ben, gift(31), "b1"), Err(Error::KeyReused)));
     assert!(matches!(shop.crm.give_points(ana, ben, gift(31), ""), Err(Error::KeyLength { bytes: 0 })));
     assert_eq!(shop.check_totals(), 100);

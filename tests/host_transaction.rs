@@ -11,11 +11,12 @@ use crm::blocking::Crm;
 use crm::sqlite::install;
 use crm::sqlite::rusqlite::{Connection, TransactionBehavior};
 use crm::{
-    AddressWithdrawn, AwardPoints, Barred, CardLine, CardUpdate, Channel, Command, ConfirmProof, Confirmation,
-    ConsentStatus, ConsentWithdrawn, ContactQuery, CrmBuilder, Currency, Definition, Digest, Error, ExternalSystem,
-    FactRefusal, FieldName, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, Method, Money, OptIn,
-    OrderPlaced, OrderRef, PersonalError, Program, ProgramId, Proof, Purpose, RedeemPoints, Source, SqliteOptions,
-    SqliteStore, StorageError, Strength, SuppressionReason, Tag, Tie, TieKind, Timestamp, Untie, Which, Wording,
+    AddressWithdrawn, AwardPoints, Barred, CardLine, CardUpdate, Cart, Channel, Command, ConfirmProof, Confirmation,
+    ConsentStatus, ConsentWithdrawn, ContactQuery, CrmBuilder, Currency, Definition, Digest, DrawEntries, Error,
+    ExternalSystem, FactRefusal, FieldName, Identifier, Incoming, Ingestion, Locale, LookupKey, ManualClock, Method,
+    Money, OptIn, OrderPlaced, OrderRef, PersonalError, PoolCommand, Program, ProgramId, Proof, Purpose, RedeemPoints,
+    Source, SqliteOptions, SqliteStore, StorageError, Strength, SuppressionReason, Tag, Tie, TieKind, Timestamp, Untie,
+    Which, Wording,
 };
 use drawer::Drawer;
 
@@ -491,4 +492,82 @@ fn an_erasure_inside_ends_the_ties_of_all_who_were_merged() {
         }
         assert_eq!(shop.crm.customer(ben).unwrap().unwrap().ties().count(), if kept { 0 } else { 2 });
     }
+}
+
+/// What customers do together, codes and gift cards, all in one transaction of the shop's.
+fn together(shop: &mut Shop, commits: bool) {
+    let transaction = begin(&mut shop.connection);
+    let mut inside = shop.crm.within(&transaction).unwrap();
+    let cart = Cart::new(Money::new(5_000, Currency::EUR));
+    let quote = inside.quote(ana().into(), &points(), &cart).unwrap();
+    assert_eq!(quote.points(), 50);
+    let ana = inside.record(order("1", 50)).unwrap().customer;
+    let visit = crm::Visited { channel: Channel::Web, place: None };
+    let at = Timestamp::parse("2026-01-05").unwrap();
+    let ben = Incoming::new(someone("ben"), at, Source::new("shop").unwrap(), visit);
+    let ben = inside.record(ben).unwrap().customer;
+    let why: crm::Remark = "test".parse().unwrap();
+    let gift = crm::GivePoints { program: points(), points: 10, reason: why.clone() };
+    inside.give_points(ana, ben, gift, "gift").unwrap();
+    inside.pool(ana, &points(), PoolCommand::Open { kind: crm::PoolKind::Household }, "open").unwrap();
+    let join = PoolCommand::Join { member: ben, allowance: crm::MemberAllowance::Any };
+    inside.pool(ana, &points(), join, "join").unwrap();
+    let spend = PoolCommand::Redeem { member: ben, points: 5, reason: why.clone() };
+    inside.pool(ana, &points(), spend, "spend").unwrap();
+    inside.refer(&"friend".parse().unwrap(), ana, ben, "refer").unwrap();
+    let (spring, seed) = ("spring".parse().unwrap(), crm::Seed::from_bytes([7; 32]));
+    let commitment = seed.commitment();
+    let draw = crm::Draw { program: points(), points: 100, winners: 1, commitment, entries: None };
+    inside.announce_draw(&spring, draw).unwrap();
+    let entries = DrawEntries::These(crm::Entries::new([(ben, 1)]).unwrap());
+    assert_eq!(inside.draw(&spring, &entries, &seed, "draw").unwrap().winners, [ben]);
+    let coupon = "TEN".parse().unwrap();
+    let given = inside.issue_voucher(ben, &coupon, None).unwrap();
+    inside.redeem_voucher(ben, &given.code, "cart".parse().unwrap(), None, "voucher").unwrap();
+    let batch = crm::VoucherBatch { coupon, name: "flyer".parse().unwrap(), expires_at: None };
+    assert_eq!(inside.issue_vouchers(&batch, 3).unwrap().len(), 3);
+    let code = crm::GiftCardCode::random().unwrap();
+    let sale = crm::GiftCardSale::new(Money::new(2_000, Currency::EUR));
+    let card = inside.issue_gift_card(ana, &code, sale, "card").unwrap().card;
+    assert!(matches!(inside.gift_card(card).unwrap().unwrap().state, crm::GiftCardState::Open { minor: 2_000, .. }));
+    inside.redeem_gift_card(ben, &code, "redeem").unwrap();
+    assert!(matches!(inside.block_gift_card(card, why, "block"), Err(Error::Refused(_))), "it was redeemed");
+    drop(inside);
+    if commits { transaction.commit().unwrap() } else { transaction.rollback().unwrap() }
+}
+
+#[test]
+fn what_customers_do_together_is_in_the_shops_transaction_wholly_or_not_at_all() {
+    let mut shop = Shop::open("together");
+    let pools = crm::PoolPolicy { members: 5, each: None, on_leaving: crm::OnLeaving::Stay };
+    let gifts = Some(crm::GiftPolicy::default());
+    let program = Program { gifts, pools: Some(pools), ..Program::point_per_unit(Currency::EUR) };
+    let from = Timestamp::parse("2026-01-01").unwrap();
+    shop.crm.define(from, Definition::Program(points(), Some(program))).unwrap();
+    let referral = crm::Referral {
+        program: points(),
+        referrer: 5,
+        referred: 5,
+        at_least: None,
+        wait: crm::Span::days(14),
+        each: None,
+    };
+    shop.crm.define(Timestamp::MIN, Definition::Referral("friend".parse().unwrap(), Some(referral))).unwrap();
+    let coupon = crm::Coupon::new(crm::Benefit::PercentOff(10));
+    shop.crm.define(Timestamp::MIN, Definition::Coupon("TEN".parse().unwrap(), Some(Box::new(coupon)))).unwrap();
+
+    together(&mut shop, false);
+    assert_eq!((shop.balance(), shop.crm.customer(someone("ben")).unwrap()), (None, None));
+    assert_eq!(shop.crm.overview().unwrap().customers, 0);
+    assert!(shop.crm.audit_log(None, 10).unwrap().records.is_empty());
+
+    together(&mut shop, true);
+    assert_eq!(shop.balance(), Some(35));
+    let ben = shop.crm.customer(someone("ben")).unwrap().unwrap();
+    assert_eq!(ben.book(&points()).unwrap().balance(), 110);
+    assert_eq!(ben.credit_in(Currency::EUR).unwrap().balance(), 2_000);
+    assert!(ben.used_coupon(&"TEN".parse().unwrap()) && ben.referred().is_some());
+    let ana = shop.crm.customer(ana()).unwrap().unwrap();
+    assert_eq!(ana.pool(&points()).unwrap().member(ben.id()).unwrap().spent(), 5);
+    assert_eq!(shop.crm.audit_log(None, 10).unwrap().records.len(), 2, "the draw was announced and drawn");
 }

@@ -20,7 +20,7 @@ use crm::loyalty::{
 use crm::{
     AwardPoints, Command, Currency, CustomerId, Definition, Error, EventId, Expiry, ExternalSystem, Identifier,
     Incoming, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PointsTotals, Program, ProgramId, RedeemPoints,
-    Refunded, Remark, Source, Span, Store, Timestamp,
+    Refunded, Remark, Source, Span, Store, Timestamp, Voided,
 };
 
 const THREADS: usize = 64;
@@ -100,7 +100,8 @@ struct Member {
     log: Vec<String>,
     /// For each programme, the postings that can be undone.
     done: Vec<Vec<EventId>>,
-    orders: u32,
+    /// The facts that told of orders.
+    placed: Vec<EventId>,
 }
 
 impl Member {
@@ -137,13 +138,14 @@ impl Desk {
         for n in 0..CUSTOMERS {
             let books = (0..PROGRAMS).map(|n| Book::new(rules(n))).collect();
             let name = format!("{name}-{n}");
-            let id = desk.record(&name, now, OrderPlaced::new(Money::new(0, Currency::EUR)));
-            desk.members.push(Member { name, id, books, log: Vec::new(), done: vec![Vec::new(); PROGRAMS], orders: 0 });
+            let (id, _) = desk.record(&name, now, OrderPlaced::new(Money::new(0, Currency::EUR)));
+            let (log, done) = (Vec::new(), vec![Vec::new(); PROGRAMS]);
+            desk.members.push(Member { name, id, books, log, done, placed: Vec::new() });
         }
         desk
     }
 
-    fn record(&mut self, who: &str, at: At, fact: impl Into<crm::Fact>) -> CustomerId {
+    fn record(&mut self, who: &str, at: At, fact: impl Into<crm::Fact>) -> (CustomerId, EventId) {
         self.sent += 1;
         let who = Identifier::external(&ExternalSystem::new("shop").unwrap(), who).unwrap();
         let key = format!("{}-{}", self.name, self.sent).parse().unwrap();
@@ -152,7 +154,7 @@ impl Desk {
         if self.dice.one_in(16) {
             assert_eq!(self.crm.record(incoming).unwrap().customer, recorded.customer);
         }
-        recorded.customer
+        (recorded.customer, recorded.event)
     }
 
     /// Carries out a command, at times twice, and gives what it led to unless it was refused.
@@ -185,11 +187,11 @@ impl Desk {
         let hold = self.dice.below(4) as u32;
         let hold_name = HoldName::new(format!("h{hold}")).unwrap();
         let program = program_id(of);
-        let orders = self.members[member].orders;
+        let orders = self.members[member].placed.len() as u32;
         let an_order = (orders > 0).then(|| self.dice.below(i64::from(orders.max(1))) as u32);
         let paid = an_order.filter(|_| self.dice.one_in(2));
         let paid_ref = paid.map(|order| order_ref(&self.members[member].name, order));
-        let what = self.dice.below(12);
+        let what = self.dice.below(13);
         let member_log = &mut self.members[member].log;
         member_log
             .push(format!("{now}: {what} in {of}, {points} points, hold {hold}, order {an_order:?}, paid {paid:?}"));
@@ -200,9 +202,9 @@ impl Desk {
                 let name = self.members[member].name.clone();
                 let number = order_ref(&name, orders);
                 let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR)).with_order(number);
-                self.record(&name, now - late, placed);
+                let (_, event) = self.record(&name, now - late, placed);
                 let member = &mut self.members[member];
-                member.orders += 1;
+                member.placed.push(event);
                 for book in &mut member.books {
                     book.order(orders, euros, now - late);
                     book.tick(now);
@@ -258,6 +260,16 @@ impl Desk {
                 let undo = UndoPosting { posting: self.members[member].done[of][which], reason: reason() };
                 let undone = self.execute(member, Command::UndoPosting(undo)).is_some();
                 assert_eq!(undone, self.members[member].books[of].undo(which), "undo");
+            }
+            // Fewer than refunds: what is voided is not paid for any more.
+            11 if self.dice.one_in(3) => {
+                let Some(order) = an_order else { return };
+                let Member { name, placed, .. } = &self.members[member];
+                let (name, event) = (name.clone(), placed[order as usize]);
+                self.record(&name, now, Voided { event, reason: None });
+                let books = &mut self.members[member].books;
+                books.iter_mut().for_each(|book| book.void(order));
+                books.iter_mut().for_each(|book| book.tick(now));
             }
             _ if self.dice.one_in(2) => {
                 let asked = ReinstatePoints { program, points: Some(points), reason: reason() };

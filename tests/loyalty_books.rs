@@ -165,6 +165,10 @@ fn a_statement_tells_of_orders_refunds_holds_and_expiry_and_ends_in_the_book() {
     // The fact that earned them is the cause where the rule posted them, and the command where the shop did.
     assert!(all.account.lines[0].cause.is_some() && all.account.lines[4].cause.is_some());
 
+    let keys: Vec<_> = all.account.lines.iter().map(|line| line.key.is_some()).collect();
+    assert_eq!(keys, [false, true, true, true, false], "what the shop asked for has the key of that");
+    assert!(part.account.lines.iter().all(|line| line.key == all.account.lines[2].key), "both are of one request");
+
     let ben = shop.order("ben", "3", 50);
     shop.until(80);
     let balance = shop.crm.trial_balance(&points(), day(69)).unwrap();

@@ -21,7 +21,7 @@ use crm_core::workflow::Actor;
 type Breaks = fn(Posting, &PointsBook) -> Vec<Posting>;
 
 /// Each way of being broken, by what it does wrong.
-const MUTANTS: [(&str, Breaks); 16] = [
+const MUTANTS: [(&str, Breaks); 17] = [
     ("forgets that points expire", |posting, _| never(posting, |kind| matches!(kind, PostingKind::Expired { .. }))),
     ("takes back twice", |posting, _| twice(posting, |kind| matches!(kind, PostingKind::Reversed { .. }))),
     ("does not take back", |posting, _| never(posting, |kind| matches!(kind, PostingKind::Reversed { .. }))),
@@ -89,6 +89,7 @@ const MUTANTS: [(&str, Breaks); 16] = [
     ("gives back twice what was paid", |posting, _| {
         twice(posting, |kind| matches!(kind, PostingKind::Returned { .. }))
     }),
+    ("keeps what was paid", |posting, _| never(posting, |kind| matches!(kind, PostingKind::Returned { .. }))),
     ("undoes twice", |posting, _| twice(posting, |kind| matches!(kind, PostingKind::Undone { .. }))),
     ("adjusts the wrong way", |mut posting, _| {
         if matches!(posting.kind, PostingKind::Adjusted { .. }) {

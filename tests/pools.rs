@@ -7,10 +7,10 @@ mod scratch;
 
 use std::sync::Arc;
 
-use crm::loyalty::Period;
+use crm::loyalty::{Period, UndoPosting};
 use crm::{
-    Allowance, CustomerId, Decision, Deed, Error, EventBody, LoyaltyError, MemberAllowance, MemoryStore, OnLeaving,
-    PoolCommand, PoolKind, PoolPolicy, PoolStep, Program, Refusal, Remark, Store, TogetherError,
+    Allowance, Command, CustomerId, Decision, Deed, Error, EventBody, LoyaltyError, MemberAllowance, MemoryStore,
+    OnLeaving, PoolCommand, PoolKind, PoolPolicy, PoolStep, Program, Refusal, Remark, Store, TogetherError,
 };
 use loyal::{Shop, all_at_once, at, generous, points};
 use proptest::prelude::*;
@@ -126,6 +126,32 @@ fn an_allowance_begins_anew_with_its_period_and_counts_what_was_spent_under_anot
     leave(&shop, ana, ben, "leave").unwrap();
     ask(&shop, ana, PoolCommand::Join { member: ben, allowance: a_month(50) }, "back").unwrap();
     assert_eq!(used_up(redeem(&shop, ana, ben, 1, "again")), 0);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_undone_of_a_pools_spending_can_be_spent_again_by_whoever_spent_it() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.rich("ana", 500), shop.visitor("ben"));
+    open(&shop, ana);
+    join(&shop, ana, ben, a_month(100));
+    redeem(&shop, ana, ben, 80, "1").unwrap();
+    assert_eq!(used_up(redeem(&shop, ana, ben, 80, "2")), 20);
+    let story = shop.crm.story(ana).unwrap().unwrap();
+    let spent = story.events.iter().find_map(|event| {
+        let EventBody::Decision(Decision { deed: Deed::PoolMoved(moved), .. }) = &event.body else { return None };
+        let PoolStep::Spent { posting, .. } = &moved.step else { return None };
+        Some(*posting)
+    });
+    let undo = UndoPosting { posting: spent.unwrap(), reason: why("mistaken") };
+    let undone = shop.crm.execute(ana, Command::UndoPosting(undo.clone()), "undo").unwrap();
+    assert_eq!(undone.events.len(), 2, "the points, and that they are Ben's to spend");
+    let own = |shop: &Shop| shop.customer(ana).pool(&points()).and_then(|pool| pool.member(ben).map(|own| own.spent()));
+    assert_eq!((shop.balance(ana), own(&shop)), (500, Some(0)));
+    assert!(shop.crm.execute(ana, Command::UndoPosting(undo), "again").is_err());
+    redeem(&shop, ana, ben, 80, "3").unwrap();
+    assert_eq!(used_up(redeem(&shop, ana, ben, 80, "4")), 20);
+    assert_eq!(shop.check_totals(), 420);
     shop.check_replay(ana);
 }
 

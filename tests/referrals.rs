@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use crm::loyalty::{CHAIN_LIMIT, Period};
 use crm::{
-    Allowance, Currency, CustomerId, Definition, Error, LoyaltyError, MemoryStore, Money, Program, Referral,
-    ReferralName, ReferralStanding, Refusal, Span, Store, Timestamp, TogetherError,
+    Allowance, Currency, CustomerId, Definition, Direction, Error, LoyaltyError, MemoryStore, Money, Program, Referral,
+    ReferralName, ReferralStanding, Refusal, Source, Span, Store, Strength, Tie, TieKind, Timestamp, TogetherError,
+    Untie,
 };
 use loyal::{Shop, all_at_once, at, points};
 
@@ -75,6 +76,52 @@ fn both_are_rewarded_when_the_first_order_can_no_longer_be_sent_back() {
     assert_eq!((shop.balance(ana), shop.balance(ben)), (500, 200));
     shop.check_replay(ana);
     shop.check_replay(ben);
+}
+
+#[test]
+fn whoever_brings_somebody_is_tied_to_them_by_the_same_commit() {
+    let shop = shop_with(referral());
+    let [ana, ben, cem] = ["ana", "ben", "cem"].map(|who| shop.visitor(who));
+    let ties = |who: CustomerId| -> Vec<(CustomerId, Direction)> {
+        let customer = shop.customer(who);
+        let referred = customer.ties().filter(|tie| *tie.kind == TieKind::Referred);
+        referred.map(|tie| (tie.other, tie.direction)).collect()
+    };
+    refer(&shop, ana, ben).unwrap();
+    assert_eq!((ties(ana), ties(ben)), (vec![(ben, Direction::Outgoing)], vec![(ana, Direction::Incoming)]));
+    // What is refused ties nobody.
+    assert!(refer(&shop, cem, ben).is_err() && ties(cem).is_empty());
+    assert_eq!(refer(&shop, ana, ben), Ok(true));
+    assert_eq!(ties(ben).len(), 1, "the same again is none");
+    // The referral goes on though the tie is ended.
+    let untie = Untie { from: ana, to: ben, kind: TieKind::Referred };
+    shop.clock.set(at(1));
+    shop.crm.untie(untie, at(1), Source::new("shop").unwrap(), "untie".parse().unwrap()).unwrap();
+    assert!(ties(ana).is_empty() && ties(ben).is_empty());
+    assert_eq!(refer(&shop, cem, ben), Err(TogetherError::ReferredBefore { customer: ben, by: ana }));
+    shop.order("ben", "1", 30, at(DAY));
+    shop.advance(at(15 * DAY));
+    assert_eq!((shop.balance(ana), shop.balance(ben)), (500, 200));
+    shop.check_replay(ana);
+    shop.check_replay(ben);
+}
+
+#[test]
+fn somebody_with_all_the_ties_there_may_be_brings_others_without_one() {
+    // It takes a thousand ties to come to that.
+    if std::env::var_os("CRM_SOAK").is_none() {
+        return;
+    }
+    let shop = shop_with(referral());
+    let [ana, ben] = ["ana", "ben"].map(|who| shop.visitor(who));
+    for n in 0..crm::TIES_MAX {
+        let tie =
+            Tie { from: ana, to: shop.visitor(&n.to_string()), kind: TieKind::Household, strength: Strength::FULL };
+        shop.crm.tie(tie, at(0), Source::new("shop").unwrap(), n.to_string().parse().unwrap()).unwrap();
+    }
+    refer(&shop, ana, ben).unwrap();
+    assert_eq!(standing(&shop, ben), Some(ReferralStanding::Waits));
+    assert_eq!(shop.customer(ben).ties().count(), 0);
 }
 
 #[test]

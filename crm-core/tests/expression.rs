@@ -62,6 +62,9 @@ fn what_is_written_is_read_and_written_again() {
             r#"consent("newsletter", "email") || "newsletter/sms/brand" in consents"#,
             r#"consent("newsletter", "email") || consent("newsletter", "sms", "brand")"#,
         ),
+        (r#"credit("EUR") > 9.5 && vouchers("TEN") > 0"#, r#"credit("EUR") > 9.5 && vouchers("TEN") > 0"#),
+        (r#"badge("mug") || coupon_uses("TEN") == 0"#, r#""mug" in badges || coupon_uses("TEN") == 0"#),
+        (r#"badges.exists(b, b.endsWith("g"))"#, r#"badges.exists(one, one.endsWith("g"))"#),
         (r#"tier("club") == "gold" && points("club") >= 100"#, r#"tier("club") == "gold" && points("club") >= 100"#),
         (r#"was_in("buyers") || was_in("buyers", "2w")"#, r#"was_in("buyers") || was_in("buyers", "14d")"#),
         (r#"!in_for("buyers", "1d12h")"#, r#"!in_for("buyers", "1d12h")"#),
@@ -145,6 +148,7 @@ fn errors_say_where_what_was_expected_and_what_may_have_been_meant() {
         (r#"was_in("buyer")"#, r#"line 1, column 8: there is no segment "buyer"; did you mean "buyers"?"#),
         (r#"in_for("buyers")"#, "line 1, column 7: `in_for` takes other arguments"),
         (r#"list("mugs")"#, r#"line 1, column 6: there is no list "mugs"; did you mean "mug"?"#),
+        (r#"badge("mugs")"#, r#"line 1, column 7: there is no badge "mugs"; did you mean "mug"?"#),
         (r#"points("klub") > 3"#, r#"line 1, column 8: there is no programme "klub"; did you mean "club"?"#),
         (
             r#"events("reviews") > 3"#,

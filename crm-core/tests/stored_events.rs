@@ -215,6 +215,10 @@ const STORED: [(&str, &str); 130] = [
     ),
     (
         "pool_moved",
+        r#"{"by":"shop","deed":{"program":"points","step":{"unspent":{"member":"018cc251-f400-7000-8000-000000000000","points":5,"counted":{"at":852076800000,"zone":"UTC"},"posting":"018cc251-f400-7000-8000-000000000000"}}}}"#,
+    ),
+    (
+        "pool_moved",
         r#"{"by":"shop","deed":{"program":"points","step":{"left":{"member":"018cc251-f400-7000-8000-000000000000","points":0}}}}"#,
     ),
     (

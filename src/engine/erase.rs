@@ -35,7 +35,7 @@ pub struct ErasureRequest {
     pub by: AuditActor,
     /// Why, in few words. It is kept in the history: nothing that is personal about a customer.
     pub reason: Option<Remark>,
-    /// Whether to go over what yields, which are open orders. Nothing goes over a legal hold.
+    /// Whether to go over what yields: open orders, store credit and gift cards. Nothing goes over a legal hold.
     pub force: bool,
 }
 
@@ -53,7 +53,7 @@ impl ErasureRequest {
         self
     }
 
-    /// Over open orders.
+    /// Over what yields: open orders, store credit and gift cards.
     #[must_use]
     pub const fn forced(mut self) -> Self {
         self.force = true;

@@ -1,25 +1,33 @@
-//! What can be done inside the shop's transaction about one customer: consent, ties, the card and vouchers. One list for
-//! both kinds of transaction, so that they do not part.
+//! What can be done inside the shop's transaction: consent, ties, cards, vouchers, what customers do together, and gift
+//! cards. One list for both kinds of transaction, so that they do not part.
 
 #[cfg(feature = "postgres")]
 use super::InPostgresTransaction;
 #[cfg(feature = "sqlite")]
 use super::InTransaction;
 use super::{
-    AddressWithdrawn, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Crm, Executed, OptIn, OptInPeek,
-    OptInRequested, OptInToken, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken, Withdrawal,
+    AddressWithdrawn, CardChange, CardTold, CardUpdated, ConfirmProof, Confirmation, Crm, DoneTogether, DrawEntries,
+    Drawn, Executed, GiftCard, GiftCardBlocked, GiftCardCode, GiftCardIssued, GiftCardRedeemed, GiftCardSale, OptIn,
+    OptInPeek, OptInRequested, OptInToken, Suppressed, SuppressionReason, TieRecorded, Unsubscribe, UnsubscribeToken,
+    VoucherBatch, VoucherGiven, Withdrawal,
 };
 use crate::error::Error;
+use crate::incoming::Who;
 use crm_core::audit::AuditActor;
 use crm_core::consent::{Allowed, Barred, ConsentWithdrawn, ContactQuery, Proof, Purpose, Which};
+use crm_core::credit::GiftCardId;
+use crm_core::customer::Quote;
 use crm_core::identity::Identifier;
 use crm_core::interaction::Channel;
-use crm_core::loyalty::{RewardOffer, UseName, VoucherCode};
+use crm_core::loyalty::{
+    Cart, CouponCode, Draw, DrawName, GivePoints, PoolCommand, ProgramId, ReferralName, RewardOffer, Seed, UseName,
+    VoucherCode,
+};
 use crm_core::order::OrderRef;
 use crm_core::privacy::ViewName;
 use crm_core::profile::{Card, CardUpdate, Completeness};
 use crm_core::relationship::{Tie, Untie};
-use crm_core::{CustomerId, FactKey, Source, Timestamp};
+use crm_core::{CustomerId, FactKey, Remark, Source, Timestamp};
 
 macro_rules! words {
     ($(fn $name:ident($($arg:ident: $of:ty),*) -> $out:ty;)*) => {
@@ -71,7 +79,19 @@ words! {
         expires_at: Timestamp,
         key: &str
     ) -> Executed;
+    fn issue_vouchers(batch: &VoucherBatch, vouchers: u32) -> Vec<VoucherCode>;
+    fn issue_voucher(customer: CustomerId, coupon: &CouponCode, expires_at: Option<Timestamp>) -> VoucherGiven;
     fn rewards_for(customer: CustomerId) -> Vec<RewardOffer>;
+    fn give_points(from: CustomerId, to: CustomerId, give: GivePoints, key: &str) -> DoneTogether;
+    fn pool(owner: CustomerId, program: &ProgramId, command: PoolCommand, key: &str) -> DoneTogether;
+    fn refer(name: &ReferralName, by: CustomerId, who: CustomerId, key: &str) -> DoneTogether;
+    fn announce_draw(name: &DrawName, draw: Draw) -> bool;
+    fn draw(name: &DrawName, entries: &DrawEntries, seed: &Seed, key: &str) -> Drawn;
+    fn issue_gift_card(buyer: CustomerId, code: &GiftCardCode, sale: GiftCardSale, key: &str) -> GiftCardIssued;
+    fn redeem_gift_card(customer: CustomerId, code: &GiftCardCode, key: &str) -> GiftCardRedeemed;
+    fn block_gift_card(card: GiftCardId, reason: Remark, key: &str) -> GiftCardBlocked;
+    fn gift_card(card: GiftCardId) -> Option<GiftCard>;
+    fn quote(who: Who, program: &ProgramId, cart: &Cart) -> Quote;
     fn confirm_opt_in(token: &OptInToken, by: ConfirmProof) -> Confirmation;
     fn withdraw_by_token(token: &str) -> Withdrawal;
     fn withdraw_by_address(

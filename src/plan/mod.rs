@@ -38,6 +38,7 @@ pub(crate) use known::{Come, Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
 pub(crate) use rewards::{VOUCHER, voucher_claim};
+use together::unspent_of_pool;
 pub(crate) use together::{Before, Decided, Deeds};
 
 use crate::installed::Installed;
@@ -279,11 +280,14 @@ impl<'a> Planner<'a> {
             Ok(posting) => posting,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
+        let unspent = unspent_of_pool(history, undo.posting, &posting);
         let id = self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), Some(undo.posting), &[]);
+        let mut ids = vec![id];
+        ids.extend(unspent.map(|(owner, deed)| self.decide_of(owner, at, Actor::Shop, deed, Some(undo.posting), &[])));
         self.follow(at, Cause::Event(id), &[])?;
         self.react()?;
         self.elapse(self.context.now)?;
-        Ok(Ok(vec![id]))
+        Ok(Ok(ids))
     }
 
     /// Records a decision of the shop's about each whom the customer was merged of, after what is due, and works out what

@@ -49,6 +49,7 @@ struct Order {
     refunded: i64,
     posted: i64,
     expired: i64,
+    voided: bool,
     /// What was spent for it, each with what had been refunded before.
     spent: Vec<(i64, i64)>,
     /// What was spent for it and did not come back: what lot, when it was earned, when it expires, of which order.
@@ -244,8 +245,24 @@ impl Book {
         self.come(euros, place, now, expires, Some(order));
     }
 
+    /// The order never was: all that it gave goes, and all that was paid for it and is not back comes back.
+    pub(crate) fn void(&mut self, order: u32) {
+        let Some(known) = self.orders.get_mut(&order).filter(|known| !known.voided) else { return };
+        known.voided = true;
+        let due = known.posted.min(known.posted - known.expired).max(0);
+        known.posted -= due;
+        self.reversed += i128::from(due);
+        self.take_back(due, Some(order));
+        let back = self.orders[&order].out.iter().map(|points| points.points).sum();
+        self.come_back(order, back);
+    }
+
+    fn is_voided(&self, order: Option<u32>) -> bool {
+        order.and_then(|order| self.orders.get(&order)).is_some_and(|known| known.voided)
+    }
+
     pub(crate) fn refund(&mut self, order: u32, euros: i64) {
-        let Some(known) = self.orders.get_mut(&order) else { return };
+        let Some(known) = self.orders.get_mut(&order).filter(|known| !known.voided) else { return };
         known.refunded = (known.refunded + euros).min(known.euros);
         let entitled = known.euros - known.refunded;
         let due = (known.posted - entitled).min(known.posted - known.expired).max(0);
@@ -276,6 +293,15 @@ impl Book {
                 known.out.push(last);
             }
             self.restore(back);
+        }
+        self.forget_paid(order);
+    }
+
+    /// When all that was spent for an order is back, what is spent for it from then on stands by itself.
+    fn forget_paid(&mut self, order: u32) {
+        let known = self.orders.entry(order).or_default();
+        if known.out.is_empty() {
+            known.spent.clear();
         }
     }
 
@@ -311,7 +337,7 @@ impl Book {
     }
 
     pub(crate) fn redeem(&mut self, points: i64, order: Option<u32>) -> bool {
-        if self.balance() < i128::from(points) {
+        if self.balance() < i128::from(points) || self.is_voided(order) {
             return false;
         }
         let gone = self.go(points, &Place::Active, None);
@@ -347,7 +373,7 @@ impl Book {
     pub(crate) fn capture(&mut self, hold: u32, points: Option<i64>, order: Option<u32>) -> bool {
         let held = self.held_under(hold);
         let points = points.unwrap_or(held);
-        if !self.holds.contains_key(&hold) || points > held || points < 1 {
+        if !self.holds.contains_key(&hold) || points > held || points < 1 || self.is_voided(order) {
             return false;
         }
         let gone = self.go(points, &Place::Held(hold), None);
@@ -415,6 +441,7 @@ impl Book {
                         less -= part;
                     }
                     known.spent.retain(|(points, _)| *points > 0);
+                    self.forget_paid(order);
                 }
                 self.spent -= i128::from(left);
                 for one in gone.into_iter().rev() {

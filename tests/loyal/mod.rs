@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    AwardPoints, Command, Currency, Customer, CustomerId, Definition, ExternalSystem, GiftPolicy, Identifier, Incoming,
-    ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program, ProgramId, Refunded, Source, Span,
-    Store, Timestamp, Visited,
+    AwardPoints, Command, Currency, Customer, CustomerId, Definition, EventId, ExternalSystem, GiftPolicy, Identifier,
+    Incoming, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program, ProgramId, Refunded, Source,
+    Span, Store, TenantId, Timestamp, Visited, Voided,
 };
 
 pub(crate) fn at(hour: u64) -> Timestamp {
@@ -71,10 +71,22 @@ impl Shop {
         self.incoming(who, at, number, placed.with_order(OrderRef::new(number).unwrap()))
     }
 
+    /// Under the number of one that was cancelled.
+    pub(crate) fn order_again(&self, who: &str, number: &str, euros: i64, at: Timestamp) -> CustomerId {
+        let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR));
+        self.incoming(who, at, &format!("{number} again"), placed.with_order(OrderRef::new(number).unwrap()))
+    }
+
     pub(crate) fn refund(&self, who: &str, number: &str, euros: i64, at: Timestamp) {
         let refunded =
             Refunded { order: Some(OrderRef::new(number).unwrap()), amount: Money::new(euros * 100, Currency::EUR) };
         self.incoming(who, at, &format!("refund of {number} at {at}"), refunded);
+    }
+
+    /// The order never was.
+    pub(crate) fn void(&self, who: &str, number: &str, at: Timestamp) {
+        let event = EventId::of_fact(&TenantId::default(), &Source::new("shop").unwrap(), number);
+        self.incoming(who, at, &format!("void of {number}"), Voided { event, reason: None });
     }
 
     pub(crate) fn customer(&self, id: CustomerId) -> Customer {

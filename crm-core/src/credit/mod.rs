@@ -14,6 +14,7 @@ mod error;
 mod event;
 mod hold;
 mod lot;
+mod outstanding;
 mod spend;
 mod statement;
 mod take;
@@ -29,6 +30,7 @@ pub use error::CreditError;
 pub use event::{CreditCause, CreditMove, CreditPosting, SettledOf};
 pub use hold::{CreditHold, CreditHoldName, HoldEnd};
 pub use lot::{CreditLot, CreditOrigin, CreditPiece, CreditTerms};
+pub use outstanding::Outstanding;
 pub use statement::{CreditLine, CreditStatement};
 
 /// The largest amount of one command, and of one gift card, in minor units: ten thousand million of a currency with two

@@ -343,10 +343,10 @@ impl FactState {
             return OrdersTouched::Gone;
         }
         if self.voided.contains(&id) && !fact.is_of_tie() {
-            if let Fact::OrderPlaced(placed) = fact {
-                self.orders.never_was(placed);
-            }
-            return OrdersTouched::None;
+            let Fact::OrderPlaced(placed) = fact else { return OrdersTouched::None };
+            self.orders.never_was(placed);
+            // It may have been paid for already.
+            return OrdersTouched::Any;
         }
         self.elapse(at, moves);
         self.first_at.get_or_insert(at);

@@ -13,7 +13,7 @@ use crate::loyalty::{
     Earned, Expiry, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
     UndoPosting,
 };
-use crate::order::{Basket, Order};
+use crate::order::{Basket, Order, OrderRef};
 use crate::time::Timestamp;
 
 /// What is done to points when its time has come, in the order in which it is done at one instant.
@@ -94,7 +94,8 @@ impl Customer {
                     let after = after.insert(book.clone());
                     posted.iter().for_each(|posting| after.apply(posting));
                 }
-                let returned = after.as_ref().unwrap_or(book).returns(program, all_orders);
+                let is_voided = |order: &OrderRef| self.facts.orders().is_voided(order);
+                let returned = after.as_ref().unwrap_or(book).returns(program, all_orders, is_voided);
                 postings.extend(posted.into_iter().chain(returned).map(|posting| (member, posting)));
             }
         };

@@ -10,8 +10,8 @@ use crate::event::Deed;
 use crate::expression::{Inputs, Subject};
 use crate::id::CustomerId;
 use crate::loyalty::{
-    BadgeName, CouponCode, CouponUse, ReleaseCause, RewardsHeld, StampCard, StampCardName, Stamps, VoucherFrom,
-    VoucherId, VoucherIssued, VoucherWithdrawn, WhenUndone, WithdrawCause, released,
+    BadgeName, CouponCode, CouponUse, ReleaseCause, RewardsHeld, StampCard, StampCardName, Stamps, Voucher,
+    VoucherFrom, VoucherId, VoucherIssued, VoucherWithdrawn, WhenUndone, WithdrawCause, released,
 };
 use crate::order::Order;
 use crate::time::Timestamp;
@@ -81,6 +81,13 @@ impl Customer {
     #[must_use]
     pub fn used_coupon(&self, coupon: &CouponCode) -> bool {
         self.coupon_uses(coupon).iter().any(|used| used.until.is_none())
+    }
+
+    /// The customer's own vouchers of a coupon that can be used at an instant. Costs a step for each voucher they have.
+    pub fn vouchers_usable(&self, coupon: &CouponCode, at: Timestamp) -> impl Iterator<Item = &Voucher> {
+        let held = self.rewards();
+        let own = held.vouchers().filter(move |(_, voucher)| voucher.coupon == *coupon);
+        own.filter_map(move |(id, _)| held.usable(id, at).ok())
     }
 
     /// The badges that the customer earned, with when.

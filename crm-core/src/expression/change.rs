@@ -78,9 +78,15 @@ impl Number {
             Number::DaysSince(moment) => earliest(moment.instant(subject).and_then(next_day), moment.moves(subject)),
             Number::Instant(moment) => moment.moves(subject),
             Number::Calculate(left, _, right) => earliest(left.moves(subject), right.moves(subject)),
+            Number::Vouchers(coupon) => {
+                let usable = subject.customer.vouchers_usable(coupon, subject.at);
+                usable.filter_map(|voucher| voucher.expires_at).min()
+            }
             Number::Constant(_)
             | Number::Attribute(_)
             | Number::Points(_)
+            | Number::Credit(_)
+            | Number::CouponUses(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
             | Number::Score(_)
@@ -99,6 +105,9 @@ impl Number {
             | Number::Attribute(_)
             | Number::Over(..)
             | Number::Points(_)
+            | Number::Credit(_)
+            | Number::Vouchers(_)
+            | Number::CouponUses(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
             | Number::Score(_)
@@ -122,6 +131,9 @@ impl Number {
             | Number::DaysSince(_)
             | Number::Instant(_)
             | Number::Points(_)
+            | Number::Credit(_)
+            | Number::Vouchers(_)
+            | Number::CouponUses(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
             | Number::Score(_)

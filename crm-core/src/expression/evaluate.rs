@@ -214,6 +214,11 @@ impl Number {
             Number::Over(happenings, take) => happenings.take(*take, subject),
             Number::DaysSince(moment) => Some(at.days_since(moment.instant(subject)?)),
             Number::Instant(moment) => Some(moment.instant(subject)?.as_millis()),
+            Number::Credit(currency) => Some(customer.credit_in(*currency).map_or(0, |book| clamp(book.available()))),
+            Number::Vouchers(coupon) => Some(customer.vouchers_usable(coupon, at).count() as i64),
+            Number::CouponUses(coupon) => {
+                Some(customer.coupon_uses(coupon).iter().filter(|used| used.until.is_none()).count() as i64)
+            }
             Number::Points(program) => Some(customer.book(program).map_or(0, |book| clamp(book.balance()))),
             Number::DeclaredWhole(attribute) => subject.declared(attribute)?.whole(),
             Number::DeclaredDecimal(attribute) => subject.declared(attribute)?.decimal().map(Millionths::get),
@@ -434,6 +439,7 @@ impl Texts {
                     customer.facts().lists().any(|list| test.passes(list.as_str()))
                 }
             }),
+            Texts::Badges => Some(customer.badges().any(|(badge, _)| test.passes(badge.as_str()))),
             Texts::Roles => {
                 let mut roles = customer.facts().party().into_iter().flat_map(crate::profile::Party::set_names);
                 Some(roles.any(|role| test.passes(&role)))

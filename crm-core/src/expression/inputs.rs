@@ -39,11 +39,15 @@ impl Inputs {
     /// And from here on scores, in the same way.
     const SCORES: usize = Self::DECLARED + Self::DECLARED_COUNT;
     const SCORES_COUNT: usize = 16;
+    /// And what came later.
+    pub(crate) const CREDIT: Inputs = Inputs(1 << (Self::SCORES + Self::SCORES_COUNT));
+    /// Uses of coupons, vouchers and badges.
+    pub(crate) const REWARDS: Inputs = Inputs(1 << (Self::SCORES + Self::SCORES_COUNT + 1));
     pub(crate) const EVERY_DECLARED: Inputs = Inputs(((1 << Self::DECLARED_COUNT) - 1) << Self::DECLARED);
     pub(crate) const EVERY_SCORE: Inputs = Inputs(((1 << Self::SCORES_COUNT) - 1) << Self::SCORES);
     pub(crate) const ALL: Inputs = Inputs((1 << Self::COUNT) - 1);
     /// How many there are.
-    pub(crate) const COUNT: usize = Self::SCORES + Self::SCORES_COUNT;
+    pub(crate) const COUNT: usize = Self::SCORES + Self::SCORES_COUNT + 2;
 
     pub(crate) const fn and(self, other: Inputs) -> Inputs {
         Inputs(self.0 | other.0)
@@ -123,17 +127,19 @@ impl Deed {
             Deed::TagAdded(_) | Deed::TagRemoved(_) => Inputs::TAGS,
             Deed::Merged(_) | Deed::Parted(_) | Deed::Erased(_) => Inputs::ALL,
             Deed::CouponClaimed(_)
-            | Deed::PointsReminded(_)
-            // Tiers that move by it say so themselves.
-            | Deed::TierKept(_)
             | Deed::CouponReserved(_)
             | Deed::CouponRedeemed(_)
             | Deed::CouponReleased(_)
             | Deed::VoucherIssued(_)
             | Deed::VoucherWithdrawn(_)
+            | Deed::BadgeEarned(_) => Inputs::REWARDS,
+            Deed::CreditPosted(_) => Inputs::CREDIT,
+            Deed::PointsReminded(_)
+            // Tiers that move by it say so themselves.
+            | Deed::TierKept(_)
+            // What comes of a reward are points and vouchers.
             | Deed::RewardClaimed(_)
             | Deed::RewardCancelled(_)
-            | Deed::BadgeEarned(_)
             | Deed::Notified(_)
             | Deed::Remembered(_)
             | Deed::Faulted(_)
@@ -148,8 +154,8 @@ impl Deed {
             | Deed::Removed(_)
             | Deed::PersonalKept(_)
             | Deed::IdentifierCorrected(_) => Inputs::NONE,
-            // No rule asks for these.
-            Deed::CreditPosted(_) | Deed::GiftCardPosted(_) => Inputs::NONE,
+            // No rule asks for it: what is on a card is whoever's has the code.
+            Deed::GiftCardPosted(_) => Inputs::NONE,
             // The points that go with them are postings.
             Deed::PoolMoved(_) | Deed::ReferralMoved(_) | Deed::DrawWon(_) => Inputs::NONE,
             // The segment itself is asked again.
@@ -170,6 +176,7 @@ impl Predicate {
             Predicate::StageIn(_) => Inputs::STAGE,
             Predicate::Text(Texts::Tags, _) => Inputs::TAGS,
             Predicate::Text(Texts::Lists, _) => Inputs::LISTS,
+            Predicate::Text(Texts::Badges, _) => Inputs::REWARDS,
             Predicate::Text(Texts::Roles, _) => Inputs::PARTY,
             Predicate::Text(Texts::Tier(_), _) => Inputs::TIERS,
             Predicate::Text(Texts::Declared(attribute), _)
@@ -208,6 +215,8 @@ impl Number {
                 Moment::Declared(attribute) => Inputs::declared(attribute),
             },
             Number::Points(_) => Inputs::POINTS,
+            Number::Credit(_) => Inputs::CREDIT,
+            Number::Vouchers(_) | Number::CouponUses(_) => Inputs::REWARDS,
             Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => Inputs::declared(attribute),
             Number::Score(name) => Inputs::score(name),
             Number::Bucket { .. } => Inputs::MEMBERS,

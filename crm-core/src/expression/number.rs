@@ -6,8 +6,9 @@ use crate::attribute::{Attribute, Unit};
 use crate::custom::KindName;
 use crate::declared::DeclaredName;
 use crate::interaction::Channel;
-use crate::loyalty::ProgramId;
+use crate::loyalty::{CouponCode, ProgramId};
 use crate::messaging::MessageDirection;
+use crate::money::Currency;
 use crate::order::{CategoryName, ProductRef};
 use crate::score::ScoreName;
 use crate::service::CaseKind;
@@ -39,6 +40,12 @@ pub enum Number {
     Instant(Moment),
     /// Points of one programme that can be spent; 0 for who has none.
     Points(ProgramId),
+    /// Store credit in one currency that can be spent, in its minor units; 0 for who has none.
+    Credit(Currency),
+    /// Vouchers of a coupon that are the customer's own and can be used now: not reserved, taken back or over.
+    Vouchers(CouponCode),
+    /// How often the customer used a coupon, by its code or by vouchers. A use that is merely reserved is none.
+    CouponUses(CouponCode),
     /// An attribute that the shop declared as a whole number.
     DeclaredWhole(DeclaredName),
     /// An attribute that the shop declared as a decimal number.
@@ -268,6 +275,8 @@ impl Number {
             Number::DaysSince(_) => Unit::Days,
             Number::Instant(_) => Unit::Millis,
             Number::Points(_) => Unit::Points,
+            Number::Credit(_) => Unit::MinorUnits,
+            Number::Vouchers(_) | Number::CouponUses(_) => Unit::Count,
             Number::Calculate(left, operation, right) => match (left.unit(), operation, right.unit()) {
                 // What is shared out keeps its unit; like by like is a number of times.
                 (left, Operation::By, right) if left == right => Unit::Count,

@@ -141,6 +141,8 @@ pub enum Texts {
     Roles,
     /// The lists that the shop put them on.
     Lists,
+    /// The badges that they earned.
+    Badges,
     /// Their tier in a programme: one at most.
     Tier(ProgramId),
     /// An attribute that the shop declared as a text: one at most.

@@ -166,6 +166,9 @@ impl Printed<'_> {
             }
             Number::Instant(moment) => write_moment(f, moment),
             Number::Points(program) => write!(f, "points({})", quoted(program.as_str())),
+            Number::Credit(currency) => write!(f, "credit({})", quoted(&currency.to_string())),
+            Number::Vouchers(coupon) => write!(f, "vouchers({})", quoted(coupon.as_str())),
+            Number::CouponUses(coupon) => write!(f, "coupon_uses({})", quoted(coupon.as_str())),
             Number::DeclaredWhole(attribute) | Number::DeclaredDecimal(attribute) => write_declared(f, attribute),
             Number::Score(name) => {
                 write!(f, "score({}, {})", quoted(name.plugin.as_str()), quoted(name.output.as_str()))
@@ -198,6 +201,7 @@ impl Printed<'_> {
         let list = |f: &mut Formatter<'_>| match texts {
             Texts::Tags => f.write_str("tags"),
             Texts::Lists => f.write_str("lists"),
+            Texts::Badges => f.write_str("badges"),
             Texts::Roles => f.write_str("roles"),
             Texts::Tier(program) => write!(f, "tier({})", quoted(program.as_str())),
             Texts::Declared(attribute) => write_declared(f, attribute),

@@ -24,8 +24,9 @@ use crate::declared::{DeclaredKind, DeclaredName};
 use crate::fixed::Millionths;
 use crate::interaction::Channel;
 use crate::lifecycle::Stage;
-use crate::loyalty::ProgramId;
+use crate::loyalty::{CouponCode, ProgramId};
 use crate::messaging::MessageDirection;
+use crate::money::Currency;
 use crate::order::{CategoryName, ProductRef};
 use crate::score::{ScoreName, ScoreOutput};
 use crate::segment::SegmentName;
@@ -195,10 +196,11 @@ impl Wrong {
 pub(super) type Read<T> = Result<T, Wrong>;
 
 /// The names that stand for themselves.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "stage",
     "tags",
     "lists",
+    "badges",
     "roles",
     "segments",
     "consents",
@@ -213,10 +215,13 @@ const NAMES: [&str; 15] = [
     "customer",
 ];
 /// The functions that stand before what they are asked of.
-const FUNCTIONS: [&str; 17] = [
+const FUNCTIONS: [&str; 21] = [
     "attribute",
+    "badge",
     "bucket",
     "consent",
+    "coupon_uses",
+    "credit",
     "date",
     "days_since",
     "duration",
@@ -230,6 +235,7 @@ const FUNCTIONS: [&str; 17] = [
     "size",
     "tier",
     "timestamp",
+    "vouchers",
     "was_in",
 ];
 /// The functions of what happens.
@@ -355,6 +361,7 @@ impl Reader<'_> {
             "stage" => Term::Stage,
             "tags" => Term::Texts(Texts::Tags),
             "lists" => Term::Texts(Texts::Lists),
+            "badges" => Term::Texts(Texts::Badges),
             "roles" => Term::Texts(Texts::Roles),
             "segments" => Term::Segments,
             "consents" => Term::Consents,
@@ -444,6 +451,13 @@ impl Reader<'_> {
             ("score", [plugin, output]) => self.score(plugin, Some(output)),
             ("tier", [program]) => Ok(Term::Texts(Texts::Tier(self.program(program)?))),
             ("points", [program]) => Ok(Term::Number(Number::Points(self.program(program)?))),
+            ("credit", [currency]) => Ok(Term::Number(Number::Credit(self.currency(currency)?))),
+            ("vouchers", [coupon]) => Ok(Term::Number(Number::Vouchers(self.coupon(coupon)?))),
+            ("coupon_uses", [coupon]) => Ok(Term::Number(Number::CouponUses(self.coupon(coupon)?))),
+            ("badge", [name]) => {
+                let earned = TextTest::OneOf(BTreeSet::from([self.badge(name)?]));
+                Ok(Term::Rule(Predicate::Text(Texts::Badges, earned)))
+            }
             ("segment", [name]) => Ok(Term::Rule(Predicate::InSegment(self.segment(name)?))),
             ("list", [name]) => {
                 let on = TextTest::OneOf(BTreeSet::from([self.list(name)?]));
@@ -757,6 +771,30 @@ impl Reader<'_> {
         ProgramId::new(&name).map_err(self.malformed(tree.id))
     }
 
+    fn badge(&self, tree: &IdedExpr) -> Read<SmolStr> {
+        let name = self.text(tree)?;
+        if self.vocabulary.badges.contains(&name) {
+            return Ok(name);
+        }
+        self.unknown(tree.id, "badge", &name, self.vocabulary.badges.iter().map(SmolStr::as_str))
+    }
+
+    /// Any code will do: a shop may keep its coupons itself.
+    fn coupon(&self, tree: &IdedExpr) -> Read<CouponCode> {
+        CouponCode::new(self.text(tree)?).map_err(self.malformed(tree.id))
+    }
+
+    /// Amounts are written with as many decimals as the shop's currency has.
+    fn currency(&self, tree: &IdedExpr) -> Read<Currency> {
+        let own = self.vocabulary.currency;
+        let malformed = |told: String| self.wrong(tree.id, Problem::Malformed(told));
+        let currency = Currency::new(&self.text(tree)?).map_err(|error| malformed(error.to_string()))?;
+        if currency.exponent() == own.exponent() {
+            return Ok(currency);
+        }
+        Err(malformed(format!("{currency} has not as many decimals as {own}, in which amounts are written")))
+    }
+
     fn list(&self, tree: &IdedExpr) -> Read<SmolStr> {
         let name = self.text(tree)?;
         if self.vocabulary.lists.contains(&name) {
@@ -981,7 +1019,11 @@ impl Reader<'_> {
                 Ok(Term::Rule(Predicate::Consents(ConsentKey { purpose, channel: by, scope })))
             }
             Term::Texts(texts) if !texts.is_single() => {
-                let text = if texts == Texts::Lists { self.list(left)? } else { self.text(left)? };
+                let text = match texts {
+                    Texts::Lists => self.list(left)?,
+                    Texts::Badges => self.badge(left)?,
+                    _ => self.text(left)?,
+                };
                 Ok(Term::Rule(Predicate::Text(texts, TextTest::OneOf(BTreeSet::from([text])))))
             }
             Term::List(parts) => {

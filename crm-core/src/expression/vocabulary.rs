@@ -20,6 +20,7 @@ pub struct Vocabulary {
     pub(super) scorers: BTreeMap<SmolStr, BTreeSet<ScoreOutput>>,
     pub(super) attributes: BTreeMap<SmolStr, DeclaredKind>,
     pub(super) lists: BTreeSet<SmolStr>,
+    pub(super) badges: BTreeSet<SmolStr>,
 }
 
 impl Vocabulary {
@@ -35,6 +36,7 @@ impl Vocabulary {
             attributes: definitions.attributes(at).map(|(name, kind)| (name.clone().into(), kind.clone())).collect(),
             scorers: definitions.scorers(at).map(|(name, all)| (name.clone().into(), all.clone())).collect(),
             kinds: names(&mut definitions.kinds(at).map(AsRef::as_ref)),
+            badges: names(&mut definitions.badges(at).map(|(name, _)| name.as_str())),
             lists: names(&mut definitions.lists(at).map(|(name, _)| name.as_str())),
         }
     }

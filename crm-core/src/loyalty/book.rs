@@ -423,14 +423,23 @@ impl PointsBook {
     }
 
     /// The postings that give back what was spent for orders of which something came back: as large a share of the
-    /// points as of the money, what was spent last first. One for each who spent them.
-    pub(crate) fn returns(&self, id: &ProgramId, orders: &[Order]) -> Vec<Posting> {
+    /// points as of the money, what was spent last first, and all of it where the order was voided. One for each who
+    /// spent them.
+    pub(crate) fn returns(
+        &self,
+        id: &ProgramId,
+        orders: &[Order],
+        is_voided: impl Fn(&OrderRef) -> bool,
+    ) -> Vec<Posting> {
         let mut postings: Vec<Posting> = Vec::new();
         let mut lot = self.next_lot;
         for (name, paid) in self.paid.iter() {
-            let Some(order) = orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) else { continue };
             let left = paid.left();
-            let mut due = paid.share(order) - (paid.points() - left);
+            let mut due = match orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) {
+                Some(order) => paid.share(order) - (paid.points() - left),
+                None if is_voided(name) => left,
+                None => continue,
+            };
             for (terms, points, spent_by) in paid.left.iter().rev() {
                 let part = due.min(*points).max(0);
                 if part == 0 {
@@ -469,9 +478,11 @@ impl PointsBook {
         }
         posting.spent_by = undone.spent_by;
         let mut lot = self.next_lot;
-        let order = undone.kind.order();
-        let paid = order.and_then(|order| self.paid.get(order));
-        let mut left = paid.map_or(-points, PaidFor::left).min(-points);
+        let mut left = match undone.kind.order() {
+            // Nothing is kept of an order of which all came back.
+            Some(order) => self.paid.get(order).map_or(0, PaidFor::left).min(-points),
+            None => -points,
+        };
         for (terms, points) in took.iter().rev() {
             let part = left.min(*points);
             left -= part;
@@ -699,15 +710,24 @@ impl PointsBook {
             // What was lent is back; what is paid for here was lent by the other.
             PostingKind::Settled { with } if points > 0 => self.lent.settle(*with),
             PostingKind::Returned { order } => {
-                let back = self.paid.get_or_default(order).come_back(whole(points));
+                let paid = self.paid.get_or_default(order);
+                let back = paid.come_back(whole(points));
+                // An order may be placed again under its number: what is spent for that one stands by itself.
+                if paid.left.is_empty() {
+                    self.paid.remove(order);
+                }
                 for (terms, points) in back {
                     posting.spent_by.iter().for_each(|to| self.lent.back(*to, points, terms));
                 }
             }
             PostingKind::Undone { posting: undone, order, .. } => {
                 self.undone.insert(*undone);
-                if let Some(paid) = order.as_ref().map(|order| self.paid.get_or_default(order)) {
+                if let Some(order) = order {
+                    let paid = self.paid.get_or_default(order);
                     paid.undo(whole(points));
+                    if paid.left.is_empty() {
+                        self.paid.remove(order);
+                    }
                 }
                 if let Some(to) = posting.spent_by {
                     let back = posting.moves.iter().filter(|change| change.points > 0);

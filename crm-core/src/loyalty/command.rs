@@ -139,6 +139,15 @@ impl PointsBook {
     }
 }
 
+/// What came back of the order that is to be paid with points, in minor units. One that was voided is not paid for.
+fn refunded_of(order: Option<&OrderRef>, orders: &Orders) -> Result<i64, LoyaltyError> {
+    match order {
+        Some(order) if orders.is_voided(order) => Err(LoyaltyError::OrderVoided { order: order.clone() }),
+        Some(order) => Ok(orders.refunded_of(order)),
+        None => Ok(0),
+    }
+}
+
 /// What holds for points that are given at an instant for something other than an order.
 fn terms(origin: Origin, at: Timestamp, program: &Program, tier: Option<&TierName>) -> LotTerms {
     LotTerms { origin, earned_at: at, waits: None, expires_at: program.expires_at(at, tier) }
@@ -149,10 +158,10 @@ impl RedeemPoints {
     ///
     /// # Errors
     ///
-    /// `Amount` or `NotEnough`.
+    /// `Amount`, `NotEnough` or `OrderVoided`.
     pub fn decide(&self, book: &PointsBook, orders: &Orders) -> Result<Posting, LoyaltyError> {
         let points = book.enough(self.points)?;
-        let refunded = self.order.as_ref().map_or(0, |order| orders.refunded_of(order));
+        let refunded = refunded_of(self.order.as_ref(), orders)?;
         let kind = PostingKind::Spent { reason: self.reason.clone(), order: self.order.clone(), refunded };
         Ok(book.take(Posting::new(self.program.clone(), kind), points, None, Shortfall::Owed))
     }
@@ -232,7 +241,7 @@ impl CaptureHold {
     ///
     /// # Errors
     ///
-    /// `NoHold`, `Amount` or `MoreThanHeld`.
+    /// `NoHold`, `Amount`, `MoreThanHeld` or `OrderVoided`.
     pub fn decide(&self, book: &PointsBook, orders: &Orders) -> Result<Vec<Posting>, LoyaltyError> {
         let held = book.held_under(&self.hold)?;
         let points = check(self.points.unwrap_or(held))?;
@@ -240,7 +249,7 @@ impl CaptureHold {
             return Err(LoyaltyError::MoreThanHeld { asked: points, held });
         }
         let (hold, reason, order) = (self.hold.clone(), self.reason.clone(), self.order.clone());
-        let refunded = order.as_ref().map_or(0, |order| orders.refunded_of(order));
+        let refunded = refunded_of(order.as_ref(), orders)?;
         let kind = PostingKind::Captured { hold, reason, order, refunded };
         let captured = book.capture(Posting::new(self.program.clone(), kind), &self.hold, points);
         if points == held {

@@ -2,6 +2,7 @@
 
 use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId, RewardName, TogetherError, UseName};
 use crate::id::EventId;
+use crate::order::OrderRef;
 use crate::time::Timestamp;
 
 /// A refused command about points.
@@ -74,6 +75,12 @@ pub enum LoyaltyError {
         asked: i64,
         /// How many are held.
         held: i64,
+    },
+    /// The order that was to be paid was voided: what is paid for it would not come back any more.
+    #[error("order {order} was voided")]
+    OrderVoided {
+        /// Which.
+        order: OrderRef,
     },
     /// No posting of that id is in the customer's history.
     #[error("there is no posting {posting}")]

@@ -187,6 +187,18 @@ pub enum PoolStep {
         /// The posting that spent them: the first of several where the owner was merged of several.
         posting: EventId,
     },
+    /// What a member spent was undone: it is theirs to spend again, if the stretch of the calendar that it counted in is
+    /// not over.
+    Unspent {
+        /// Who had spent it.
+        member: CustomerId,
+        /// How many points came back.
+        points: i64,
+        /// When they had been spent.
+        counted: CountedAt,
+        /// The posting that had spent them.
+        posting: EventId,
+    },
     /// In a member's own history: they are in somebody's pool.
     Entered {
         /// Whose.
@@ -209,7 +221,8 @@ impl PoolStep {
             | PoolStep::Allowed { member, .. }
             | PoolStep::Left { member, .. }
             | PoolStep::Contributed { member, .. }
-            | PoolStep::Spent { member, .. } => Some(*member),
+            | PoolStep::Spent { member, .. }
+            | PoolStep::Unspent { member, .. } => Some(*member),
         }
     }
 }
@@ -305,6 +318,12 @@ impl Pool {
                 let own = self.members.get_or_default(member);
                 own.spent = own.spent.saturating_add(*points);
                 own.used.note(*counted, *points);
+            }
+            PoolStep::Unspent { member, points, counted, posting: _ } => {
+                if let Some(own) = self.members.get_mut(member) {
+                    own.spent = own.spent.saturating_sub(*points).max(0);
+                    own.used.note(*counted, points.saturating_neg());
+                }
             }
             // These are in a member's history.
             PoolStep::Entered { .. } | PoolStep::Quit { .. } => {}

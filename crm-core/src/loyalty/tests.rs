@@ -173,9 +173,9 @@ fn what_was_spent_for_an_order_comes_back_with_it_by_its_share_and_never_twice()
     award(&mut book, 100, 0, &program());
     redeem(&mut book, 50, Some(&name)).unwrap();
     assert_eq!((book.balance(), book.lots().len()), (80, 1));
-    assert!(book.returns(&id(), &[order(&name, 1_000, 0)]).is_empty());
+    assert!(book.returns(&id(), &[order(&name, 1_000, 0)], |_| false).is_empty());
     for (refunded, balance) in [(333, 96), (333, 96), (1_000, 130), (1_000, 130)] {
-        for posting in book.returns(&id(), &[order(&name, 1_000, refunded)]) {
+        for posting in book.returns(&id(), &[order(&name, 1_000, refunded)], |_| false) {
             post(&mut book, &posting);
         }
         assert_eq!(book.balance(), balance, "{refunded}");
@@ -192,7 +192,7 @@ fn a_posting_is_undone_once_and_for_what_has_not_come_back_otherwise() {
     give(&mut book, Origin::Award, 100, 0, Some(10));
     let terms = book.lots()[0].terms;
     let spent = redeem(&mut book, 100, Some(&name)).unwrap();
-    for posting in book.returns(&id(), &[order(&name, 1_000, 400)]) {
+    for posting in book.returns(&id(), &[order(&name, 1_000, 400)], |_| false) {
         post(&mut book, &posting);
     }
     assert_eq!(book.balance(), 40);
@@ -201,7 +201,7 @@ fn a_posting_is_undone_once_and_for_what_has_not_come_back_otherwise() {
     post(&mut book, &posting);
     assert_eq!((book.balance(), book.totals().spent), (100, 0));
     assert_eq!(undo.decide(&book, &spent, &[(terms, 100)], None), Err(LoyaltyError::Undone { posting: fact(7) }));
-    assert_eq!(book.returns(&id(), &[order(&name, 1_000, 1_000)]), []);
+    assert_eq!(book.returns(&id(), &[order(&name, 1_000, 1_000)], |_| false), []);
     let moved = Posting::new(id(), PostingKind::Activated);
     let undo = UndoPosting { posting: fact(8), reason: reason() };
     let refused = LoyaltyError::NotUndoable { posting: fact(8), kind: "activated" };

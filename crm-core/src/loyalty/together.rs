@@ -199,7 +199,8 @@ impl Together {
             | PoolStep::Allowed { .. }
             | PoolStep::Left { .. }
             | PoolStep::Contributed { .. }
-            | PoolStep::Spent { .. } => self.pools.get_or_default(program).note(step),
+            | PoolStep::Spent { .. }
+            | PoolStep::Unspent { .. } => self.pools.get_or_default(program).note(step),
         }
     }
 

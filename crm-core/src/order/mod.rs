@@ -231,6 +231,12 @@ impl Orders {
         }
     }
 
+    /// Whether an order was told and voided, and none of its number is there.
+    #[must_use]
+    pub fn is_voided(&self, order: &OrderRef) -> bool {
+        self.never_were.contains(order) && !self.list.iter().any(|own| own.order.as_ref() == Some(order))
+    }
+
     /// An order that was told was voided.
     pub(crate) fn never_was(&mut self, placed: &OrderPlaced) {
         if let Some(order) = &placed.order {

@@ -2,9 +2,11 @@
 
 use super::{HoldName, HoldPlaced, Record};
 use crate::consent::Objection;
+use crate::credit::{CreditBooks, Outstanding};
 use crate::customer::Customer;
 use crate::definitions::Definitions;
 use crate::id::{CustomerId, EventId};
+use crate::money::Money;
 use crate::order::OrderRef;
 use crate::time::Timestamp;
 
@@ -25,6 +27,21 @@ pub enum Blocker {
         /// When it stands against an erasure no more.
         until: Timestamp,
     },
+    /// Store credit is there that the customer has not spent: money that the shop owes them.
+    StoreCredit {
+        /// How much, held or not.
+        amount: Money,
+        /// When the last of it is over by itself; none where some of it never is.
+        until: Option<Timestamp>,
+    },
+    /// Gift cards that were sold to the customer can still be redeemed. They are good after an erasure too, for whoever
+    /// has the code; nobody is there then who could be told of them, or paid back for them.
+    GiftCards {
+        /// How much is on them.
+        amount: Money,
+        /// When the last of them expires; none where one never does.
+        until: Option<Timestamp>,
+    },
     /// The law has something kept (GDPR, Art. 17(3)). Nothing goes over that: release it first.
     LegalHold {
         /// What the hold is called.
@@ -41,8 +58,19 @@ impl Blocker {
     #[must_use]
     pub const fn yields(&self) -> bool {
         match self {
-            Blocker::OpenOrder { .. } => true,
+            Blocker::OpenOrder { .. } | Blocker::StoreCredit { .. } | Blocker::GiftCards { .. } => true,
             Blocker::LegalHold { .. } => false,
+        }
+    }
+
+    /// When it stands against an erasure no more by itself; none if it never does.
+    #[must_use]
+    pub const fn until(&self) -> Option<Timestamp> {
+        match self {
+            Blocker::OpenOrder { until, .. } => Some(*until),
+            Blocker::StoreCredit { until, .. }
+            | Blocker::GiftCards { until, .. }
+            | Blocker::LegalHold { until, .. } => *until,
         }
     }
 }
@@ -53,6 +81,8 @@ impl std::fmt::Display for Blocker {
             Blocker::OpenOrder { event, order: _, until } => {
                 write!(f, "the order of event {event} is open until {until}")
             }
+            Blocker::StoreCredit { amount, until: _ } => write!(f, "store credit of {amount} is not spent"),
+            Blocker::GiftCards { amount, until: _ } => write!(f, "gift cards of {amount} are not redeemed"),
             Blocker::LegalHold { name, record: _, until: Some(until) } => {
                 write!(f, "the hold {name} lasts until {until}")
             }
@@ -69,7 +99,8 @@ impl std::fmt::Display for Blocker {
 pub struct Blocked {
     /// Who.
     pub customer: CustomerId,
-    /// All that stands against it, never empty: orders from the oldest, then holds by name.
+    /// All that stands against it, never empty: orders from the oldest, then money by
+    /// currency, then holds by name.
     pub by: Vec<Blocker>,
 }
 
@@ -153,7 +184,7 @@ impl Customer {
     }
 
     /// What stands against erasing the customer at an instant, by the policy in force: orders from the oldest,
-    /// then holds by name.
+    /// then money by currency, then holds by name.
     #[must_use]
     pub fn blockers(&self, at: Timestamp, definitions: &Definitions) -> Vec<Blocker> {
         let window = definitions.privacy(at).return_window;
@@ -166,6 +197,18 @@ impl Customer {
             record: hold.record.clone(),
             until: hold.until,
         });
-        orders.chain(holds).collect()
+        let books = self.credit().into_iter().flat_map(CreditBooks::iter);
+        let money = books.flat_map(|(currency, book)| {
+            // Nobody has more in one currency than fits.
+            let amount = |minor| Money::new(i64::try_from(minor).unwrap_or(i64::MAX), currency);
+            let credit = book
+                .credit_outstanding(at)
+                .map(|Outstanding { minor, until }| Blocker::StoreCredit { amount: amount(minor), until });
+            let cards = book
+                .cards_outstanding(at)
+                .map(|Outstanding { minor, until }| Blocker::GiftCards { amount: amount(minor), until });
+            credit.into_iter().chain(cards)
+        });
+        orders.chain(money).chain(holds).collect()
     }
 }

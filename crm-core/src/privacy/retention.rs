@@ -528,11 +528,7 @@ impl Customer {
                 break;
             }
             // All of them have an end, or one has none; another return window may hold by then.
-            let ends = blockers.iter().map(|blocker| match blocker {
-                Blocker::OpenOrder { until, .. } => Some(*until),
-                Blocker::LegalHold { until, .. } => *until,
-            });
-            let ends: Option<Vec<Timestamp>> = ends.collect();
+            let ends: Option<Vec<Timestamp>> = blockers.iter().map(Blocker::until).collect();
             goes_at = ends.and_then(|ends| ends.into_iter().max()).filter(|end| *end > instant);
         }
         // What nothing stands against goes when it is due, though time has passed it.

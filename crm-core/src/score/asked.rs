@@ -91,6 +91,9 @@ fn named<'n>(number: &'n Number, scores: &mut BTreeSet<&'n ScoreName>) {
             | Number::DaysSince(_)
             | Number::Instant(_)
             | Number::Points(_)
+            | Number::Credit(_)
+            | Number::Vouchers(_)
+            | Number::CouponUses(_)
             | Number::DeclaredWhole(_)
             | Number::DeclaredDecimal(_)
             | Number::Bucket { .. } => {}

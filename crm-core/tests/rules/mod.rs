@@ -20,7 +20,7 @@ use crm_core::expression::{
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::Stage;
-use crm_core::loyalty::{Program, ProgramId, TierName};
+use crm_core::loyalty::{Badge, BadgeName, CouponCode, Program, ProgramId, TierName};
 use crm_core::messaging::{MessageDirection, MessageReceived};
 use crm_core::order::{CategoryName, Line, OrderPlaced, ProductRef};
 use crm_core::score::{Score, ScoreName, ScoreOutput};
@@ -62,6 +62,11 @@ pub fn defined() -> Vec<Definition> {
         Definition::Segment(SegmentName::new("settled").unwrap(), Some(settled)),
     ]);
     defined.extend(lists);
+    // Nobody earns these: those who ordered so much are not met here.
+    let many = Predicate::compare(Attribute::Orders, Comparison::Ge, 1_000_000);
+    let badges =
+        PRODUCTS.map(|name| Definition::Badge(BadgeName::new(name).unwrap(), Some(Box::new(Badge::new(many.clone())))));
+    defined.extend(badges);
     defined
 }
 
@@ -211,6 +216,12 @@ pub fn rule() -> impl Strategy<Value = Predicate> {
         1 => (happenings(orders()), test()).prop_map(|(happenings, test)| Predicate::Text(Texts::Products(happenings), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tags, test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Lists, test)),
+        1 => test().prop_map(|test| Predicate::Text(Texts::Badges, test)),
+        1 => (comparison(), 0..9_i64).prop_map(|(is, limit)| Predicate::compare(Number::Credit(Currency::EUR), is, limit)),
+        1 => (any::<bool>(), comparison(), 0..2_i64).prop_map(|(held, is, limit)| {
+            let coupon = CouponCode::new("TEN").unwrap();
+            Predicate::compare(if held { Number::Vouchers(coupon) } else { Number::CouponUses(coupon) }, is, limit)
+        }),
         1 => test().prop_map(|test| Predicate::Text(Texts::Tier(ProgramId::new("club").unwrap()), test)),
         1 => test().prop_map(|test| Predicate::Text(Texts::Declared(declared(ATTRIBUTES[2])), test)),
         1 => (comparison(), -1..7_i64).prop_map(|(is, halves)| {

@@ -1,15 +1,36 @@
 //! A customer's statement, and the same as a table.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
+use crm_core::event::Event;
 use crm_core::loyalty::report::{AccountStatement, PointsStanding, Posted, StatementLine};
 use crm_core::loyalty::{PostingKind, ProgramId};
 use crm_core::workflow::Actor;
-use crm_core::{CustomerId, Timestamp};
+use crm_core::{CustomerId, EventId, SmolStr, Timestamp};
+use crm_storage::{Parts, RequestRow};
+use serde::Deserialize;
 
-use super::{Crm, known};
+use super::{Crm, PAGE, known};
 use crate::error::Error;
 use crate::incoming::Who;
+
+/// Of what a store keeps about customers: the requests that were carried out.
+const REQUESTS: Parts = Parts { traits: false, scores: false, personal: false, requests: true, outbox: false };
+
+/// What a request was answered with, as far as it names decisions.
+#[derive(Deserialize)]
+struct Answered {
+    events: LedTo,
+}
+
+/// The decisions about one customer, or about two.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LedTo {
+    One(Vec<EventId>),
+    Two([Vec<EventId>; 2]),
+}
 
 /// What happened to one customer's points in one programme over a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +49,7 @@ impl Crm {
     /// whoever was parted has their own only. What is due by now and was not worked off is not among it: call
     /// [`advance`](Self::advance) first where time has passed.
     ///
-    /// Reads the whole history, and decodes the postings of it.
+    /// Reads the whole history, and decodes the postings of it; and the requests, for their keys.
     ///
     /// ```
     /// use crm::{Crm, Currency, Definition, Identifier, Incoming, Money, OrderPlaced, Program, ProgramId};
@@ -69,8 +90,46 @@ impl Crm {
         for member in customer.members() {
             postings.extend(self.postings_of(member, program).await?);
         }
-        let account = AccountStatement::of(program, postings.iter().filter_map(Posted::of), from, until);
+        let keys = self.keys_of(customer.members(), &postings).await?;
+        let key = |event: &Event| keys.get(&event.id).map(SmolStr::as_str);
+        let posted = postings.iter().filter_map(|event| Some(Posted::of(event)?.under(key(event))));
+        let account = AccountStatement::of(program, posted, from, until);
         Ok(Some(Statement { customer: customer.id(), program: program.clone(), account }))
+    }
+
+    /// Under which key each of some postings was asked for: by a request of the customer's, or of the other one's whom a
+    /// gift or a pool was with. Costs a look-up of the requests of each.
+    async fn keys_of(
+        &self,
+        members: impl Iterator<Item = CustomerId>,
+        postings: &[Event],
+    ) -> Result<BTreeMap<EventId, SmolStr>, Error> {
+        let others = postings.iter().filter_map(|event| {
+            let (PostingKind::Given { to: other, .. } | PostingKind::Received { from: other, .. }) =
+                &Posted::of(event)?.posting.kind
+            else {
+                return None;
+            };
+            Some(*other)
+        });
+        let of: BTreeSet<CustomerId> = members.chain(others).collect();
+        let own: BTreeSet<EventId> = postings.iter().map(|event| event.id).collect();
+        let mut keys = BTreeMap::new();
+        for page in of.into_iter().collect::<Vec<_>>().chunks(PAGE) {
+            for details in self.store().details(&self.tenant, page, REQUESTS).await?.into_iter().flatten() {
+                for RequestRow { key, answer, digest: _ } in details.requests {
+                    // Answers of other requests have other shapes, and lead to no points.
+                    let Ok(Answered { events }) = serde_json::from_slice(&answer) else { continue };
+                    let led_to = match events {
+                        LedTo::One(events) => events,
+                        LedTo::Two(both) => both.concat(),
+                    };
+                    let led_to = led_to.into_iter().filter(|event| own.contains(event));
+                    keys.extend(led_to.map(|event| (event, SmolStr::new(key.as_str()))));
+                }
+            }
+        }
+        Ok(keys)
     }
 }
 
@@ -79,8 +138,8 @@ impl Statement {
     /// with its points; what it did to each bucket, to the debt, and to what the programme bears; the same after it,
     /// with the balance, which is what is active less what is owed; who decided (`rule`, `shop` or `plugin:…`); the
     /// event behind it; what it is about (an order, a hold, the other customer) and the reason that was given; whose
-    /// book it is in, and the id of the posting.
-    pub const COLUMNS: [&str; 21] = [
+    /// book it is in, the id of the posting, and the key of the request that asked for it.
+    pub const COLUMNS: [&str; 22] = [
         "at",
         "recorded_at",
         "kind",
@@ -102,6 +161,7 @@ impl Statement {
         "customer",
         "program",
         "posting",
+        "key",
     ];
 
     /// Writes it as a table (RFC 4180, UTF-8, lines end with CR LF): the names of the columns, a row `opening`, one for
@@ -125,17 +185,17 @@ impl Statement {
         table.flush()
     }
 
-    fn total(&self, at: Timestamp, kind: &str, after: &PointsStanding) -> [String; 21] {
-        let mut row: [String; 21] = Default::default();
+    fn total(&self, at: Timestamp, kind: &str, after: &PointsStanding) -> [String; 22] {
+        let mut row: [String; 22] = Default::default();
         (row[0], row[2]) = (at.to_string(), kind.to_owned());
         standing(&mut row[9..14], after);
         (row[18], row[19]) = (self.customer.to_string(), harmless(self.program.as_str()));
         row
     }
 
-    fn row(&self, line: &StatementLine) -> [String; 21] {
-        let StatementLine { id, customer, at, recorded_at, kind, points, change, borne, by, cause, after } = line;
-        let mut row: [String; 21] = Default::default();
+    fn row(&self, line: &StatementLine) -> [String; 22] {
+        let StatementLine { id, customer, at, recorded_at, kind, points, change, borne, by, cause, key, after } = line;
+        let mut row: [String; 22] = Default::default();
         (row[0], row[1]) = (at.to_string(), recorded_at.to_string());
         (row[2], row[3], row[8]) = (kind.name().to_owned(), points.to_string(), borne.to_string());
         standing(&mut row[4..8], change);
@@ -149,6 +209,7 @@ impl Statement {
         let (about, reason) = about(kind);
         (row[16], row[17]) = (harmless(&about), harmless(reason));
         (row[18], row[19], row[20]) = (customer.to_string(), harmless(self.program.as_str()), id.to_string());
+        row[21] = harmless(key.as_deref().unwrap_or_default());
         row
     }
 }

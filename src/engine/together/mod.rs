@@ -20,7 +20,7 @@ pub use draw::{DrawEntries, Drawn};
 use super::identify::add;
 use super::{Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Before, Context, Decided, NeedHistory, Plan, Planner};
+use crate::plan::{Before, Context, Decided, NeedHistory, Plan, Planner, Prepared};
 
 /// What became of something that two customers do together.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,8 @@ struct Planned<T> {
     events: Vec<EventId>,
     plan: Option<Plan>,
     came: T,
+    /// Whether all was taken in that was told with it.
+    told: bool,
 }
 
 impl Crm {
@@ -105,20 +107,42 @@ impl Crm {
     where
         T: Send,
     {
+        self.plan_and_tell(base, context, by, before, &[], decide).await
+    }
+
+    /// The same, and records one side of a tie with it, and what comes with that through certain members.
+    async fn plan_and_tell<T>(
+        &self,
+        base: &Base,
+        context: Context<'_>,
+        by: &Actor,
+        before: Before,
+        told: &[(CustomerId, Prepared)],
+        decide: &(dyn Fn(&Customer, Timestamp) -> Decided<T> + Sync),
+    ) -> Result<Result<Planned<T>, Refusal>, Error>
+    where
+        T: Send,
+    {
+        let planner = |history| {
+            let planner = Planner::new(context, base.customer.clone(), history).through(base.through);
+            if told.is_empty() { planner } else { planner.writing_both_sides() }
+        };
         let first = {
-            let mut planner = Planner::new(context, base.customer.clone(), None).through(base.through);
-            let decided = planner.decide_together(by, before, decide);
-            decided.map(|decided| decided.map(|(events, came)| Planned { events, plan: planner.finish(), came }))
+            let mut planner = planner(None);
+            let decided = planner.decide_and_tell(by, before, told, decide);
+            decided.map(|decided| {
+                decided.map(|(events, (came, told))| Planned { events, plan: planner.finish(), came, told })
+            })
         };
         let mut planned = match first {
             Ok(planned) => planned,
             Err(NeedHistory) => {
                 let history = self.whole_history(&base.customer).await?;
-                let mut planner = Planner::new(context, base.customer.clone(), Some(&history)).through(base.through);
+                let mut planner = planner(Some(&history));
                 let decided = planner
-                    .decide_together(by, before, decide)
+                    .decide_and_tell(by, before, told, decide)
                     .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                decided.map(|(events, came)| Planned { events, plan: planner.finish(), came })
+                decided.map(|(events, (came, told))| Planned { events, plan: planner.finish(), came, told })
             }
         };
         if let Ok(Planned { plan: Some(plan), .. }) = &mut planned {

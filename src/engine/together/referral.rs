@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use crm_core::customer::RewardSide;
-use crm_core::event::Deed;
+use crm_core::event::{Deed, Fact};
 use crm_core::loyalty::{CHAIN_LIMIT, LapseReason, ReferralMoved, ReferralName, ReferralStep, TogetherError};
+use crm_core::relationship::{Strength, Tie, TieKind, Tied};
 use crm_core::workflow::Actor;
-use crm_core::{CustomerId, Remark, Timestamp};
-use crm_storage::Commit;
+use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
+use crm_storage::{Commit, CommitError};
 
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
-use super::{Before, DoneTogether, Once, add, became_one, refused};
+use super::{Before, DoneTogether, Once, Planned, add, became_one, refused};
 use crate::error::Error;
+use crate::plan::{FactRefusal, Prepared};
 
 /// How far the chain of those who brought each other was followed.
 enum Chain {
@@ -28,6 +30,9 @@ impl Crm {
     /// once an order that counts can no longer be sent back; [`advance`](Self::advance) does it then, for both in one
     /// commit. What comes back of the order before leaves nothing to reward; what comes back later changes nothing any
     /// more. Under the same key (one of the new customer's) it is noted once.
+    ///
+    /// From then on the two are tied as [`Referred`](TieKind::Referred), for both, unless either has as many ties as there
+    /// may be; the shop may untie them, which leaves the referral as it is.
     ///
     /// Whoever ordered before, or was brought before, is not new. Nobody brings themself, nor anybody who brought them,
     /// through whomever: up to [`CHAIN_LIMIT`] customers who brought each other are looked at.
@@ -62,22 +67,31 @@ impl Crm {
                 Chain::Long => Err(refused(TogetherError::Chain)),
             };
             let context = self.context(&definitions, now, false);
-            let theirs = self
-                .plan_together(&new, context, &Actor::Shop, Before::Now, &|customer, at| {
-                    let moved = customer.refer(name, [by, who], at, &definitions)?;
-                    Ok((vec![(Some(who), Deed::ReferralMoved(moved))], ()))
-                })
-                .await?;
-            let own = self
-                .plan_together(&bringer, context, &Actor::Shop, Before::Now, &|customer, _| {
-                    if customer.is_erased() {
-                        return Err(TogetherError::Erased { customer: by }.into());
-                    }
-                    let step = ReferralStep::Brought { who };
-                    let moved = ReferralMoved { name: name.clone(), step };
-                    Ok((vec![(Some(by), Deed::ReferralMoved(moved))], ()))
-                })
-                .await?;
+            let mut told = self.tie_of_referral([&bringer, &new], now).await?;
+            let (theirs, own) = loop {
+                let theirs = self
+                    .plan_and_tell(&new, context, &Actor::Shop, Before::Now, &told[1], &|customer, at| {
+                        let moved = customer.refer(name, [by, who], at, &definitions)?;
+                        Ok((vec![(Some(who), Deed::ReferralMoved(moved))], ()))
+                    })
+                    .await?;
+                let own = self
+                    .plan_and_tell(&bringer, context, &Actor::Shop, Before::Now, &told[0], &|customer, _| {
+                        if customer.is_erased() {
+                            return Err(TogetherError::Erased { customer: by }.into());
+                        }
+                        let step = ReferralStep::Brought { who };
+                        let moved = ReferralMoved { name: name.clone(), step };
+                        Ok((vec![(Some(by), Deed::ReferralMoved(moved))], ()))
+                    })
+                    .await?;
+                let is_tied = |side: &Planned<()>| side.told;
+                if theirs.as_ref().is_ok_and(is_tied) == own.as_ref().is_ok_and(is_tied) || told[0].is_empty() {
+                    break (theirs, own);
+                }
+                // Neither side has a tie that the other has not.
+                told = [Vec::new(), Vec::new()];
+            };
             let planned = match (ends, theirs, own) {
                 (Ok(ends), Ok(theirs), Ok(own)) => Ok((ends, theirs, own)),
                 (Err(refusal), ..) | (_, Err(refusal), _) | (.., Err(refusal)) => Err(refusal),
@@ -96,6 +110,27 @@ impl Crm {
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
+    /// What ties a customer to the one whom they bring, from now on, on both sides; nothing where either has as many ties
+    /// as they can.
+    async fn tie_of_referral(
+        &self,
+        both: [&Base; 2],
+        at: Timestamp,
+    ) -> Result<[Vec<(CustomerId, Prepared)>; 2], Error> {
+        let [from, to] = both.map(|base| base.through);
+        let tie = Tie { from, to, kind: TieKind::Referred, strength: Strength::FULL };
+        let sides = tie.sides().map_err(FactRefusal::from)?;
+        let is_full = |(base, tied): (&&Base, &Tied)| base.customer.facts().ties().is_full_for(base.through, tied);
+        if both.iter().zip(&sides).any(is_full) {
+            return Ok([Vec::new(), Vec::new()]);
+        }
+        // Nobody is brought twice, so that there is one for each two.
+        let source = Source::new("referral").map_err(Error::corrupt)?;
+        let id = EventId::of_fact(&self.tenant, &source, &format!("{from} {to}"));
+        let [own, theirs] = sides.map(|tied| Prepared { id, at, source: source.clone(), fact: Fact::from(tied) });
+        Ok([vec![(from, own)], vec![(to, theirs)]])
     }
 
     /// Follows who brought somebody, and who brought those.

@@ -35,6 +35,8 @@ pub struct Posted<'a> {
     pub cause: Option<EventId>,
     /// What was posted.
     pub posting: &'a Posting,
+    /// The key of the request that asked for it; none where nobody asked, or where that is not known.
+    pub key: Option<&'a str>,
 }
 
 impl<'a> Posted<'a> {
@@ -44,7 +46,13 @@ impl<'a> Posted<'a> {
         let EventBody::Decision(Decision { by, deed: Deed::PointsPosted(posting) }) = &event.body else { return None };
         let Event { customer, id, at, recorded_at, cause, .. } = event;
         let (customer, id, at, recorded_at, cause) = (*customer, *id, *at, *recorded_at, *cause);
-        Some(Posted { customer, id, at, recorded_at, by, cause, posting })
+        Some(Posted { customer, id, at, recorded_at, by, cause, posting, key: None })
+    }
+
+    /// As asked for by a request.
+    #[must_use]
+    pub const fn under(self, key: Option<&'a str>) -> Self {
+        Posted { key, ..self }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A statement: what happened to a customer's points in one programme over a period, line by line.
 
+use smol_str::SmolStr;
+
 use super::Posted;
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{Bucket, Posting, PostingKind, ProgramId};
@@ -80,6 +82,8 @@ pub struct StatementLine {
     pub by: Actor,
     /// The event behind it: the one that caused it, or else the fact, or the posting, that it is about.
     pub cause: Option<EventId>,
+    /// The idempotency key of the request that asked for it; none for what followed by a rule.
+    pub key: Option<SmolStr>,
     /// What the customer has after it.
     pub after: PointsStanding,
 }
@@ -136,7 +140,7 @@ impl AccountStatement {
 
 impl StatementLine {
     fn of(posted: Posted<'_>, before: PointsStanding) -> Self {
-        let Posted { customer, id, at, recorded_at, by, cause, posting } = posted;
+        let Posted { customer, id, at, recorded_at, by, cause, posting, key } = posted;
         let change = posting.change();
         StatementLine {
             id,
@@ -149,6 +153,7 @@ impl StatementLine {
             borne: posting.borne,
             by: by.clone(),
             cause: cause.or_else(|| posting.kind.about()),
+            key: key.map(SmolStr::new),
             after: before.and(change),
         }
     }

@@ -65,6 +65,7 @@ impl Kept {
             by: &Actor::Rule,
             cause: None,
             posting,
+            key: None,
         })
     }
 

@@ -1,0 +1,193 @@
+//! Orders that are cancelled, of which the shop says that they never were: what they earned goes, what was paid for them
+//! comes back, and whatever is told of them after that changes nothing.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[allow(dead_code, reason = "each test file uses its part")]
+mod loyal;
+
+use crm::loyalty::{CaptureHold, HoldPoints, UndoPosting};
+use crm::{
+    Command, CustomerId, Error, Expiry, LoyaltyError, OrderRef, Program, RedeemPoints, Refusal, Remark, Span, Timestamp,
+};
+use loyal::{Shop, at, generous, points};
+
+fn why() -> Remark {
+    "paid".parse().unwrap()
+}
+
+fn number(text: &str) -> OrderRef {
+    OrderRef::new(text).unwrap()
+}
+
+fn redeem(amount: i64, order: &str) -> Command {
+    let order = Some(number(order));
+    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order })
+}
+
+fn ask(shop: &Shop, id: CustomerId, command: Command, key: &str) -> Result<crm::EventId, LoyaltyError> {
+    match shop.crm.execute(id, command, key) {
+        Ok(done) => Ok(done.events[0]),
+        Err(Error::Refused(Refusal::Loyalty(error))) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// An hour on, which has come.
+fn later(shop: &Shop, hour: u64) -> Timestamp {
+    shop.clock.set(at(hour));
+    at(hour)
+}
+
+/// Somebody with a hundred points who pays sixty of them for an order of ten euros, which earns ten.
+fn paid() -> (Shop, CustomerId) {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    assert_eq!(shop.balance(ana), 50);
+    (shop, ana)
+}
+
+#[test]
+fn a_cancelled_order_gives_back_what_was_paid_for_it_and_takes_what_it_earned() {
+    let (shop, ana) = paid();
+    shop.void("ana", "1", at(0));
+    assert_eq!(shop.balance(ana), 100);
+    shop.refund("ana", "1", 10, at(0));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100), "what is told of it later changes nothing");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_came_back_with_a_refund_does_not_come_back_again_when_the_order_is_cancelled() {
+    let (shop, ana) = paid();
+    shop.refund("ana", "1", 5, at(0));
+    assert_eq!(shop.balance(ana), 75, "30 of what was paid, and 5 of what was earned");
+    shop.void("ana", "1", at(0));
+    assert_eq!(shop.balance(ana), 100);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn an_order_that_is_cancelled_before_it_is_told_gives_back_what_was_paid_for_it() {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    shop.void("ana", "1", at(0));
+    assert_eq!(shop.balance(ana), 40, "nobody knows yet which order that is");
+    shop.order("ana", "1", 10, at(0));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_cancelled_order_is_not_paid_for_any_more_and_one_that_is_placed_again_stands_by_itself() {
+    let (shop, ana) = paid();
+    shop.void("ana", "1", at(0));
+    let refused = Err(LoyaltyError::OrderVoided { order: number("1") });
+    assert_eq!(ask(&shop, ana, redeem(60, "1"), "pay again"), refused);
+    let hold: crm::loyalty::HoldName = "cart".parse().unwrap();
+    let asked = HoldPoints { program: points(), points: 60, hold: hold.clone(), until: None };
+    ask(&shop, ana, Command::HoldPoints(asked), "hold").unwrap();
+    let capture = |order| {
+        let (program, hold, reason) = (points(), hold.clone(), why());
+        Command::CaptureHold(CaptureHold { program, hold, points: None, reason, order: Some(number(order)) })
+    };
+    assert_eq!(ask(&shop, ana, capture("1"), "capture"), refused);
+    ask(&shop, ana, capture("2"), "capture for another").unwrap();
+    shop.order("ana", "2", 10, at(0));
+    assert_eq!(shop.balance(ana), 50);
+    shop.refund("ana", "2", 5, at(0));
+    assert_eq!(shop.balance(ana), 75);
+    shop.void("ana", "2", at(0));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn an_order_that_is_placed_again_under_its_number_has_nothing_to_do_with_the_one_that_was_cancelled() {
+    let (shop, ana) = paid();
+    shop.void("ana", "1", later(&shop, 1));
+    shop.order_again("ana", "1", 10, later(&shop, 2));
+    assert_eq!(shop.balance(ana), 110);
+    ask(&shop, ana, redeem(60, "1"), "pay for it").unwrap();
+    shop.refund("ana", "1", 5, later(&shop, 3));
+    assert_eq!(shop.balance(ana), 75, "half of what was paid for this one, and half of what it earned is gone");
+    shop.refund("ana", "1", 5, later(&shop, 4));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_refund_that_was_told_by_mistake_leaves_what_came_back() {
+    let (shop, ana) = paid();
+    shop.refund("ana", "1", 10, later(&shop, 1));
+    assert_eq!(shop.balance(ana), 100);
+    let mistaken = format!("refund of 1 at {}", at(1));
+    shop.void("ana", &mistaken, later(&shop, 2));
+    assert_eq!(shop.balance(ana), 110, "the order stands, and earns again");
+    shop.void("ana", "1", later(&shop, 3));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100), "nothing comes back twice");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_payment_that_was_undone_by_hand_does_not_come_back_with_the_order() {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    let posting = ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    ask(&shop, ana, redeem(20, "1"), "pay more").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    let undo = Command::UndoPosting(UndoPosting { posting, reason: why() });
+    ask(&shop, ana, undo.clone(), "undo").unwrap();
+    assert_eq!(shop.balance(ana), 90);
+    shop.void("ana", "1", at(0));
+    assert_eq!(shop.balance(ana), 100);
+    assert_eq!(ask(&shop, ana, undo, "undo again"), Err(LoyaltyError::Undone { posting }));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_payment_that_came_back_with_its_order_gives_nothing_when_it_is_undone() {
+    for voided in [false, true] {
+        let shop = Shop::new(generous());
+        let ana = shop.rich("ana", 100);
+        let posting = ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+        shop.order("ana", "1", 10, at(0));
+        if voided {
+            shop.void("ana", "1", later(&shop, 1))
+        } else {
+            shop.refund("ana", "1", 10, later(&shop, 1))
+        }
+        let undo = Command::UndoPosting(UndoPosting { posting, reason: why() });
+        ask(&shop, ana, undo, "undo").unwrap();
+        assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100), "voided: {voided}");
+        shop.check_replay(ana);
+    }
+}
+
+#[test]
+fn what_would_have_expired_meanwhile_expires_when_it_comes_back() {
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(10)), ..generous() });
+    let ana = shop.rich("ana", 100);
+    ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    let later = at(11 * 24);
+    shop.advance(later);
+    assert_eq!(shop.balance(ana), 0);
+    shop.void("ana", "1", later);
+    assert_eq!((shop.balance(ana), shop.check_totals()), (0, 0), "and what had expired of it is not owed");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn of_merged_customers_whoever_paid_for_an_order_of_the_others_has_it_back() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.rich("ana", 100), shop.visitor("ben"));
+    shop.crm.merge(ana, ben, why()).unwrap();
+    ask(&shop, ben, redeem(60, "1"), "pay").unwrap();
+    shop.order("ben", "1", 10, at(0));
+    shop.void("ben", "1", at(0));
+    assert_eq!(shop.balance(ana), 100);
+    shop.check_replay(ana);
+}
