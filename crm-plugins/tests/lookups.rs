@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use crm_plugins::{Answer, Fault, InputError, LookupTable, Lookups, Need, Value, Workflow};
+use crm_plugins::{Answer, Entry, Fault, InputError, LookupTable, Lookups, Need, Value, Workflow};
 use support::{WORKFLOW, WORKFLOW_MANIFEST, event, host, module};
 
 const MANIFEST: &str = r#"{"api":"0.1","name":"hostile","version":"1","events":["poke"],"lookups":["prices"]}"#;
@@ -179,11 +179,41 @@ fn a_workflow_sees_personal_fields_that_it_asked_for_and_a_scorer_cannot_ask() {
     let manifest = WORKFLOW_MANIFEST.replace("\"events\"", "\"fields\":[\"given_name\"],\"events\"");
     let parts = support::workflow_parts("", "(i32.const 64)");
     let plugin = host().load(&module(&manifest, &parts)).unwrap();
-    let seen = |name: &str| plugin.handle(&event("poke", vec![]), &[crm_plugins::Entry::new(name, "Jane")], &[]);
+    let seen = |name: &str| plugin.handle(&event("poke", vec![]), &[Entry::new(name, "Jane")], &[]);
     assert!(seen("given_name").is_ok());
     assert_eq!(seen("email").unwrap_err(), Fault::Input(InputError::Feature { name: "email".into() }));
     let scorer = support::SCORER_MANIFEST.replace("\"outputs\"", "\"fields\":[\"given_name\"],\"outputs\"");
     let scorer = module(&scorer, &support::scorer_parts(support::SCORER, "", "(i32.const 64)"));
     let refusal = host().load(&scorer).unwrap_err().to_string();
     assert_eq!(refusal, "the manifest asks for personal fields, and only workflows see those");
+}
+
+#[test]
+fn a_guest_written_with_the_sdk_looks_things_up_and_sees_a_personal_field() {
+    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guests/Cargo.toml");
+    let plugin = host().load(&guest_build::build_in(&manifest, "restock").unwrap()).unwrap();
+    assert_eq!(plugin.manifest().lookups, ["stock"]);
+    assert_eq!(plugin.manifest().fields, ["given_name"]);
+    assert!(plugin.inspect().imports.contains(&"crm:plugin/lookup@0.1.0".to_owned()));
+    let workflow = plugin.workflow_with(&[], &["stock"]).unwrap();
+    let visited = event("visited", vec![Entry::new("products", "mug jug")]);
+    let customer = [Entry::new("given_name", "Jane")];
+
+    // As an engine goes about it: call, load what is needed, call again.
+    let mut table = LookupTable::new();
+    let outcome = loop {
+        match workflow.handle_with(&visited, &customer, &[], &(Arc::new(table.clone()) as Arc<dyn Lookups>)) {
+            Err(Fault::Need(need)) => {
+                assert_eq!((need.source.as_str(), need.field.as_str()), ("stock", "on_hand"));
+                for key in &need.keys {
+                    table.insert(&need.source, key, &need.field, if key == "jug" { 3 } else { 0 });
+                }
+            }
+            answer => break answer.unwrap(),
+        }
+    };
+    assert_eq!(outcome.actions.len(), 1);
+    assert_eq!(outcome.actions[0].arg("product"), Some(&Value::Text("jug".into())));
+    assert_eq!(outcome.actions[0].arg("name"), Some(&Value::Text("Jane".into())));
+    assert_eq!(plugin.inspect().counters.faults.get("need"), Some(&1));
 }

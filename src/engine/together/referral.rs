@@ -8,7 +8,7 @@ use crm_core::loyalty::{CHAIN_LIMIT, LapseReason, ReferralMoved, ReferralName, R
 use crm_core::relationship::{Strength, Tie, TieKind, Tied};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
-use crm_storage::{Commit, CommitError};
+use crm_storage::Commit;
 
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::{Before, DoneTogether, Once, Planned, add, became_one, refused};
