@@ -1,6 +1,11 @@
 //! The example about backtests over the orders of an online music shop, beside the same figures worked out from its file
 //! by a page of code that knows nothing of a CRM.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    reason = "a panic is how a test fails, and counts are exact"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Read;

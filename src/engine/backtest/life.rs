@@ -17,6 +17,7 @@ use super::replay::Known;
 
 /// Something in a history.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are events")]
 pub(super) enum Told {
     Event(Event),
     /// With whose history it is in.
