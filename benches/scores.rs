@@ -144,7 +144,7 @@ fn alone(store: &Arc<dyn Store>) -> (Duration, u64) {
         let Some(last) = page.rows.last() else { return (took, scored) };
         after = Some(last.customer);
         let rows: Vec<_> =
-            page.rows.iter().filter(|row| row.traits.columns.get(crm::Column::Orders).is_some()).collect();
+            page.rows.iter().filter(|row| row.traits.columns.get(crm_core::Column::Orders).is_some()).collect();
         let customers: Vec<CustomerId> = rows.iter().map(|row| row.customer).collect();
         let value = |attribute: Attribute| {
             rows.iter().map(move |row| attribute.of_columns(&row.traits.columns, day(100))).collect()

@@ -217,6 +217,11 @@ mod rules {}
 #[doc = include_str!("../docs/value.md")]
 mod worth {}
 
+/// The guide to scores, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/scores.md")]
+mod scores {}
+
 /// The guide to what customers do together, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/loyalty-together.md")]

@@ -225,10 +225,10 @@ fn whoever_is_restricted_or_objects_to_profiling_is_not_scored_and_the_old_score
             assert_eq!(*counting.asked.lock().unwrap(), [ben], "the plugin is not given their data");
             assert_eq!(shop.kept(ana).len(), 1, "what was kept stays");
             let why = shop.crm.explain_score(ana, &worth()).unwrap().unwrap();
-            match &bar {
-                Fact::Restricted(_) => assert_eq!(why.unscored, Some(Unscored::Restricted { since: day(12) })),
-                _ => assert_eq!(why.unscored, Some(Unscored::Objects { since: day(12) })),
-            }
+            let since = day(12);
+            let is_restricted = matches!(bar, Fact::Restricted(_));
+            let expected = if is_restricted { Unscored::Restricted { since } } else { Unscored::Objects { since } };
+            assert_eq!(why.unscored, Some(expected));
             if asked {
                 assert!(!shop.is_dear(ana) && shop.is_dear(ben), "rules find none");
                 let known = shop.crm.rule(r#"!known(score("worth"))"#).unwrap();

@@ -106,7 +106,7 @@ impl ScoreSchedule {
         if instant < self.first {
             return self.first;
         }
-        let step = i64::try_from(self.step.as_millis()).unwrap_or(i64::MAX).max(1);
+        let step = self.step.as_millis().max(1);
         let since = instant.as_millis().saturating_sub(self.first.as_millis());
         let next = (since / step + 1).saturating_mul(step);
         Timestamp::from_millis(self.first.as_millis().saturating_add(next)).unwrap_or(Timestamp::MAX)
