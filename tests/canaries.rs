@@ -354,7 +354,9 @@ impl Workflow for Nosy {
         let mut printed = self.printed.lock().unwrap();
         writeln!(printed, "{call:?} {call:#?}").unwrap();
         let texts = call.trigger.fields.iter().filter_map(|(name, value)| match value {
-            TriggerValue::Text(text) => Some((FieldName::new(name).unwrap(), FieldValue::Text(text.clone()))),
+            TriggerValue::Text(text) | TriggerValue::Reference(text) => {
+                Some((FieldName::new(name).unwrap(), FieldValue::Text(text.clone())))
+            }
             TriggerValue::Bool(_) | TriggerValue::Int(_) | TriggerValue::Float(_) => None,
         });
         let notify = Command::Notify { topic: "heard".parse().unwrap(), fields: texts.collect() };

@@ -178,7 +178,7 @@ impl Ledger {
         for deed in deeds {
             let id = EventId::of_decision(self.id(), self.customer.decisions());
             let decision = Decision { by: Actor::Shop, deed };
-            self.customer.apply_decision_of(self.id(), self.now, &decision);
+            self.customer.apply_decision_of(self.id(), instant(self.now), &decision);
             self.history.push((id, EventBody::Decision(decision)));
             first.get_or_insert(id);
         }

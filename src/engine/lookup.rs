@@ -105,6 +105,6 @@ fn shortened(value: FieldValue) -> FieldValue {
             let end = (0..=FIELD_TEXT_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             FieldValue::Text(SmolStr::new(&text[..end]))
         }
-        value => value,
+        value @ (FieldValue::Bool(_) | FieldValue::Int(_) | FieldValue::Text(_)) => value,
     }
 }
