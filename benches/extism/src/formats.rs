@@ -85,7 +85,9 @@ impl Format {
                 json.push(b'}');
                 json
             }
-            Format::Bytes => columns.iter().flat_map(|column| column.iter().flat_map(|number| number.to_le_bytes())).collect(),
+            Format::Bytes => {
+                columns.iter().flat_map(|column| column.iter().flat_map(|number| number.to_le_bytes())).collect()
+            }
         }
     }
 

@@ -33,7 +33,13 @@ fn main() -> Result<(), Failed> {
     let simd = guest_build::build_simd_in(&guests, "bench-ours")?;
     let workflow = guest_build::build_in(&guests, "bench-ours-workflow")?;
     let theirs = guest_build::build_in(&guests, "bench-theirs")?;
-    println!("guests: ours {} bytes, simd128 {}, workflow {}, Extism's {}", ours.len(), simd.len(), workflow.len(), theirs.len());
+    println!(
+        "guests: ours {} bytes, simd128 {}, workflow {}, Extism's {}",
+        ours.len(),
+        simd.len(),
+        workflow.len(),
+        theirs.len()
+    );
 
     let host = Host::new(Limits::default())?;
     let guests = Guests { plain: host.load(&ours)?, simd: host.load(&simd)?, theirs: compiled(&theirs)? };
@@ -146,7 +152,8 @@ fn workflow_calls(plugin: &Plugin, theirs: &CompiledPlugin) -> Result<bool, Fail
     });
     let mut kept = extism::Plugin::new_from_compiled(theirs)?;
     let actions = |bytes: &[u8]| Ok::<_, Failed>(serde_json::from_slice::<Vec<serde_json::Value>>(bytes)?.len());
-    let counts = [workflow.handle(&event, &customer, &[])?.actions.len(), actions(kept.call("handle", json.to_string())?)?];
+    let counts =
+        [workflow.handle(&event, &customer, &[])?.actions.len(), actions(kept.call("handle", json.to_string())?)?];
     if counts != [2, 2] {
         return Err("the workflows disagree".into());
     }

@@ -11,7 +11,12 @@ use crate::tool::{directory, ensure, root, run, wit};
 
 /// Builds `name.py` in the example plugin `folder`, with the manifest `plugin.json` beside it.
 pub(crate) fn build(folder: &str, name: &str) -> Result<Vec<u8>, BuildError> {
-    ensure("python3", "install Python 3.9 or newer with its module venv")?;
+    const HINT: &str = "install Python 3.9 or newer with its module venv (Debian: python3-venv)";
+    ensure("python3", HINT)?;
+    let has_venv = Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
+    if !has_venv.is_ok_and(|output| output.status.success()) {
+        return Err(BuildError::Missing { program: "venv of Python", hint: HINT });
+    }
     let folder = root().join("examples/plugins").join(folder);
     let script = format!("{name}.py");
     let requirements = folder.join("requirements.txt");

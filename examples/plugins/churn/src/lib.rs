@@ -23,7 +23,8 @@ impl Scorer for Churn {
         let orders = batch.floats("orders")?;
         let average = batch.floats("average_order")?;
         // Who never ordered has no score. An order that is not counted is one; one without an amount was a gift.
-        let score = |row| Some(churn(recency.get(row)?, orders.get(row).unwrap_or(1.0), average.get(row).unwrap_or(0.0)));
+        let score =
+            |row| Some(churn(recency.get(row)?, orders.get(row).unwrap_or(1.0), average.get(row).unwrap_or(0.0)));
         Ok(vec![batch.map(score)])
     }
 }

@@ -48,7 +48,8 @@ pub fn day(date: &str) -> Result<i64, Box<dyn Error>> {
     let (year, month, day) = (next()?, next()?, next()?);
     // Years that begin in March have their leap day at the end.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    Ok(365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day - 719_469)
+    Ok(365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
+        - 719_469)
 }
 
 fn cents(amount: &str) -> Result<i64, Box<dyn Error>> {

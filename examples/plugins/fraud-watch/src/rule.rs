@@ -30,13 +30,8 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Reason; 5] = [
-        Reason::PointsVelocity,
-        Reason::GiftsGiven,
-        Reason::GiftsReceived,
-        Reason::Refunds,
-        Reason::SpentBeforeRefund,
-    ];
+    pub const ALL: [Reason; 5] =
+        [Reason::PointsVelocity, Reason::GiftsGiven, Reason::GiftsReceived, Reason::Refunds, Reason::SpentBeforeRefund];
 
     /// What it is called in a message.
     pub fn name(self) -> &'static str {

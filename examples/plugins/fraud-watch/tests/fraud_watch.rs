@@ -14,7 +14,10 @@ fn workflow() -> FraudWatch {
 }
 
 fn posted(at_ms: i64, posting: &str, points: i64) -> Event {
-    Event { at_ms, ..Event::new("points_posted").with("program", "club").with("posting", posting).with("points", points) }
+    Event {
+        at_ms,
+        ..Event::new("points_posted").with("program", "club").with("posting", posting).with("points", points)
+    }
 }
 
 fn refunded(at_ms: i64) -> Event {
@@ -50,7 +53,9 @@ fn because(reason: &str, count: i64) -> Vec<(String, i64)> {
 
 #[test]
 fn points_that_come_faster_than_anybody_shops_are_told() {
-    let earned = |points| [posted(0, "earned", 3_000), posted(HOUR_MS, "received", 1_500), posted(DAY_MS - 1, "awarded", points)];
+    let earned = |points| {
+        [posted(0, "earned", 3_000), posted(HOUR_MS, "received", 1_500), posted(DAY_MS - 1, "awarded", points)]
+    };
     assert_eq!(last(earned(500)), []);
     assert_eq!(last(earned(501)), because("points-velocity", 5_001));
     // The first ones are a day old by then.
@@ -77,7 +82,8 @@ fn refunds_one_after_the_other_are_told() {
 
 #[test]
 fn points_spent_before_an_order_goes_back_are_told() {
-    let story = |hours: i64| [posted(0, "earned", 400), posted(HOUR_MS, "spent", -300), refunded((1 + hours) * HOUR_MS)];
+    let story =
+        |hours: i64| [posted(0, "earned", 400), posted(HOUR_MS, "spent", -300), refunded((1 + hours) * HOUR_MS)];
     assert_eq!(last(story(23)), because("spent-before-refund", 300));
     assert_eq!(last(story(24)), []);
     // Spending after a refund is nobody's trick.

@@ -29,11 +29,13 @@ fn known(date: &str) -> Vec<Known> {
     let of = |orders: &Vec<Order>| {
         let before: Vec<&Order> = orders.iter().filter(|order| order.day < as_of).collect();
         let placed: Vec<&&Order> = before.iter().filter(|order| order.amount >= 0).collect();
-        let (newest, oldest) = (placed.iter().map(|order| order.day).max()?, placed.iter().map(|order| order.day).min()?);
+        let (newest, oldest) =
+            (placed.iter().map(|order| order.day).max()?, placed.iter().map(|order| order.day).min()?);
         let spend: i64 = before.iter().map(|order| order.amount).sum();
         let count = placed.len() as i64;
         let refunds = (before.len() - placed.len()) as i64;
-        let row = [as_of - newest, as_of - oldest, count, refunds, spend, spend.div_euclid(count)].map(|cell| cell as f64);
+        let row =
+            [as_of - newest, as_of - oldest, count, refunds, spend, spend.div_euclid(count)].map(|cell| cell as f64);
         let orders = orders.iter().any(|order| order.amount > 0 && (as_of..as_of + DAYS).contains(&order.day));
         Some(Known { row, orders })
     };
@@ -48,7 +50,8 @@ fn probability(z: f64) -> f64 {
 /// lessens the logistic loss most, and is written as the file has it.
 fn fit(known: &[Known]) -> Vec<u8> {
     let thresholds: Vec<Vec<f32>> = (0..FEATURES.len()).map(|feature| quantiles(known, feature)).collect();
-    let bin = |feature: usize, cell: f64| thresholds[feature].partition_point(|threshold| f64::from(*threshold) <= cell);
+    let bin =
+        |feature: usize, cell: f64| thresholds[feature].partition_point(|threshold| f64::from(*threshold) <= cell);
     let bins: Vec<[usize; FEATURES.len()]> =
         known.iter().map(|known| std::array::from_fn(|feature| bin(feature, known.row[feature]))).collect();
 
@@ -167,11 +170,12 @@ fn the_model_file_is_what_the_orders_give() {
 
 #[test]
 fn the_scores_rank_a_month_that_was_not_fitted_on() {
-    let by_recency = |known: &[Known]| auc(&known.iter().map(|known| (-known.row[0], known.orders)).collect::<Vec<_>>());
+    let by_recency =
+        |known: &[Known]| auc(&known.iter().map(|known| (-known.row[0], known.orders)).collect::<Vec<_>>());
     let june = known("2011-06-01");
     let shown = format!("{:.4} {:.4} {:.4}", measured(&fitted_on()), measured(&june), by_recency(&june));
     // The months fitted on, June, and June if one went by recency alone.
-    assert_eq!(shown, "");
+    assert_eq!(shown, "0.7571 0.7443 0.6444");
 }
 
 #[test]

@@ -82,8 +82,9 @@ fn what_is_not_worth_the_bother_is_not_asked_for() {
 #[test]
 fn no_amount_is_too_large() {
     let known = Known { orders: 1, average_order: i64::MAX, recency_days: 10, ..Known::default() };
-    assert_eq!(Offer::SecondOrder.worth(&known), i64::MAX / 1_000_000 * 9_000 + 6_972);
-    let outcome = workflow().handle(&Event { at_ms: i64::MIN, ..on(0, "scored") }, &customer(1, 10, i64::MIN), &[9; 16]);
+    assert_eq!(Offer::SecondOrder.worth(&known), i64::MAX / 1_000_000 * 9_000 + 6_982);
+    let outcome =
+        workflow().handle(&Event { at_ms: i64::MIN, ..on(0, "scored") }, &customer(1, 10, i64::MIN), &[9; 16]);
     assert_eq!(outcome.unwrap().actions, []);
 }
 

@@ -13,10 +13,7 @@ impl Workflow for Bench {
             return Ok(Outcome::nothing());
         }
         let days = event.int("days").unwrap_or(0) + i64::from(event.float("share") > Some(0.5));
-        Ok(Outcome::ask([
-            Action::add_tag("win-back"),
-            Action::notify("offer").with("worth", worth).with("days", days),
-        ]))
+        Ok(Outcome::ask([Action::add_tag("win-back"), Action::notify("offer").with("worth", worth).with("days", days)]))
     }
 }
 
