@@ -22,11 +22,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let as_of = Timestamp::parse("1998-07-01")?;
     let customers: Vec<CustomerId> = (0..ROWS).map(|n| CustomerId::new(as_of, [n as u8; 10])).collect();
     let column = |of: fn(i64) -> Option<i64>| (0..ROWS as i64).map(of).collect::<Vec<_>>();
-    // In the order in which the plugin asks for them: recency_days, orders, tenure_days.
+    // In the order in which the plugin asks for them: recency_days, orders, average_order.
     let columns = vec![
         column(|n| Some(n * 7 % 400)),
         column(|n| Some(1 + n % 12)),
-        column(|n| (n % 10 != 0).then_some(400 + n % 300)),
+        column(|n| (n % 10 != 0).then_some(400 + n * 37 % 9_000)),
     ];
     let batch = ScoreBatch { as_of, customers: &customers, columns };
 
@@ -54,16 +54,19 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What the plugin computes.
 fn native(batch: &ScoreBatch<'_>) -> Vec<Option<f64>> {
-    let [recency, orders, tenure] = &batch.columns[..] else { return Vec::new() };
-    let score = |((recency, orders), tenure): ((&Option<i64>, &Option<i64>), &Option<i64>)| {
-        let recency = (*recency)? as f64;
-        let gap = match (orders.map(|n| n as f64), tenure.map(|n| n as f64)) {
-            (Some(orders), Some(tenure)) if orders >= 2.0 => (tenure - recency) / (orders - 1.0),
-            _ => 60.0,
-        };
-        Some(1.0 / (1.0 + libm::exp(2.0 - recency / gap.max(1.0))))
+    let [recency, orders, average] = &batch.columns[..] else { return Vec::new() };
+    let saturated = |amount: i64, half: f64| {
+        let counted = amount.max(0) as f64;
+        counted / (counted + half)
     };
-    recency.iter().zip(orders).zip(tenure).map(score).collect()
+    let score = |((recency, orders), average): ((&Option<i64>, &Option<i64>), &Option<i64>)| {
+        let recency = saturated((*recency)?, 90.0);
+        let frequency = saturated(orders.unwrap_or(1), 4.0);
+        let money = saturated(average.unwrap_or(0), 3_000.0);
+        let z = 1.123 + 3.321 * recency - 4.534 * frequency - 1.183 * money;
+        Some(1.0 / (1.0 + libm::exp(-z)))
+    };
+    recency.iter().zip(orders).zip(average).map(score).collect()
 }
 
 fn median(mut times: Vec<f64>) -> f64 {

@@ -20,7 +20,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let host = Host::new(Limits::default())?;
 //! let plugin = host.load(&std::fs::read("churn.wasm")?)?;
-//! assert_eq!(plugin.manifest().features, ["recency_days", "orders", "tenure_days"]);
+//! assert_eq!(plugin.manifest().features, ["recency_days", "orders", "average_order"]);
 //!
 //! let mut scorer = plugin.scorer(&[])?;
 //! let batch = Batch::new(
@@ -29,7 +29,7 @@
 //!     vec![
 //!         Column::floats([Some(3.0), Some(400.0)])?,
 //!         Column::ints([Some(5), Some(5)]),
-//!         Column::floats([Some(500.0), Some(500.0)])?,
+//!         Column::floats([Some(3_000.0), Some(3_000.0)])?,
 //!     ],
 //! )?;
 //! let scores = scorer.score(&batch)?;

@@ -15,8 +15,8 @@ fn load(host: &Host, name: &str) -> crm_plugins::Plugin {
 fn customers(rows: usize) -> Batch {
     let recency = (0..rows).map(|row| (row % 7 != 6).then_some((row % 200) as f64));
     let orders = (0..rows).map(|row| Some((row % 12) as i64));
-    let tenure = (0..rows).map(|row| Some(200.0 + (row % 500) as f64));
-    let columns = vec![Column::floats(recency).unwrap(), Column::ints(orders), Column::floats(tenure).unwrap()];
+    let average = (0..rows).map(|row| Some(200.0 + (row % 500) as f64));
+    let columns = vec![Column::floats(recency).unwrap(), Column::ints(orders), Column::floats(average).unwrap()];
     Batch::new(rows, vec![Entry::new("as_of_ms", 0)], columns).unwrap()
 }
 
@@ -25,7 +25,7 @@ fn a_manifest_is_read_without_running() {
     let churn = load(&host(), "churn");
     assert!(churn.is_scorer() && !churn.is_workflow());
     assert_eq!((churn.name(), churn.version()), ("churn", "0.1.0"));
-    assert_eq!(churn.manifest().features, ["recency_days", "orders", "tenure_days"]);
+    assert_eq!(churn.manifest().features, ["recency_days", "orders", "average_order"]);
     assert_eq!(churn.manifest().outputs[0].max, Some(1.0));
     let winback = load(&host(), "winback");
     assert!(winback.is_workflow() && !winback.is_scorer());
@@ -33,17 +33,18 @@ fn a_manifest_is_read_without_running() {
 }
 
 #[test]
-fn the_churn_scorer_scores_by_the_customers_own_pace() {
+fn the_churn_scorer_scores_by_recency_frequency_and_money() {
     let mut scorer = load(&host(), "churn").scorer(&[]).unwrap();
     let columns = vec![
-        Column::floats([Some(20.0), Some(0.0), None]).unwrap(),
-        Column::ints([Some(11), Some(11), Some(11)]),
-        Column::floats([Some(120.0), Some(100.0), Some(100.0)]).unwrap(),
+        Column::floats([Some(90.0), Some(0.0), None]).unwrap(),
+        Column::ints([Some(4), Some(12), Some(4)]),
+        Column::floats([Some(3_000.0), Some(3_000.0), Some(3_000.0)]).unwrap(),
     ];
     let scores = scorer.score(&Batch::new(3, vec![], columns).unwrap()).unwrap();
     assert_eq!(scores.len(), 1);
-    assert_eq!(scores[0].float(0), Some(0.5));
-    assert!(scores[0].float(1).unwrap() < 0.13);
+    // Each feature is half way: z = 1.123 + 3.321 / 2 - 4.534 / 2 - 1.183 / 2 = -0.075.
+    assert!((scores[0].float(0).unwrap() - 0.481_258_8).abs() < 1e-7);
+    assert!(scores[0].float(1).unwrap() < 0.06);
     assert_eq!(scores[0].float(2), None);
 }
 
@@ -102,6 +103,49 @@ fn winback_follows_a_customer_who_leaves_and_returns() {
     assert_eq!(returned.actions[1].arg("points"), Some(&Value::Int(100)));
 
     assert_eq!(kinds(&on("awareness", "purchase")), [""; 0]);
+}
+
+#[test]
+fn the_lead_scorer_ranks_who_ordered_lately_above_who_did_not() {
+    let lead = load(&host(), "lead");
+    let floats = |cells: [f64; 3]| Column::floats(cells.map(Some)).unwrap();
+    let columns = vec![
+        floats([5.0, 90.0, 170.0]),
+        floats([160.0, 160.0, 170.0]),
+        Column::ints([Some(12), Some(2), Some(1)]),
+        Column::ints([Some(1), Some(0), None]),
+        floats([480_000.0, 40_000.0, 9_000.0]),
+        floats([40_000.0, 20_000.0, 9_000.0]),
+    ];
+    let scores = lead.scorer(&[]).unwrap().score(&Batch::new(3, vec![], columns).unwrap()).unwrap();
+    let [regular, second, gone] = [0, 1, 2].map(|row| scores[0].float(row).unwrap());
+    assert!(regular > 0.6 && regular > second && second > gone && gone < 0.2, "{regular} {second} {gone}");
+}
+
+#[test]
+fn fraud_watch_tells_of_gifts_in_a_hurry_once() {
+    let watch = load(&host(), "fraud-watch");
+    let mut memory = Vec::new();
+    let mut asked = Vec::new();
+    for hour in 0..8_i64 {
+        let fields = vec![Entry::new("posting", "given"), Entry::new("points", -100_i64)];
+        let mut given = event("points_posted", fields);
+        given.at_ms = hour * 3_600_000;
+        let outcome = watch.handle(&given, &[], &memory).unwrap();
+        memory = outcome.memory;
+        asked.extend(outcome.actions.into_iter().map(|action| (hour, action.kind)));
+    }
+    assert_eq!(asked, [(5, "add_tag".to_owned()), (5, "notify".to_owned())]);
+}
+
+#[test]
+fn next_best_action_asks_who_fills_carts_for_a_first_order() {
+    let next = load(&host(), "next-best-action").workflow(&[Entry::new("bother", 20)]).unwrap();
+    let customer = [Entry::new("orders", 0), Entry::new("carts", 2), Entry::new("recency_days", Value::Null)];
+    let first = next.handle(&event("cart_updated", vec![]), &customer, &[]).unwrap();
+    assert_eq!(first.actions[0].arg("topic"), Some(&Value::Text("first-order".into())));
+    let soon = next.handle(&event("cart_updated", vec![]), &customer, &first.memory).unwrap();
+    assert_eq!(soon.actions, []);
 }
 
 #[test]

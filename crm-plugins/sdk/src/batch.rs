@@ -272,7 +272,7 @@ pub struct Floats<'a> {
     nulls: &'a [u8],
 }
 
-impl Floats<'_> {
+impl<'a> Floats<'a> {
     /// The number of `row`; none if it is missing.
     #[inline]
     pub fn get(&self, row: usize) -> Option<f64> {

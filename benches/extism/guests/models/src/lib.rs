@@ -1,0 +1,109 @@
+//! The three models that native code and both kinds of guest compute, over the same six columns.
+
+/// How many columns there are.
+pub const FEATURES: usize = 6;
+
+/// Six columns of one length.
+pub type Columns<'a> = [&'a [f64]; FEATURES];
+
+const WEIGHTS: [f64; FEATURES] = [0.31, -0.17, 0.05, 0.23, -0.41, 0.02];
+const TREES: usize = 100;
+const DEPTH: usize = 5;
+const NODES: usize = (1 << DEPTH) - 1;
+const LEAVES: usize = 1 << DEPTH;
+
+/// A model that scores columns.
+pub trait Model {
+    /// One score for each row. The columns have one length.
+    fn score(&self, columns: &Columns<'_>) -> Vec<f64>;
+}
+
+/// A weighted sum.
+#[derive(Debug)]
+pub struct Linear;
+
+impl Model for Linear {
+    fn score(&self, columns: &Columns<'_>) -> Vec<f64> {
+        rows(columns, sum)
+    }
+}
+
+/// A weighted sum as a probability.
+#[derive(Debug)]
+pub struct Logistic;
+
+impl Model for Logistic {
+    fn score(&self, columns: &Columns<'_>) -> Vec<f64> {
+        rows(columns, |row| 1.0 / (1.0 + libm::exp(-sum(row))))
+    }
+}
+
+/// A hundred trees of five questions.
+#[derive(Debug)]
+pub struct Trees {
+    trees: Vec<Tree>,
+}
+
+#[derive(Debug)]
+struct Tree {
+    features: [u8; NODES],
+    thresholds: [f64; NODES],
+    leaves: [f64; LEAVES],
+}
+
+impl Trees {
+    /// Trees that a small generator makes up: which ones they are is no matter, only how many.
+    pub fn new() -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        let trees = (0..TREES)
+            .map(|_| Tree {
+                features: std::array::from_fn(|_| (next() % FEATURES as u32) as u8),
+                thresholds: std::array::from_fn(|_| f64::from(next() % 1_000) / 1_000.0),
+                leaves: std::array::from_fn(|_| f64::from(next() % 1_000) / 100_000.0),
+            })
+            .collect();
+        Trees { trees }
+    }
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        Trees::new()
+    }
+}
+
+impl Model for Trees {
+    fn score(&self, columns: &Columns<'_>) -> Vec<f64> {
+        rows(columns, |row| self.trees.iter().map(|tree| tree.leaf(row)).sum())
+    }
+}
+
+impl Tree {
+    #[inline]
+    fn leaf(&self, row: &[f64; FEATURES]) -> f64 {
+        let mut node = 0;
+        for _ in 0..DEPTH {
+            let feature = self.features[node] as usize % FEATURES;
+            node = 2 * node + 1 + usize::from(row[feature] >= self.thresholds[node]);
+        }
+        self.leaves[node - NODES]
+    }
+}
+
+#[inline]
+fn sum(row: &[f64; FEATURES]) -> f64 {
+    row.iter().zip(WEIGHTS).map(|(cell, weight)| cell * weight).sum()
+}
+
+#[inline]
+fn rows(columns: &Columns<'_>, score: impl Fn(&[f64; FEATURES]) -> f64) -> Vec<f64> {
+    let [a, b, c, d, e, f] = columns;
+    let length = columns.iter().map(|column| column.len()).min().unwrap_or(0);
+    // One bound for all, so that the loop asks no more.
+    let (a, b, c, d, e, f) = (&a[..length], &b[..length], &c[..length], &d[..length], &e[..length], &f[..length]);
+    (0..length).map(|row| score(&[a[row], b[row], c[row], d[row], e[row], f[row]])).collect()
+}
