@@ -78,8 +78,12 @@ pub struct Erasure {
     pub identifiers: u64,
     /// How many ties to others ended.
     pub ties: u64,
-    /// What is left in copies that can still be read. With keys outside of the store no value can be, wherever
-    /// copies of it lie.
+    /// What is left of personal values that can still be read. With keys outside of the store that is nothing, at
+    /// once and wherever copies lie, because their key is destroyed; with keys in the store it is as for `copies`,
+    /// which has the key beside the values.
+    pub values: Copies,
+    /// What is left of what is not sealed: search tokens, identifiers and what waited to be delivered or was. It says
+    /// so whether this call found any or not, because an earlier one, or a delivery, may have taken them away.
     pub copies: Copies,
     /// The numbers of the entries in the audit log: of the decision, if it was not made before, and of this report.
     /// None for somebody who is not there.
@@ -96,6 +100,7 @@ impl Erasure {
             outbox: 0,
             identifiers: 0,
             ties: 0,
+            values: Copies::Gone,
             copies: Copies::Gone,
             audit: Vec::new(),
         }
@@ -103,7 +108,7 @@ impl Erasure {
 
     /// Every place that was touched, and how many rows of it.
     pub fn places(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, ties, copies: _, audit: _ } = self;
+        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, ties, .. } = self;
         [
             ("personal fields", *fields),
             ("keys", *keys),
@@ -144,14 +149,22 @@ impl Over {
     }
 }
 
-const COPIES_PENDING: i64 = 2;
+/// What the audit log has of what is left.
+pub(super) fn left(entry: AuditEntry, erasure: &Erasure) -> Result<AuditEntry, Error> {
+    Ok(entry.with_number("values", rank(erasure.values))?.with_number("copies", rank(erasure.copies))?)
+}
 
-pub(super) const fn rank(copies: Copies) -> i64 {
+const fn rank(copies: Copies) -> i64 {
     match copies {
         Copies::Gone => 0,
         Copies::UntilLogsExpire => 1,
-        Copies::Pending => COPIES_PENDING,
+        Copies::Pending => 2,
     }
+}
+
+/// The worse of the two.
+fn worse(one: Copies, other: Copies) -> Copies {
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// Every identifier in a history that the customer may have a claim on: those they are or were known by, and the
@@ -246,7 +259,7 @@ impl Crm {
             for (place, count) in erasure.places() {
                 entry = entry.with_number(place, i64::try_from(count).unwrap_or(i64::MAX))?;
             }
-            let entry = entry.with_text("step", "done")?.with_number("copies", rank(erasure.copies))?;
+            let entry = left(entry.with_text("step", "done")?, &erasure)?;
             erasure.audit.push(self.audit(entry).await?.sequence);
         }
         Ok(erasure)
@@ -397,20 +410,15 @@ impl Crm {
                 erased.fields += self.store().erase(&self.tenant, customer, &[]).await?.fields;
             }
         }
-        // Only the values are sealed: search tokens and deliveries can be read wherever there is a copy.
-        let sealed_alone = self.inner.person_keys.is_some() && erased.tokens == 0 && erased.outbox == 0;
-        let copies = match erased.copies {
-            Copies::UntilLogsExpire if sealed_alone => Copies::Gone,
-            copies @ (Copies::Gone | Copies::Pending | Copies::UntilLogsExpire) => copies,
-        };
         erasure.fields += erased.fields;
         erasure.keys += u64::from(erased.key);
         erasure.tokens += erased.tokens;
         erasure.outbox += erased.outbox;
         erasure.identifiers += erased.claims;
-        if rank(copies) > rank(erasure.copies) {
-            erasure.copies = copies;
-        }
+        // A key that was in the store is in its copies as well.
+        let sealed = self.inner.person_keys.is_some() && !erased.key;
+        erasure.values = worse(erasure.values, if sealed { Copies::Gone } else { erased.copies });
+        erasure.copies = worse(erasure.copies, erased.copies);
         Ok(())
     }
 

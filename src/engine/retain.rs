@@ -16,7 +16,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::{CommitError, Copies, Expected, Parts, Version};
 
-use super::erase::{Erasure, identifiers_in, rank};
+use super::erase::{Erasure, identifiers_in, left};
 use super::{ATTEMPTS_MAX, Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::personal::PersonalError;
@@ -204,7 +204,9 @@ impl Crm {
                 self.erase_rows(*member, &mut erasure).await?;
             }
         } else {
+            // The key they were sealed under lives on.
             erasure.copies = self.clear_copies().await?;
+            erasure.values = erasure.copies;
         }
         let noted = self.note_removed(customer, &removal, &erasure).await?;
         erasure.audit.extend(noted);
@@ -229,7 +231,7 @@ impl Crm {
                     entry = entry.with_number(place, i64::try_from(count).unwrap_or(i64::MAX))?;
                 }
             }
-            entry = entry.with_number("copies", rank(erasure.copies))?;
+            entry = left(entry, erasure)?;
             let context = self.context(&definitions, self.now(), false);
             let plan = Planner::new(context, base.customer.clone(), None).removed(removal);
             let mut plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
