@@ -101,6 +101,12 @@ pub enum AuditAction {
         /// By which policy.
         policy: RetentionName,
     },
+    /// Addresses are not written to any more, whoever has them. Which ones is not said.
+    Suppressed,
+    /// An address may be written to again, because its holder asked for it.
+    SuppressionLifted,
+    /// What another system, or another store, had of somebody was taken in: a whole customer, or consents.
+    Imported,
     /// Something of the host's own.
     Other(ActionName),
 }
@@ -125,6 +131,9 @@ impl AuditAction {
             AuditAction::PolicyChanged => "policy_changed",
             AuditAction::Checkpoint { .. } => "checkpoint",
             AuditAction::RetentionApplied { .. } => "retention_applied",
+            AuditAction::Suppressed => "suppressed",
+            AuditAction::SuppressionLifted => "suppression_lifted",
+            AuditAction::Imported => "imported",
             AuditAction::Other(_) => "other",
         }
     }
@@ -148,7 +157,10 @@ impl AuditAction {
             | AuditAction::ObjectionWithdrawn
             | AuditAction::ConsentProofRead
             | AuditAction::KeysRotated
-            | AuditAction::PolicyChanged => &[],
+            | AuditAction::PolicyChanged
+            | AuditAction::Suppressed
+            | AuditAction::SuppressionLifted
+            | AuditAction::Imported => &[],
         }
     }
 }
