@@ -5,15 +5,13 @@
 //! kept of them, so that whoever is just keeping something finds out. Then the rows go, and the audit log says how
 //! many. When it is cut off in between, erasing again does what is left.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
-use crm_core::identity::{DuplicateRejected, Identifier, IdentifierKey, MEMBERS_MAX};
-use crm_core::privacy::{
-    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
-};
+use crm_core::identity::{DuplicateRejected, IdentifierKey};
+use crm_core::privacy::{Blocked, Blocker, Erased, HoldName, HoldPlaced, HoldRefusal, HoldReleased};
 use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
@@ -22,9 +20,8 @@ use crm_storage::{ClaimKey, CommitError, Copies, Parts, Release};
 use super::audit::{because, by_shop};
 use super::leads::attached;
 use super::tie::Word;
-use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
+use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
-use crate::ledger::ErasureLedger;
 use crate::personal::PersonalError;
 use crate::plan::{FactRefusal, Planner, identifier_claim};
 
@@ -132,7 +129,7 @@ struct Decided {
 
 /// What an erasure goes over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Over {
+pub(super) enum Over {
     Nothing,
     WhatYields,
     /// It was decided before, by what a restored backup does not know.
@@ -204,7 +201,8 @@ impl Crm {
     /// such as a refund; nothing personal is, and no tie. Ties to others end, for both sides.
     ///
     /// First it is decided, in one commit with an entry of the audit log and after the host's
-    /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many.
+    /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many. A record of
+    /// what was not decided then is taken back.
     /// Erasing again removes what is left when one was cut off, and tries again to clear copies that were pending.
     /// Costs a read of the whole history.
     ///
@@ -237,7 +235,12 @@ impl Crm {
         self.erase_over(customer, request, over).await
     }
 
-    async fn erase_over(&self, customer: CustomerId, request: ErasureRequest, over: Over) -> Result<Erasure, Error> {
+    pub(super) async fn erase_over(
+        &self,
+        customer: CustomerId,
+        request: ErasureRequest,
+        over: Over,
+    ) -> Result<Erasure, Error> {
         if self.inner.inside && (self.inner.person_keys.is_some() || self.inner.ledger.is_some()) {
             return Err(PersonalError::Inside.into());
         }
@@ -251,9 +254,10 @@ impl Crm {
             erasure.ties += self.end_ties(customer).await?;
             self.settle_doubts(customer).await?;
         }
-        for member in decided.members {
-            self.erase_rows(member, &mut erasure).await?;
+        for member in &decided.members {
+            self.erase_rows(*member, &mut erasure).await?;
         }
+        self.mark_erased(&decided.members).await?;
         if decided.is_there {
             let mut entry = AuditEntry::new(request.by, AuditAction::Erased).about(customer);
             for (place, count) in erasure.places() {
@@ -273,7 +277,6 @@ impl Crm {
         over: Over,
     ) -> Result<Decided, Error> {
         let now = self.now();
-        let mut in_ledger = false;
         let _turn = self.audit_turn().lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
@@ -290,39 +293,46 @@ impl Crm {
                 return Err(Blocked { customer, by: blockers }.into());
             }
             let history = self.whole_history(&base.customer).await?;
-            let releases = self.claims_of(&members, &identifiers_in(&history)).await?;
-            if let Some(ledger) = self.inner.ledger.as_ref().filter(|_| !in_ledger && over != Over::Everything) {
-                let key = &self.inner.lookup_key;
-                let identifiers: Vec<IdentifierKey> = releases.iter().map(|(known, _)| *known).collect();
-                let record = ErasureRecord::new(now, key, &self.tenant, members.iter().copied(), &identifiers);
-                ledger.append(&record).await?;
-                in_ledger = true;
-            }
-            let context = self.context(&definitions, now, true);
-            let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
-            let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
-            planner
-                .decide_of_all(&deed)
-                .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-            let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+            let identifiers = identifiers_in(&history);
+            let releases = self.claims_of(&members, &identifiers).await?;
             let released = releases.len() as u64;
-            Box::pin(self.leave(&mut commit, &members, releases, &identifiers_in(&history))).await?;
-            let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
-            let entry = because(entry, request.reason.as_ref())?
-                .with_text("step", "decided")?
-                .with_number("forced", forced.into())?;
-            let entry = entry.with_number("customers", members.len() as i64)?;
-            let (record, write) = self.audit_write(entry).await?;
-            commit.writes.push(write);
-            match self.settle(commit).await? {
-                Settled::Done | Settled::Replayed(_) => {
-                    return Ok(Decided { members, released, audit: Some(record.sequence), is_there: true });
+            // What a ledger brought back is in it.
+            let announced = match over {
+                Over::Everything => None,
+                Over::Nothing | Over::WhatYields => self.announce(&members, &identifiers).await?,
+            };
+            let decide = async {
+                let context = self.context(&definitions, now, true);
+                let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
+                let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
+                planner
+                    .decide_of_all(&deed)
+                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
+                let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+                Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
+                let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
+                let entry = because(entry, request.reason.as_ref())?
+                    .with_text("step", "decided")?
+                    .with_number("forced", forced.into())?
+                    .with_number("customers", members.len() as i64)?;
+                let (record, write) = self.audit_write(entry).await?;
+                commit.writes.push(write);
+                match self.settle(commit).await? {
+                    Settled::Done | Settled::Replayed(_) => Ok(Some(record.sequence)),
+                    Settled::Refused(
+                        CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
+                    ) => Ok(None),
+                    Settled::Refused(error) => Err(Error::corrupt(error)),
                 }
-                Settled::Refused(
-                    CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
-                ) => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            };
+            match decide.await {
+                Ok(Some(sequence)) => return Ok(Decided { members, released, audit: Some(sequence), is_there: true }),
+                Ok(None) => {
+                    self.retract(announced).await?;
+                    self.lost()?;
+                }
+                Err(error) => return Err(self.retract_unless_done(announced, customer, error).await),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -422,90 +432,6 @@ impl Crm {
         Ok(())
     }
 
-    /// Erases again whoever a ledger says was erased, and answers how many were there; whoever had been
-    /// merged counts once. Call it after a backup was
-    /// restored and opened, before anything else is done with it, with the ledger that was kept elsewhere: the
-    /// backup may be of before an erasure. Calling it at any other time changes nothing.
-    ///
-    /// Somebody is meant by their id. Whoever has one of their identifiers under another id is somebody else, who came
-    /// later or had it before; [`erased_at`](Self::erased_at) tells about those. Somebody who was merged with others
-    /// that were not erased is parted from them first. Nothing stands against it: it was decided before.
-    ///
-    /// Costs a read of every customer.
-    ///
-    /// # Errors
-    ///
-    /// `Ledger` if it cannot be read, `Storage` and `Personal` as for [`erase_with`](Self::erase_with); call it again
-    /// then.
-    pub async fn reapply_erasures(&self, ledger: &dyn ErasureLedger) -> Result<u64, Error> {
-        self.check_lookup_key().await?;
-        let records = ledger.records().await?;
-        let erased: HashSet<ErasureTag> = records.into_iter().flat_map(|record| record.customers).collect();
-        let mut again = 0;
-        let mut after = None;
-        loop {
-            let rows = self.page_of_customers(after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(again) };
-            after = Some(last.customer);
-            let loaded = self.store().load(&self.tenant, &[]).await?;
-            let definitions = self.definitions_at(loaded.definitions).await?;
-            for row in rows {
-                let customer = self.decode(&row, &definitions).await?.customer;
-                for member in customer.members().filter(|member| self.is_tagged(&erased, *member)) {
-                    let Some(base) = self.base(member).await?.0 else { continue };
-                    if base.customer.is_erased()
-                        && !self.has_personal_rows(member).await?
-                        && open_ties(&self.whole_history(&base.customer).await?, &base.customer, self.now()).is_empty()
-                    {
-                        continue;
-                    }
-                    self.part_from_others(member, &erased).await?;
-                    let request = ErasureRequest::new(AuditActor::Rule).because(again_because()?);
-                    self.erase_over(member, request, Over::Everything).await?;
-                    again += 1;
-                }
-            }
-        }
-    }
-
-    /// When somebody who was known by an identifier was last erased, by a ledger; none if nobody was. Ask before
-    /// an old list of addresses is taken in.
-    ///
-    /// # Errors
-    ///
-    /// `Ledger` if it cannot be read.
-    pub async fn erased_at(
-        &self,
-        identifier: &Identifier,
-        ledger: &dyn ErasureLedger,
-    ) -> Result<Option<Timestamp>, Error> {
-        let key = &self.inner.lookup_key;
-        let tag = ErasureTag::of_identifier(key, &self.tenant, &key.hash(&self.tenant, identifier));
-        let records = ledger.records().await?;
-        Ok(records.iter().filter(|record| record.identifiers.contains(&tag)).map(|record| record.at).max())
-    }
-
-    fn is_tagged(&self, erased: &HashSet<ErasureTag>, customer: CustomerId) -> bool {
-        erased.contains(&ErasureTag::of_customer(&self.inner.lookup_key, &self.tenant, customer))
-    }
-
-    /// Whether an erasure was cut off before the rows went.
-    async fn has_personal_rows(&self, customer: CustomerId) -> Result<bool, Error> {
-        let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
-        Ok(details.iter().flatten().any(|details| !details.personal.is_empty() || details.tokens > 0))
-    }
-
-    /// Parts somebody who was erased from those who were not.
-    async fn part_from_others(&self, member: CustomerId, erased: &HashSet<ErasureTag>) -> Result<(), Error> {
-        for _ in 0..MEMBERS_MAX {
-            let Some(base) = self.base(member).await?.0 else { return Ok(()) };
-            let other = base.customer.members().find(|id| !self.is_tagged(erased, *id));
-            let Some(other) = other else { return Ok(()) };
-            self.part(member, other, again_because()?).await?;
-        }
-        Ok(())
-    }
-
     /// Has something about a customer kept, so that they are not erased meanwhile, in the name of somebody; the audit
     /// log says so. A hold of the same name takes the place of the one before. Of somebody who was merged it holds
     /// for all.
@@ -585,7 +511,7 @@ impl Crm {
 }
 
 /// The ties of somebody to others that last or are still to begin, each with when and by which event that was said.
-fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Untie, (Timestamp, EventId))> {
+pub(super) fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Untie, (Timestamp, EventId))> {
     type Words = Vec<(Timestamp, EventId, bool)>;
     let mut ties: BTreeMap<(CustomerId, CustomerId, &TieKind, Direction), Words> = BTreeMap::new();
     for event in history {
@@ -614,8 +540,4 @@ fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Unt
         }
     }
     open
-}
-
-fn again_because() -> Result<Remark, Error> {
-    Remark::new("erased before, and back from a backup").map_err(Error::corrupt)
 }

@@ -30,6 +30,7 @@ mod personal;
 mod push;
 mod query;
 mod quote;
+mod reapply;
 mod record;
 mod rectify;
 mod retain;
@@ -45,7 +46,7 @@ mod together;
 mod value;
 mod voucher;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crm_core::change::Change;
@@ -127,6 +128,8 @@ pub struct Crm {
     audit_stream: CustomerId,
     /// Under which id it is kept how far segments are filled. It is among the customers' rows too.
     fill_row: CustomerId,
+    /// Whether this one brings a restored backup to where its ledger is, before which no other one is answered.
+    reapplying: bool,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,8 @@ pub(crate) struct Inner {
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     ledger: Option<Arc<dyn ErasureLedger>>,
+    /// The tenants whose store knows of all erasures in the ledger.
+    reapplied: Arc<RwLock<HashSet<TenantId>>>,
     audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
@@ -157,7 +162,7 @@ impl Inner {
         signer: Option<Arc<dyn CheckpointSigner>>,
         ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
-        let (definitions, audit_turns) = Default::default();
+        let (definitions, audit_turns, reapplied) = Default::default();
         let inside = false;
         Inner {
             store,
@@ -169,6 +174,7 @@ impl Inner {
             person_keys,
             signer,
             ledger,
+            reapplied,
             audit_turns,
             inside,
         }
@@ -219,7 +225,7 @@ impl Crm {
     pub(crate) fn new(inner: Arc<Inner>, tenant: TenantId) -> Self {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row }
+        Crm { inner, tenant, audit_stream, fill_row, reapplying: false }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.

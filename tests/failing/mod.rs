@@ -11,6 +11,7 @@ use crm_storage::{
 };
 
 /// What becomes of the next commit.
+#[allow(dead_code, reason = "each test binary uses a part of these")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is applied, and said so.
@@ -19,6 +20,8 @@ pub(crate) enum Fate {
     Lost,
     /// It is applied, and the answer is lost.
     Unanswered,
+    /// It is not applied, and nobody can tell.
+    Unheard,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +50,7 @@ impl Store for Failing {
         match fate.unwrap_or(Fate::Fine) {
             Fate::Fine => self.inner.commit(tenant, commits).await,
             Fate::Lost => Err(failure()),
+            Fate::Unheard => Err(StorageError::Unknown { source: None }),
             Fate::Unanswered => {
                 self.inner.commit(tenant, commits).await?;
                 Err(StorageError::Unknown { source: None })
