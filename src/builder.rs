@@ -144,9 +144,11 @@ impl CrmBuilder {
         self
     }
 
-    /// Where each erasure is recorded before it is done, so that
-    /// [`reapply_erasures`](Crm::reapply_erasures) erases again whoever comes back with a restored backup. Keep it
-    /// apart from the store and its backups. Without one there are no records.
+    /// Where each erasure is recorded before it is decided. Keep it apart from the store and its backups. If the store
+    /// does not know of an erasure that is in it, as after a backup was restored, everything is answered
+    /// [`NotReapplied`](crate::Error::NotReapplied) until [`reapply_erasures`](Crm::reapply_erasures) was called. That is
+    /// asked once for each tenant, when the CRM is first used, and costs a look-up for each erasure. Without a ledger
+    /// there are no records.
     #[must_use]
     pub fn erasure_ledger(mut self, ledger: impl ErasureLedger) -> Self {
         self.ledger = Some(Arc::new(ledger));

@@ -89,6 +89,13 @@ pub enum Error {
     /// The ledger of erasures failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The store does not know of erasures that the ledger has: it was restored from a backup, or they were cut off.
+    /// Call [`reapply_erasures`](crate::Crm::reapply_erasures) first.
+    #[error("the store does not know that {customers} customers were erased: reapply the erasures first")]
+    NotReapplied {
+        /// How many customers.
+        customers: usize,
+    },
     /// What was to be taken in is no export, or contradicts what is there.
     #[error(transparent)]
     Import(#[from] ImportError),

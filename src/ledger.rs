@@ -22,14 +22,14 @@ pub struct LedgerError {
 /// there are backups of before the erasure.
 #[async_trait]
 pub trait ErasureLedger: std::fmt::Debug + Send + Sync + 'static {
-    /// Adds a record. It must be durable when this returns.
+    /// Adds a record, of an erasure or that there was none after all. It must be durable when this returns.
     ///
     /// # Errors
     ///
     /// `LedgerError` if it may not have been kept: nobody is erased then.
     async fn append(&self, record: &ErasureRecord) -> Result<(), LedgerError>;
 
-    /// All records, in any order.
+    /// All records, in any order, those that take back another one included.
     ///
     /// # Errors
     ///

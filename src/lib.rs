@@ -94,10 +94,10 @@ pub use crm_core::order::{
     PaymentReceived, ProductRef, Refunded, Turnover,
 };
 pub use crm_core::privacy::{
-    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName, HoldPlaced,
-    HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record, RecordError,
-    Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf, RetentionPolicy,
-    RetentionSince, Unscored, View, ViewName,
+    Blocked, Blocker, Erased, ErasureAttempt, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName,
+    HoldPlaced, HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record,
+    RecordError, Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf,
+    RetentionPolicy, RetentionSince, Unscored, View, ViewName,
 };
 pub use crm_core::profile::{
     Address, Asked, AttributeChoice, AttributeKind, AttributeName, AttributeValue, Birthday, Card, CardChanged,

@@ -509,3 +509,58 @@ mod in_a_file {
         }
     }
 }
+
+#[test]
+fn suppressing_exporting_and_taking_in_are_noted_and_nothing_of_whom() {
+    over_each_store("noted", |crm| {
+        let address = |who: &str| crm::Identifier::email(&format!("{who}@example.com")).unwrap();
+        let came = |who: &str| {
+            let visit = Visited { channel: Channel::Web, place: None };
+            Incoming::new(address(who), day(0), Source::new("shop").unwrap(), visit)
+        };
+        let ana = crm.record(came("canaryana")).unwrap().customer;
+        let provider = Source::new("provider").unwrap();
+        let complaint = crm::SuppressionReason::Complaint;
+        assert!(crm.suppress(&address("canaryana"), complaint, &provider).unwrap());
+        assert!(!crm.suppress(&address("canaryana"), complaint, &provider).unwrap(), "nothing new, and not noted");
+        let wording = crm::Wording {
+            version: "1".parse().unwrap(),
+            sha256: crm::Digest::of(b"yes"),
+            locale: crm::Locale::new("en").unwrap(),
+        };
+        let proof = |method| crm::Proof::new(method, wording.clone(), "support".parse().unwrap());
+        assert!(crm.unsuppress(ana, &address("canaryana"), proof(crm::Method::Call)).unwrap());
+        let export = crm.export(ana).unwrap().unwrap();
+        crm.export_for(ana, by()).unwrap();
+
+        // Consents of another system; the second time they are known.
+        let given_at = day(0).minus(Span::days(30));
+        let original =
+            crm::Original { method: crm::Method::Paper, at: given_at, collected_by: "old shop".parse().unwrap() };
+        let proved = proof(crm::Method::Import).first_given(original);
+        let given = crm::ConsentGiven::new(crm::Purpose::new("marketing").unwrap(), Channel::Email, proved);
+        let consents = || {
+            ["canaryben", "canarycleo"].map(|who| {
+                Incoming::new(address(who), given_at, Source::new("old").unwrap(), given.clone())
+                    .with_key(who.parse().unwrap())
+            })
+        };
+        assert_eq!(crm.ingest(consents(), Ingestion::history()).unwrap().recorded, 2);
+        assert_eq!(crm.ingest(consents(), Ingestion::history()).unwrap().known, 2);
+        let other = Crm::from(crm::Crm::in_memory());
+        other.import(&export).unwrap();
+        let log = whole_log(&crm);
+        let noted: Vec<String> = log.iter().map(|record| record.entry.action().name().to_owned()).collect();
+        let before = ["suppressed", "suppression_lifted", "exported", "exported"];
+        assert_eq!(noted[..4], before);
+        assert_eq!(noted[4..], ["imported"], "{log:?}");
+        let whom: Vec<_> = log.iter().map(|record| record.entry.subject()).collect();
+        assert_eq!(whom, [None, Some(ana), Some(ana), Some(ana), None]);
+        assert_eq!(*log[0].entry.by(), AuditActor::Host(ActorName::new("provider").unwrap()));
+        let imported = whole_log(&other);
+        assert_eq!(imported.len(), 1);
+        assert_eq!((imported[0].entry.action().name(), imported[0].entry.subject()), ("imported", Some(ana)));
+        assert!(!format!("{log:?} {imported:?}").contains("canary"));
+        crm.verify_audit(&[], &[]).unwrap();
+    });
+}

@@ -2,6 +2,10 @@
 #![cfg(feature = "vcard")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+#[cfg(feature = "postgres")]
+#[path = "../crm-storage/tests/postgres_server/mod.rs"]
+mod postgres_server;
+
 use std::fmt::{Debug, Write as _};
 use std::sync::{Arc, Mutex};
 
@@ -299,6 +303,8 @@ fn leaks(crm: &Crm, walk: impl Fn(&Crm, &mut Patch)) -> Vec<String> {
     let logged = log.0.lock().unwrap().clone();
     assert!(logged.contains("span record") && logged.contains("span execute"), "the log was caught: {logged}");
     let mut out = field.out(&logged);
+    #[cfg(feature = "postgres")]
+    out.extend(field.out(&LOGGED.lock().unwrap()));
     out.extend(field.out(&field.seen));
     if !out.is_empty() {
         for word in &out {
@@ -316,8 +322,43 @@ fn out_line(text: &str, word: &str) {
     eprintln!("{word}: {}", text.chars().take(400).collect::<String>());
 }
 
-/// Takes a walk over memory and over SQLite.
+/// All that is logged by `log`, which PostgreSQL's client uses, from any thread.
+#[cfg(feature = "postgres")]
+static LOGGED: Mutex<String> = Mutex::new(String::new());
+
+#[cfg(feature = "postgres")]
+struct Logger;
+
+#[cfg(feature = "postgres")]
+impl log::Log for Logger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &log::Record<'_>) {
+        writeln!(LOGGED.lock().unwrap(), "{} {}", record.target(), record.args()).unwrap();
+    }
+    fn flush(&self) {}
+}
+
+/// A store on PostgreSQL, with all that its client logs caught, and where its database is.
+#[cfg(feature = "postgres")]
+fn on_postgres() -> Option<(crm::PostgresStore, String)> {
+    let server = postgres_server::server()?;
+    static LOGGER: Logger = Logger;
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+    let url = server.url(&server.database());
+    let options = crm::PostgresOptions::default().lanes(16).schema("canary");
+    Some((postgres_server::block_on(crm::PostgresStore::connect(&url, &options)).unwrap(), url))
+}
+
+/// Takes a walk over memory, over SQLite and over PostgreSQL.
 fn over_each_store(name: &str, build: impl Fn() -> crm::CrmBuilder, walk: impl Fn(&Crm, &mut Patch)) {
+    #[cfg(feature = "postgres")]
+    if let Some((store, _)) = on_postgres() {
+        assert_eq!(leaks(&Crm::from(build().store(store).build()), &walk), Vec::<String>::new());
+    }
     assert_eq!(leaks(&Crm::from(build().build()), &walk), Vec::<String>::new());
     #[cfg(feature = "sqlite")]
     {
@@ -587,4 +628,178 @@ fn walk_further(crm: &Crm, field: &mut Patch) {
 fn no_canary_gets_out_of_remarks_plugins_ties_and_links() {
     let nosy = || Nosy { stamp: stamp("nosy"), printed: Mutex::default() };
     over_each_store("further", || crm::Crm::builder().workflow(nosy()), walk_further);
+}
+
+/// A value for each field of the card, with a word of its own in each part that is text.
+fn card_value(field: &Field, patch: &mut Patch) -> crm::CardValue {
+    let line = |patch: &mut Patch, word: &str| crm::CardLine::new(patch.plant(word)).unwrap();
+    match field {
+        Field::Name => {
+            let name = Name::new(&patch.plant("Canaryvorname"), &patch.plant("Canaryfamily")).unwrap();
+            let titles = [patch.plant("Canarydr"), patch.plant("Canarymiddle"), patch.plant("Canaryjunior")];
+            crm::CardValue::Name(name.with_titles(&titles[0], &titles[1], &titles[2]).unwrap())
+        }
+        Field::Employer => crm::CardValue::Line(line(patch, "Canaryemployer")),
+        Field::Position => crm::CardValue::Line(line(patch, "Canaryposition")),
+        Field::Birthday => crm::CardValue::Birthday(crm::Birthday::parse(&patch.plant("1987-03-21")).unwrap()),
+        Field::Language => crm::CardValue::Language(crm::Language::new(&patch.plant("de-CH-1996")).unwrap()),
+        Field::TimeZone => {
+            crm::CardValue::TimeZone(crm::TimeZone::new(&patch.plant("America/Argentina/Ushuaia")).unwrap())
+        }
+        Field::Addresses => {
+            let [street, city, region, code] =
+                ["Canaryroad 9", "Canarycity", "Canaryregion", "CNRY-4711"].map(|word| patch.plant(word));
+            crm::CardValue::Addresses(vec![Address::new(&[&street], &city, &region, &code, None).unwrap()])
+        }
+        Field::ContactPoints => {
+            let messaging = format!("xmpp:{}@example.com", patch.plant("canaryxmpp"));
+            let web = format!("https://{}.example.com/", patch.plant("canaryweb"));
+            crm::CardValue::ContactPoints(vec![
+                ContactPoint::email(&format!("{}@example.com", patch.plant("canarybox"))).unwrap(),
+                ContactPoint::phone(&format!("+{}", patch.plant("351912345999"))).unwrap(),
+                ContactPoint::new(crm::ContactKind::Messaging, &messaging).unwrap(),
+                ContactPoint::new(crm::ContactKind::Web, &web).unwrap(),
+            ])
+        }
+        Field::MemberNumbers => crm::CardValue::Lines(vec![line(patch, "CNRY-MEMBER-77")]),
+        Field::Preferences => crm::CardValue::Preferences(vec![crm::CustomPreference {
+            name: line(patch, "Canarypreference"),
+            value: line(patch, "Canaryevenings"),
+        }]),
+        Field::Interests => crm::CardValue::Lines(vec![line(patch, "Canaryinterest")]),
+        Field::Keywords => crm::CardValue::Lines(vec![line(patch, "Canarykeyword")]),
+        Field::OwnKeywords => crm::CardValue::Lines(vec![line(patch, "Canaryown")]),
+        Field::Attribute(name) if name.as_str() == "shoe" => {
+            crm::CardValue::Attribute(crm::AttributeValue::OneOf("Canarychoice".parse().unwrap()))
+        }
+        Field::Attribute(_) => {
+            let text = crm::CardText::new(patch.plant("Canaryattribute")).unwrap();
+            crm::CardValue::Attribute(crm::AttributeValue::Text(text))
+        }
+        other => panic!("plant a canary in {other:?}"),
+    }
+}
+
+fn identifier(kind: crm::IdentifierKind, patch: &mut Patch) -> Identifier {
+    use crm::IdentifierKind::{Card, Device, Email, External, Messaging, OpenId, Phone, Rfid};
+    let system = crm::ExternalSystem::new("erp").unwrap();
+    let planted = match kind {
+        Email => Identifier::email(&format!("{}@example.com", patch.plant("canaryid"))),
+        Phone => Identifier::phone(&format!("+{}", patch.plant("351912345888"))),
+        Card => Identifier::card(&patch.plant("CNRY4711CARD")),
+        Device => Identifier::device(&patch.plant("canarydevice4711")),
+        Messaging => Identifier::messaging(&system, &patch.plant("canaryaccount")),
+        OpenId => Identifier::open_id("https://id.example.com", &patch.plant("canarysubject")),
+        Rfid => Identifier::rfid(&patch.plant("E2003412DC03011804711CAF")),
+        External => Identifier::external(&system, &patch.plant("CNRY-EXT-4711")),
+        other => panic!("plant a canary in {other:?}"),
+    };
+    planted.unwrap()
+}
+
+/// Every field of the card and every kind of identifier goes in, out, wrong and away.
+fn walk_every_field(crm: &Crm, field: &mut Patch) {
+    let visit = || Visited { channel: Channel::Web, place: None };
+    let names = ["diet", "shoe"].map(|name| crm::AttributeName::new(name).unwrap());
+    let choice: crm::AttributeChoice = "Canarychoice".parse().unwrap();
+    let kinds = [crm::AttributeKind::Text { max_bytes: 64 }, crm::AttributeKind::OneOf(vec![choice])];
+    let schema = crm::CardSchema { attributes: names.iter().cloned().zip(kinds).collect() };
+    crm.define(crm.now(), Definition::CardSchema(schema)).unwrap();
+    let mut all = Vec::new();
+    for kind in crm::IdentifierKind::ALL {
+        let known = identifier(kind, field);
+        writeln!(field.seen, "{known:?} {known:#?} {:?}", crm.identified(&known)).unwrap();
+        let who = field.saw(crm.record(Incoming::new(&known, crm.now(), source(), visit()))).unwrap().customer;
+        field.saw(crm.customer(&known));
+        all.push((who, known));
+    }
+    let ana = all[0].0;
+    for (_, known) in &all {
+        // Of the others it is taken.
+        field.saw(crm.record(Incoming::new(ana, crm.now(), source(), crm.identified(known))));
+    }
+    let fields: Vec<Field> = Field::plain().chain(names.into_iter().map(Field::Attribute)).collect();
+    let values: Vec<crm::CardValue> = fields.iter().map(|of| card_value(of, field)).collect();
+    let mut card = CardUpdate::new();
+    for (n, (of, value)) in fields.iter().zip(&values).enumerate() {
+        writeln!(field.seen, "{value:?} {value:#?}").unwrap();
+        card = card.set(of.clone(), value.clone());
+        // The value of another field is refused.
+        let wrong = CardUpdate::new().set(of.clone(), values[(n + 1) % values.len()].clone());
+        field.saw(crm.update_card(ana, wrong, &source(), crm.now()));
+    }
+    writeln!(field.seen, "{card:?} {card:#?}").unwrap();
+    field.saw(crm.update_card(ana, card.clone(), &source(), crm.now())).unwrap();
+    field.saw(crm.rectify(ana, card.clone(), &source(), crm.now(), by()));
+    let told = CardTold { customer: all[1].0, update: card, source: source(), at: crm.now() };
+    writeln!(field.seen, "{told:?}").unwrap();
+    field.saw(crm.import_cards([told], Ingestion::history()));
+    let read = field.saw(crm.card(ana)).unwrap();
+    assert_eq!(read.fields().count(), fields.len(), "all of them are there");
+    field.saw(crm.card_history(ana));
+    field.saw(crm.completeness(ana));
+    for text in ["Canaryvorname", "canarybox@example.com", "345999", "CNRY-MEMBER-77"] {
+        field.saw(crm.search(&SearchQuery::new(text).unwrap(), 10));
+    }
+    field.saw(crm.merge(ana, all[1].0, "one".parse().unwrap()));
+    field.saw(crm.part(ana, all[1].0, "two".parse().unwrap()));
+    let mut export = crm.export(ana).unwrap().unwrap();
+    assert!(export.to_string().contains("Canaryattribute"), "what is given out on purpose has them");
+    let rows = export["personal_rows"].as_array().unwrap().len();
+    for n in 0..rows {
+        let place = format!("/personal_rows/{n}/value");
+        let value = export.pointer(&place).unwrap().clone();
+        *export.pointer_mut(&place).unwrap() = serde_json::json!(format!("{value}}}"));
+        field.saw(crm.import(&export));
+        *export.pointer_mut(&place).unwrap() = value;
+    }
+    field.saw(crm.story(ana));
+    for (who, _) in &all {
+        field.saw(crm.erase_with(*who, ErasureRequest::new(by())));
+    }
+    field.saw(crm.audit_log(None, 100));
+    writeln!(field.seen, "{crm:?}").unwrap();
+    // The log is looked for these two.
+    let notify = Command::Notify { topic: "mail".parse().unwrap(), fields: crm::Fields::default() };
+    field.saw(crm.execute(ana, notify, "tell"));
+}
+
+#[test]
+fn no_canary_gets_out_of_any_field_of_the_card_or_any_kind_of_identifier() {
+    over_each_store("fields", crm::Crm::builder, walk_every_field);
+}
+
+/// PostgreSQL quotes the row that broke a constraint, and a value that it cannot read.
+#[cfg(feature = "postgres")]
+#[test]
+fn what_postgresql_quotes_of_a_row_it_refuses_gets_out_nowhere() {
+    let Some((store, url)) = on_postgres() else { return };
+    let shop = Crm::from(crm::Crm::builder().store(store).build());
+    let walk = |crm: &Crm, field: &mut Patch| {
+        let visit = Visited { channel: Channel::Web, place: None };
+        let email = Identifier::email("canarymail@example.com").unwrap();
+        let ana = crm.record(Incoming::new(&email, crm.now(), source(), visit)).unwrap().customer;
+        let told = field.plant("Canarytold");
+        let fields = [(FieldName::new("to").unwrap(), FieldValue::Text(told.into()))].into_iter().collect();
+        let notify = Command::Notify { topic: "mail".parse().unwrap(), fields };
+        postgres_server::block_on(async {
+            let raw = postgres_server::connect(&url).await;
+            let broken = "ALTER TABLE canary.outbox ADD CONSTRAINT never CHECK (false) NOT VALID";
+            raw.batch_execute(broken).await.unwrap();
+        });
+        assert!(field.saw(crm.execute(ana, notify.clone(), "refused")).is_none());
+        assert!(field.seen.contains("23514") && field.seen.contains("never"), "it says what broke: {}", field.seen);
+        postgres_server::block_on(async {
+            let raw = postgres_server::connect(&url).await;
+            // What somebody's trigger says may quote the row as well.
+            let quotes = "ALTER TABLE canary.outbox DROP CONSTRAINT never; \
+                CREATE FUNCTION canary.quotes() RETURNS trigger LANGUAGE plpgsql AS \
+                $$ BEGIN RAISE EXCEPTION 'no: %', convert_from(NEW.body, 'UTF8'); END $$; \
+                CREATE TRIGGER quotes BEFORE INSERT ON canary.outbox FOR EACH ROW EXECUTE FUNCTION canary.quotes()";
+            raw.batch_execute(quotes).await.unwrap();
+        });
+        assert!(field.saw(crm.execute(ana, notify, "quoted")).is_none());
+        assert!(field.seen.contains("P0001"), "{}", field.seen);
+    };
+    assert_eq!(leaks(&shop, walk), Vec::<String>::new());
 }

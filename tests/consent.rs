@@ -355,6 +355,32 @@ fn suppression_survives_erasing_and_coming_back() {
 }
 
 #[test]
+fn nobody_is_asked_at_an_address_that_is_suppressed_for_whatever_reason() {
+    for shop in shops("unasked") {
+        let crm = &shop.crm;
+        let ana = shop.visitor(&email());
+        let asked = || OptIn::new(marketing(), Channel::Email, email(), proof(Method::Form));
+        for reason in [
+            SuppressionReason::Asked,
+            SuppressionReason::Complaint,
+            SuppressionReason::Bounced,
+            SuppressionReason::Deceased,
+            SuppressionReason::PublicList,
+            SuppressionReason::Decided,
+        ] {
+            assert!(crm.suppress(&email(), reason, &source()).unwrap());
+            let events = crm.story(ana).unwrap().unwrap().events.len();
+            let refusal = refused(crm.request_opt_in(ana, asked()));
+            let ConsentRefusal::Suppressed(suppressed) = refusal else { panic!("{refusal:?}") };
+            assert_eq!(suppressed.reason, reason);
+            assert_eq!(crm.story(ana).unwrap().unwrap().events.len(), events, "nothing was recorded");
+            assert!(crm.unsuppress(ana, &email(), proof(Method::Call)).unwrap());
+        }
+        crm.request_opt_in(ana, asked()).unwrap();
+    }
+}
+
+#[test]
 fn a_hundred_thousand_addresses_are_suppressed_once_each() {
     for shop in shops("many") {
         let all = |count: u32| (0..count).map(|n| Identifier::email(&format!("n{}@example.com", n % 100_000)).unwrap());

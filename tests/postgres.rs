@@ -5,16 +5,17 @@
 #[path = "../crm-storage/tests/postgres_server/mod.rs"]
 mod postgres_server;
 
+mod drawer;
 mod redeemers;
 
 use std::sync::Arc;
 
 use crm::{
-    Attribute, CardLine, CardUpdate, Channel, ClaimCoupon, Command, Comparison, ConfirmProof, ContactQuery, Crm,
-    Currency, Definition, DerivedIds, Dialect, Digest, Error, ExternalSystem, Identifier, Incoming, Ingestion, Locale,
-    ManualClock, MemoryStore, Method, Money, OptIn, OrderPlaced, OrderRef, PostgresOptions, PostgresStore, Predicate,
-    Program, ProgramId, Proof, Purpose, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore, Store,
-    Strength, SuppressionReason, Tie, TieKind, Timestamp, Untie, Wording,
+    Attribute, CardLine, CardUpdate, Channel, ClaimCoupon, Command, Comparison, ConfirmProof, ContactQuery, Copies,
+    Crm, Currency, Definition, DerivedIds, Dialect, Digest, Error, ExternalSystem, Identifier, Incoming, Ingestion,
+    Locale, ManualClock, MemoryStore, Method, Money, OptIn, OrderPlaced, OrderRef, PostgresOptions, PostgresStore,
+    Predicate, Program, ProgramId, Proof, Purpose, RedeemPoints, Refunded, SegmentName, Source, Span, SqliteStore,
+    Store, Strength, SuppressionReason, Tie, TieKind, Timestamp, Untie, Wording,
 };
 use postgres_server::{Server, block_on, connect, server};
 
@@ -298,4 +299,64 @@ fn store_credit_is_spent_and_a_gift_card_redeemed_exactly_as_often_as_can_be() {
         let all = crm.credit_trial_balance().unwrap().currencies[&Currency::EUR];
         assert_eq!((all.balance, all.redeemed, all.on_cards, all.transferred), (500, 1_000, 0, 0));
     }
+}
+
+/// Who told a customer's story into the logs: an erasure's receipt says so, the first time and ever after.
+#[test]
+fn a_receipt_never_calls_gone_what_is_in_the_logs_of_postgresql() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    block_on(async {
+        let store = Arc::new(PostgresStore::connect(&url, &PostgresOptions::default().lanes(16)).await.unwrap());
+        let clock = Arc::new(ManualClock::at(day(1)));
+        let name = || CardUpdate::new().name(crm::Name::new("Ana", "Silva").unwrap());
+        for outside in [false, true] {
+            let builder = Crm::builder().shared_store(Arc::clone(&store) as Arc<dyn Store>).clock(Arc::clone(&clock));
+            let builder = if outside { builder.person_keys(drawer::Drawer::default()) } else { builder };
+            let crm = builder.build().tenant(crm::TenantId::new(if outside { "outside" } else { "inside" }).unwrap());
+            let values = if outside { Copies::Gone } else { Copies::UntilLogsExpire };
+            let visit = |number| {
+                let visit = crm::Visited { channel: Channel::Web, place: None };
+                crm.record(Incoming::new(who(number), day(1), Source::new("shop").unwrap(), visit))
+            };
+            // Values, search tokens and an entry that waits.
+            let ana = visit(1).await.unwrap().customer;
+            crm.update_card(ana, name(), &Source::new("shop").unwrap(), day(1)).await.unwrap();
+            let fields = [(crm::FieldName::new("to").unwrap(), crm::FieldValue::Text("Ana".into()))];
+            let notify = || Command::Notify { topic: "mail".parse().unwrap(), fields: fields.clone().into() };
+            crm.execute(ana, notify(), "tell").await.unwrap();
+            // Only an entry, which was delivered before.
+            let ben = visit(2).await.unwrap().customer;
+            crm.execute(ben, notify(), "tell").await.unwrap();
+            crm.deliver(day(2), |_: &crm::Delivery| crm::Delivered::Done).await.unwrap();
+            // Nothing at all.
+            let cleo = visit(3).await.unwrap().customer;
+            for (customer, found) in [(ana, true), (ana, false), (ben, false), (cleo, false)] {
+                let erased = crm.erase(customer).await.unwrap();
+                assert_eq!(erased.fields + erased.tokens > 0, found, "{erased:?}");
+                assert_eq!((erased.values, erased.copies), (values, Copies::UntilLogsExpire), "{outside}: {erased:?}");
+            }
+            // What a policy has go.
+            let dora = visit(4).await.unwrap().customer;
+            crm.update_card(dora, name(), &Source::new("shop").unwrap(), day(1)).await.unwrap();
+            let names = crm::RetentionPolicy::forget(
+                crm::Forget::card([crm::Field::Name]),
+                crm::RetentionSince::FirstSeen,
+                Span::days(5),
+            );
+            let policy = crm::RetentionName::new("names").unwrap();
+            crm.define(day(1), Definition::Retention(policy, Some(names))).await.unwrap();
+            crm.refresh().await.unwrap();
+            clock.set(day(9));
+            crm.advance(day(9)).await.unwrap();
+            assert!(crm.card(dora).await.unwrap().name().is_none());
+            let log = crm.audit_log(None, 100).await.unwrap().records;
+            let last = log.last().unwrap();
+            assert_eq!(last.entry.action().name(), "retention_applied");
+            let told: Vec<String> = last.entry.details().map(|(name, told)| format!("{name}: {told:?}")).collect();
+            // 1 stands for copies in logs: the values are still sealed under a key that lives on.
+            assert!(told.contains(&"values: Int(1)".into()) && told.contains(&"copies: Int(1)".into()), "{told:?}");
+            clock.set(day(1));
+        }
+    });
 }

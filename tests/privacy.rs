@@ -1,16 +1,20 @@
 //! Erasing with what stands against it, again from a backup, and who sees what: over each store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod failing;
+
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crm::blocking::Crm;
 use crm::{
     ActorName, AuditAction, AuditActor, Barred, Blocker, CardUpdate, Channel, ContactPoint, ContactQuery, Currency,
-    CustomerId, Definition, ErasureRequest, Error, Field, FieldName, FileLedger, HoldName, HoldPlaced, HoldRefusal,
-    Identifier, Incoming, ManualClock, Money, Name, OrderPlaced, PersonalError, PrivacyPolicy, Purpose, Record,
-    Refunded, Restricted, Source, Span, Tag, Timestamp, View, ViewName, Visited,
+    CustomerId, Definition, ErasureRecord, ErasureRequest, Error, Field, FieldName, FileLedger, HoldName, HoldPlaced,
+    HoldRefusal, Identifier, Incoming, ManualClock, Money, Name, OrderPlaced, PersonalError, PrivacyPolicy, Purpose,
+    Record, Refunded, Restricted, Source, Span, Tag, Timestamp, View, ViewName, Visited,
 };
+
+use failing::{Failing, Fate};
 
 fn day(day: u32) -> Timestamp {
     Timestamp::parse("2026-01-05").unwrap().plus(Span::days(day))
@@ -101,6 +105,36 @@ fn an_open_order_stands_against_an_erasure_until_it_cannot_be_sent_back() {
 }
 
 #[test]
+fn the_time_to_send_an_order_back_begins_when_it_arrives() {
+    over_each_store("arrives", |shop| {
+        let crm = &shop.crm;
+        let until = |who| {
+            let Err(Error::Blocked(blocked)) = crm.erase(who) else { panic!("an open order") };
+            let [Blocker::OpenOrder { until, .. }] = blocked.by[..] else { panic!("{blocked:?}") };
+            until
+        };
+        let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
+        shop.buys(ana, "1");
+        shop.buys(ben, "2");
+        assert_eq!([until(ana), until(ben)], [day(14); 2], "this shop does not say how long orders take");
+        let slow = PrivacyPolicy::DEFAULT.delivers_within(Span::days(30));
+        crm.define(day(0), Definition::Privacy(slow)).unwrap();
+        assert_eq!([until(ana), until(ben)], [day(44); 2], "on their way for thirty days, and then fourteen");
+        shop.clock.set(day(5));
+        let arrived = crm::OrderDelivered { order: "1".parse().unwrap() };
+        crm.record(Incoming::new(ana, day(5), source(), arrived)).unwrap();
+        assert_eq!([until(ana), until(ben)], [day(19), day(44)]);
+        shop.clock.set(day(40));
+        let late = crm::OrderDelivered { order: "2".parse().unwrap() };
+        crm.record(Incoming::new(ben, day(40), source(), late)).unwrap();
+        assert_eq!(until(ben), day(54), "later than was expected");
+        crm.erase(ana).unwrap();
+        shop.clock.set(day(54));
+        crm.erase(ben).unwrap();
+    });
+}
+
+#[test]
 fn an_order_that_was_sent_back_does_not_stand_against_it_and_a_forced_erasure_says_so() {
     over_each_store("forced", |shop| {
         let crm = &shop.crm;
@@ -116,12 +150,16 @@ fn an_order_that_was_sent_back_does_not_stand_against_it_and_a_forced_erasure_sa
         assert_eq!(forced.audit.len(), 2);
         let told: Vec<bool> = [ana, ben].into_iter().map(|id| was_forced(crm, id)).collect();
         assert_eq!(told, [false, true]);
-        crm.define(day(0), Definition::Privacy(PrivacyPolicy { return_window: Span::days(0) })).unwrap();
+        crm.define(day(0), Definition::Privacy(PrivacyPolicy::returns_within(Span::days(0)))).unwrap();
         let cleo = shop.visitor("cleo");
         shop.buys(cleo, "3");
         crm.erase(cleo).unwrap();
-        let long = Definition::Privacy(PrivacyPolicy { return_window: Span::days(4_000) });
-        assert!(matches!(crm.define(day(1), long), Err(Error::Definition(_))));
+        for long in [
+            PrivacyPolicy::returns_within(Span::days(4_000)),
+            PrivacyPolicy::DEFAULT.delivers_within(Span::days(4_000)),
+        ] {
+            assert!(matches!(crm.define(day(1), Definition::Privacy(long)), Err(Error::Definition(_))));
+        }
     });
 }
 
@@ -285,6 +323,135 @@ fn a_ledger_that_fails_keeps_everything_as_it_was() {
     assert!(!shop.crm.customer(email("ana")).unwrap().unwrap().is_erased());
 }
 
+/// Records in memory; on the first of them somebody else places a hold.
+#[derive(Debug, Default, Clone)]
+struct Notebook {
+    records: Arc<Mutex<Vec<ErasureRecord>>>,
+    racer: Arc<Mutex<Option<(crm::Crm, CustomerId)>>>,
+}
+
+impl Notebook {
+    /// How many records there are, and how many of them stand.
+    fn counts(&self) -> (usize, usize) {
+        let records = self.records.lock().unwrap().clone();
+        (records.len(), ErasureRecord::standing(records).count())
+    }
+
+    fn standing(&self) -> usize {
+        self.counts().1
+    }
+}
+
+#[async_trait::async_trait]
+impl crm::ErasureLedger for Notebook {
+    async fn append(&self, record: &ErasureRecord) -> Result<(), crm::LedgerError> {
+        self.records.lock().unwrap().push(record.clone());
+        let racer = self.racer.lock().unwrap().take();
+        if let Some((crm, customer)) = racer {
+            crm.hold(customer, suit(), by()).await.unwrap();
+        }
+        Ok(())
+    }
+
+    async fn records(&self) -> Result<Vec<ErasureRecord>, crm::LedgerError> {
+        Ok(self.records.lock().unwrap().clone())
+    }
+}
+
+fn suit() -> HoldPlaced {
+    HoldPlaced { name: HoldName::new("suit").unwrap(), record: Record::Everything, until: None }
+}
+
+struct Raced {
+    shop: Shop,
+    notebook: Notebook,
+    fates: Arc<Mutex<Vec<Fate>>>,
+    /// Another process over the same store, without the ledger.
+    other: crm::Crm,
+    store: Arc<dyn crm::Store>,
+}
+
+fn raced() -> Raced {
+    let (notebook, fates) = (Notebook::default(), Arc::new(Mutex::new(Vec::new())));
+    let inner: Arc<dyn crm::Store> = Arc::new(crm::MemoryStore::new());
+    let failing = Failing { inner: Arc::clone(&inner), fates: Arc::clone(&fates) };
+    let shop = Shop::on(crm::Crm::builder().store(failing).erasure_ledger(notebook.clone()));
+    let other = crm::Crm::builder().shared_store(Arc::clone(&inner)).clock(Arc::clone(&shop.clock)).build();
+    Raced { shop, notebook, fates, other, store: inner }
+}
+
+#[test]
+fn an_erasure_that_a_hold_came_before_is_not_done_later_by_the_ledger() {
+    let Raced { shop, notebook, other, .. } = raced();
+    let crm = &shop.crm;
+    let ana = shop.visitor("ana");
+    *notebook.racer.lock().unwrap() = Some((other.clone(), ana));
+    assert!(matches!(crm.erase(ana), Err(Error::Blocked(_))));
+    assert_eq!(notebook.counts(), (2, 0), "it was taken back");
+    assert_eq!(crm.erased_at(&email("ana"), &notebook).unwrap(), None);
+    // Another process starts, and does again what the ledger has.
+    let started = Crm::from(other);
+    assert_eq!(started.reapply_erasures(&notebook).unwrap(), 0);
+    assert!(!crm.customer(ana).unwrap().unwrap().is_erased(), "the hold holds");
+    assert!(crm.release_hold(ana, &suit().name, by()).unwrap());
+    crm.erase(ana).unwrap();
+    assert_eq!(notebook.standing(), 1);
+}
+
+#[test]
+fn an_erasure_that_the_store_failed_to_decide_is_taken_back_and_one_that_it_may_have_decided_is_not() {
+    for (fate, erased) in [(Fate::Lost, false), (Fate::Unheard, false), (Fate::Unanswered, true)] {
+        let Raced { shop, notebook, fates, .. } = raced();
+        let ana = shop.visitor("ana");
+        fates.lock().unwrap().push(fate);
+        assert!(matches!(shop.crm.erase(ana), Err(Error::Storage(_))), "{fate:?}");
+        assert_eq!(shop.crm.customer(ana).unwrap().unwrap().is_erased(), erased, "{fate:?}");
+        assert_eq!(notebook.standing(), usize::from(erased), "{fate:?}");
+        shop.crm.erase(ana).unwrap();
+        assert_eq!(notebook.standing(), 1, "{fate:?}");
+    }
+}
+
+#[test]
+fn what_the_store_does_not_know_of_is_to_be_reapplied_before_anything_else() {
+    let Raced { shop, notebook, fates, store, .. } = raced();
+    let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
+    shop.crm.keep_personal(ana, &[(name("city"), Some("Porto"))]).unwrap();
+    // Decided, and cut off before the rows went.
+    fates.lock().unwrap().push(Fate::Unanswered);
+    assert!(shop.crm.erase(ana).is_err());
+    // The process that is running goes on; one that is started does not, whatever it is asked.
+    assert!(shop.crm.customer(ben).is_ok());
+    let started = Shop::on(crm::Crm::builder().shared_store(store).erasure_ledger(notebook.clone()));
+    let crm = &started.crm;
+    let waits = |answer: Result<(), Error>| assert!(matches!(answer, Err(Error::NotReapplied { customers: 1 })));
+    waits(crm.customer(ben).map(drop));
+    waits(crm.personal(ana).map(drop));
+    waits(crm.advance(day(1)).map(drop));
+    waits(crm.deliver(day(1), |_| crm::Delivered::Done).map(drop));
+    waits(crm.erase(ben).map(drop));
+    waits(crm.record(Incoming::new(ben, day(0), source(), Visited { channel: Channel::Web, place: None })).map(drop));
+    // Another tenant has nothing to do with it.
+    assert!(crm.tenant(crm::TenantId::new("other").unwrap()).customer(ben).is_ok());
+    assert_eq!(crm.reapply_erasures(&notebook).unwrap(), 1);
+    assert!(crm.personal(ana).unwrap().is_empty() && crm.customer(ben).is_ok());
+    assert_eq!(crm.reapply_erasures(&notebook).unwrap(), 0);
+}
+
+#[test]
+fn a_guest_who_only_stated_an_address_is_known_to_have_been_erased() {
+    let Raced { shop, notebook, .. } = raced();
+    let crm = &shop.crm;
+    let order = OrderPlaced::new(Money::new(5_000, Currency::EUR));
+    let guest = Incoming::new([email("guest").unverified()], shop.clock_now(), source(), order);
+    let guest = crm.record(guest.with_key("guest".parse().unwrap())).unwrap().customer;
+    shop.clock.set(day(60));
+    assert_eq!(crm.erase(guest).unwrap().identifiers, 0, "it led nobody to them");
+    // An old list is taken in: its addresses are asked for first.
+    assert_eq!(crm.erased_at(&email("guest"), &notebook).unwrap(), Some(day(60)));
+    assert_eq!(crm.erased_at(&email("else"), &notebook).unwrap(), None);
+}
+
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_restored_backup_erases_the_person_again() {
@@ -310,9 +477,12 @@ fn a_restored_backup_erases_the_person_again() {
     let line = std::fs::read_to_string(&ledger).unwrap();
     assert!(!line.contains(&ana.to_string()) && !line.contains("ana@"), "{line}");
 
+    let has_her = Crm::from(crm::Crm::builder().store(crm::SqliteStore::open(&backup).unwrap()).build());
+    assert_eq!(has_her.personal(ana).unwrap()[&name("city")], "Porto", "the backup has her");
+    drop(has_her);
     let shop = open(&backup);
     let crm = &shop.crm;
-    assert_eq!(crm.personal(ana).unwrap()[&name("city")], "Porto", "the backup has her");
+    assert!(matches!(crm.personal(ana), Err(Error::NotReapplied { customers: 1 })), "and nobody reads it");
     let ledger_file = FileLedger::new(&ledger);
     assert_eq!(crm.reapply_erasures(&ledger_file).unwrap(), 1);
     assert!(crm.customer(ana).unwrap().unwrap().is_erased() && crm.personal(ana).unwrap().is_empty());

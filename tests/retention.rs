@@ -467,6 +467,70 @@ fn what_was_decided_is_finished_though_it_was_cut_off() {
     }
 }
 
+/// Records in memory; on the first of them somebody else tells of a visit.
+#[derive(Debug, Default, Clone)]
+struct Notebook {
+    records: Arc<Mutex<Vec<crm::ErasureRecord>>>,
+    racer: Arc<Mutex<Option<(crm::Crm, CustomerId)>>>,
+}
+
+impl Notebook {
+    /// How many records there are, and how many of them stand.
+    fn counts(&self) -> (usize, usize) {
+        let records = self.records.lock().unwrap().clone();
+        (records.len(), crm::ErasureRecord::standing(records).count())
+    }
+}
+
+#[async_trait::async_trait]
+impl crm::ErasureLedger for Notebook {
+    async fn append(&self, record: &crm::ErasureRecord) -> Result<(), crm::LedgerError> {
+        self.records.lock().unwrap().push(record.clone());
+        let racer = self.racer.lock().unwrap().take();
+        if let Some((crm, customer)) = racer {
+            crm.record(Incoming::new(customer, crm.now(), source(), visit())).await.unwrap();
+        }
+        Ok(())
+    }
+
+    async fn records(&self) -> Result<Vec<crm::ErasureRecord>, crm::LedgerError> {
+        Ok(self.records.lock().unwrap().clone())
+    }
+}
+
+#[test]
+fn what_a_policy_decides_is_in_the_ledger_before_and_taken_back_if_it_was_not_decided() {
+    let notebook = Notebook::default();
+    let shop = Shop::on(Arc::new(MemoryStore::new()), crm::Crm::builder().erasure_ledger(notebook.clone()));
+    let ana = shop.visitor("ana");
+    shop.keeps("prospects", prospects());
+    shop.clock.set(day(100));
+    for (fate, records) in [(Fate::Lost, 2), (Fate::Unheard, 4)] {
+        *shop.fates.lock().unwrap() = vec![fate];
+        assert!(shop.crm.advance(day(100)).is_err());
+        assert_eq!(notebook.counts(), (records, 0), "taken back");
+    }
+
+    // Just before it is decided she comes back, so it is not.
+    let other = crm::Crm::builder().shared_store(Arc::clone(&shop.store)).clock(Arc::clone(&shop.clock)).build();
+    *notebook.racer.lock().unwrap() = Some((other, ana));
+    shop.crm.advance(day(100)).unwrap();
+    assert!(!shop.is_erased(ana));
+    assert_eq!(notebook.counts(), (6, 0));
+    assert_eq!(shop.crm.erased_at(&email("ana"), &notebook).unwrap(), None);
+    assert_eq!(shop.crm.reapply_erasures(&notebook).unwrap(), 0);
+
+    // Decided, and the answer was lost: it stands, and is there before the rows go.
+    shop.clock.set(day(300));
+    *shop.fates.lock().unwrap() = vec![Fate::Unanswered];
+    assert!(shop.crm.advance(day(300)).is_err());
+    assert!(shop.is_erased(ana));
+    assert_eq!(notebook.counts(), (7, 1));
+    assert_eq!(shop.crm.erased_at(&email("ana"), &notebook).unwrap(), Some(day(300)));
+    shop.crm.advance(day(300)).unwrap();
+    assert_eq!(notebook.counts(), (7, 1), "finishing it is not another erasure");
+}
+
 #[test]
 fn who_goes_is_in_the_ledger_so_that_a_backup_does_not_bring_them_back() {
     let path = std::env::temp_dir().join(format!("crm-retention-ledger-{}", std::process::id()));

@@ -211,7 +211,8 @@ pub enum Copies {
     Gone,
     /// Copies that could not be cleared because somebody is reading: erase again later.
     Pending,
-    /// Copies in logs and backups, which stay until these expire.
+    /// Copies in logs and backups, which stay until these expire. A store of which this is true says so of every
+    /// erasure, also of one that found nothing: what was deleted before is in the logs as well.
     UntilLogsExpire,
 }
 

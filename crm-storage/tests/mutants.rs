@@ -265,6 +265,9 @@ mutants! {
     a_store_that_erases_no_tokens_is_caught: ErasesNoTokens by [
         "erasing::what_is_personal_is_gone",
     ];
+    a_store_that_calls_logs_gone_is_caught: CallsLogsGone by [
+        "erasing::copies_in_logs_are_not_called_gone_where_nothing_was_found",
+    ];
     a_store_that_erases_no_keys_is_caught: ErasesNoKeys by [
         "erasing::what_is_personal_is_gone",
         "erasing::what_is_not_personal_stays",

@@ -28,6 +28,7 @@ impl Crm {
     /// and this is inside a transaction of the shop's.
     #[tracing::instrument(level = "debug", skip_all, fields(tenant = %self.tenant, now = %now))]
     pub async fn advance(&self, now: Timestamp) -> Result<u64, Error> {
+        self.check_ledger().await?;
         let mut worked = 0;
         let mut before: Vec<Due> = Vec::new();
         loop {

@@ -7,7 +7,7 @@ use crm_core::audit::{
 use crm_core::consent::Objection;
 use crm_core::customer::Customer;
 use crm_core::event::Fact;
-use crm_core::{Remark, SmolStr, Timestamp};
+use crm_core::{Remark, SmolStr, Source, Timestamp};
 use crm_storage::{Commit, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
 
 use futures_util::lock::{Mutex, MutexGuard};
@@ -249,6 +249,11 @@ pub(super) fn by_shop() -> Result<AuditActor, Error> {
     Ok(AuditActor::Host(ActorName::new("shop").map_err(Error::corrupt)?))
 }
 
+/// What a source told to be done.
+pub(super) fn by_source(source: &Source) -> Result<AuditActor, Error> {
+    Ok(AuditActor::Host(ActorName::new(source.as_str()).map_err(Error::corrupt)?))
+}
+
 /// An entry with a reason. A long one is cut off: all of it is in the history.
 pub(super) fn because(entry: AuditEntry, reason: Option<&Remark>) -> Result<AuditEntry, Error> {
     let Some(reason) = reason.map(Remark::as_str) else { return Ok(entry) };
@@ -321,7 +326,7 @@ pub(super) fn entries_of(prepared: &Prepared, before: Bars, after: &Customer) ->
         }
         _ => {}
     }
-    let by = AuditActor::Host(ActorName::new(prepared.source.as_str()).map_err(Error::corrupt)?);
+    let by = by_source(&prepared.source)?;
     let entry = |(action, to): (AuditAction, Option<&'static str>)| -> Result<AuditEntry, Error> {
         let mut entry = AuditEntry::new(by.clone(), action).about(after.id());
         if let Some(to) = to {

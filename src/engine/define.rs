@@ -167,6 +167,7 @@ impl Crm {
 
     /// Whether the tenant was made with this look-up key is found out before anybody is looked up.
     pub(super) async fn check_lookup_key(&self) -> Result<(), Error> {
+        self.check_ledger().await?;
         match self.has_definitions() {
             true => Ok(()),
             false => self.latest_definitions().await.map(|_| ()),
@@ -176,7 +177,7 @@ impl Crm {
     /// The definitions of a revision that the store has just named.
     pub(super) async fn definitions_at(&self, revision: u64) -> Result<Arc<Definitions>, Error> {
         match self.cached_definitions(revision) {
-            Some(definitions) => Ok(definitions),
+            Some(definitions) => self.check_ledger().await.map(|()| definitions),
             None => Ok(self.latest_definitions().await?.1),
         }
     }
@@ -190,6 +191,7 @@ impl Crm {
     pub(super) async fn latest_definitions(&self) -> Result<(u64, Arc<Definitions>), Error> {
         let stored = self.store().definitions(&self.tenant).await?;
         if let Some(cached) = self.cached_definitions(stored.revision) {
+            self.check_ledger().await?;
             return Ok((stored.revision, cached));
         }
         let mut definitions = Definitions::default();
@@ -205,6 +207,8 @@ impl Crm {
                 Stored::Filled(filled) => definitions.complete(&filled),
             }
         }
+        // Only now, because the tags in the ledger are made with the look-up key.
+        self.check_ledger().await?;
         let definitions = Arc::new(definitions);
         self.cache_definitions(stored.revision, Arc::clone(&definitions));
         Ok((stored.revision, definitions))

@@ -93,6 +93,7 @@ impl Crm {
     where
         H: FnMut(&Delivery) -> Delivered + Send,
     {
+        self.check_ledger().await?;
         let mut done = 0;
         let mut put_off = HashSet::new();
         let mut stop = false;
@@ -144,6 +145,7 @@ impl Crm {
     ///
     /// `Storage` if the store failed.
     pub async fn dead_letters(&self, after: Option<&DeadLetter>, limit: usize) -> Result<Vec<DeadLetter>, Error> {
+        self.check_ledger().await?;
         Ok(self.store().dead_letters(&self.tenant, after, limit).await?)
     }
 

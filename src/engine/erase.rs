@@ -5,15 +5,13 @@
 //! kept of them, so that whoever is just keeping something finds out. Then the rows go, and the audit log says how
 //! many. When it is cut off in between, erasing again does what is left.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
-use crm_core::identity::{DuplicateRejected, Identifier, IdentifierKey, MEMBERS_MAX};
-use crm_core::privacy::{
-    Blocked, Blocker, Erased, ErasureRecord, ErasureTag, HoldName, HoldPlaced, HoldRefusal, HoldReleased,
-};
+use crm_core::identity::{DuplicateRejected, IdentifierKey};
+use crm_core::privacy::{Blocked, Blocker, Erased, HoldName, HoldPlaced, HoldRefusal, HoldReleased};
 use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
@@ -22,9 +20,8 @@ use crm_storage::{ClaimKey, Copies, Parts, Release};
 use super::audit::{because, by_shop};
 use super::leads::attached;
 use super::tie::Word;
-use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
+use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
-use crate::ledger::ErasureLedger;
 use crate::personal::PersonalError;
 use crate::plan::{FactRefusal, Planner, identifier_claim};
 
@@ -78,8 +75,12 @@ pub struct Erasure {
     pub identifiers: u64,
     /// How many ties to others ended.
     pub ties: u64,
-    /// What is left in copies that can still be read. With keys outside of the store no value can be, wherever
-    /// copies of it lie.
+    /// What is left of personal values that can still be read. With keys outside of the store that is nothing, at
+    /// once and wherever copies lie, because their key is destroyed; with keys in the store it is as for `copies`,
+    /// which has the key beside the values.
+    pub values: Copies,
+    /// What is left of what is not sealed: search tokens, identifiers and what waited to be delivered or was. It says
+    /// so whether this call found any or not, because an earlier one, or a delivery, may have taken them away.
     pub copies: Copies,
     /// The numbers of the entries in the audit log: of the decision, if it was not made before, and of this report.
     /// None for somebody who is not there.
@@ -96,6 +97,7 @@ impl Erasure {
             outbox: 0,
             identifiers: 0,
             ties: 0,
+            values: Copies::Gone,
             copies: Copies::Gone,
             audit: Vec::new(),
         }
@@ -103,7 +105,7 @@ impl Erasure {
 
     /// Every place that was touched, and how many rows of it.
     pub fn places(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, ties, copies: _, audit: _ } = self;
+        let Erasure { customers: _, fields, keys, tokens, outbox, identifiers, ties, .. } = self;
         [
             ("personal fields", *fields),
             ("keys", *keys),
@@ -127,7 +129,7 @@ struct Decided {
 
 /// What an erasure goes over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Over {
+pub(super) enum Over {
     Nothing,
     WhatYields,
     /// It was decided before, by what a restored backup does not know.
@@ -144,14 +146,22 @@ impl Over {
     }
 }
 
-const COPIES_PENDING: i64 = 2;
+/// What the audit log has of what is left.
+pub(super) fn left(entry: AuditEntry, erasure: &Erasure) -> Result<AuditEntry, Error> {
+    Ok(entry.with_number("values", rank(erasure.values))?.with_number("copies", rank(erasure.copies))?)
+}
 
-pub(super) const fn rank(copies: Copies) -> i64 {
+const fn rank(copies: Copies) -> i64 {
     match copies {
         Copies::Gone => 0,
         Copies::UntilLogsExpire => 1,
-        Copies::Pending => COPIES_PENDING,
+        Copies::Pending => 2,
     }
+}
+
+/// The worse of the two.
+fn worse(one: Copies, other: Copies) -> Copies {
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// Every identifier in a history that the customer may have a claim on: those they are or were known by, and the
@@ -191,7 +201,8 @@ impl Crm {
     /// such as a refund; nothing personal is, and no tie. Ties to others end, for both sides.
     ///
     /// First it is decided, in one commit with an entry of the audit log and after the host's
-    /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many.
+    /// [ledger](crate::ErasureLedger) has a record of it, then the rows go, and another entry says how many. A record of
+    /// what was not decided then is taken back.
     /// Erasing again removes what is left when one was cut off, and tries again to clear copies that were pending.
     /// Costs a read of the whole history.
     ///
@@ -224,7 +235,12 @@ impl Crm {
         self.erase_over(customer, request, over).await
     }
 
-    async fn erase_over(&self, customer: CustomerId, request: ErasureRequest, over: Over) -> Result<Erasure, Error> {
+    pub(super) async fn erase_over(
+        &self,
+        customer: CustomerId,
+        request: ErasureRequest,
+        over: Over,
+    ) -> Result<Erasure, Error> {
         if self.inner.inside && (self.inner.person_keys.is_some() || self.inner.ledger.is_some()) {
             return Err(PersonalError::Inside.into());
         }
@@ -238,15 +254,16 @@ impl Crm {
             erasure.ties += self.end_ties(customer).await?;
             self.settle_doubts(customer).await?;
         }
-        for member in decided.members {
-            self.erase_rows(member, &mut erasure).await?;
+        for member in &decided.members {
+            self.erase_rows(*member, &mut erasure).await?;
         }
+        self.mark_erased(&decided.members).await?;
         if decided.is_there {
             let mut entry = AuditEntry::new(request.by, AuditAction::Erased).about(customer);
             for (place, count) in erasure.places() {
                 entry = entry.with_number(place, i64::try_from(count).unwrap_or(i64::MAX))?;
             }
-            let entry = entry.with_text("step", "done")?.with_number("copies", rank(erasure.copies))?;
+            let entry = left(entry.with_text("step", "done")?, &erasure)?;
             erasure.audit.push(self.audit(entry).await?.sequence);
         }
         Ok(erasure)
@@ -260,7 +277,6 @@ impl Crm {
         over: Over,
     ) -> Result<Decided, Error> {
         let now = self.now();
-        let mut in_ledger = false;
         let _turn = self.audit_turn().lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
@@ -277,37 +293,44 @@ impl Crm {
                 return Err(Blocked { customer, by: blockers }.into());
             }
             let history = self.whole_history(&base.customer).await?;
-            let releases = self.claims_of(&members, &identifiers_in(&history)).await?;
-            if let Some(ledger) = self.inner.ledger.as_ref().filter(|_| !in_ledger && over != Over::Everything) {
-                let key = &self.inner.lookup_key;
-                let identifiers: Vec<IdentifierKey> = releases.iter().map(|(known, _)| *known).collect();
-                let record = ErasureRecord::new(now, key, &self.tenant, members.iter().copied(), &identifiers);
-                ledger.append(&record).await?;
-                in_ledger = true;
-            }
-            let context = self.context(&definitions, now, true);
-            let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
-            let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
-            planner
-                .decide_of_all(&deed)
-                .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-            let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+            let identifiers = identifiers_in(&history);
+            let releases = self.claims_of(&members, &identifiers).await?;
             let released = releases.len() as u64;
-            Box::pin(self.leave(&mut commit, &members, releases, &identifiers_in(&history))).await?;
-            let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
-            let entry = because(entry, request.reason.as_ref())?
-                .with_text("step", "decided")?
-                .with_number("forced", forced.into())?;
-            let entry = entry.with_number("customers", members.len() as i64)?;
-            let (record, write) = self.audit_write(entry).await?;
-            commit.writes.push(write);
-            match self.settle(commit).await? {
-                Settled::Done | Settled::Replayed(_) => {
-                    return Ok(Decided { members, released, audit: Some(record.sequence), is_there: true });
+            // What a ledger brought back is in it.
+            let announced = match over {
+                Over::Everything => None,
+                Over::Nothing | Over::WhatYields => self.announce(&members, &identifiers).await?,
+            };
+            let decide = async {
+                let context = self.context(&definitions, now, true);
+                let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
+                let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
+                planner
+                    .decide_of_all(&deed)
+                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
+                let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
+                let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+                Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
+                let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
+                let entry = because(entry, request.reason.as_ref())?
+                    .with_text("step", "decided")?
+                    .with_number("forced", forced.into())?
+                    .with_number("customers", members.len() as i64)?;
+                let (record, write) = self.audit_write(entry).await?;
+                commit.writes.push(write);
+                match self.settle(commit).await? {
+                    Settled::Done | Settled::Replayed(_) => Ok(Some(record.sequence)),
+                    Settled::Refused(error) if error.is_lost_race() => Ok(None),
+                    Settled::Refused(error) => Err(Error::corrupt(error)),
                 }
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            };
+            match decide.await {
+                Ok(Some(sequence)) => return Ok(Decided { members, released, audit: Some(sequence), is_there: true }),
+                Ok(None) => {
+                    self.retract(announced).await?;
+                    self.lost()?;
+                }
+                Err(error) => return Err(self.retract_unless_done(announced, customer, error).await),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -395,104 +418,15 @@ impl Crm {
                 erased.fields += self.store().erase(&self.tenant, customer, &[]).await?.fields;
             }
         }
-        // Only the values are sealed: search tokens and deliveries can be read wherever there is a copy.
-        let sealed_alone = self.inner.person_keys.is_some() && erased.tokens == 0 && erased.outbox == 0;
-        let copies = match erased.copies {
-            Copies::UntilLogsExpire if sealed_alone => Copies::Gone,
-            copies @ (Copies::Gone | Copies::Pending | Copies::UntilLogsExpire) => copies,
-        };
         erasure.fields += erased.fields;
         erasure.keys += u64::from(erased.key);
         erasure.tokens += erased.tokens;
         erasure.outbox += erased.outbox;
         erasure.identifiers += erased.claims;
-        if rank(copies) > rank(erasure.copies) {
-            erasure.copies = copies;
-        }
-        Ok(())
-    }
-
-    /// Erases again whoever a ledger says was erased, and answers how many were there; whoever had been
-    /// merged counts once. Call it after a backup was
-    /// restored and opened, before anything else is done with it, with the ledger that was kept elsewhere: the
-    /// backup may be of before an erasure. Calling it at any other time changes nothing.
-    ///
-    /// Somebody is meant by their id. Whoever has one of their identifiers under another id is somebody else, who came
-    /// later or had it before; [`erased_at`](Self::erased_at) tells about those. Somebody who was merged with others
-    /// that were not erased is parted from them first. Nothing stands against it: it was decided before.
-    ///
-    /// Costs a read of every customer.
-    ///
-    /// # Errors
-    ///
-    /// `Ledger` if it cannot be read, `Storage` and `Personal` as for [`erase_with`](Self::erase_with); call it again
-    /// then.
-    pub async fn reapply_erasures(&self, ledger: &dyn ErasureLedger) -> Result<u64, Error> {
-        self.check_lookup_key().await?;
-        let records = ledger.records().await?;
-        let erased: HashSet<ErasureTag> = records.into_iter().flat_map(|record| record.customers).collect();
-        let mut again = 0;
-        let mut after = None;
-        loop {
-            let rows = self.page_of_customers(after, PAGE).await?;
-            let Some(last) = rows.last() else { return Ok(again) };
-            after = Some(last.customer);
-            let loaded = self.store().load(&self.tenant, &[]).await?;
-            let definitions = self.definitions_at(loaded.definitions).await?;
-            for row in rows {
-                let customer = self.decode(&row, &definitions).await?.customer;
-                for member in customer.members().filter(|member| self.is_tagged(&erased, *member)) {
-                    let Some(base) = self.base(member).await?.0 else { continue };
-                    if base.customer.is_erased()
-                        && !self.has_personal_rows(member).await?
-                        && open_ties(&self.whole_history(&base.customer).await?, &base.customer, self.now()).is_empty()
-                    {
-                        continue;
-                    }
-                    self.part_from_others(member, &erased).await?;
-                    let request = ErasureRequest::new(AuditActor::Rule).because(again_because()?);
-                    self.erase_over(member, request, Over::Everything).await?;
-                    again += 1;
-                }
-            }
-        }
-    }
-
-    /// When somebody who was known by an identifier was last erased, by a ledger; none if nobody was. Ask before
-    /// an old list of addresses is taken in.
-    ///
-    /// # Errors
-    ///
-    /// `Ledger` if it cannot be read.
-    pub async fn erased_at(
-        &self,
-        identifier: &Identifier,
-        ledger: &dyn ErasureLedger,
-    ) -> Result<Option<Timestamp>, Error> {
-        let key = &self.inner.lookup_key;
-        let tag = ErasureTag::of_identifier(key, &self.tenant, &key.hash(&self.tenant, identifier));
-        let records = ledger.records().await?;
-        Ok(records.iter().filter(|record| record.identifiers.contains(&tag)).map(|record| record.at).max())
-    }
-
-    fn is_tagged(&self, erased: &HashSet<ErasureTag>, customer: CustomerId) -> bool {
-        erased.contains(&ErasureTag::of_customer(&self.inner.lookup_key, &self.tenant, customer))
-    }
-
-    /// Whether an erasure was cut off before the rows went.
-    async fn has_personal_rows(&self, customer: CustomerId) -> Result<bool, Error> {
-        let details = self.store().details(&self.tenant, &[customer], Parts::PERSONAL).await?;
-        Ok(details.iter().flatten().any(|details| !details.personal.is_empty() || details.tokens > 0))
-    }
-
-    /// Parts somebody who was erased from those who were not.
-    async fn part_from_others(&self, member: CustomerId, erased: &HashSet<ErasureTag>) -> Result<(), Error> {
-        for _ in 0..MEMBERS_MAX {
-            let Some(base) = self.base(member).await?.0 else { return Ok(()) };
-            let other = base.customer.members().find(|id| !self.is_tagged(erased, *id));
-            let Some(other) = other else { return Ok(()) };
-            self.part(member, other, again_because()?).await?;
-        }
+        // A key that was in the store is in its copies as well.
+        let sealed = self.inner.person_keys.is_some() && !erased.key;
+        erasure.values = worse(erasure.values, if sealed { Copies::Gone } else { erased.copies });
+        erasure.copies = worse(erasure.copies, erased.copies);
         Ok(())
     }
 
@@ -575,7 +509,7 @@ impl Crm {
 }
 
 /// The ties of somebody to others that last or are still to begin, each with when and by which event that was said.
-fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Untie, (Timestamp, EventId))> {
+pub(super) fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Untie, (Timestamp, EventId))> {
     type Words = Vec<(Timestamp, EventId, bool)>;
     let mut ties: BTreeMap<(CustomerId, CustomerId, &TieKind, Direction), Words> = BTreeMap::new();
     for event in history {
@@ -604,8 +538,4 @@ fn open_ties(history: &[Event], customer: &Customer, now: Timestamp) -> Vec<(Unt
         }
     }
     open
-}
-
-fn again_because() -> Result<Remark, Error> {
-    Remark::new("erased before, and back from a backup").map_err(Error::corrupt)
 }

@@ -18,6 +18,7 @@ use crm_storage::{Claim, ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::audit::by_shop;
 use super::card::is_of_card;
 use super::erase::identifiers_in;
 use super::identify::{newcomer_claim, stated_claims};
@@ -192,14 +193,18 @@ impl Crm {
     ///
     /// It is of one moment: when a history moved while it was read it is read again. Scores, deliveries and dead
     /// letters do not move histories, and may be of a moment later. What is held by a key that only somebody else
-    /// has, such as the hash of a token of double opt-in, cannot be listed. [`export_for`](Self::export_for) notes it
-    /// in the audit log besides.
+    /// has, such as the hash of a token of double opt-in, cannot be listed. The audit log says, before it is answered,
+    /// that the shop was given it; [`export_for`](Self::export_for) says who was.
     ///
     /// # Errors
     ///
     /// `Storage` if the store failed, `Personal` if a value cannot be opened, `Busy` if other writers were first
     /// each time.
     pub async fn export(&self, customer: CustomerId) -> Result<Option<Value>, Error> {
+        self.export_for(customer, by_shop()?).await
+    }
+
+    async fn gather(&self, customer: CustomerId) -> Result<Option<Value>, Error> {
         for _ in 0..ATTEMPTS_MAX {
             let (Some(base), definitions) = self.base(customer).await? else { return Ok(None) };
             let ids: Vec<CustomerId> = base.customer.members().collect();
@@ -225,7 +230,7 @@ impl Crm {
     ///
     /// As for [`export`](Self::export).
     pub async fn export_for(&self, customer: CustomerId, by: AuditActor) -> Result<Option<Value>, Error> {
-        let export = self.export(customer).await?;
+        let export = self.gather(customer).await?;
         if export.is_some() {
             self.audit(AuditEntry::new(by, AuditAction::Exported).about(customer)).await?;
         }

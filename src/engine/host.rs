@@ -56,7 +56,7 @@ impl Crm {
     /// cannot be had.
     pub fn within<'t>(&self, transaction: &'t rusqlite::Connection) -> Result<InTransaction<'t>, Error> {
         let transaction = HostTransaction::new(transaction)?;
-        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, reapplied, .. } = &*self.inner;
         let inner = Inner {
             store: transaction.store(),
             clock: Arc::clone(clock),
@@ -70,6 +70,7 @@ impl Crm {
             person_keys: person_keys.clone(),
             signer: signer.clone(),
             ledger: ledger.clone(),
+            reapplied: Arc::clone(reapplied),
             audit_turns: Default::default(),
             inside: true,
         };

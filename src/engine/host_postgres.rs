@@ -46,7 +46,7 @@ impl Crm {
 
     /// The same CRM over another store, inside somebody's transaction.
     fn inside(&self, store: Arc<dyn Store>) -> Crm {
-        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, .. } = &*self.inner;
+        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, reapplied, .. } = &*self.inner;
         let inner = Inner {
             store,
             clock: Arc::clone(clock),
@@ -60,6 +60,7 @@ impl Crm {
             person_keys: person_keys.clone(),
             signer: signer.clone(),
             ledger: ledger.clone(),
+            reapplied: Arc::clone(reapplied),
             audit_turns: Default::default(),
             inside: true,
         };

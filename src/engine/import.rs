@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crm_core::audit::{AuditAction, AuditEntry};
 use crm_core::change::Change;
 use crm_core::customer::{Customer, Group};
 use crm_core::event::{Event, EventBody};
@@ -18,6 +19,7 @@ use crm_storage::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::audit::by_shop;
 use super::erase::identifiers_in;
 use super::export::{
     Body, ChangeOut, ClaimOut, Dead, EventOut, FORMAT, OutboxOut, RequestOut, RowOut, ScoreOut, fold, from_hex,
@@ -421,7 +423,12 @@ impl Crm {
             let commits = [commit].into_iter().chain(requests.iter().cloned()).collect();
             let answers = self.store().commit(&self.tenant, commits).await?;
             return match answers.into_iter().next() {
-                Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => Ok(imported),
+                Some(Ok(Committed::Done { .. } | Committed::Replayed { .. })) => {
+                    let entry = AuditEntry::new(by_shop()?, AuditAction::Imported).about(parsed.head);
+                    let entry = entry.with_number("events", i64::try_from(imported.events).unwrap_or(i64::MAX))?;
+                    self.audit(entry).await?;
+                    Ok(imported)
+                }
                 Some(Err(CommitError::Conflict { customer, .. })) => {
                     Err(ImportError::CustomerThere { customer }.into())
                 }

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use crm_core::audit::{AuditAction, AuditEntry};
+use crm_core::consent::Method;
+use crm_core::event::Fact;
 use crm_core::{CustomerId, Definitions, Digest, EventId, Timestamp};
 use crm_storage::{ClaimKey, Commit, CommitError, Committed, CustomerRow};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 
-use super::audit::bars;
+use super::audit::{bars, by_shop};
 use super::record::{Attempt, Found, Planned, Sought, prepare};
 use super::{Base, Crm};
 use crate::error::Error;
@@ -143,6 +146,15 @@ impl Ordinals {
     }
 }
 
+/// Whether somebody else's word about a consent is taken over, and not one that is given now.
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other fact gives no consent")]
+fn is_imported_consent(fact: &Fact, how: Ingestion) -> bool {
+    match fact {
+        Fact::ConsentGiven(given) => how.quiet || given.proof.method == Method::Import,
+        _ => false,
+    }
+}
+
 impl Crm {
     /// Takes in a stream of facts. See [`ingest_with_progress`](Self::ingest_with_progress).
     ///
@@ -162,6 +174,9 @@ impl Crm {
     ///
     /// Facts of one customer and one batch are taken in in the order in which they happened. Batches in
     /// that order are cheapest: for a late fact its customer's history is read and folded anew, once a batch.
+    ///
+    /// The audit log has of each batch with something new how many consents were taken over in it: those by
+    /// `Method::Import`, and all that come as history.
     ///
     /// # Errors
     ///
@@ -189,7 +204,13 @@ impl Crm {
                 })
                 .collect();
             report.read += items.len() as u64;
+            let consents = items.iter().filter(|item| is_imported_consent(&item.prepared.fact, how)).count();
+            let recorded = report.recorded;
             self.ingest_batch(items, how, &mut report).await?;
+            if consents > 0 && report.recorded > recorded {
+                let entry = AuditEntry::new(by_shop()?, AuditAction::Imported);
+                self.audit(entry.with_number("consents", consents as i64)?).await?;
+            }
             progress(&report);
         }
         Ok(report)

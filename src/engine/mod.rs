@@ -33,6 +33,7 @@ mod plugin;
 mod push;
 mod query;
 mod quote;
+mod reapply;
 mod record;
 mod rectify;
 mod retain;
@@ -48,7 +49,7 @@ mod together;
 mod value;
 mod voucher;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -146,6 +147,8 @@ pub struct Crm {
     desk: Option<Arc<Desk>>,
     /// And how far scoring runs have come.
     runs_row: CustomerId,
+    /// Whether this one brings a restored backup to where its ledger is, before which no other one is answered.
+    reapplying: bool,
 }
 
 #[derive(Debug)]
@@ -163,6 +166,8 @@ pub(crate) struct Inner {
     person_keys: Option<Arc<dyn PersonKeys>>,
     signer: Option<Arc<dyn CheckpointSigner>>,
     ledger: Option<Arc<dyn ErasureLedger>>,
+    /// The tenants whose store knows of all erasures in the ledger.
+    reapplied: Arc<RwLock<HashSet<TenantId>>>,
     audit_turns: audit::Turns,
     /// Whether this is inside a transaction of the shop's.
     inside: bool,
@@ -182,7 +187,7 @@ impl Inner {
         signer: Option<Arc<dyn CheckpointSigner>>,
         ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
-        let (definitions, audit_turns) = Default::default();
+        let (definitions, audit_turns, reapplied) = Default::default();
         let inside = false;
         Inner {
             store,
@@ -196,6 +201,7 @@ impl Inner {
             person_keys,
             signer,
             ledger,
+            reapplied,
             audit_turns,
             inside,
         }
@@ -247,7 +253,7 @@ impl Crm {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
         let runs_row = CustomerId::of_score_runs(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row, desk: None, runs_row }
+        Crm { inner, tenant, audit_stream, fill_row, desk: None, runs_row, reapplying: false }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.

@@ -10,13 +10,13 @@ use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::event::Deed;
 use crm_core::identity::IdentifierKey;
 use crm_core::privacy::{
-    ErasureRecord, Forget, Removal, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionPolicy,
+    Forget, Removal, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionPolicy,
 };
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::{CommitError, Copies, Expected, Parts, Version};
 
-use super::erase::{Erasure, identifiers_in, rank};
+use super::erase::{Erasure, identifiers_in, left};
 use super::{ATTEMPTS_MAX, Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::personal::PersonalError;
@@ -137,29 +137,43 @@ impl Crm {
             RetentionAction::Forget(_) => identifiers.into_iter().chain(plan.gone()).collect(),
         };
         let releases = self.claims_of(&members, &identifiers).await?;
-        let mut entry = applied(&policy, head)?
-            .with_text("step", "decided")?
-            .with_text("due", &due_at.to_string())?
-            .with_number("customers", members.len() as i64)?
-            .with_number("identifiers", releases.len() as i64)?;
-        let (mut commit, _) = plan.into_commit(expected, &others);
-        match then {
-            RetentionAction::Erase => entry = entry.with_text("what", "the customer")?,
-            RetentionAction::Forget(what) if fields => {
-                let gone = self.forget_rows(&mut commit, &members, &what).await?;
-                entry = entry.with_text("what", "fields")?.with_number("personal fields", gone)?;
+        let announced = match then {
+            RetentionAction::Erase => self.announce(&members, &identifiers).await?,
+            RetentionAction::Forget(_) => None,
+        };
+        let decide = async {
+            let mut entry = applied(&policy, head)?
+                .with_text("step", "decided")?
+                .with_text("due", &due_at.to_string())?
+                .with_number("customers", members.len() as i64)?
+                .with_number("identifiers", releases.len() as i64)?;
+            let (mut commit, _) = plan.into_commit(expected, &others);
+            match then {
+                RetentionAction::Erase => entry = entry.with_text("what", "the customer")?,
+                RetentionAction::Forget(what) if fields => {
+                    let gone = self.forget_rows(&mut commit, &members, &what).await?;
+                    entry = entry.with_text("what", "fields")?.with_number("personal fields", gone)?;
+                }
+                RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
             }
-            RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
-        }
-        Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
-        let _turn = self.audit_turn().lock().await;
-        commit.writes.push(self.audit_write(entry).await?.1);
-        match self.settle(commit).await? {
-            Settled::Done | Settled::Replayed(_) => Ok(true),
-            Settled::Refused(
-                CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
-            ) => self.lost().map(|()| false),
-            Settled::Refused(error) => Err(Error::corrupt(error)),
+            Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
+            let _turn = self.audit_turn().lock().await;
+            commit.writes.push(self.audit_write(entry).await?.1);
+            match self.settle(commit).await? {
+                Settled::Done | Settled::Replayed(_) => Ok(true),
+                Settled::Refused(
+                    CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
+                ) => Ok(false),
+                Settled::Refused(error) => Err(Error::corrupt(error)),
+            }
+        };
+        match decide.await {
+            Ok(true) => Ok(true),
+            Ok(false) => {
+                self.retract(announced).await?;
+                self.lost().map(|()| false)
+            }
+            Err(error) => Err(self.retract_unless_done(announced, head, error).await),
         }
     }
 
@@ -192,19 +206,16 @@ impl Crm {
         let mut erasure = Erasure::nothing(members.clone());
         if removal.erases {
             self.check_outside()?;
-            if let Some(ledger) = &self.inner.ledger {
-                let identifiers = identifiers_in(&self.whole_history(&base.customer).await?);
-                let (now, key) = (self.now(), &self.inner.lookup_key);
-                let record = ErasureRecord::new(now, key, &self.tenant, members.iter().copied(), &identifiers);
-                ledger.append(&record).await?;
-            }
             erasure.ties = self.end_ties(customer).await?;
             self.settle_doubts(customer).await?;
             for member in &members {
                 self.erase_rows(*member, &mut erasure).await?;
             }
+            self.mark_erased(&members).await?;
         } else {
+            // The key they were sealed under lives on.
             erasure.copies = self.clear_copies().await?;
+            erasure.values = erasure.copies;
         }
         let noted = self.note_removed(customer, &removal, &erasure).await?;
         erasure.audit.extend(noted);
@@ -229,7 +240,7 @@ impl Crm {
                     entry = entry.with_number(place, i64::try_from(count).unwrap_or(i64::MAX))?;
                 }
             }
-            entry = entry.with_number("copies", rank(erasure.copies))?;
+            entry = left(entry, erasure)?;
             let context = self.context(&definitions, self.now(), false);
             let plan = Planner::new(context, base.customer.clone(), None).removed(removal);
             let mut plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;

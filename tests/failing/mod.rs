@@ -22,6 +22,8 @@ pub(crate) enum Fate {
     Overtaken,
     /// It is applied, and the answer is lost.
     Unanswered,
+    /// It is not applied, and nobody can tell.
+    Unheard,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +58,7 @@ impl Store for Failing {
                 let refused = |commit| CommitError::NotOwned { key: key.clone(), customer: customer(commit) };
                 Ok(commits.iter().map(|commit| Err(refused(commit))).collect())
             }
+            Fate::Unheard => Err(StorageError::Unknown { source: None }),
             Fate::Unanswered => {
                 self.inner.commit(tenant, commits).await?;
                 Err(StorageError::Unknown { source: None })

@@ -104,6 +104,12 @@ pub enum AuditAction {
     /// A plugin was kept from something: what it asked for was not granted, or the customer's data may not be used.
     /// The details say what and why.
     PluginRefused,
+    /// Addresses are not written to any more, whoever has them. Which ones is not said.
+    Suppressed,
+    /// An address may be written to again, because its holder asked for it.
+    SuppressionLifted,
+    /// What another system, or another store, had of somebody was taken in: a whole customer, or consents.
+    Imported,
     /// Something of the host's own.
     Other(ActionName),
 }
@@ -129,6 +135,9 @@ impl AuditAction {
             AuditAction::Checkpoint { .. } => "checkpoint",
             AuditAction::RetentionApplied { .. } => "retention_applied",
             AuditAction::PluginRefused => "plugin_refused",
+            AuditAction::Suppressed => "suppressed",
+            AuditAction::SuppressionLifted => "suppression_lifted",
+            AuditAction::Imported => "imported",
             AuditAction::Other(_) => "other",
         }
     }
@@ -153,7 +162,10 @@ impl AuditAction {
             | AuditAction::ConsentProofRead
             | AuditAction::KeysRotated
             | AuditAction::PolicyChanged
-            | AuditAction::PluginRefused => &[],
+            | AuditAction::PluginRefused
+            | AuditAction::Suppressed
+            | AuditAction::SuppressionLifted
+            | AuditAction::Imported => &[],
         }
     }
 }

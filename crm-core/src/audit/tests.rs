@@ -34,7 +34,7 @@ fn host(name: &str) -> AuditActor {
 /// What a host might note.
 fn entry(n: u8) -> AuditEntry {
     let name = |text: &str| ActionName::new(text).unwrap();
-    let (by, action) = match n % 8 {
+    let (by, action) = match n % 11 {
         0 => (host("support:17"), AuditAction::PersonalRead { purpose: ReadPurpose::new("ticket 4711").unwrap() }),
         1 => (AuditActor::Rule, AuditAction::Erased),
         2 => (AuditActor::Plugin(PluginName::new("winback").unwrap()), AuditAction::Objected),
@@ -42,6 +42,9 @@ fn entry(n: u8) -> AuditEntry {
         4 => (host("dpo"), AuditAction::KeysRotated),
         5 => (host("dpo"), AuditAction::Other(name("report printed"))),
         6 => (host("王小明"), AuditAction::Exported),
+        7 => (host("shop"), AuditAction::Suppressed),
+        8 => (host("shop"), AuditAction::SuppressionLifted),
+        9 => (host("shop"), AuditAction::Imported),
         _ => (host("dpo"), AuditAction::PolicyChanged),
     };
     let entry = AuditEntry::new(by, action);

@@ -1,6 +1,6 @@
 //! What stands against an erasure.
 
-use super::{HoldName, HoldPlaced, Record};
+use super::{HoldName, HoldPlaced, PrivacyPolicy, Record};
 use crate::consent::Objection;
 use crate::credit::{CreditBooks, Outstanding};
 use crate::customer::Customer;
@@ -17,8 +17,10 @@ pub const HOLDS_MAX: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Blocker {
-    /// An order stands that can still be sent back, or has yet to be delivered: it is needed to perform the
-    /// contract (GDPR, Art. 6(1)(b)).
+    /// An order stands that can still be sent back, or that is on its way: it is needed to perform the contract (GDPR,
+    /// Art. 6(1)(b)). It can be sent back for the [`return_window`](super::PrivacyPolicy::return_window) from when it
+    /// was told to have arrived. While that was not told, it is taken to arrive at the end of the
+    /// [`delivery_window`](super::PrivacyPolicy::delivery_window).
     OpenOrder {
         /// The fact that told of it.
         event: EventId,
@@ -187,9 +189,10 @@ impl Customer {
     /// then money by currency, then holds by name.
     #[must_use]
     pub fn blockers(&self, at: Timestamp, definitions: &Definitions) -> Vec<Blocker> {
-        let window = definitions.privacy(at).return_window;
+        let PrivacyPolicy { return_window, delivery_window } = definitions.privacy(at);
         let orders = self.facts().orders().list().iter().filter(|order| order.stands()).filter_map(|order| {
-            let until = order.placed_at.plus(window);
+            let arrives = order.delivered_at().unwrap_or_else(|| order.placed_at.plus(delivery_window));
+            let until = arrives.max(order.placed_at).plus(return_window);
             (at < until).then(|| Blocker::OpenOrder { event: order.event, order: order.order.clone(), until })
         });
         let holds = self.holds().filter(|hold| hold.holds(at)).map(|hold| Blocker::LegalHold {

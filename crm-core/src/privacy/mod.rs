@@ -10,7 +10,7 @@ mod retention;
 pub use blocker::{Blocked, Blocker, HOLDS_MAX, HoldRefusal, Unscored};
 pub use event::{Erased, HoldName, HoldPlaced, HoldReleased, Record};
 pub use policy::{PrivacyError, PrivacyPolicy, RETURN_WINDOW_MAX, VIEW_FIELDS_MAX, View, ViewName};
-pub use record::{ErasureRecord, ErasureTag, RECORD_TAGS_MAX, RecordError};
+pub use record::{ErasureAttempt, ErasureRecord, ErasureTag, RECORD_TAGS_MAX, RecordError};
 pub(crate) use retention::Retained;
 pub use retention::{
     Forget, Forgotten, IdentifierCorrected, PersonalKept, RETENTION_FIELDS_MAX, Removal, Removed, RetentionAction,

@@ -1,7 +1,7 @@
 //! The record of an erasure, to be kept where a restored backup does not bring it back. It says who was erased to
 //! whoever has the look-up key and asks about somebody, and nothing to anybody else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ pub const RECORD_TAGS_MAX: usize = 100_000;
 pub struct ErasureTag(#[serde(with = "hex_bytes")] [u8; 32]);
 
 impl ErasureTag {
+    /// What stands for a tenant.
+    #[must_use]
+    pub fn of_tenant(key: &LookupKey, tenant: &TenantId) -> Self {
+        ErasureTag(key.tag(tenant, "erased tenant", tenant.as_str()))
+    }
+
     /// What stands for a customer.
     #[must_use]
     pub fn of_customer(key: &LookupKey, tenant: &TenantId, customer: CustomerId) -> Self {
@@ -32,7 +38,28 @@ impl ErasureTag {
     }
 }
 
-/// That somebody was erased.
+impl ErasureTag {
+    /// Its 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+/// One attempt at an erasure: 16 random bytes, by which it can be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErasureAttempt(#[serde(with = "hex_bytes")] [u8; 16]);
+
+impl ErasureAttempt {
+    /// From its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        ErasureAttempt(bytes)
+    }
+}
+
+/// That somebody is erased; or that they were not after all, which takes back what was recorded before it was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ErasureRecord {
@@ -42,6 +69,16 @@ pub struct ErasureRecord {
     pub customers: BTreeSet<ErasureTag>,
     /// All identifiers they were ever known by, or stated.
     pub identifiers: BTreeSet<ErasureTag>,
+    /// Whose customers they were; none in records of old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<ErasureTag>,
+    /// Which attempt it was; none in records of old, which nothing takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<ErasureAttempt>,
+    /// Whether nobody was erased by that attempt: it takes back the record of it, wherever that stands. It names
+    /// nobody itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retracted: bool,
 }
 
 /// A record that cannot be read.
@@ -64,7 +101,35 @@ impl ErasureRecord {
             at,
             customers: customers.into_iter().map(customer).take(RECORD_TAGS_MAX).collect(),
             identifiers: identifiers.into_iter().map(identifier).take(RECORD_TAGS_MAX).collect(),
+            tenant: Some(ErasureTag::of_tenant(key, tenant)),
+            attempt: None,
+            retracted: false,
         }
+    }
+
+    /// As one attempt, which can be taken back.
+    #[must_use]
+    pub const fn of_attempt(mut self, attempt: ErasureAttempt) -> Self {
+        self.attempt = Some(attempt);
+        self
+    }
+
+    /// What takes it back, because nobody was erased; none for a record that has no attempt.
+    #[must_use]
+    pub fn retraction(&self, at: Timestamp) -> Option<Self> {
+        let (customers, identifiers) = Default::default();
+        let retraction = ErasureRecord { at, customers, identifiers, retracted: true, ..self.clone() };
+        self.attempt.map(|_| retraction)
+    }
+
+    /// Of all records of a ledger, in any order, those that stand: no attempt that was taken back, and nothing that
+    /// takes one back.
+    pub fn standing(records: Vec<Self>) -> impl Iterator<Item = Self> {
+        let back: HashSet<ErasureAttempt> =
+            records.iter().filter(|record| record.retracted).filter_map(|record| record.attempt).collect();
+        let stands =
+            move |record: &Self| !record.retracted && record.attempt.is_none_or(|attempt| !back.contains(&attempt));
+        records.into_iter().filter(stands)
     }
 
     /// As one line of JSON, without its end.
@@ -104,8 +169,29 @@ mod tests {
         let other = TenantId::new("other").unwrap();
         assert!(!record.customers.contains(&ErasureTag::of_customer(&key, &other, ana)));
         assert!(!record.customers.contains(&ErasureTag::of_customer(&LookupKey::new(&[1; 32]), &tenant, ana)));
+        assert_ne!(record.tenant, Some(ErasureTag::of_tenant(&key, &other)));
         for damaged in [&b"{}"[..], b"", b"null", &record.encode()[1..]] {
             assert_eq!(ErasureRecord::decode(damaged), Err(RecordError));
         }
+    }
+    #[test]
+    fn an_attempt_that_was_taken_back_does_not_stand_and_another_one_of_the_same_person_does() {
+        let (key, tenant) = (LookupKey::public(), TenantId::default());
+        let ana = CustomerId::new(Timestamp::MIN, [1; 10]);
+        let record = |number| {
+            let attempt = ErasureAttempt::from_bytes([number; 16]);
+            ErasureRecord::new(Timestamp::MIN, &key, &tenant, [ana], []).of_attempt(attempt)
+        };
+        let back = record(1).retraction(Timestamp::MAX).unwrap();
+        assert_eq!(ErasureRecord::decode(&back.encode()), Ok(back.clone()));
+        assert!(back.customers.is_empty());
+        for records in [vec![record(1), back.clone(), record(2)], vec![back.clone(), record(2), record(1)]] {
+            assert_eq!(ErasureRecord::standing(records).collect::<Vec<_>>(), [record(2)]);
+        }
+        // As records were before attempts.
+        let old = br#"{"at":0,"customers":[],"identifiers":[]}"#;
+        let old = ErasureRecord::decode(old).unwrap();
+        assert_eq!((old.tenant, old.attempt, old.retraction(Timestamp::MAX)), (None, None, None));
+        assert_eq!(ErasureRecord::standing(vec![back, old.clone()]).collect::<Vec<_>>(), [old]);
     }
 }

@@ -58,6 +58,11 @@ const PLAIN: [(&str, Field); 13] = [
 const ATTRIBUTE: &str = "attribute.";
 
 impl Field {
+    /// Every field but the attributes that the shop declares.
+    pub fn plain() -> impl Iterator<Item = Field> {
+        PLAIN.iter().map(|(_, field)| field.clone())
+    }
+
     /// The name it is stored under; attributes of the shop's begin with `attribute.`.
     #[must_use]
     pub fn name(&self) -> SmolStr {

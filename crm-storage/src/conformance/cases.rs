@@ -102,6 +102,7 @@ macro_rules! conformance_cases {
             erasing::outbox_entries_are_erased_in_every_state,
             erasing::only_keys_that_the_customer_has_are_given_up,
             erasing::erasing_again_finds_nothing,
+            erasing::copies_in_logs_are_not_called_gone_where_nothing_was_found,
             erasing::erasing_somebody_unknown_removes_entries_and_keys,
             erasing::an_erased_customer_can_be_written_again,
             erasing::erasures_at_once_count_each_row_once,

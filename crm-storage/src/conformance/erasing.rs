@@ -13,7 +13,7 @@ use super::shop::Shop;
 use super::{Fixture, block_on};
 use crate::commit::{Commit, Committed, OutboxEntry, Version};
 use crate::error::CommitError;
-use crate::row::{Details, Erased, Parts, Verdict};
+use crate::row::{Copies, Details, Erased, Parts, Verdict};
 
 /// A customer with everything, and a neighbour who has the like.
 async fn furnished(fixture: &dyn Fixture) -> Shop {
@@ -137,6 +137,22 @@ pub async fn erasing_again_finds_nothing(fixture: &dyn Fixture) {
     let mut after = shop.kept(usize::MAX).await;
     after.customers[0].version = before.customers[0].version;
     assert_eq!(after, before);
+}
+
+/// A store that keeps logs says so of every erasure: of a second one, of somebody whose only entry was delivered, and of
+/// somebody of whom there never was anything personal.
+pub async fn copies_in_logs_are_not_called_gone_where_nothing_was_found(fixture: &dyn Fixture) {
+    let shop = furnished(fixture).await;
+    let first = shop.erase(customer(1), &[]).await.copies;
+    let again = shop.erase(customer(1), &[]).await.copies;
+    shop.done(Commit { outbox: vec![entry(9, 0)], ..create(9).into() }).await;
+    let leased = shop.lease(5, 1000, 99).await;
+    let told = leased.iter().find(|leased| leased.entry.customer == customer(9)).expect("it is leased");
+    assert!(shop.settle(told, Verdict::Done).await);
+    shop.done(create(8)).await;
+    let others = [again, shop.erase(customer(9), &[]).await.copies, shop.erase(customer(8), &[]).await.copies];
+    let keeps_logs = others.map(|copies| copies == Copies::UntilLogsExpire);
+    assert_eq!(keeps_logs, [first == Copies::UntilLogsExpire; 3], "{first:?}, then {others:?}");
 }
 
 /// There may be outbox entries about somebody who is not there, and keys of theirs.

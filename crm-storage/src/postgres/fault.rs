@@ -3,6 +3,7 @@
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
+use super::server_error::shown;
 use crate::error::StorageError;
 
 /// Why a piece of work failed.
@@ -59,8 +60,9 @@ impl Fault {
     pub(super) fn while_doing(self, doing: &'static str) -> StorageError {
         match self {
             Fault::Damaged(what) => StorageError::Corrupt { what },
-            Fault::Refused(error) | Fault::Lost(error) => StorageError::Backend { doing, source: Box::new(error) },
-            Fault::Unknown(error) => StorageError::Unknown { source: Some(Box::new(error)) },
+            Fault::Refused(error) | Fault::Lost(error) => StorageError::Backend { doing, source: shown(error) },
+            Fault::Unknown(error) => StorageError::Unknown { source: Some(shown(error)) },
+            Fault::Pool(PoolError::Backend(error)) => StorageError::Backend { doing, source: shown(error) },
             Fault::Pool(error) => StorageError::Backend { doing, source: Box::new(error) },
             Fault::Storage(error) => error,
         }

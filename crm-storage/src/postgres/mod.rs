@@ -23,6 +23,7 @@ mod relay;
 mod runtime;
 mod schema;
 mod selection;
+mod server_error;
 mod session;
 mod shape;
 mod sql;

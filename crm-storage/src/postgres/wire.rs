@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::BytesMut;
 use deadpool_postgres::StatementCache;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, Error, Row, Transaction};
 use uuid::Uuid;
 
@@ -27,6 +28,32 @@ pub(super) struct Call<'a> {
 pub(super) struct Value<'a> {
     value: Box<dyn ToSql + Sync + Send + 'a>,
     kind: Type,
+}
+
+/// A value as it is sent. It prints nothing: the client logs the values of prepared statements, and they may tell of a
+/// person.
+struct Unseen<T>(T);
+
+impl<T> std::fmt::Debug for Unseen<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<T: ToSql> ToSql for Unseen<T> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        self.0.to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        T::accepts(kind)
+    }
+
+    fn encode_format(&self, kind: &Type) -> Format {
+        self.0.encode_format(kind)
+    }
+
+    to_sql_checked!();
 }
 
 /// What can be the value of a parameter.
@@ -63,18 +90,18 @@ impl<T: Typed> Typed for Option<T> {
 
 /// One value.
 pub(super) fn one<'a, T: Typed + 'a>(value: T) -> Value<'a> {
-    Value { value: Box::new(value), kind: T::ONE }
+    Value { value: Box::new(Unseen(value)), kind: T::ONE }
 }
 
 /// A list as one value.
 pub(super) fn list<'a, T: Typed + 'a>(values: Vec<T>) -> Value<'a> {
-    Value { value: Box::new(values), kind: T::LIST }
+    Value { value: Box::new(Unseen(values)), kind: T::LIST }
 }
 
 /// A list that is encoded already, as one value.
 pub(super) fn encoded(list: List<'_>) -> Value<'_> {
     let kind = list.sent_as();
-    Value { value: Box::new(list), kind }
+    Value { value: Box::new(Unseen(list)), kind }
 }
 
 /// Makes a call of a text and its values.

@@ -109,6 +109,8 @@ pub(crate) enum Fault {
     ErasesNoKeys,
     /// Keys that are named go whoever has them.
     ErasesKeysOfOthers,
+    /// A store with logs says that nothing is left of somebody of whom it finds nothing.
+    CallsLogsGone,
     /// A write that was decided before an erasure is applied.
     AppliesAfterAnErasure,
     /// Every fifth position of the feed is left out.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crm_core::{CustomerId, EventId, SetKey, Span, TenantId, Timestamp};
 use crm_storage::conformance::Fixture;
 use crm_storage::{
-    Capabilities, Claim, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Cursor, CursorError, CursorStep,
+    Capabilities, Claim, ClaimKey, ClaimOwner, Commit, CommitError, Committed, Copies, Cursor, CursorError, CursorStep,
     CustomerWrite, DeadLetter, DefineError, DefinitionRows, Details, Due, Enrolled, Enrolment, Entries, Entry, Erased,
     Expected, FeedCursor, FeedRow, IdempotencyKey, Lane, LeaseToken, Leased, Loaded, MemoryStore, Page, Parts, Release,
     Scanned, ScoresAsked, Selection, Settlement, StorageError, Store, Token, Verdict,
@@ -427,7 +427,11 @@ impl Store for Mutant {
             }
         }
         let keys = if self.is(Fault::ErasesNoKeys) { &[] } else { keys };
-        self.inner.erase(tenant, customer, keys).await
+        let mut erased = self.inner.erase(tenant, customer, keys).await?;
+        if self.is(Fault::CallsLogsGone) && erased.fields + erased.tokens + erased.outbox > 0 {
+            erased.copies = Copies::UntilLogsExpire;
+        }
+        Ok(erased)
     }
 
     async fn feed(&self, lane: Lane, after: u64, limit: usize) -> Result<Vec<FeedRow>, StorageError> {

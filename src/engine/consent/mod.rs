@@ -13,6 +13,7 @@ use crm_storage::{Commit, CommitError};
 pub use opt_in::{
     ConfirmProof, Confirmation, ConfirmedAddress, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken,
 };
+pub(super) use suppression::nobody;
 pub use suppression::{Suppressed, SuppressionReason};
 pub use withdraw::{AddressWithdrawn, Unsubscribe, UnsubscribeToken, Withdrawal};
 
@@ -59,6 +60,9 @@ pub enum ConsentRefusal {
         /// The longest.
         max: i64,
     },
+    /// The address is suppressed: not even what asks for a consent is sent to it.
+    #[error("the address is suppressed since {}", .0.since)]
+    Suppressed(Suppressed),
     /// The system has no random numbers to give.
     #[error("no random numbers")]
     Random,

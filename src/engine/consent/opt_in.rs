@@ -236,6 +236,11 @@ impl Crm {
     /// Records that a customer is to confirm something, and gives the token to be sent to the address. Until
     /// it is used nothing is allowed by it. Asking again gives another token, and the first stays good.
     ///
+    /// There is none for an address that is suppressed, for whatever reason: anybody can type an address into a form,
+    /// and the mail that would find out whether it was its holder is one that they are not to be sent. Show whoever
+    /// filled in the form the same as to everybody else. A holder who wants to be written to again says so some other
+    /// way: [`unsuppress`](Self::unsuppress).
+    ///
     /// ```
     /// use crm::{Channel, Confirmation, ConfirmProof, ContactQuery, Crm, Digest, Identifier, Incoming, Locale};
     /// use crm::{Method, OptIn, OptInToken, Proof, Purpose, Source, Visited, Wording};
@@ -272,13 +277,16 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `Consent` with `ValidFor`, `Erased` or `Random`, `Fact` if it does not fit the policy, `NoCustomer`,
+    /// `Consent` with `ValidFor`, `Suppressed`, `Erased` or `Random`, `Fact` if it does not fit the policy, `NoCustomer`,
     /// `Storage` if the store failed, `Busy`.
     pub async fn request_opt_in(&self, customer: CustomerId, asked: OptIn) -> Result<OptInRequested, Error> {
         let OptIn { purpose, channel, scope, basis, address, proof, valid_for } = asked;
         if valid_for < VALID_MIN || valid_for > VALID_MAX {
             let (min, max) = (VALID_MIN.as_millis(), VALID_MAX.as_millis());
             return Err(ConsentRefusal::ValidFor { millis: valid_for.as_millis(), min, max }.into());
+        }
+        if let Some(suppressed) = self.is_suppressed(&address).await? {
+            return Err(ConsentRefusal::Suppressed(suppressed).into());
         }
         let token = OptInToken::random()?;
         let key = self.opt_in_claim(&token);

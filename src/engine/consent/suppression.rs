@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use crm_core::audit::{AuditAction, AuditEntry};
 use crm_core::consent::{Proof, SuppressionLifted};
 use crm_core::event::Fact;
 use crm_core::identity::{Identifier, LookupKey};
@@ -13,6 +14,7 @@ use crm_core::{CustomerId, Digest, EventId, SmolStr, Source, TenantId, Timestamp
 use crm_storage::{Claim, ClaimKey, ClaimOwner, Commit, CommitError, Release};
 
 use super::{Written, own_source, to_hex};
+use crate::engine::audit::{by_shop, by_source};
 use crate::engine::{ATTEMPTS_MAX, Crm, PAGE};
 use crate::error::Error;
 use crate::plan::Prepared;
@@ -48,6 +50,19 @@ impl SuppressionReason {
             SuppressionReason::PublicList => 5,
             SuppressionReason::Decided => 6,
             SuppressionReason::Other => 255,
+        }
+    }
+
+    /// What the audit log calls it.
+    const fn name(self) -> &'static str {
+        match self {
+            SuppressionReason::Asked => "asked",
+            SuppressionReason::Complaint => "complaint",
+            SuppressionReason::Bounced => "bounced",
+            SuppressionReason::Deceased => "deceased",
+            SuppressionReason::PublicList => "public list",
+            SuppressionReason::Decided => "decided",
+            SuppressionReason::Other => "other",
         }
     }
 
@@ -117,7 +132,7 @@ pub(super) fn suppression_claim(key: &LookupKey, tenant: &TenantId, address: &Id
 }
 
 /// Whose the list is: nobody's.
-fn nobody(tenant: &TenantId) -> CustomerId {
+pub(in crate::engine) fn nobody(tenant: &TenantId) -> CustomerId {
     let digest = Digest::of(format!("suppression list of {tenant}").as_bytes());
     let mut entropy = [0; 10];
     entropy.copy_from_slice(&digest.as_bytes()[..10]);
@@ -157,7 +172,7 @@ impl Crm {
     }
 
     /// Suppresses a list of addresses, in batches of a thousand, and answers how many are new. A list that was
-    /// cut off can be sent again from the start.
+    /// cut off can be sent again from the start. The audit log has how many were new in each batch, by their source.
     ///
     /// # Errors
     ///
@@ -187,12 +202,19 @@ impl Crm {
             let commits: Vec<Commit> = missing
                 .map(|(key, _)| Commit { claims: vec![Claim { key, customer: owner, event }], ..Commit::default() })
                 .collect();
+            let before = new;
             for answer in self.store().commit(&self.tenant, commits).await? {
                 match answer {
                     Ok(_) => new += 1,
                     Err(CommitError::Claimed { .. }) => {}
                     Err(error) => return Err(Error::corrupt(error)),
                 }
+            }
+            if new > before {
+                let entry = AuditEntry::new(by_source(source)?, AuditAction::Suppressed)
+                    .with_text("reason", reason.name())?
+                    .with_number("addresses", i64::try_from(new - before).unwrap_or(i64::MAX))?;
+                self.audit(entry).await?;
             }
         }
     }
@@ -210,7 +232,7 @@ impl Crm {
     }
 
     /// Takes an address off the list, because its holder, a customer, asked to be written to again; the proof
-    /// of that is recorded with it, in one commit. Answers whether it was on the list. It is not a consent:
+    /// of that is recorded with it, in one commit with an entry of the audit log. Answers whether it was on the list. It is not a consent:
     /// what the customer allows is as it was.
     ///
     /// # Errors
@@ -228,8 +250,17 @@ impl Crm {
             let fact = Fact::from(fact.clone());
             let prepared = Prepared { id, at: self.now(), source: source.clone(), fact };
             let release = Release { key: key.clone(), customer: nobody(&self.tenant) };
-            let written =
-                self.write_facts(&base, &definitions, &[&prepared], |commit| commit.releases.push(release)).await?;
+            let entry = AuditEntry::new(by_shop()?, AuditAction::SuppressionLifted)
+                .about(customer)
+                .with_text("reason", suppressed.reason.name())?
+                .with_text("event", &id.to_string())?;
+            let _turn = self.audit_turn().lock().await;
+            let (_, noted) = self.audit_write(entry).await?;
+            let beside = |commit: &mut Commit| {
+                commit.releases.push(release);
+                commit.writes.push(noted);
+            };
+            let written = self.write_facts(&base, &definitions, &[&prepared], beside).await?;
             match written {
                 Written::Done(_) => return Ok(true),
                 Written::Known | Written::Again | Written::Keys(_) => {}
