@@ -1,7 +1,7 @@
 //! A large programme of another system is taken in, lot by lot: all of it is there, and its totals are what the other
 //! system said. A few hundred balances as a rule, a hundred thousand with `CRM_SOAK=1`, or as many as `CRM_BALANCES`
 //! says; `--nocapture` shows how long it took.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a panic is how a test fails")]
 
 #[cfg(feature = "sqlite")]
 mod scratch;
@@ -35,7 +35,7 @@ fn who(n: u64) -> Identifier {
 fn balance(n: u64) -> ImportedBalance {
     let points = i64::try_from(n % 1_000 + 1).unwrap();
     let mut lots = vec![ImportedLot::new(points, day(10)), ImportedLot::new(points * 2, day(20)).expiring_at(day(400))];
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         lots.push(ImportedLot::new(7, day(1)).expiring_at(day(50)));
     }
     ImportedBalance::new(who(n), lots)

@@ -1,5 +1,6 @@
 //! The catalogue of attributes, where plugin authors read it: a page, and a module of their SDK.
 //! Both are written by `CRM_BLESS=1 cargo test -p crm-core --test feature_catalogue`.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fmt::Write as _;
 use std::path::Path;

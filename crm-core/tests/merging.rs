@@ -116,7 +116,7 @@ fn told(n: usize) -> Fact {
     let (kind, words) = TOLD[n];
     match EventBody::decode(kind, 1, words.replace('@', PROOF).as_bytes()).unwrap() {
         EventBody::Fact(fact) => fact,
-        other => panic!("{kind} is no fact: {other:?}"),
+        other @ (EventBody::Decision(_) | EventBody::Unrecognised { .. }) => panic!("{kind} is no fact: {other:?}"),
     }
 }
 

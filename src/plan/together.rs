@@ -104,6 +104,6 @@ pub(super) fn unspent_of_pool(history: &[Event], undone: EventId, undoing: &Post
         let (member, points, counted) = (*member, back.min(*points), *counted);
         let step = PoolStep::Unspent { member, points, counted, posting: undone };
         let moved = PoolMoved { program: moved.program.clone(), step };
-        (*posting == undone).then(|| (event.customer, Deed::PoolMoved(moved)))
+        (*posting == undone).then_some((event.customer, Deed::PoolMoved(moved)))
     })
 }
