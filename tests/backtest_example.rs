@@ -122,11 +122,13 @@ fn the_figures_are_those_of_the_file() {
         chance(-1.69 + -0.29 * days / 30.0 + 0.91 * libm::log(orders) + 0.17 * libm::log1p(cents / 100.0))
     });
     check(&text, "by recency, frequency and spend", &rfm);
-    // The plugin scores who stays away, by how often they order.
+    // The plugin scores who stays away, by its own logistic regression.
     if cfg!(feature = "plugins") {
-        let churn = scored(&|last, orders, first, _| {
-            let gap = if orders >= 2.0 { (first - last) / (orders - 1.0) } else { 60.0 };
-            chance(last / gap.max(1.0) - 2.0)
+        let saturated = |amount: f64, half: f64| amount.max(0.0) / (amount.max(0.0) + half);
+        let churn = scored(&|last, orders, _, cents| {
+            let [r, f, m] =
+                [saturated(last, 90.0), saturated(orders, 4.0), saturated((cents / orders).floor(), 3_000.0)];
+            chance(1.123 + 3.321 * r - 4.534 * f - 1.183 * m)
         });
         let away: Vec<(f64, bool)> = churn.into_iter().map(|(score, again)| (score, !again)).collect();
         check(&text, "Who stays away", &away);

@@ -492,7 +492,7 @@ fn walk_further(crm: &Crm, field: &mut Patch) {
     let voided = crm::Voided { event: visited.event, reason };
     field.saw(crm.record(Incoming::new(ana, crm.now(), source(), voided)));
     let restricted = crm::Restricted { reason: Some(remark(field, "Canaryrestricted")) };
-    field.saw(crm.record(Incoming::new(ana, crm.now(), source(), restricted)));
+    field.saw(crm.record(Incoming::new(ana, crm.now().minus(crm::Span::millis(1)), source(), restricted)));
     let lifted = crm::RestrictionLifted { reason: Some(remark(field, "Canarylifted")) };
     field.saw(crm.record(Incoming::new(ana, crm.now(), source(), lifted)));
     let program = crm::ProgramId::new("points").unwrap();

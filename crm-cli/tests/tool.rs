@@ -49,7 +49,7 @@ fn says(said: &Said, code: i32, words: &[&str]) {
 fn a_plugin_that_a_host_takes_is_shown_with_what_it_asks_for() {
     let folder = with_examples("check_good");
     let words =
-        ["scorer    churn 0.1.0", "recency_days, orders, tenure_days", "churn: float in 0..=1", "a host takes it"];
+        ["scorer    churn 0.1.0", "recency_days, orders, average_order", "churn: float in 0..=1", "a host takes it"];
     says(&crm(&folder, "check churn.wasm"), 0, &words);
     let words = ["workflow  winback", "stage_changed, scored", "spend_above: int = 10000", "a host takes it"];
     says(&crm(&folder, "check winback.wasm"), 0, &words);
@@ -106,7 +106,7 @@ fn a_plugin_that_traps_on_odd_customers_is_taken_with_a_warning() {
 }
 
 const CUSTOMERS: &str = "\
-customer,orders,recency_days,note,tenure_days
+customer,orders,recency_days,note,average_order
 ada,11,20,\"fast, loyal\",120
 grace,1,120,,120
 joan,0,,never ordered,30
@@ -118,7 +118,10 @@ fn customers_of_a_file_are_scored_and_keep_their_other_columns() {
     write(&folder, "customers.csv", CUSTOMERS);
     let said = crm(&folder, "score churn.wasm customers.csv");
     assert_eq!(said.err, "");
-    assert_eq!(said.out, "customer,note,churn\nada,\"fast, loyal\",0.5\ngrace,,0.5\njoan,never ordered,\n");
+    assert_eq!(
+        said.out,
+        "customer,note,churn\nada,\"fast, loyal\",0.16197374837015527\ngrace,,0.88779509768295\njoan,never ordered,\n"
+    );
 
     says(&crm(&folder, "score churn.wasm customers.csv -o scores.csv"), 0, &["3 rows into scores.csv"]);
     assert_eq!(std::fs::read_to_string(folder.join("scores.csv")).unwrap(), said.out);
@@ -132,7 +135,7 @@ fn customers_of_a_file_are_scored_and_keep_their_other_columns() {
 fn more_customers_than_a_batch_holds_are_scored_alike() {
     let folder = with_examples("score_many");
     let rows = (0..5_000).map(|row| format!("{row},{},{},{}\n", row % 12, row % 200, 200 + row % 500));
-    let text = format!("customer,orders,recency_days,tenure_days\n{}", rows.collect::<String>());
+    let text = format!("customer,orders,recency_days,average_order\n{}", rows.collect::<String>());
     write(&folder, "customers.csv", text);
     let said = crm(&folder, "score churn.wasm customers.csv");
     let lines: Vec<&str> = said.out.lines().collect();
@@ -153,9 +156,9 @@ fn what_is_wrong_in_a_file_is_named_with_its_place() {
     says(&score(&bad, ""), 2, &["line 3, column 2 (`orders`): `one` is no finite number"]);
     says(&score(&bad.replace("one", "inf"), ""), 2, &["`inf` is no finite number"]);
     says(
-        &score(&CUSTOMERS.replace("tenure_days", "tenure"), ""),
+        &score(&CUSTOMERS.replace("average_order", "average"), ""),
         2,
-        &["no column `tenure_days`", "recency_days, note, tenure"],
+        &["no column `average_order`", "recency_days, note, average"],
     );
     says(&score(&CUSTOMERS.replace("note", "orders"), ""), 2, &["two columns `orders`"]);
     says(&score(&CUSTOMERS.replace("joan,0,", "joan,0,0,"), ""), 2, &["line 4: 6 cells, and the header has 5"]);

@@ -64,6 +64,9 @@ pub fn defined() -> Vec<Definition> {
     defined.extend(lists);
     // Nobody earns these: those who ordered so much are not met here.
     let many = Predicate::compare(Attribute::Orders, Comparison::Ge, 1_000_000);
+    // A state has the scores that some definition asks about.
+    let is_scored = |which| Predicate::Known(Number::Score(score(which)));
+    let many = Predicate::All(vec![many, is_scored(0), is_scored(1)]);
     let badges =
         PRODUCTS.map(|name| Definition::Badge(BadgeName::new(name).unwrap(), Some(Box::new(Badge::new(many.clone())))));
     defined.extend(badges);

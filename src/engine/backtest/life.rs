@@ -4,7 +4,7 @@
 //! were when it happened, and folded anew only where something came late. Whoever was merged or parted is
 //! folded from nothing for each instant, from the histories of those whom they were merged of then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crm_core::change::{Cause, Change};
 use crm_core::customer::{Customer, Group};
@@ -121,25 +121,33 @@ fn in_order(history: Vec<Told>) -> Vec<Told> {
 }
 
 fn place_of(change: &Change, before: &[Told]) -> usize {
-    let by = match change.cause {
-        Cause::Event(event) => Some(event),
-        Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
-    };
+    let by = moved_by(change);
+    let events = || before.iter().rev().filter_map(Told::event);
+    // What a fact of today moved may have moved long ago; it was told with the fact.
+    let at = events().find(|event| Some(event.id) == by).map_or(change.at, |event| event.at.max(change.at));
     let mut place = before.len();
     let mut write = None;
     for (n, told) in before.iter().enumerate().rev() {
         let Told::Event(event) = told else { break };
         let same_write = *write.get_or_insert(event.recorded_at) == event.recorded_at;
-        if !same_write || Some(event.id) == by || event.at < change.at {
+        if !same_write || Some(event.id) == by || event.at < at {
             break;
         }
-        if event.at > change.at || is_of_plugin(event) {
+        if event.at > at || is_of_plugin(event) {
             place = n;
         } else if matches!(event.body, EventBody::Fact(_)) {
             break;
         }
     }
     place
+}
+
+/// The event that moved something, if one did.
+const fn moved_by(change: &Change) -> Option<EventId> {
+    match change.cause {
+        Cause::Event(event) => Some(event),
+        Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
+    }
 }
 
 /// Whether a plugin decided it.
@@ -150,6 +158,8 @@ pub(super) fn is_of_plugin(event: &Event) -> bool {
 /// From when on each entry of one history is known.
 fn known_from(history: Vec<Told>, known: Known) -> Vec<(Timestamp, Told)> {
     let mut last = Timestamp::MIN;
+    let happened: BTreeMap<EventId, Timestamp> =
+        history.iter().filter_map(Told::event).map(|event| (event.id, event.at)).collect();
     let mut from = |told: &Told| match (known, told) {
         (Known::Recorded, Told::Event(event)) => {
             // A clock that stepped back does not change the order of what was recorded.
@@ -160,6 +170,10 @@ fn known_from(history: Vec<Told>, known: Known) -> Vec<(Timestamp, Told)> {
         (Known::Happened, Told::Event(Event { at, body: EventBody::Decision(_), .. })) => {
             last = last.max(*at);
             last
+        }
+        (Known::Happened, Told::Change(_, change)) => {
+            let moved = moved_by(change).and_then(|by| happened.get(&by));
+            moved.map_or(change.at, |at| change.at.max(*at))
         }
         (Known::Happened, told) => told.at(),
     };

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crm_core::change::Cause;
+use crm_core::change::{Cause, Change, ChangeBody};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Decision, Deed, Event, EventBody};
+use crm_core::lifecycle::Stage;
 use crm_core::workflow::{Actor, Grants, Held, PluginStamp};
 use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::Entries;
@@ -200,7 +201,14 @@ impl Crm {
                     looked.left_out += 1;
                     continue;
                 }
-                let mut lived = Lived { life, again: life.again(), workflows, definitions: &definitions, around };
+                let mut lived = Lived {
+                    life,
+                    again: life.again(),
+                    workflows,
+                    definitions: &definitions,
+                    around,
+                    put_off: Vec::new(),
+                };
                 lived.through(replay, &mut answers, &mut shown);
             }
             done.rows += page.rows;
@@ -231,6 +239,8 @@ pub(super) struct Answers {
 struct Heard {
     trigger: Trigger,
     through: CustomerId,
+    /// To which stage the customer has come by it, if it is about that.
+    stage: Option<Option<Stage>>,
 }
 
 /// What belongs to one moment of a life: an event with what the CRM's rules decided by it, and what moved; or all that
@@ -253,6 +263,8 @@ struct Lived<'l> {
     workflows: &'l [&'l dyn Workflow],
     definitions: &'l Definitions,
     around: Around<'l>,
+    /// What is told with the next step.
+    put_off: Vec<Heard>,
 }
 
 impl Lived<'_> {
@@ -285,13 +297,20 @@ impl Lived<'_> {
 
     /// Calls workflows for all that was heard in a step, with the customer as of its end.
     fn tell(&mut self, step: Step, answers: &mut [Answers], shown: &mut impl FnMut(&[Answer])) {
-        let (Some(at), false) = (step.at, step.heard.is_empty()) else { return };
+        let (Some(at), false) = (step.at, step.heard.is_empty() && self.put_off.is_empty()) else { return };
         let (workflows, definitions, around) = (self.workflows, self.definitions, self.around);
         answers.iter_mut().for_each(|answers| answers.carried_out = None);
         let customer = self.again.stand(step.upto, at, definitions);
         let Some(customer) = customer.filter(|customer| !is_barred(customer)) else { return };
         let at = customer.clock().unwrap_or(at);
-        for Heard { trigger, through } in step.heard {
+        let put_off = std::mem::take(&mut self.put_off);
+        for heard in step.heard.into_iter().chain(put_off) {
+            // A stage that was left long ago, as a fact of later showed, is told of with that fact.
+            if heard.stage.is_some_and(|to| customer.stage() != to) {
+                self.put_off.push(Heard { stage: None, ..heard });
+                continue;
+            }
+            let Heard { trigger, through, stage: _ } = heard;
             if customer.facts().is_voided(trigger.id) {
                 continue;
             }
@@ -347,7 +366,11 @@ fn heard(id: CustomerId, told: &Told) -> impl Iterator<Item = Heard> {
         }
         Told::Change(customer, change) => (Some(Trigger::of_change(id, change)), *customer),
     };
-    trigger.map(|trigger| Heard { trigger, through }).into_iter()
+    let stage = match told {
+        Told::Change(_, Change { body: ChangeBody::StageChanged { to, .. }, .. }) => Some(*to),
+        Told::Change(..) | Told::Event(_) => None,
+    };
+    trigger.map(|trigger| Heard { trigger, through, stage }).into_iter()
 }
 
 impl Answers {

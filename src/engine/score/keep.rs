@@ -2,7 +2,7 @@
 
 use crm_core::workflow::PluginName;
 use crm_core::{CustomerId, Definitions, Timestamp};
-use crm_storage::{Commit, CommitError, CustomerWrite, Expected, ScoreKey, ScoreRow};
+use crm_storage::{Commit, CustomerWrite, Expected, ScoreKey, ScoreRow};
 
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::newest;
@@ -48,7 +48,7 @@ impl Crm {
             match answer {
                 Ok(_) => {}
                 // Something happened to the customer meanwhile: the score is kept all the same, on top.
-                Err(CommitError::Conflict { .. }) => {
+                Err(error) if error.is_lost_race() => {
                     self.lost()?;
                     self.keep_score_again(giving, one).await?;
                 }
@@ -108,7 +108,7 @@ impl Crm {
             };
             match self.settle(commit).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(CommitError::Conflict { .. }) => self.lost()?,
+                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
         }

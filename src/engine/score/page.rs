@@ -219,7 +219,8 @@ impl Crm {
             if !self.has_room(kept, &score, &mut gone) {
                 continue;
             }
-            is_known &= kept.known.as_ref() == Some(&score) && base.as_ref().is_none_or(|base| knows(base, &score));
+            is_known &= kept.known.as_ref() == Some(&score)
+                && base.as_ref().is_none_or(|base| knows(base, &score, definitions));
             rows.push(score);
         }
         if is_known {
@@ -254,9 +255,10 @@ fn nothing(customer: CustomerId, expected: Expected, base: Option<Base>) -> Opti
     base.map(|base| Given { customer, expected, base: Some(base), rows: Vec::new(), gone: Vec::new() })
 }
 
-/// Whether a state has a score, or a newer one.
-fn knows(base: &Base, score: &ScoreRow) -> bool {
-    let Some(name) = score_name(&score.plugin, &score.output) else { return true };
+/// Whether a state has a score, or a newer one, as far as states have it at all.
+fn knows(base: &Base, score: &ScoreRow, definitions: &Definitions) -> bool {
+    let name = score_name(&score.plugin, &score.output).filter(|name| definitions.asked_scores().contains(name));
+    let Some(name) = name else { return true };
     let own = base.customer.scores().find(|(own, _)| **own == name);
     own.is_some_and(|(_, own)| own.at > score.at || super::score_of(score) == Some(*own))
 }
