@@ -36,8 +36,8 @@ pub use crm_core::consent::{
     Allowed, Arrival, Barred, Basis, Cap, Choice, Collector, ConsentBook, ConsentError, ConsentGiven, ConsentKey,
     ConsentPolicy, ConsentRefused, ConsentRequested, ConsentStanding, ConsentStatus, ConsentWithdrawn, ContactQuery,
     Contacted, Day, Evidence, LocalTime, Locale, Method, NoLocale, NoName, NoTime, Objected, Objection,
-    ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Restricted, RestrictionLifted,
-    Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
+    ObjectionWithdrawn, Original, PolicyError, Proof, Purpose, PurposeRule, QuietHours, Reply, Restricted,
+    RestrictionLifted, Scope, SuppressionLifted, Target, Tz, Unproved, Which, Wording, WordingVersion,
 };
 pub use crm_core::contract::{
     Contract, ContractEnded, ContractError, ContractRef, ContractRenewed, ContractSigned, Contracts, Renewals,

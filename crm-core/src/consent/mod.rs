@@ -48,6 +48,7 @@ mod name;
 mod policy;
 mod process;
 mod quiet;
+mod reply;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,7 @@ pub(crate) use policy::DEFAULT as DEFAULT_POLICY;
 pub use policy::{Cap, Choice, ConsentPolicy, PurposeRule};
 pub(crate) use quiet::quiet_until;
 pub use quiet::{Day, LocalTime, NoTime, QuietHours};
+pub use reply::Reply;
 
 use crate::definitions::Definitions;
 use crate::event::Fact;
