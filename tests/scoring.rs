@@ -454,3 +454,18 @@ fn a_run_over_nobody_is_complete() {
     let again = shop.crm.score_run(&nightly(), &stamp("1"), day(10)).unwrap();
     assert!(again.progress().complete);
 }
+
+#[test]
+fn a_scorer_sees_only_what_is_granted_to_it_from_when_that_is_defined() {
+    let shop = Shop::new();
+    let customer = shop.order(1, day(0), 5_000);
+    let mut scorer = scorer(&[Attribute::Spend]);
+    assert_eq!(shop.crm.score(&mut scorer, day(1)).unwrap().scored, 1);
+    let mut ours = crm::Grants::all();
+    ours.features = crm::Names::these(["orders"]);
+    shop.crm.define(day(2), Definition::Grants(PluginName::new("worth").unwrap(), Some(Box::new(ours)))).unwrap();
+    let report = shop.crm.score(&mut scorer, day(2)).unwrap();
+    assert_eq!((report.scored, report.without), (0, 1), "it has nothing to go by");
+    let scores = shop.crm.story(customer).unwrap().unwrap().scores;
+    assert_eq!(scores.iter().map(|score| score.at).collect::<Vec<_>>(), [day(1)]);
+}

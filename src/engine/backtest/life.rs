@@ -133,9 +133,11 @@ fn place_of(change: &Change, before: &[Told]) -> usize {
         if !same_write || Some(event.id) == by || event.at < at {
             break;
         }
-        if event.at > at || is_of_plugin(event) {
+        let is_fact = matches!(event.body, EventBody::Fact(_));
+        // What time moved at the instant of a fact it moved before the fact was taken in.
+        if event.at > at || is_of_plugin(event) || (is_fact && matches!(change.cause, Cause::Alarm(_))) {
             place = n;
-        } else if matches!(event.body, EventBody::Fact(_)) {
+        } else if is_fact {
             break;
         }
     }

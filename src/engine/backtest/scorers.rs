@@ -229,8 +229,10 @@ fn score_page(
             customers.push(life.id);
             happened.push(is_over.then(|| happens(outlook, &life.now, then)));
             for (asked, columns) in asked.iter().zip(&mut columns) {
+                let grants = definitions.grants(&asked.scorer.stamp().name, then);
                 for (attribute, column) in asked.attributes.iter().zip(columns) {
-                    column.push(attribute.of(customer, then, currency));
+                    let is_granted = grants.is_none_or(|grants| grants.features.has(attribute.name()));
+                    column.push(attribute.of(customer, then, currency).filter(|_| is_granted));
                 }
             }
         }

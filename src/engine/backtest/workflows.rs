@@ -263,7 +263,7 @@ struct Lived<'l> {
     workflows: &'l [&'l dyn Workflow],
     definitions: &'l Definitions,
     around: Around<'l>,
-    /// What is told with the next step.
+    /// What is told when the customer has come to its stage.
     put_off: Vec<Heard>,
 }
 
@@ -307,7 +307,7 @@ impl Lived<'_> {
         for heard in step.heard.into_iter().chain(put_off) {
             // A stage that was left long ago, as a fact of later showed, is told of with that fact.
             if heard.stage.is_some_and(|to| customer.stage() != to) {
-                self.put_off.push(Heard { stage: None, ..heard });
+                self.put_off.push(heard);
                 continue;
             }
             let Heard { trigger, through, stage: _ } = heard;

@@ -101,7 +101,11 @@ impl Crm {
             return Ok(());
         }
         let currency = definitions.currency(as_of);
+        // What is not granted is missing for everybody.
+        let grants = definitions.grants(&scorer.stamp().name, as_of);
+        let is_granted = |attribute: &Attribute| grants.is_none_or(|grants| grants.features.has(attribute.name()));
         let value = |attribute: &Attribute, one: &Asked| match &one.base {
+            _ if !is_granted(attribute) => None,
             Some(base) => attribute.of(&base.customer, as_of, currency),
             None => attribute.of_columns(&one.row.traits.columns, as_of),
         };
