@@ -1,4 +1,4 @@
-//! WASM plugins: their bytes become a [`Workflow`] or a [`Scorer`] that the engine calls like any other.
+//! WASM plugins: their bytes become a [`Workflow`](crate::Workflow) or a [`Scorer`](crate::Scorer) that the engine calls like any other.
 //!
 //! Everything a plugin names is checked when it is loaded: the features it wants to see, the kinds of
 //! event it listens to, the actions it may ask for. What it has of that is for the shop to grant: see the guides for

@@ -115,7 +115,7 @@ impl Batch {
 }
 
 /// Makes a struct of the features that a scorer looks at: one `Option<f64>` for each, `None` where it
-/// is missing. A name that is not in the [catalogue](crate::features) does not compile. The struct also
+/// is missing. A name that is not in the [catalogue](mod@crate::features) does not compile. The struct also
 /// stands for the list of features in a manifest.
 ///
 /// ```
