@@ -14,7 +14,7 @@ const FORM: u8 = 1;
 /// What a plugin was given of one customer, in the order in which it asked; none is a value that was missing.
 ///
 /// ```
-/// use crm_core::Attribute;
+/// use crm_core::attribute::Attribute;
 /// use crm_core::score::ScoreInputs;
 ///
 /// let inputs = ScoreInputs(vec![(Attribute::Orders, Some(3)), (Attribute::RecencyDays, None)]);
