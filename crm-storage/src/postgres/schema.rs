@@ -347,7 +347,7 @@ mod tests {
             "38b75905b2a1999f781f22fdfbbff9e9db4a24434e3ff1d612ee8cd8030afd5d",
             "badabb1d55ead7b74e8dd20b58a0b9c0e5966c71fe70853098af50b7f2857733",
             "6e50c8dd13b926350700476085327f5bf839552f024b82f7909f17c21e07a025",
-            "358057e3d7377ac193feb9f98519574f9fa2dff269af0a8c99fc1eb997ae1925",
+            "9882b0cb4bb521e28e41b5ee135536c5193a4fe51fa6c0c4f5dce714cd71557e",
         ];
         assert_eq!(files, known);
         for (step, column) in recorded()[FILES.len()..].iter().zip(Column::ALL) {
