@@ -170,7 +170,7 @@ fn balances() {
                         row.get::<_, i64>(0)?,
                         row.get::<_, i64>(1)?,
                         row.get::<_, Vec<u8>>(2)?,
-                        row.get::<_, Vec<u8>>(3)?,
+                        row.get::<_, Option<String>>(3)?,
                     ))
                 };
                 std::hint::black_box(statement.query_row(row, read).unwrap());

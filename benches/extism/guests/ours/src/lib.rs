@@ -20,9 +20,10 @@ impl Scorer for Bench {
     }
 
     fn score(&self, batch: &Batch) -> Result<Vec<Column>, Failure> {
+        let cells = NAMES.map(|name| batch.floats(name));
         let mut columns: [&[f64]; FEATURES] = [&[]; FEATURES];
-        for (column, name) in columns.iter_mut().zip(NAMES) {
-            let cells = batch.floats(name)?;
+        for ((column, cells), name) in columns.iter_mut().zip(&cells).zip(NAMES) {
+            let cells = cells.as_ref().map_err(Clone::clone)?;
             *column = cells.all().ok_or_else(|| Failure::new("missing-cells", name))?;
         }
         let model = self.0.as_ref().ok_or_else(|| Failure::new("not-configured", ""))?;
