@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod loyal;
 
-use crm::loyalty::{CaptureHold, HoldPoints, UndoPosting};
+use crm::loyalty::{AdjustPoints, CaptureHold, ForfeitPoints, HoldPoints, ReinstatePoints, UndoPosting};
 use crm::{
     Command, CustomerId, Error, Expiry, LoyaltyError, OrderRef, Program, RedeemPoints, Refusal, Remark, Span, Timestamp,
 };
@@ -190,4 +190,145 @@ fn of_merged_customers_whoever_paid_for_an_order_of_the_others_has_it_back() {
     shop.void("ben", "1", at(0));
     assert_eq!(shop.balance(ana), 100);
     shop.check_replay(ana);
+}
+
+fn day(days: u64) -> Timestamp {
+    at(days * 24)
+}
+
+/// Points last for ten days, and can be given back for ten more.
+fn fleeting() -> Shop {
+    let reinstate_within = Some(Span::days(10));
+    Shop::new(Program { expiry: Expiry::After(Span::days(10)), reinstate_within, ..generous() })
+}
+
+fn reinstate(points_: Option<i64>) -> Command {
+    Command::ReinstatePoints(ReinstatePoints { program: points(), points: points_, reason: why() })
+}
+
+#[test]
+fn what_was_reinstated_goes_with_the_order_that_had_earned_it() {
+    let shop = fleeting();
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.award(ana, 30, "award");
+    shop.advance(day(11));
+    ask(&shop, ana, reinstate(Some(110)), "again").unwrap();
+    assert_eq!(shop.balance(ana), 110);
+    shop.refund("ana", "1", 50, day(11));
+    assert_eq!(shop.balance(ana), 60, "fifty of what it had earned are gone with half of it");
+    shop.void("ana", "1", day(11));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (10, 10), "ten of the award were given back");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_was_reinstated_and_expired_again_is_not_taken_back_with_its_order() {
+    let shop = fleeting();
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(11));
+    ask(&shop, ana, reinstate(None), "again").unwrap();
+    shop.advance(day(22));
+    assert_eq!(shop.balance(ana), 0);
+    shop.void("ana", "1", day(22));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (0, 0));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_reinstated_and_pays_a_debt_is_not_reinstated_twice() {
+    let shop = fleeting();
+    let ana = shop.order("ana", "1", 50, at(0));
+    shop.advance(day(15));
+    // By now the one can be given back no more, and the other can.
+    shop.order("ana", "2", 50, day(15));
+    shop.advance(day(26));
+    shop.order("ana", "3", 100, day(26));
+    ask(&shop, ana, redeem(100, "4"), "spend").unwrap();
+    shop.void("ana", "3", day(26));
+    assert_eq!(shop.balance(ana), -100);
+    ask(&shop, ana, reinstate(None), "once").unwrap();
+    assert_eq!(shop.balance(ana), -50);
+    let refused = Err(LoyaltyError::NotReinstatable { asked: 0, available: 0 });
+    assert_eq!(ask(&shop, ana, reinstate(None), "twice"), refused);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_was_left_behind_is_not_taken_back_once_more() {
+    let shop = Shop::new(generous());
+    let ana = shop.order("ana", "1", 100, at(0));
+    let award = Command::AwardPoints(crm::AwardPoints { program: points(), points: 30, reason: why() });
+    let posting = ask(&shop, ana, award, "award").unwrap();
+    let leave = Command::ForfeitPoints(ForfeitPoints { program: points(), reason: why() });
+    ask(&shop, ana, leave, "leave").unwrap();
+    shop.void("ana", "1", at(0));
+    ask(&shop, ana, Command::UndoPosting(UndoPosting { posting, reason: why() }), "undo").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (0, 0), "nobody owes what they left");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn of_an_award_that_is_undone_nothing_is_taken_that_expired_by_itself() {
+    let shop = fleeting();
+    let ana = shop.visitor("ana");
+    let award = Command::AwardPoints(crm::AwardPoints { program: points(), points: 100, reason: why() });
+    let posting = ask(&shop, ana, award, "award").unwrap();
+    ask(&shop, ana, redeem(40, "1"), "pay").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    // What was paid comes back into the award's lot, and expires with it.
+    shop.refund("ana", "1", 5, at(0));
+    assert_eq!(shop.balance(ana), 85);
+    shop.advance(day(11));
+    let adjust = AdjustPoints { program: points(), points: 50, reason: why() };
+    ask(&shop, ana, Command::AdjustPoints(adjust), "adjust").unwrap();
+    ask(&shop, ana, Command::UndoPosting(UndoPosting { posting, reason: why() }), "undo").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (30, 30), "twenty were spent and stay so");
+    shop.check_replay(ana);
+}
+
+/// One commit for all of them.
+fn ingest(shop: &Shop, facts: Vec<crm::Incoming>, how: crm::Ingestion) {
+    let number = facts.len() as u64;
+    let report = shop.crm.ingest(facts.into_iter(), how).unwrap();
+    assert_eq!((report.recorded, &report.refusals[..]), (number, &[][..]), "{how:?} at {}", shop.crm.now());
+}
+
+fn told(key: &str, at: Timestamp, fact: impl Into<crm::Fact>) -> crm::Incoming {
+    let ana = crm::Identifier::external(&crm::ExternalSystem::new("shop").unwrap(), "ana").unwrap();
+    crm::Incoming::new(ana, at, crm::Source::new("shop").unwrap(), fact).with_key(key.parse().unwrap())
+}
+
+fn placed(order: &str) -> crm::OrderPlaced {
+    crm::OrderPlaced::new(crm::Money::new(10_00, crm::Currency::EUR)).with_order(number(order))
+}
+
+fn voided(key: &str) -> crm::Voided {
+    let event = crm::EventId::of_fact(&crm::TenantId::default(), &crm::Source::new("shop").unwrap(), key);
+    crm::Voided { event, reason: None }
+}
+
+#[test]
+fn an_order_that_is_cancelled_and_placed_again_in_one_batch_gives_back_what_was_paid_for_the_first() {
+    for how in [crm::Ingestion::live(), crm::Ingestion::history()] {
+        // In order, late, and late with the cancelled order itself.
+        for passed in [0, 5] {
+            let (shop, ana) = paid();
+            shop.advance(at(passed));
+            shop.clock.set(at(passed.max(2)));
+            ingest(&shop, vec![told("x", at(1), voided("1")), told("again", at(2), placed("1"))], how);
+            assert_eq!((shop.balance(ana), shop.check_totals()), (110, 110), "{how:?} {passed}");
+            ask(&shop, ana, redeem(60, "1"), "pay for it").unwrap();
+            shop.refund("ana", "1", 10, shop.crm.now());
+            assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100), "{how:?} {passed}");
+            shop.check_replay(ana);
+        }
+        let shop = Shop::new(generous());
+        let ana = shop.rich("ana", 100);
+        ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+        shop.advance(at(5));
+        let all = vec![told("1", at(1), placed("1")), told("x", at(2), voided("1")), told("again", at(3), placed("1"))];
+        ingest(&shop, all, how);
+        assert_eq!((shop.balance(ana), shop.check_totals()), (110, 110), "{how:?}");
+        shop.check_replay(ana);
+    }
 }

@@ -21,7 +21,7 @@ use crm_core::customer::{Command, Customer, OrdersTouched, Refusal};
 use crm_core::event::{Decision, Deed, EVENT_SHAPE, Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::lifecycle::StageMove;
-use crm_core::loyalty::{Earned, PostingKind, UndoPosting};
+use crm_core::loyalty::{Earned, LoyaltyError, Posting, PostingKind, UndoPosting};
 use crm_core::order::OrderRef;
 use crm_core::score::{Score, ScoreName};
 use crm_core::service::CaseRef;
@@ -275,8 +275,7 @@ impl<'a> Planner<'a> {
         at: Timestamp,
     ) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
         let history = self.history.ok_or(NeedHistory)?;
-        let events = history.iter().map(|event| (event.customer, event.id, &event.body));
-        let (member, posting) = match self.customer.undo_posting(undo, events, at, self.context.definitions) {
+        let (member, posting) = match self.undoing(history, undo, at) {
             Ok(posting) => posting,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
@@ -520,6 +519,15 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let history = self.history.ok_or(NeedHistory)?;
+        let planned = self.planned();
+        let stored = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
+        let planned = planned.iter().map(|(member, id, at, body)| (*member, *id, *at, body));
+        self.customer.recall(stored.chain(planned), at, self.context.definitions);
+        Ok(())
+    }
+
+    /// The events of this plan so far.
+    fn planned(&self) -> Vec<(CustomerId, EventId, Timestamp, EventBody)> {
         let id = self.customer.id();
         let rows =
             self.events.iter().map(|row| (id, row)).chain(self.others.iter().map(|(member, row)| (*member, row)));
@@ -527,11 +535,20 @@ impl<'a> Planner<'a> {
         let planned = rows.filter_map(|(member, row)| {
             Some((member, row.id, row.at, EventBody::decode(&row.kind, row.shape, &row.body).ok()?))
         });
-        let planned: Vec<(CustomerId, EventId, Timestamp, EventBody)> = planned.collect();
-        let stored = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
-        let planned = planned.iter().map(|(member, id, at, body)| (*member, *id, *at, body));
-        self.customer.recall(stored.chain(planned), at, self.context.definitions);
-        Ok(())
+        planned.collect()
+    }
+
+    /// The posting that undoes another one, and in whose book. What expired just now counts as what did before.
+    fn undoing(
+        &self,
+        history: &[Event],
+        undo: &UndoPosting,
+        at: Timestamp,
+    ) -> Result<(CustomerId, Posting), LoyaltyError> {
+        let planned = self.planned();
+        let events = history.iter().map(|event| (event.customer, event.id, &event.body));
+        let events = events.chain(planned.iter().map(|(member, id, _, body)| (*member, *id, body)));
+        self.customer.undo_posting(undo, events, at, self.context.definitions)
     }
 
     fn anyone_listens(&self, kind: &str) -> bool {

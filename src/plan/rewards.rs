@@ -72,8 +72,7 @@ impl Planner<'_> {
         let history = self.history.ok_or(NeedHistory)?;
         let Ok(reason) = Remark::new("reward given back") else { return Ok(None) };
         let undo = crm_core::loyalty::UndoPosting { posting, reason };
-        let events = history.iter().map(|event| (event.customer, event.id, &event.body));
-        match self.customer.undo_posting(&undo, events, at, self.context.definitions) {
+        match self.undoing(history, &undo, at) {
             Ok((member, posting)) => {
                 Ok(Some(self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), cause, &[])))
             }

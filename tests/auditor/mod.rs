@@ -56,10 +56,14 @@ struct Order {
     out: Vec<Points>,
 }
 
+/// What expired at one time: until when it can be given back, how much, and how much of it which orders had earned.
+type Gone = (At, i64, Vec<(Option<u32>, i64)>);
+
 /// Something that can be undone.
 #[derive(Debug, Clone)]
 enum Doing {
-    Gave(i64),
+    /// How many points, and when.
+    Gave(i64, At),
     Took(Vec<Points>, Option<u32>),
 }
 
@@ -75,7 +79,9 @@ pub(crate) struct Book {
     pub(crate) adjusted: i128,
     orders: BTreeMap<u32, Order>,
     holds: BTreeMap<u32, Option<At>>,
-    gone: Vec<(At, i64)>,
+    gone: Vec<Gone>,
+    /// How much has expired of what no order had earned, by when it was given.
+    given_gone: BTreeMap<At, i64>,
     done: Vec<Option<Doing>>,
     lots: u32,
 }
@@ -94,6 +100,7 @@ impl Book {
             orders: BTreeMap::new(),
             holds: BTreeMap::new(),
             gone: Vec::new(),
+            given_gone: BTreeMap::new(),
             done: Vec::new(),
             lots: 0,
         }
@@ -140,19 +147,28 @@ impl Book {
             }
         }
         let mut gone = 0;
+        let mut of = Vec::new();
         for points in &mut self.all {
             let free = !matches!(points.place, Place::Held(_));
             if free && points.expires.is_some_and(|expires| expires <= at) {
                 gone += points.points;
-                if let Some(order) = points.order {
-                    self.orders.entry(order).or_default().expired += points.points;
+                match points.order {
+                    Some(order) => self.orders.entry(order).or_default().expired += points.points,
+                    None => *self.given_gone.entry(points.earned).or_default() += points.points,
                 }
+                of.push((
+                    (points.order.is_none(), points.expires, points.earned, points.lot),
+                    points.order,
+                    points.points,
+                ));
                 points.points = 0;
             }
         }
         self.expired += i128::from(gone);
         if let Some(window) = self.rules.reinstate.filter(|_| gone > 0) {
-            self.gone.push((at + window, gone));
+            // What orders had earned is given back first, in the order in which it would have been spent.
+            of.sort();
+            self.gone.push((at + window, gone, of.into_iter().map(|(_, order, points)| (order, points)).collect()));
             if self.gone.len() > 16 {
                 self.gone.remove(0);
             }
@@ -319,7 +335,7 @@ impl Book {
 
     pub(crate) fn award(&mut self, points: i64, now: At) {
         self.earned += i128::from(points);
-        self.done.push(Some(Doing::Gave(points)));
+        self.done.push(Some(Doing::Gave(points, now)));
         self.come(points, Place::Active, now, self.rules.expires.map(|lasts| now + lasts), None);
     }
 
@@ -389,19 +405,30 @@ impl Book {
     }
 
     pub(crate) fn reinstate(&mut self, points: i64, now: At) -> bool {
-        let open: i64 = self.gone.iter().filter(|(until, _)| *until > now).map(|(_, points)| *points).sum();
+        let open: i64 = self.gone.iter().filter(|(until, ..)| *until > now).map(|(_, points, _)| *points).sum();
         if points > open || self.rules.reinstate.is_none() {
             return false;
         }
         let mut left = points;
-        for (_, points) in self.gone.iter_mut().filter(|(until, _)| *until > now) {
-            let part = left.min(*points);
-            *points -= part;
-            left -= part;
+        let mut back = Vec::new();
+        for (_, points, of) in self.gone.iter_mut().filter(|(until, ..)| *until > now) {
+            for (order, there) in of {
+                let part = left.min(*there);
+                *there -= part;
+                *points -= part;
+                left -= part;
+                back.push((*order, part));
+            }
         }
-        self.gone.retain(|(_, points)| *points > 0);
+        self.gone.retain(|(_, points, _)| *points > 0);
         self.expired -= i128::from(points);
-        self.come(points, Place::Active, now, self.rules.expires.map(|lasts| now + lasts), None);
+        let expires = self.rules.expires.map(|lasts| now + lasts);
+        for (order, points) in back.into_iter().filter(|(_, points)| *points > 0) {
+            if let Some(order) = order {
+                self.orders.entry(order).or_default().expired -= points;
+            }
+            self.come(points, Place::Active, now, expires, order);
+        }
         true
     }
 
@@ -413,7 +440,9 @@ impl Book {
     pub(crate) fn undo(&mut self, which: usize) -> bool {
         match self.done[which].take() {
             None => false,
-            Some(Doing::Gave(points)) => {
+            Some(Doing::Gave(points, given)) => {
+                // What has expired by itself is not taken once more.
+                let points = (points - self.given_gone.get(&given).copied().unwrap_or(0)).max(0);
                 self.earned -= i128::from(points);
                 self.take_back(points, None);
                 true

@@ -220,11 +220,18 @@ impl Customer {
             let mut moves = own.flat_map(|(_, _, posting)| &posting.moves);
             moves.find(|change| change.lot == lot && change.opens.is_some()).and_then(|change| change.opens)
         };
-        let gone = undone.moves.iter().filter(|change| change.points < 0);
+        let out = undone.moves.iter().filter(|change| change.points < 0);
         let took: Vec<(LotTerms, i64)> =
-            gone.filter_map(|change| Some((opened(change.lot)?, change.points.saturating_neg()))).collect();
+            out.filter_map(|change| Some((opened(change.lot)?, change.points.saturating_neg()))).collect();
+        // What was spent of it and came back may be in another lot, which is as it was.
+        let given: Vec<LotTerms> = undone.moves.iter().filter_map(|change| change.opens).collect();
+        let own = postings.clone().filter(|(of, _, posting)| *of == member && posting.program == undone.program);
+        let over = own.filter(|(_, _, posting)| posting.kind.is_end()).flat_map(|(_, _, posting)| &posting.moves);
+        let over = over.filter(|_| !given.is_empty());
+        let over = over.filter(|change| opened(change.lot).is_some_and(|terms| given.contains(&terms)));
+        let gone = over.fold(0_i64, |sum, change| sum.saturating_sub(change.points));
         let book = self.book_of(member, &undone.program).ok_or(none)?;
         let program = definitions.program(&undone.program, at);
-        Ok((member, undo.decide(book, undone, &took, program)?))
+        Ok((member, undo.decide(book, undone, &took, gone, program)?))
     }
 }

@@ -7,7 +7,7 @@ use super::earning::{RuleName, RuleNames, Shares, Yearly, given};
 use super::event::{LotMove, Posting, PostingKind, Qualifying};
 use super::hold::{Hold, HoldEnd, HoldName};
 use super::lent::{Lent, LentOut};
-use super::lots::{Bucket, Lot, LotTerms, Waits};
+use super::lots::{Bucket, Lot, LotTerms, Origin, Waits};
 use super::qualified::Qualified;
 use super::{PointsTotals, ProgramId, Shortfall};
 use crate::flat::{FlatMap, FlatSet};
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 struct ForFact {
     /// Earned less reversed.
     posted: i64,
-    /// What of it expired.
+    /// What of it is gone: it expired and was not given back, or was left behind by whoever left.
     expired: i64,
     /// When it was earned.
     at: Option<Timestamp>,
@@ -95,6 +95,46 @@ impl PaidFor {
 /// The most expiries that are remembered so that they can be reinstated.
 const GONE_MAX: usize = 16;
 
+/// What expired at one time and can be given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Gone {
+    /// Until before when.
+    until: Timestamp,
+    points: i64,
+    /// What of it facts had earned: it is earned by them again when it is given back, and goes when they do.
+    of: Vec<(EventId, i64)>,
+}
+
+impl Gone {
+    /// So much of it is given back, what facts had earned first: of which facts, and what no fact had earned.
+    fn give(&mut self, points: i64) -> Vec<(Option<EventId>, i64)> {
+        let mut left = points.min(self.points);
+        self.points -= left;
+        let mut back = Vec::new();
+        for (fact, points) in &mut self.of {
+            let part = left.min(*points);
+            *points -= part;
+            left -= part;
+            back.extend((part > 0).then_some((Some(*fact), part)));
+        }
+        self.of.retain(|(_, points)| *points > 0);
+        back.extend((left > 0).then_some((None, left)));
+        back
+    }
+}
+
+/// So much of what expired is given back at an instant, the oldest first.
+fn give_back(gone: &mut Vec<Gone>, mut points: i64, at: Option<Timestamp>) -> Vec<(Option<EventId>, i64)> {
+    let mut back = Vec::new();
+    for one in gone.iter_mut().filter(|one| at.is_none_or(|at| one.until > at)) {
+        let part = points.min(one.points);
+        points -= part;
+        back.extend(one.give(part));
+    }
+    gone.retain(|one| one.points > 0);
+    back
+}
+
 /// A customer's book in one programme: the fold of its postings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsBook {
@@ -113,8 +153,8 @@ pub struct PointsBook {
     paid: FlatMap<OrderRef, PaidFor>,
     /// What was undone.
     undone: FlatSet<EventId>,
-    /// What expired and can be given back, and until before when.
-    gone: Vec<(Timestamp, i64)>,
+    /// What expired and can be given back, the oldest first.
+    gone: Vec<Gone>,
     /// Up to which expiry the customer was reminded.
     reminded: Option<Timestamp>,
     lent: LentOut,
@@ -163,7 +203,7 @@ impl PointsBook {
                 sum.at = sum.at.or(told.at);
             }
             undone.iter().for_each(|posting| joined.undone.insert(*posting));
-            joined.gone.extend(gone);
+            joined.gone.extend(gone.iter().cloned());
         }
         joined.lots.sort_unstable_by_key(Lot::rank);
         joined
@@ -293,8 +333,8 @@ impl PointsBook {
     /// How many points that expired can be given back at an instant.
     #[must_use]
     pub fn reinstatable(&self, at: Timestamp) -> i64 {
-        let open = self.gone.iter().filter(|(until, _)| *until > at);
-        open.fold(0, |sum, (_, points)| sum.saturating_add(*points))
+        let open = self.gone.iter().filter(|gone| gone.until > at);
+        open.fold(0, |sum, gone| sum.saturating_add(gone.points))
     }
 
     // ---- what can happen to it; each gives the posting that says so ----
@@ -461,20 +501,36 @@ impl PointsBook {
         postings
     }
 
+    /// Points that had expired come in again: those that a fact had earned as its own, so that they go when it does.
+    pub(crate) fn reinstate(&self, mut posting: Posting, points: i64, terms: LotTerms) -> Posting {
+        // An instant is told though nothing counts towards a tier: by it the fold knows which windows are open.
+        posting.qualifying = Some(Qualifying { points: 0, at: terms.earned_at });
+        let back = give_back(&mut self.gone.clone(), points, Some(terms.earned_at));
+        let mut lot = self.next_lot;
+        for (fact, points) in back {
+            let before = posting.moves.len();
+            let origin = fact.map_or(terms.origin, Origin::Fact);
+            self.pay_and_open(&mut posting, points, LotTerms { origin, ..terms }, lot);
+            lot = lot.saturating_add(u32::from(posting.moves.len() > before));
+        }
+        posting
+    }
+
     /// Does the opposite of a posting that gave, took or adjusted active points. `took` are the lots it took from, as they
-    /// were, and how many of each. What is to be taken back and is not there is owed as far as that is allowed; of what
-    /// was spent for an order nothing comes back that came back with the order.
+    /// were, and how many of each; of what it gave so many are gone already. What is to be taken back and is not there is
+    /// owed as far as that is allowed; of what was spent for an order nothing comes back that came back with the order.
     pub(crate) fn undo(
         &self,
         mut posting: Posting,
         undone: &Posting,
         took: &[(LotTerms, i64)],
+        gone: i64,
         shortfall: Shortfall,
     ) -> Posting {
         let points = i64::try_from(undone.points()).unwrap_or(0);
         if points >= 0 {
             posting.qualifying = undone.qualifying.map(|own| Qualifying { points: -own.points, ..own });
-            return self.take(posting, points, None, shortfall);
+            return self.take(posting, (points - gone).max(0), None, shortfall);
         }
         posting.spent_by = undone.spent_by;
         let mut lot = self.next_lot;
@@ -638,6 +694,7 @@ impl PointsBook {
     /// passed over, and the totals follow what was posted.
     pub(crate) fn apply(&mut self, posting: &Posting) {
         self.apply_hold(posting);
+        let mut gone_of: Vec<(EventId, i64)> = Vec::new();
         for change in &posting.moves {
             let place = match change.opens {
                 Some(terms) => {
@@ -656,9 +713,10 @@ impl PointsBook {
             let bucket = self.lots[place].bucket_mut(change.bucket);
             *bucket = bucket.saturating_add(change.points);
             let gone = change.points.saturating_neg();
-            if let (PostingKind::Expired { .. }, Some(fact)) = (&posting.kind, terms.fact()) {
+            if let (true, Some(fact)) = (posting.kind.is_end(), terms.fact()) {
                 let expired = &mut self.by_fact.get_or_default(&fact).expired;
                 *expired = expired.saturating_add(gone);
+                gone_of.push((fact, gone));
             }
             if gone > 0
                 && let PostingKind::Spent { order: Some(order), refunded, .. }
@@ -684,10 +742,10 @@ impl PointsBook {
         if let Some(qualifying) = posting.qualifying {
             self.qualified.note(qualifying);
         }
-        self.apply_kind(posting, points);
+        self.apply_kind(posting, points, gone_of);
     }
 
-    fn apply_kind(&mut self, posting: &Posting, points: i128) {
+    fn apply_kind(&mut self, posting: &Posting, points: i128, gone_of: Vec<(EventId, i64)>) {
         match &posting.kind {
             PostingKind::Earned { fact } | PostingKind::Reversed { fact } => {
                 let told = self.by_fact.get_or_default(fact);
@@ -736,20 +794,20 @@ impl PointsBook {
                 }
             }
             PostingKind::Expired { until: Some(until) } => {
-                self.gone.push((*until, whole(-points)));
+                self.gone.push(Gone { until: *until, points: whole(-points), of: gone_of });
                 if self.gone.len() > GONE_MAX {
                     self.gone.remove(0);
                 }
             }
             PostingKind::Reinstated { .. } => {
-                let at = posting.moves.iter().find_map(|change| change.opens).map(|terms| terms.earned_at);
-                let mut left = whole(points);
-                for (_, gone) in self.gone.iter_mut().filter(|(until, _)| at.is_none_or(|at| *until > at)) {
-                    let part = left.min(*gone);
-                    *gone -= part;
-                    left -= part;
+                let opened = || posting.moves.iter().find_map(|change| change.opens).map(|terms| terms.earned_at);
+                let at = posting.qualifying.map(|told| told.at).or_else(opened);
+                for (fact, points) in give_back(&mut self.gone, whole(points), at) {
+                    if let Some(fact) = fact {
+                        let expired = &mut self.by_fact.get_or_default(&fact).expired;
+                        *expired = expired.saturating_sub(points);
+                    }
                 }
-                self.gone.retain(|(_, points)| *points > 0);
             }
             PostingKind::Settled { .. }
             | PostingKind::Expired { until: None }

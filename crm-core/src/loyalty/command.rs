@@ -87,7 +87,8 @@ pub struct ReleaseHold {
 }
 
 /// Do the opposite of a posting that awarded, spent or adjusted points; once for each. What was spent comes back into lots
-/// that expire when those it was taken from did, and of what has come back with an order already nothing comes twice.
+/// that expire when those it was taken from did, and of what has come back with an order already nothing comes twice. Of
+/// what was awarded nothing is taken that has expired by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoPosting {
     /// The decision that posted it.
@@ -278,7 +279,8 @@ impl ReleaseHold {
 
 impl UndoPosting {
     /// The posting that does the opposite of another one in the same book. `took` are the lots that it took from, as they
-    /// were, and how many of each.
+    /// were, and how many of each; `gone` is how many of the points that it gave have expired, or were left behind: these
+    /// are not taken once more.
     ///
     /// # Errors
     ///
@@ -288,6 +290,7 @@ impl UndoPosting {
         book: &PointsBook,
         undone: &Posting,
         took: &[(LotTerms, i64)],
+        gone: i64,
         program: Option<&Program>,
     ) -> Result<Posting, LoyaltyError> {
         let posting = self.posting;
@@ -318,7 +321,7 @@ impl UndoPosting {
         let (reason, order) = (self.reason.clone(), undone.kind.order().cloned());
         let kind = PostingKind::Undone { posting, account: account.ok_or_else(not)?, order, reason };
         let shortfall = program.map(|program| program.shortfall).unwrap_or_default();
-        Ok(book.undo(Posting::new(undone.program.clone(), kind), undone, took, shortfall))
+        Ok(book.undo(Posting::new(undone.program.clone(), kind), undone, took, gone, shortfall))
     }
 }
 
@@ -341,6 +344,6 @@ impl ReinstatePoints {
             return Err(LoyaltyError::NotReinstatable { asked, available });
         }
         let posting = Posting::new(self.program.clone(), PostingKind::Reinstated { reason: self.reason.clone() });
-        Ok(book.give(posting, check(asked)?, terms(Origin::Reinstated, now, program, tier)))
+        Ok(book.reinstate(posting, check(asked)?, terms(Origin::Reinstated, now, program, tier)))
     }
 }

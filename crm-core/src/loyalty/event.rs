@@ -166,6 +166,11 @@ impl PostingKind {
         }
     }
 
+    /// Whether points came to nothing by it: their time was up, or they were left behind.
+    pub(crate) const fn is_end(&self) -> bool {
+        matches!(self, PostingKind::Expired { .. } | PostingKind::Forfeited { .. })
+    }
+
     /// The order that was paid with what was spent.
     #[must_use]
     pub const fn order(&self) -> Option<&OrderRef> {

@@ -197,15 +197,15 @@ fn a_posting_is_undone_once_and_for_what_has_not_come_back_otherwise() {
     }
     assert_eq!(book.balance(), 40);
     let undo = UndoPosting { posting: fact(7), reason: reason() };
-    let posting = undo.decide(&book, &spent, &[(terms, 100)], None).unwrap();
+    let posting = undo.decide(&book, &spent, &[(terms, 100)], 0, None).unwrap();
     post(&mut book, &posting);
     assert_eq!((book.balance(), book.totals().spent), (100, 0));
-    assert_eq!(undo.decide(&book, &spent, &[(terms, 100)], None), Err(LoyaltyError::Undone { posting: fact(7) }));
+    assert_eq!(undo.decide(&book, &spent, &[(terms, 100)], 0, None), Err(LoyaltyError::Undone { posting: fact(7) }));
     assert_eq!(book.returns(&id(), &[order(&name, 1_000, 1_000)], |_| false), []);
     let moved = Posting::new(id(), PostingKind::Activated);
     let undo = UndoPosting { posting: fact(8), reason: reason() };
     let refused = LoyaltyError::NotUndoable { posting: fact(8), kind: "activated" };
-    assert_eq!(undo.decide(&book, &moved, &[], None), Err(refused));
+    assert_eq!(undo.decide(&book, &moved, &[], 0, None), Err(refused));
 }
 
 #[test]
@@ -217,9 +217,9 @@ fn an_award_that_is_undone_is_taken_back_with_what_it_counted() {
     assert_eq!(book.qualifying(), 50);
     redeem(&mut book, 20, None).unwrap();
     let undo = UndoPosting { posting: fact(7), reason: reason() };
-    let owed = undo.decide(&book, &given, &[], None).unwrap();
+    let owed = undo.decide(&book, &given, &[], 0, None).unwrap();
     let borne = Program { shortfall: Shortfall::Borne, ..program() };
-    let borne = undo.decide(&book, &given, &[], Some(&borne)).unwrap();
+    let borne = undo.decide(&book, &given, &[], 0, Some(&borne)).unwrap();
     assert_eq!((owed.owed, owed.borne, borne.owed, borne.borne), (20, 0, 0, 20));
     let mut other = book.clone();
     post(&mut book, &owed);
