@@ -172,8 +172,10 @@ impl Crm {
     /// are counted as known, so that an ingestion that was cut off can be run again from the start. What
     /// is malformed is refused and counted by reason, and the rest goes on.
     ///
-    /// Facts of one customer and one batch are taken in in the order in which they happened. Batches in
-    /// that order are cheapest: for a late fact its customer's history is read and folded anew, once a batch.
+    /// Facts of one customer and one batch are taken in in the order in which they happened, but for what voids others or
+    /// bars the use of data, which goes last, one by one; what is told under a number that a voiding of the batch sets
+    /// free comes after that. Batches in the order of time are cheapest: for a late fact its customer's history is read
+    /// and folded anew, once a batch.
     ///
     /// The audit log has of each batch with something new how many consents were taken over in it: those by
     /// `Method::Import`, and all that come as history.
@@ -227,6 +229,10 @@ impl Crm {
         if items.is_empty() {
             return self.ingest_one_by_one(barring.iter(), now, how, report).await;
         }
+        // A number that is taken may be free again when what had it is voided.
+        let voids = barring.iter().any(|item| matches!(item.prepared.fact, Fact::Voided(_)));
+        let waits = |outcome: &Outcome| voids && matches!(outcome, Outcome::Refused(why) if why.is_of_number());
+        let mut taken: Vec<usize> = Vec::new();
         let with_desk = if how.quiet { None } else { self.with_desk() };
         let crm = with_desk.as_ref().unwrap_or(self);
         let groups = self.group(&items, how, report).await?;
@@ -299,7 +305,10 @@ impl Crm {
                 }
                 Planned::Ready(None) => {
                     for ((_, item), outcome) in members.iter().zip(outcomes.drain(begin..)) {
-                        report.count(items[*item].number, outcome, how);
+                        match waits(&outcome) {
+                            true => taken.push(*item),
+                            false => report.count(items[*item].number, outcome, how),
+                        }
                     }
                 }
                 Planned::NeedHistory => return Err(Error::corrupt("a plan that wants more than the whole history")),
@@ -311,7 +320,10 @@ impl Crm {
                 Ok(Committed::Done { .. } | Committed::Replayed { .. }) => {
                     for ((_, item), outcome) in members.iter().zip(&mut outcomes[begin..]) {
                         let outcome = std::mem::replace(outcome, Outcome::Known);
-                        report.count(items[*item].number, outcome, how);
+                        match waits(&outcome) {
+                            true => taken.push(*item),
+                            false => report.count(items[*item].number, outcome, how),
+                        }
                     }
                 }
                 Err(CommitError::Conflict { .. }) if self.inner.inside => return Err(Error::Conflict),
@@ -319,8 +331,16 @@ impl Crm {
                 Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }
         }
-        self.ingest_one_by_one(again.into_iter().map(|item| &items[item]), now, how, report).await?;
-        self.ingest_one_by_one(barring.iter(), now, how, report).await
+        for item in again {
+            let outcome = self.ingest_one(&items[item], now, how).await?;
+            match waits(&outcome) {
+                true => taken.push(item),
+                false => report.count(items[item].number, outcome, how),
+            }
+        }
+        self.ingest_one_by_one(barring.iter(), now, how, report).await?;
+        taken.sort_unstable_by_key(|item| (items[*item].prepared.at, *item));
+        self.ingest_one_by_one(taken.into_iter().map(|item| &items[item]), now, how, report).await
     }
 
     async fn ingest_one_by_one(
@@ -330,16 +350,20 @@ impl Crm {
         how: Ingestion,
         report: &mut IngestReport,
     ) -> Result<(), Error> {
-        for Item { number, who, prepared } in items {
-            let outcome = match self.record_prepared(who, prepared, now, how.quiet).await {
-                Ok(recorded) if recorded.known => Outcome::Known,
-                Ok(_) => Outcome::Recorded,
-                Err(Error::Fact(refusal)) => Outcome::Refused(refusal),
-                Err(error) => return Err(error),
-            };
-            report.count(*number, outcome, how);
+        for item in items {
+            let outcome = self.ingest_one(item, now, how).await?;
+            report.count(item.number, outcome, how);
         }
         Ok(())
+    }
+
+    async fn ingest_one(&self, item: &Item, now: Timestamp, how: Ingestion) -> Result<Outcome, Error> {
+        match self.record_prepared(&item.who, &item.prepared, now, how.quiet).await {
+            Ok(recorded) if recorded.known => Ok(Outcome::Known),
+            Ok(_) => Ok(Outcome::Recorded),
+            Err(Error::Fact(refusal)) => Ok(Outcome::Refused(refusal)),
+            Err(error) => Err(error),
+        }
     }
 
     async fn base_or_newcomer(

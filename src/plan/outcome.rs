@@ -136,6 +136,12 @@ impl FactRefusal {
         placed.order.clone().map(|order| FactRefusal::OrderTaken { order, customer, event })
     }
 
+    /// Whether the number of what it tells of is taken.
+    pub(crate) const fn is_of_number(&self) -> bool {
+        use FactRefusal::{CaseTaken, ContractTaken, OrderTaken};
+        matches!(self, OrderTaken { .. } | CaseTaken { .. } | ContractTaken { .. })
+    }
+
     /// A short name of the reason, to count by.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
