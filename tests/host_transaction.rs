@@ -539,7 +539,7 @@ fn together(shop: &mut Shop, commits: bool) {
 #[test]
 fn what_customers_do_together_is_in_the_shops_transaction_wholly_or_not_at_all() {
     let mut shop = Shop::open("together");
-    let pools = crm::PoolPolicy { members: 5, each: None, on_leaving: crm::OnLeaving::Stay };
+    let pools = crm::PoolPolicy { members: 5, each: None, on_leaving: crm::OnLeaving::Stay, share_millionths: 0 };
     let gifts = Some(crm::GiftPolicy::default());
     let program = Program { gifts, pools: Some(pools), ..Program::point_per_unit(Currency::EUR) };
     let from = Timestamp::parse("2026-01-01").unwrap();

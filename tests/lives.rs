@@ -404,7 +404,7 @@ impl Shop {
         let (clock, crm) = shop_on(store);
         let mut program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(3));
         program.tiers = kept_tiers();
-        let pools = PoolPolicy { members: 3, each: None, on_leaving: OnLeaving::TakeOwn };
+        let pools = PoolPolicy { members: 3, each: None, on_leaving: OnLeaving::TakeOwn, share_millionths: 400_000 };
         let program = Program { gifts: Some(GiftPolicy::default()), pools: Some(pools), ..program };
         let referral = Referral {
             program: points(),

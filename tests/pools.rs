@@ -158,7 +158,7 @@ fn what_is_undone_of_a_pools_spending_can_be_spent_again_by_whoever_spent_it() {
 #[test]
 fn what_was_put_in_stays_unless_the_programme_lets_it_go() {
     for (on_leaving, goes) in [(OnLeaving::Stay, 0), (OnLeaving::TakeOwn, 25)] {
-        let pools = Some(PoolPolicy { members: 5, each: None, on_leaving });
+        let pools = Some(PoolPolicy { members: 5, each: None, on_leaving, share_millionths: 0 });
         let shop = Shop::new(Program { pools, ..generous() });
         let (ana, ben) = (shop.rich("ana", 100), shop.rich("ben", 60));
         open(&shop, ana);
@@ -180,7 +180,7 @@ fn what_was_put_in_stays_unless_the_programme_lets_it_go() {
 
 #[test]
 fn whoever_leaves_takes_no_more_than_there_is() {
-    let pools = Some(PoolPolicy { members: 5, each: None, on_leaving: OnLeaving::TakeOwn });
+    let pools = Some(PoolPolicy { members: 5, each: None, on_leaving: OnLeaving::TakeOwn, share_millionths: 0 });
     let shop = Shop::new(Program { pools, ..generous() });
     let (ana, ben, cem) = (shop.visitor("ana"), shop.rich("ben", 60), shop.visitor("cem"));
     open(&shop, ana);
@@ -194,7 +194,7 @@ fn whoever_leaves_takes_no_more_than_there_is() {
 
 #[test]
 fn refusals_say_why() {
-    let pools = Some(PoolPolicy { members: 1, each: None, on_leaving: OnLeaving::Stay });
+    let pools = Some(PoolPolicy { members: 1, each: None, on_leaving: OnLeaving::Stay, share_millionths: 0 });
     let shop = Shop::new(Program { pools, ..generous() });
     let [ana, ben, cem] = ["ana", "ben", "cem"].map(|who| shop.rich(who, 10));
     let joining = |member| PoolCommand::Join { member, allowance: MemberAllowance::Any };
@@ -264,6 +264,7 @@ fn allowances_hold(store: Arc<dyn Store>) {
         members: 40,
         each: Some(Allowance { points: 20, per: Period::Month }),
         on_leaving: OnLeaving::Stay,
+        share_millionths: 0,
     };
     let shop = Shop::over(store, Program { pools: Some(pools), ..generous() });
     let ana = shop.rich("ana", 1_000);
@@ -314,7 +315,7 @@ proptest! {
         steps in prop::collection::vec((0_usize..3, 0_usize..4, 1_i64..40, 0_u8..8), 1..16),
     ) {
         let each = Some(Allowance { points: 60, per: Period::Month });
-        let pools = Some(PoolPolicy { members: 3, each, on_leaving: OnLeaving::TakeOwn });
+        let pools = Some(PoolPolicy { members: 3, each, on_leaving: OnLeaving::TakeOwn, share_millionths: 0 });
         let shop = Shop::new(Program { pools, ..generous() });
         let all: Vec<CustomerId> = (0..4).map(|n| shop.rich(&format!("c{n}"), 50)).collect();
         open(&shop, all[0]);

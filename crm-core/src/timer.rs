@@ -26,10 +26,12 @@ pub enum AlarmKind {
     Referral,
     /// A score is to be made anew. A plugin is asked for it, so only letting time pass on purpose does it.
     Score,
+    /// A share of what somebody earned is to go to a pool, or to come back from there. That writes two customers, as above.
+    PoolShare,
 }
 
 impl AlarmKind {
-    const ALL: [AlarmKind; 8] = [
+    const ALL: [AlarmKind; 9] = [
         AlarmKind::Lifecycle,
         AlarmKind::Loyalty,
         AlarmKind::Segment,
@@ -38,6 +40,7 @@ impl AlarmKind {
         AlarmKind::Retention,
         AlarmKind::Referral,
         AlarmKind::Score,
+        AlarmKind::PoolShare,
     ];
 
     /// A number that is stored for it; it never changes.
@@ -52,6 +55,7 @@ impl AlarmKind {
             AlarmKind::Retention => 6,
             AlarmKind::Referral => 7,
             AlarmKind::Score => 8,
+            AlarmKind::PoolShare => 9,
         }
     }
 
@@ -73,6 +77,7 @@ impl AlarmKind {
             AlarmKind::Retention => "retention",
             AlarmKind::Referral => "referral",
             AlarmKind::Score => "score",
+            AlarmKind::PoolShare => "pool_share",
         }
     }
 }

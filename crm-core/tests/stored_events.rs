@@ -222,6 +222,14 @@ const STORED: [(&str, &str); 131] = [
         r#"{"by":"shop","deed":{"program":"points","step":{"left":{"member":"018cc251-f400-7000-8000-000000000000","points":0}}}}"#,
     ),
     (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"earned":{"fact":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":7,"opens":{"origin":{"fact":"018cc251-f400-7000-8000-000000000000"},"earned_at":852076800000,"waits":null,"expires_at":null}},{"lot":1,"bucket":"pending","points":3,"opens":{"origin":{"share":{"fact":"018cc251-f400-7000-8000-000000000000","pool":"018cc251-f400-7000-8000-000000000000","millionths":300000}},"earned_at":852076800000,"waits":{"until":852076800000},"expires_at":null}}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"pooled":{"fact":"018cc251-f400-7000-8000-000000000000","pool":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":1,"bucket":"pending","points":-3}],"owed":0}}"#,
+    ),
+    (
         "pool_moved",
         r#"{"by":"shop","deed":{"program":"points","step":{"entered":{"pool":"018cc251-f400-7000-8000-000000000000"}}}}"#,
     ),

@@ -57,7 +57,7 @@ impl Crm {
         let (mut goes, mut removals) = (Vec::new(), Vec::new());
         // These write to the audit log, so each goes by itself.
         let mut noted = Vec::new();
-        let mut rewards = Vec::new();
+        let (mut rewards, mut shares) = (Vec::new(), Vec::new());
         let mut scores = ScoresDue::new();
         for row in loaded.rows.into_iter().flatten() {
             // What is found out for one customer is for no other.
@@ -68,6 +68,9 @@ impl Crm {
             let Base { customer, mut expected, through: _, mut others } = base;
             if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
                 rewards.push(row.customer);
+            }
+            if customer.next_share().is_some_and(|due| due.at <= until) {
+                shares.push(row.customer);
             }
             for (plugin, due_at) in customer.scores_due(until, &definitions) {
                 // What came since is known when the plugin is asked.
@@ -138,6 +141,11 @@ impl Crm {
         for customer in rewards {
             let rewarded = self.reward_referral(customer, until).await?;
             done += usize::from(rewarded);
+            again = true;
+        }
+        for customer in shares {
+            let moved = self.move_share(customer, until).await?;
+            done += usize::from(moved);
             again = true;
         }
         if !scores.is_empty() {

@@ -39,8 +39,13 @@ impl Planner<'_> {
     /// only when time is let pass.
     fn next_heeded(&mut self) -> Option<Alarm> {
         let next = self.next_alarm();
+        // What a pool is to have goes there before anything later happens to it, where time is let pass on purpose.
+        if self.retaining && next.is_some_and(|next| next.kind == AlarmKind::PoolShare) {
+            return None;
+        }
         // What writes two customers is none of one customer's plan, and no plan asks a plugin for a score.
-        let own = next.filter(|next| !matches!(next.kind, AlarmKind::Referral | AlarmKind::Score));
+        let elsewhere = |kind| matches!(kind, AlarmKind::Referral | AlarmKind::Score | AlarmKind::PoolShare);
+        let own = next.filter(|next| !elsewhere(next.kind));
         let heeded = own.filter(|next| self.retaining || next.kind != AlarmKind::Retention);
         heeded.or_else(|| next.and_then(|_| self.customer.next_but_retention(self.context.definitions)))
     }

@@ -20,7 +20,7 @@ pub(crate) fn points() -> ProgramId {
 /// One that allows everything and gives a point for a euro.
 #[allow(dead_code, reason = "each test file uses its part")]
 pub(crate) fn generous() -> Program {
-    let pools = PoolPolicy { members: 100, each: None, on_leaving: crm::OnLeaving::Stay };
+    let pools = PoolPolicy { members: 100, each: None, on_leaving: crm::OnLeaving::Stay, share_millionths: 0 };
     Program { gifts: Some(GiftPolicy::default()), pools: Some(pools), ..Program::point_per_unit(Currency::EUR) }
 }
 

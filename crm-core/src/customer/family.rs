@@ -725,6 +725,7 @@ impl Family {
             | PostingKind::Adjusted { .. }
             | PostingKind::Undone { .. }
             | PostingKind::Received { .. }
+            | PostingKind::Pooled { .. }
             | PostingKind::Settled { .. } => vec![(through, Deed::PointsPosted(posting))],
         }
     }

@@ -17,6 +17,7 @@ mod policy;
 mod refresh;
 mod rewards;
 mod segments;
+mod shares;
 mod snapshot;
 mod spells;
 mod tiers;
@@ -33,6 +34,7 @@ pub use facts::{FactState, OrdersTouched};
 pub use family::{Group, MergeRefusal, Side};
 pub use points::PointsStep;
 pub use rewards::STAMP_VOUCHERS_MAX;
+pub use shares::{ShareBack, ShareDue};
 pub use snapshot::{Header, STATE_SHAPE, SnapshotError};
 pub use spells::Spells;
 pub use together::{RewardSide, pool_deeds, spent_of_pool};
@@ -480,11 +482,14 @@ impl Customer {
         let referral = self.referral_to_reward().map(|(_, due_at)| Alarm { due_at, kind: AlarmKind::Referral });
         let score = self.next_refresh(definitions).filter(|due_at| *due_at < Timestamp::MAX);
         let score = score.map(|due_at| Alarm { due_at, kind: AlarmKind::Score });
-        self.next_but_retention(definitions).into_iter().chain(retention).chain(referral).chain(score).min()
+        let share = self.next_share().filter(|due| due.at < Timestamp::MAX);
+        let share = share.map(|due| Alarm { due_at: due.at, kind: AlarmKind::PoolShare });
+        let others = [retention, referral, score, share].into_iter().flatten();
+        self.next_but_retention(definitions).into_iter().chain(others).min()
     }
 
     /// The same without what is done when time is let pass on purpose, and not when something is recorded: what retention
-    /// has to do, rewards for referrals, and scores.
+    /// has to do, rewards for referrals, shares of pools, and scores.
     #[must_use]
     pub fn next_but_retention(&self, definitions: &Definitions) -> Option<Alarm> {
         let alarm = |kind| move |due_at| Alarm { due_at, kind };

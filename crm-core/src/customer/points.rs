@@ -79,6 +79,7 @@ impl Customer {
                     id: program,
                     program_at: |at| definitions.program(program, at),
                     tier: self.standing.tier(program),
+                    pool: self.shares_with(program),
                     judge: |order: &Order, book: &PointsBook| {
                         self.judged(member, program, book, (order, basket_of(order)), definitions)
                     },
@@ -111,7 +112,7 @@ impl Customer {
         postings
     }
 
-    fn each_book<'a>(&'a self, each: &mut dyn FnMut(CustomerId, &'a ProgramId, &'a PointsBook)) {
+    pub(super) fn each_book<'a>(&'a self, each: &mut dyn FnMut(CustomerId, &'a ProgramId, &'a PointsBook)) {
         match self.books_of_members() {
             None => self.books().for_each(|(program, book)| each(self.id, program, book)),
             Some(books) => books.for_each(|(member, program, book)| each(member, program, book)),
@@ -128,7 +129,7 @@ impl Customer {
         move |terms| Some(active.map_or(terms.earned_at, |active| active.max(terms.earned_at)).plus(span?))
     }
 
-    fn delivered(&self, fact: EventId) -> Option<Timestamp> {
+    pub(super) fn delivered(&self, fact: EventId) -> Option<Timestamp> {
         self.facts.orders().list().iter().rev().find(|order| order.event == fact)?.delivered_at()
     }
 

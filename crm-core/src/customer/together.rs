@@ -6,10 +6,10 @@ use crate::definitions::Definitions;
 use crate::event::Deed;
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{
-    AwardPoints, CountedAt, Gift, GiftExpiry, GiftPolicy, GivePoints, LapseReason, LoyaltyError, MemberAllowance,
-    OnLeaving, POOL_MEMBERS_MAX, PointsBook, Pool, PoolKind, PoolMoved, PoolStep, Posting, PostingKind, Program,
-    ProgramId, Referral, ReferralMoved, ReferralName, ReferralStanding, ReferralStep, Referred, Shortfall, Together,
-    TogetherError,
+    AwardPoints, CountedAt, Gift, GiftExpiry, GiftPolicy, GivePoints, LapseReason, LotTerms, LoyaltyError,
+    MemberAllowance, OnLeaving, Origin, POOL_MEMBERS_MAX, PointsBook, Pool, PoolKind, PoolMoved, PoolStep, Posting,
+    PostingKind, Program, ProgramId, Referral, ReferralMoved, ReferralName, ReferralStanding, ReferralStep, Referred,
+    Shortfall, Together, TogetherError,
 };
 use crate::text::Remark;
 use crate::time::Timestamp;
@@ -82,9 +82,16 @@ impl Customer {
         let kept = matches!(&gift.given.kind, PostingKind::Given { counted: None, .. });
         let policy = program.gifts.unwrap_or_default();
         let fresh = matches!(policy, GiftPolicy { expiry: GiftExpiry::Fresh, .. }) && !kept;
-        let fresh = fresh.then(|| (at, program, self.standing.tier(id)));
+        let origin = Origin::Gift(from);
+        let held_as = |terms: &LotTerms| match fresh {
+            true => {
+                let expires_at = program.expires_at(at, self.standing.tier(id));
+                LotTerms { origin, earned_at: at, waits: None, expires_at }
+            }
+            false => LotTerms { origin, waits: None, ..*terms },
+        };
         let empty = PointsBook::default();
-        Ok(self.book_of(to, id).unwrap_or(&empty).receive(gift, from, reason, fresh))
+        Ok(self.book_of(to, id).unwrap_or(&empty).receive(gift, from, reason, held_as))
     }
 
     // ---- pools ----

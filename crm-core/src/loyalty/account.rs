@@ -30,7 +30,7 @@ pub enum Account {
     Breakage,
     /// What was put right by hand, and what the programme bore because it had been spent.
     Adjusted,
-    /// What customers gave each other; zero over all of them.
+    /// What customers gave each other, and what went to pools; zero over all of them.
     Transferred,
 }
 

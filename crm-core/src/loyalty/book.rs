@@ -9,6 +9,7 @@ use super::hold::{Hold, HoldEnd, HoldName};
 use super::lent::{Lent, LentOut};
 use super::lots::{Bucket, Lot, LotTerms, Origin, Waits};
 use super::qualified::Qualified;
+use super::share::OfPools;
 use super::{PointsTotals, ProgramId, Shortfall};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
@@ -158,6 +159,8 @@ pub struct PointsBook {
     /// Up to which expiry the customer was reminded.
     reminded: Option<Timestamp>,
     lent: LentOut,
+    /// What of what facts earned is a pool's.
+    of_pools: OfPools,
 }
 
 /// In a book of several, the number of a lot is its number in its own book after the place of that book.
@@ -185,6 +188,7 @@ impl PointsBook {
                 gone,
                 reminded: _,
                 lent: _,
+                of_pools: _,
             } = book;
             let within = |lot: u32| ((place as u32) << LOT_BITS) | (lot & ((1 << LOT_BITS) - 1));
             joined.lots.extend(lots.iter().map(|lot| Lot { lot: within(lot.lot), ..lot.clone() }));
@@ -359,7 +363,7 @@ impl PointsBook {
     }
 
     /// Points that become active pay what is owed still; gives what is left of them.
-    fn pay(&self, posting: &mut Posting, points: i64) -> i64 {
+    pub(super) fn pay(&self, posting: &mut Posting, points: i64) -> i64 {
         let owed = self.owed.saturating_add(posting.owed);
         let pays = points.min(owed).max(0);
         posting.owed -= pays;
@@ -376,7 +380,8 @@ impl PointsBook {
         shortfall: Shortfall,
     ) -> Posting {
         let own = |lot: &&Lot| first.is_some() && lot.terms.fact() == first;
-        let pending = self.lots.iter().filter(own).map(|lot| (lot, Bucket::Pending));
+        let pending = self.lots.iter().filter(own).filter(|lot| !lot.is_on_its_way());
+        let pending = pending.map(|lot| (lot, Bucket::Pending));
         let active = self.lots.iter().filter(own).map(|lot| (lot, Bucket::Active));
         let others = self.lots.iter().filter(|lot| !own(lot)).map(|lot| (lot, Bucket::Active));
         let mut left = points;
@@ -555,7 +560,7 @@ impl PointsBook {
         delivered: impl Fn(EventId) -> Option<Timestamp>,
     ) -> Option<Posting> {
         let mut posting = Posting::new(id.clone(), PostingKind::Activated);
-        let due = |lot: &&Lot| lot.pending > 0 && waits_until(lot, &delivered).is_some_and(|until| until <= at);
+        let due = |lot: &&Lot| activates(lot) && waits_until(lot, &delivered).is_some_and(|until| until <= at);
         for lot in self.lots.iter().filter(due) {
             let Lot { lot, pending, .. } = *lot;
             posting.moves.push(LotMove { lot, bucket: Bucket::Pending, points: -pending, opens: None });
@@ -568,7 +573,7 @@ impl PointsBook {
 
     /// When the next pending points become active.
     pub(crate) fn next_activation(&self, delivered: impl Fn(EventId) -> Option<Timestamp>) -> Option<Timestamp> {
-        self.lots.iter().filter(|lot| lot.pending > 0).filter_map(|lot| waits_until(lot, &delivered)).min()
+        self.lots.iter().filter(|lot| activates(lot)).filter_map(|lot| waits_until(lot, &delivered)).min()
     }
 
     /// The posting that expires what is due at or before an instant, if anything is. What is held stays until the hold
@@ -660,6 +665,20 @@ impl PointsBook {
         self.by_fact.get(&fact).map(|told| &told.shares)
     }
 
+    /// How many points that rules gave for a fact stand.
+    pub(super) fn standing_of(&self, fact: EventId) -> i64 {
+        self.by_fact.get(&fact).map_or(0, |told| told.shares.standing())
+    }
+
+    pub(super) const fn of_pools(&self) -> &OfPools {
+        &self.of_pools
+    }
+
+    /// The number of the next lot.
+    pub(super) const fn next_lot(&self) -> u32 {
+        self.next_lot
+    }
+
     pub(super) const fn rule_names(&self) -> &RuleNames {
         &self.rules
     }
@@ -718,6 +737,9 @@ impl PointsBook {
                 *expired = expired.saturating_add(gone);
                 gone_of.push((fact, gone));
             }
+            if let (PostingKind::Earned { .. }, Some(opened)) = (&posting.kind, &change.opens) {
+                self.of_pools.note(opened.origin);
+            }
             if gone > 0
                 && let PostingKind::Spent { order: Some(order), refunded, .. }
                 | PostingKind::Captured { order: Some(order), refunded, .. } = &posting.kind
@@ -765,6 +787,7 @@ impl PointsBook {
                     posting.by_rule.iter().for_each(|share| self.yearly.give(&mut self.rules, share, at));
                 }
             }
+            PostingKind::Pooled { fact, .. } => self.of_pools.go(*fact, whole(-points)),
             // What was lent is back; what is paid for here was lent by the other.
             PostingKind::Settled { with } if points > 0 => self.lent.settle(*with),
             PostingKind::Returned { order } => {
@@ -862,14 +885,20 @@ impl PointsBook {
             | PostingKind::Undone { .. }
             | PostingKind::Given { .. }
             | PostingKind::Received { .. }
+            | PostingKind::Pooled { .. }
             | PostingKind::Forfeited { .. }
             | PostingKind::Settled { .. } => {}
         }
     }
 }
 
-/// When the pending points of a lot become active, if that is known.
-fn waits_until(lot: &Lot, delivered: impl Fn(EventId) -> Option<Timestamp>) -> Option<Timestamp> {
+/// Whether a lot has points that become active here when they have waited long enough.
+const fn activates(lot: &Lot) -> bool {
+    lot.pending > 0 && !lot.is_on_its_way()
+}
+
+/// When the pending points of a lot have waited long enough, if that is known.
+pub(super) fn waits_until(lot: &Lot, delivered: impl Fn(EventId) -> Option<Timestamp>) -> Option<Timestamp> {
     match lot.terms.waits? {
         Waits::Until(instant) => Some(instant),
         Waits::Delivery(span) => Some(delivered(lot.terms.fact()?)?.plus(span)),

@@ -145,8 +145,9 @@ impl Program {
         if let Some(GiftPolicy { at_least, at_most: Some(most), each: _, expiry: _ }) = gifts {
             within("how many points are given at most", *most, (*at_least).max(1), LOYALTY_POINTS_MAX.unsigned_abs())?;
         }
-        if let Some(PoolPolicy { members, each: _, on_leaving: _ }) = pools {
+        if let Some(PoolPolicy { members, each: _, on_leaving: _, share_millionths }) = pools {
             within("how many members a pool has", (*members).into(), 1, POOL_MEMBERS_MAX as u64)?;
+            within("the share of a pool, in millionths,", (*share_millionths).into(), 0, 1_000_000)?;
         }
         earning.iter().try_for_each(EarningRule::check)?;
         multipliers.iter().try_for_each(|multiplier| multiplier.check(self))?;

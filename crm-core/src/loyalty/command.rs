@@ -314,6 +314,7 @@ impl UndoPosting {
             | PostingKind::Undone { .. }
             | PostingKind::Given { .. }
             | PostingKind::Received { .. }
+            | PostingKind::Pooled { .. }
             | PostingKind::Forfeited { .. }
             | PostingKind::Settled { .. } => None,
         };

@@ -127,6 +127,14 @@ pub enum PostingKind {
         /// What for.
         reason: Remark,
     },
+    /// The share that a pool gets of what a fact earned went there, or came back from there to be taken back. No points
+    /// move where it stays with the customer after all.
+    Pooled {
+        /// Which fact.
+        fact: EventId,
+        /// Whose pool.
+        pool: CustomerId,
+    },
     /// The customer left the programme, and what was there is nobody's.
     Forfeited {
         /// Why.
@@ -161,6 +169,7 @@ impl PostingKind {
             PostingKind::Undone { .. } => "undone",
             PostingKind::Given { .. } => "given",
             PostingKind::Received { .. } => "received",
+            PostingKind::Pooled { .. } => "pooled",
             PostingKind::Forfeited { .. } => "forfeited",
             PostingKind::Settled { .. } => "settled",
         }
@@ -190,6 +199,7 @@ impl PostingKind {
             | PostingKind::Undone { .. }
             | PostingKind::Given { .. }
             | PostingKind::Received { .. }
+            | PostingKind::Pooled { .. }
             | PostingKind::Forfeited { .. }
             | PostingKind::Settled { .. } => None,
         }
@@ -209,7 +219,9 @@ impl PostingKind {
             | PostingKind::Settled { .. } => Some(Account::Redeemed),
             PostingKind::Expired { .. } | PostingKind::Reinstated { .. } => Some(Account::Expired),
             PostingKind::Adjusted { .. } => Some(Account::Adjusted),
-            PostingKind::Given { .. } | PostingKind::Received { .. } => Some(Account::Transferred),
+            PostingKind::Given { .. } | PostingKind::Received { .. } | PostingKind::Pooled { .. } => {
+                Some(Account::Transferred)
+            }
             PostingKind::Forfeited { .. } => Some(Account::Breakage),
             PostingKind::Undone { account, .. } => Some(*account),
             PostingKind::Activated | PostingKind::Held { .. } | PostingKind::Released { .. } => None,

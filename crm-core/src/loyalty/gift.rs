@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::{Posting, PostingKind};
-use super::lots::{LotTerms, Origin};
-use super::{Allowance, CountedAt, LoyaltyError, PointsBook, Program, ProgramId, Shortfall, TierName, TogetherError};
+use super::lots::LotTerms;
+use super::{Allowance, CountedAt, LoyaltyError, PointsBook, ProgramId, Shortfall, TogetherError};
 use crate::id::CustomerId;
 use crate::text::Remark;
 use crate::time::Timestamp;
@@ -103,23 +103,17 @@ impl PointsBook {
         Ok(Gift { given, lots })
     }
 
-    /// Points come from somebody else: they pay what is owed first.
+    /// Points come from somebody else: they pay what is owed first. `held_as` says what holds for them here.
     pub(crate) fn receive(
         &self,
         gift: &Gift,
         from: CustomerId,
         reason: &Remark,
-        fresh: Option<(Timestamp, &Program, Option<&TierName>)>,
+        held_as: impl Fn(&LotTerms) -> LotTerms,
     ) -> Posting {
-        let origin = Origin::Gift(from);
         let mut lots: Vec<(LotTerms, i64)> = Vec::new();
         for (terms, points) in &gift.lots {
-            let terms = match fresh {
-                Some((at, program, tier)) => {
-                    LotTerms { origin, earned_at: at, waits: None, expires_at: program.expires_at(at, tier) }
-                }
-                None => LotTerms { origin, waits: None, ..*terms },
-            };
+            let terms = held_as(terms);
             match lots.iter_mut().find(|(other, _)| *other == terms) {
                 Some((_, sum)) => *sum = sum.saturating_add(*points),
                 None => lots.push((terms, *points)),

@@ -20,6 +20,15 @@ pub enum Origin {
     Gift(CustomerId),
     /// They had expired and were given back.
     Reinstated,
+    /// A fact earned them for a pool. While they are pending in the book of whoever earned them they are on their way there.
+    Share {
+        /// Which fact.
+        fact: EventId,
+        /// Whose pool.
+        pool: CustomerId,
+        /// What share of what it earned the pool gets, in millionths.
+        millionths: u32,
+    },
 }
 
 /// What pending points wait for.
@@ -52,9 +61,16 @@ impl LotTerms {
     #[must_use]
     pub const fn fact(&self) -> Option<EventId> {
         match self.origin {
-            Origin::Fact(fact) => Some(fact),
+            Origin::Fact(fact) | Origin::Share { fact, .. } => Some(fact),
             Origin::Award | Origin::Import | Origin::Gift(_) | Origin::Reinstated => None,
         }
+    }
+}
+
+impl Lot {
+    /// Whether points of it are on their way to a pool: nothing but a posting to the pool moves them on.
+    pub(super) const fn is_on_its_way(&self) -> bool {
+        self.pending > 0 && matches!(self.terms.origin, Origin::Share { .. })
     }
 }
 

@@ -33,6 +33,7 @@ mod referral;
 pub mod report;
 mod reward;
 mod rules;
+mod share;
 mod stamp;
 mod tier;
 mod together;

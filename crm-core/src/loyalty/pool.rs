@@ -36,6 +36,17 @@ pub struct PoolPolicy {
     /// What becomes of points when somebody leaves.
     #[serde(default)]
     pub on_leaving: OnLeaving,
+    /// What share of the points that facts earn a member goes to the pool, in millionths, at most 1,000,000: all of them.
+    /// Of the points of each fact it is rounded down. It goes there once the points can be spent, by
+    /// [`advance`](https://docs.rs/crm); until then nobody can spend it. What is taken back of a fact later is taken
+    /// back from where it went. What counts towards tiers is the member's.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub share_millionths: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_none(share: &u32) -> bool {
+    *share == 0
 }
 
 /// Who has points together.

@@ -9,6 +9,7 @@ use super::book::PointsBook;
 use super::earning::{Earning, Left, Shares};
 use super::event::{Posting, PostingKind, Qualifying};
 use super::lots::{LotTerms, Origin, Waits};
+use super::share::share_of;
 use super::{Pending, Program, ProgramId, RuleShare, TierName};
 use crate::id::{CustomerId, EventId};
 use crate::order::Order;
@@ -29,16 +30,6 @@ pub struct Earned {
     pub by_order: bool,
     /// What.
     pub earning: Earning,
-}
-
-impl PointsBook {
-    /// The difference between what a fact is entitled to and what was posted for it. What expired is
-    /// gone already and is not taken back again.
-    fn difference(&self, fact: EventId, entitled: i64) -> i64 {
-        let (posted, expired) = self.posted_for(fact);
-        let difference = entitled - posted;
-        if difference < 0 { difference.max(expired - posted).min(0) } else { difference }
-    }
 }
 
 impl Program {
@@ -65,6 +56,8 @@ pub(crate) struct Reconciling<'a, P, J, V> {
     /// The programme that was in force at an instant.
     pub(crate) program_at: P,
     pub(crate) tier: Option<&'a TierName>,
+    /// Whose pool gets a share, where the programme says so.
+    pub(crate) pool: Option<CustomerId>,
     /// What an order earns that was not judged when it was taken in, because no programme was in force then or because it
     /// earned nothing: by what is known now, and by what this book has given.
     pub(crate) judge: J,
@@ -105,7 +98,7 @@ where
                     && (!earning.is_nothing() || program.asks_about_customers())
                 {
                     let terms = program.terms_of_order(order.event, order.placed_at, self.tier);
-                    self.give(&mut book, &mut postings, &earning, terms);
+                    self.give(&mut book, &mut postings, &earning, terms, program);
                 }
             }
             self.adjust(&mut book, &mut postings, order.event, Some(order));
@@ -115,7 +108,7 @@ where
                 && !(earning.is_nothing() || (self.voided)(*fact))
             {
                 let terms = program.terms_of_action(*fact, *at, self.tier);
-                self.give(&mut book, &mut postings, earning, terms);
+                self.give(&mut book, &mut postings, earning, terms, program);
             }
         }
         postings
@@ -123,12 +116,21 @@ where
 
     /// All that something earned. An order that earned nothing is recorded too where it might earn something if it were
     /// judged again.
-    fn give(&self, book: &mut Cow<'_, PointsBook>, postings: &mut Vec<Posting>, earning: &Earning, terms: LotTerms) {
+    fn give(
+        &self,
+        book: &mut Cow<'_, PointsBook>,
+        postings: &mut Vec<Posting>,
+        earning: &Earning,
+        terms: LotTerms,
+        program: &Program,
+    ) {
         let Some(fact) = terms.fact() else { return };
         let mut posting = Posting::new(self.id.clone(), PostingKind::Earned { fact });
         posting.by_rule.clone_from(&earning.by_rule);
         posting.qualifying = Some(Qualifying { points: earning.qualifying, at: terms.earned_at });
-        let posting = book.give(posting, earning.points, terms);
+        let share = program.pools.map_or(0, |pools| pools.share_millionths);
+        let to = self.pool.map(|pool| ((pool, share), share_of(earning.points, share)));
+        let posting = book.earn(posting, earning.points, terms, to);
         book.to_mut().apply(&posting);
         postings.push(posting);
     }
@@ -145,12 +147,12 @@ where
         let action = if (self.voided)(fact) { Left::Nothing } else { Left::All };
         let due = shares.difference(book.rule_names(), order.map_or(Left::Nothing, Left::of), action);
         let difference = book.difference(fact, due.entitled);
-        if difference == 0 && due.by_rule.is_empty() {
+        if difference.points == 0 && due.by_rule.is_empty() {
             return;
         }
         let at = order.map(|order| order.placed_at).or_else(|| book.earned_at(fact));
         let program = at.and_then(|at| (self.program_at)(at));
-        let gives = difference > 0 || (difference == 0 && due.qualifying > 0);
+        let gives = difference.points > 0 || (difference.points == 0 && due.qualifying > 0);
         let posting = match (program, at) {
             (Some(program), Some(at)) if gives => {
                 let posting = Posting::new(self.id.clone(), PostingKind::Earned { fact });
@@ -158,7 +160,8 @@ where
                     Some(_) => program.terms_of_order(fact, at, self.tier),
                     None => program.terms_of_action(fact, at, self.tier),
                 };
-                Posting { by_rule: due.by_rule, ..book.give(posting, difference, terms) }
+                let to = book.shares_with(fact).map(|to| (to, difference.of_pool));
+                Posting { by_rule: due.by_rule, ..book.earn(posting, difference.points, terms, to) }
             }
             // What nobody gives any more is not given again.
             _ if gives => return,
@@ -172,7 +175,7 @@ where
                     action,
                 };
                 let by_rule = due.by_rule.into_iter().map(taken).collect();
-                Posting { by_rule, ..book.take(posting, -difference, Some(fact), shortfall) }
+                Posting { by_rule, ..book.take_earned(posting, difference, fact, shortfall) }
             }
         };
         let posting = Posting { qualifying: at.map(|at| Qualifying { points: due.qualifying, at }), ..posting };

@@ -247,6 +247,7 @@ fn about(kind: &PostingKind) -> (String, &str) {
         PostingKind::Given { to, reason, .. } => (to.to_string(), reason.as_str()),
         PostingKind::Received { from, reason } => (from.to_string(), reason.as_str()),
         PostingKind::Settled { with } => (with.to_string(), ""),
+        PostingKind::Pooled { pool, .. } => (pool.to_string(), ""),
         PostingKind::Earned { .. }
         | PostingKind::Activated
         | PostingKind::Reversed { .. }

@@ -4,6 +4,7 @@ mod draw;
 mod gift;
 mod pool;
 mod referral;
+mod share;
 
 use crm_core::change::Change;
 use crm_core::customer::{Customer, Refusal};

@@ -139,6 +139,11 @@ impl Shares {
         difference
     }
 
+    /// How many points that can be redeemed all rules gave that were not taken back.
+    pub(in crate::loyalty) fn standing(&self) -> i64 {
+        self.0.iter().fold(0, |sum, share| sum.saturating_add(share.points - share.taken))
+    }
+
     /// How many points a rule gave that were not taken back, of whichever kind it gives.
     fn of(&self, rule: u32) -> i64 {
         let own = self.0.iter().filter(|share| share.rule == rule);

@@ -164,7 +164,9 @@ impl PostingKind {
     #[must_use]
     pub const fn about(&self) -> Option<EventId> {
         match self {
-            PostingKind::Earned { fact } | PostingKind::Reversed { fact } => Some(*fact),
+            PostingKind::Earned { fact } | PostingKind::Reversed { fact } | PostingKind::Pooled { fact, .. } => {
+                Some(*fact)
+            }
             PostingKind::Undone { posting, .. } => Some(*posting),
             PostingKind::Awarded { .. }
             | PostingKind::Imported { .. }
