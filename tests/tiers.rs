@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex};
 
 use crm::blocking::Crm;
-use crm::loyalty::{Period, Window};
+use crm::loyalty::{EarningRule, Formula, On, Period, Window};
 use crm::{
-    AwardPoints, ChangeBody, Command, Counted, Currency, CustomerId, Definition, Downgrade, Error, EventBody,
-    ExternalSystem, Identifier, Incoming, InviteToTier, KeptWhy, ManualClock, Money, OrderPlaced, OrderRef,
-    PluginFault, PluginName, PluginStamp, Program, ProgramId, Projected, Refunded, Refusal, RevokeTier, Rises,
-    SegmentName, Source, Span, TierName, TierOutlook, TierRefusal, TierRule, Timestamp, Workflow, WorkflowCall,
-    WorkflowReply,
+    Attribute, AttributeSet, AwardPoints, Badge, BadgeName, ChangeBody, Command, Comparison, Counted, Currency,
+    CustomerId, DeclaredKind, DeclaredName, DeclaredValue, Deed, Definition, Downgrade, Error, EventBody,
+    ExternalSystem, Identifier, Incoming, Ingestion, InviteToTier, KeptWhy, ManualClock, Money, OrderPlaced, OrderRef,
+    PluginFault, PluginName, PluginStamp, PostingKind, Predicate, Program, ProgramId, Projected, Refunded, Refusal,
+    RevokeTier, Rises, SegmentName, Source, Span, TierName, TierOutlook, TierRefusal, TierRule, Timestamp, Workflow,
+    WorkflowCall, WorkflowReply,
 };
 
 fn at(text: &str) -> Timestamp {
@@ -710,4 +711,51 @@ fn an_invitation_of_the_merged_is_one() {
     shop.crm.execute(ids[0], revoke("black"), "4").unwrap();
     assert_eq!(shop.tier(2).as_deref(), Some("silver"));
     shop.is_its_fold(1);
+}
+
+/// What came of two orders and a birthday long ago: until when gold was kept each time, when the badge was earned, and how
+/// often there were points for the birthday.
+fn came_of(shop: &Shop, n: u8) -> (Vec<Option<Timestamp>>, Vec<Timestamp>, usize) {
+    let story = shop.crm.story(shop.id(n)).unwrap().unwrap();
+    let (mut kept, mut earned, mut birthdays) = (Vec::new(), Vec::new(), 0);
+    for event in &story.events {
+        let EventBody::Decision(decision) = &event.body else { continue };
+        match &decision.deed {
+            Deed::TierKept(own) if own.tier == Some(tier("gold")) => kept.push(own.until),
+            Deed::BadgeEarned(own) => earned.push(own.at),
+            Deed::PointsPosted(own) => birthdays += usize::from(matches!(own.kind, PostingKind::Awarded { .. })),
+            _ => {}
+        }
+    }
+    (kept, earned, birthdays)
+}
+
+#[test]
+fn history_in_the_order_of_time_is_lived_as_it_was_and_what_comes_late_is_judged_as_of_now() {
+    let birthday = DeclaredName::new("birthday").unwrap();
+    let yearly = EarningRule {
+        on: On::Yearly(birthday.clone()),
+        ..EarningRule::new("birthday".parse().unwrap(), Formula::Fixed(5))
+    };
+    let shop = Shop::new(by_year().earning(yearly));
+    let twice = Badge::new(Predicate::compare(Attribute::Orders, Comparison::Ge, 2));
+    let twice = Definition::Badge(BadgeName::new("twice").unwrap(), Some(Box::new(twice)));
+    shop.crm.define(at("2020-01-01"), twice).unwrap();
+    shop.crm.define(at("2020-01-01"), Definition::Attribute(birthday.clone(), Some(DeclaredKind::Instant))).unwrap();
+    shop.until("2026-06-01");
+    let past = |n: u8| {
+        let tell = |time: &str, fact: crm::Fact| Incoming::new(who(n), at(time), Source::new("old").unwrap(), fact);
+        let order = |euros: i64| OrderPlaced::new(Money::new(euros * 100, Currency::EUR)).into();
+        let born = AttributeSet { attribute: birthday.clone(), value: Some(DeclaredValue::Instant(at("1990-03-01"))) };
+        [tell("2022-01-01", born.into()), tell("2023-05-01", order(300)), tell("2024-06-01", order(10))]
+    };
+    shop.crm.ingest(past(1), Ingestion::history()).unwrap();
+    // The other one was met before, so that all of it comes late.
+    shop.order(2, "2026-06-01", 1);
+    shop.crm.ingest(past(2), Ingestion::history()).unwrap();
+    shop.until("2026-06-02");
+    let ends = ["2023-12-31T23:00:00Z", "2024-12-31T23:00:00Z"].map(|end| Some(at(end)));
+    assert_eq!(came_of(&shop, 1), (ends.to_vec(), vec![at("2024-06-01")], 5));
+    assert_eq!(came_of(&shop, 2), (Vec::new(), vec![at("2026-06-01")], 0));
+    assert_eq!((shop.tier(1), shop.tier(2)), (None, None));
 }
