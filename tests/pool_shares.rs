@@ -220,7 +220,9 @@ fn shares_go_once_however_many_let_time_pass() {
     let shop = &shop;
     all_at_once(16, |n| {
         if n < 8 {
-            (0..4).for_each(|k| drop(shop.order(&format!("m{n}"), &format!("{n}-{k}"), 10, at(0))));
+            for k in 0..4 {
+                shop.order(&format!("m{n}"), &format!("{n}-{k}"), 10, at(0));
+            }
         }
         // Whoever is not first has nothing to do, or is told to come again.
         let _ = shop.crm.advance(at(0));

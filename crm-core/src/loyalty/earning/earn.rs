@@ -171,7 +171,7 @@ impl std::fmt::Display for Reason {
 /// What something earns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Earning {
-    /// Points that can be redeemed.
+    /// Points that can be redeemed; a share of them may go to a [pool](crate::loyalty::PoolPolicy).
     pub points: i64,
     /// Points that count towards a tier.
     pub qualifying: i64,
