@@ -289,7 +289,7 @@ fn of_an_award_that_is_undone_nothing_is_taken_that_expired_by_itself() {
 /// One commit for all of them.
 fn ingest(shop: &Shop, facts: Vec<crm::Incoming>, how: crm::Ingestion) {
     let number = facts.len() as u64;
-    let report = shop.crm.ingest(facts.into_iter(), how).unwrap();
+    let report = shop.crm.ingest(facts, how).unwrap();
     assert_eq!((report.recorded, &report.refusals[..]), (number, &[][..]), "{how:?} at {}", shop.crm.now());
 }
 
