@@ -17,6 +17,24 @@ pub struct ScoreBatch<'a> {
     pub columns: Vec<Vec<Option<i64>>>,
 }
 
+/// The scores of a batch: for each output a column.
+pub(crate) type ScoreColumns = Vec<Vec<Option<f64>>>;
+
+/// Scores a batch and checks what came back: a column for each output, a cell for each customer, and finite numbers.
+pub(crate) fn score_checked(scorer: &mut dyn Scorer, batch: &ScoreBatch<'_>) -> Result<ScoreColumns, PluginFault> {
+    let scores = scorer.score(batch)?;
+    if scores.len() != scorer.outputs().len() {
+        return Err(PluginFault::new("wrong number of outputs"));
+    }
+    if scores.iter().any(|column| column.len() != batch.customers.len()) {
+        return Err(PluginFault::new("wrong number of rows"));
+    }
+    if scores.iter().flatten().flatten().any(|score| !score.is_finite()) {
+        return Err(PluginFault::new("a score that is not finite"));
+    }
+    Ok(scores)
+}
+
 /// Gives customers scores. It has to be a pure function of each row.
 pub trait Scorer: std::fmt::Debug + Send {
     /// Who it is.

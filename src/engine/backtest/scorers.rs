@@ -12,14 +12,10 @@ use crm_storage::Entries;
 
 use super::super::Crm;
 use super::cost::{ReplayCost, ReplayProgress};
-use super::is_barred;
 use super::life::Life;
 use super::replay::{Outlook, ScoreReplay, check_past};
 use crate::error::Error;
-use crate::{PluginFault, ScoreBatch, Scorer};
-
-/// The scores of a batch: for each output a column.
-pub(super) type Columns = Vec<Vec<Option<f64>>>;
+use crate::scorer::{ScoreBatch, ScoreColumns, Scorer, score_checked};
 
 /// What a scorer would have said, held against what then happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,7 +168,7 @@ impl Crm {
     ) -> Result<Looked, Error>
     where
         P: FnMut(&ReplayProgress) + Send,
-        S: FnMut(Timestamp, &[CustomerId], &[Option<Columns>]) + Send,
+        S: FnMut(Timestamp, &[CustomerId], &[Option<ScoreColumns>]) + Send,
     {
         let began = Instant::now();
         let now = self.now();
@@ -187,7 +183,8 @@ impl Crm {
             after = Some(page.last);
             looked.cost.read(page.cost);
             looked.customers += page.lives.len() as u64;
-            let (barred, lives): (Vec<Life>, Vec<Life>) = page.lives.into_iter().partition(|life| is_barred(&life.now));
+            let (barred, lives): (Vec<Life>, Vec<Life>) =
+                page.lives.into_iter().partition(|life| life.now.unscored().is_some());
             looked.left_out += barred.len() as u64;
             score_page(asked, &lives, &instants, replay.outlook, now, &definitions, &mut shown);
             done.rows += page.rows;
@@ -215,7 +212,7 @@ fn score_page(
     outlook: Outlook,
     now: Timestamp,
     definitions: &Definitions,
-    shown: &mut impl FnMut(Timestamp, &[CustomerId], &[Option<Columns>]),
+    shown: &mut impl FnMut(Timestamp, &[CustomerId], &[Option<ScoreColumns>]),
 ) {
     let mut again: Vec<_> = lives.iter().map(|life| (life, life.again())).collect();
     for (n, then) in instants.iter().copied().enumerate() {
@@ -225,7 +222,9 @@ fn score_page(
         let mut columns: Vec<Vec<Vec<Option<i64>>>> =
             asked.iter().map(|asked| vec![Vec::new(); asked.attributes.len()]).collect();
         for (life, again) in &mut again {
-            let Some(customer) = again.at(then, definitions).filter(|customer| !is_barred(customer)) else { continue };
+            let Some(customer) = again.at(then, definitions).filter(|customer| customer.unscored().is_none()) else {
+                continue;
+            };
             customers.push(life.id);
             happened.push(is_over.then(|| happens(outlook, &life.now, then)));
             for (asked, columns) in asked.iter().zip(&mut columns) {
@@ -243,7 +242,7 @@ fn score_page(
             let batch = ScoreBatch { as_of: then, customers: &customers, columns };
             asked.score(n, &batch, &happened)
         };
-        let answers: Vec<Option<Columns>> = asked.iter_mut().zip(columns).map(answer).collect();
+        let answers: Vec<Option<ScoreColumns>> = asked.iter_mut().zip(columns).map(answer).collect();
         shown(then, &customers, &answers);
     }
 }
@@ -312,9 +311,9 @@ impl<'s> Asked<'s> {
     }
 
     /// Scores a batch of the `n`th instant; none if the scorer failed.
-    fn score(&mut self, n: usize, batch: &ScoreBatch<'_>, happened: &[Option<bool>]) -> Option<Columns> {
+    fn score(&mut self, n: usize, batch: &ScoreBatch<'_>, happened: &[Option<bool>]) -> Option<ScoreColumns> {
         let began = Instant::now();
-        let answer = checked(self.scorer, batch);
+        let answer = score_checked(self.scorer, batch);
         let rows = batch.customers.len();
         self.cost.called(rows, 9 * rows * batch.columns.len(), began.elapsed());
         let columns = match answer {
@@ -410,19 +409,4 @@ impl Tally {
 /// Every score was checked when it came.
 fn outcomes(happened: Vec<f64>, others: Vec<f64>) -> Outcomes {
     Outcomes::new(happened, others).unwrap_or_default()
-}
-
-/// Scores a batch and checks what came back, as a scoring run does.
-fn checked(scorer: &mut dyn Scorer, batch: &ScoreBatch<'_>) -> Result<Columns, PluginFault> {
-    let scores = scorer.score(batch)?;
-    if scores.len() != scorer.outputs().len() {
-        return Err(PluginFault::new("wrong number of outputs"));
-    }
-    if scores.iter().any(|column| column.len() != batch.customers.len()) {
-        return Err(PluginFault::new("wrong number of rows"));
-    }
-    if scores.iter().flatten().flatten().any(|score| !score.is_finite()) {
-        return Err(PluginFault::new("a score that is not finite"));
-    }
-    Ok(scores)
 }

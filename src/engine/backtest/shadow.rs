@@ -8,10 +8,11 @@ use crm_core::{CustomerId, SmolStr, Timestamp};
 use super::super::Crm;
 use super::cost::ReplayProgress;
 use super::replay::{ScoreReplay, WorkflowReplay};
-use super::scorers::{Asked, Columns, ScorerBacktest};
+use super::scorers::{Asked, ScorerBacktest};
 use super::workflows::{Answer, ReplayedAction, Sample, WorkflowBacktest, report};
+use crate::Workflow;
 use crate::error::Error;
-use crate::{Scorer, Workflow};
+use crate::scorer::{ScoreColumns, Scorer};
 
 /// How many customers are told who moved most.
 const MOST_MOVED: usize = 20;
@@ -187,7 +188,7 @@ impl Compared {
         }
     }
 
-    fn add(&mut self, at: Timestamp, customers: &[CustomerId], answers: &[Option<Columns>]) {
+    fn add(&mut self, at: Timestamp, customers: &[CustomerId], answers: &[Option<ScoreColumns>]) {
         let column = |n: usize| answers.get(n)?.as_ref()?.get(self.places[n]);
         let (old, new) = (column(0), column(1));
         for (row, customer) in customers.iter().enumerate() {

@@ -14,8 +14,7 @@ use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::keep::{Given, Giving};
 use super::{ScoreReport, is_asked, score_name};
 use crate::error::Error;
-use crate::scorer::{ScoreBatch, Scorer};
-use crate::workflow::PluginFault;
+use crate::scorer::{ScoreBatch, Scorer, score_checked};
 
 /// Somebody who is to be scored.
 pub(super) struct Asked {
@@ -113,7 +112,7 @@ impl Crm {
         let customers: Vec<CustomerId> = asked.iter().map(|one| one.row.customer).collect();
         let batch =
             ScoreBatch { as_of, customers: &customers, columns: scorer.attributes().iter().map(column).collect() };
-        let scores = match score_batch(scorer, &batch) {
+        let scores = match score_checked(scorer, &batch) {
             Ok(scores) => scores,
             Err(fault) => {
                 tracing::warn!(plugin = %scorer.stamp().name, %fault, "a scorer failed");
@@ -265,24 +264,6 @@ fn knows(base: &Base, score: &ScoreRow, definitions: &Definitions) -> bool {
     let Some(name) = name else { return true };
     let own = base.customer.scores().find(|(own, _)| **own == name);
     own.is_some_and(|(_, own)| own.at > score.at || super::score_of(score) == Some(*own))
-}
-
-/// Scores a batch and checks what came back.
-pub(super) fn score_batch(
-    scorer: &mut dyn Scorer,
-    batch: &ScoreBatch<'_>,
-) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-    let scores = scorer.score(batch)?;
-    if scores.len() != scorer.outputs().len() {
-        return Err(PluginFault::new("wrong number of outputs"));
-    }
-    if scores.iter().any(|column| column.len() != batch.customers.len()) {
-        return Err(PluginFault::new("wrong number of rows"));
-    }
-    if scores.iter().flatten().flatten().any(|score| !score.is_finite()) {
-        return Err(PluginFault::new("a score that is not finite"));
-    }
-    Ok(scores)
 }
 
 pub(super) fn score_row(
