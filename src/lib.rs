@@ -152,8 +152,8 @@ pub use engine::{
 };
 pub use engine::{
     AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
-    ReplayError, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict, WorkflowBacktest,
-    WorkflowReplay, WorkflowShadow,
+    ReplayError, ReplayGaps, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict,
+    WorkflowBacktest, WorkflowReplay, WorkflowShadow,
 };
 pub use engine::{
     BalanceRow, ExpectedPoints, ImportDifference, ImportProblem, ImportProblemKind, ImportStep, ImportedBalance,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use crm_core::privacy::ViewName;
 use crm_core::profile::{Card, Field};
-use crm_core::workflow::{FieldName, FieldValue, LookupKeyHash, PluginName, SourceName};
+use crm_core::workflow::{FieldName, FieldValue, LookedUp, LookupKeyHash, PluginName, SourceName};
 use crm_core::{CustomerId, SmolStr, TenantId};
 
 /// How often one plan is made anew because a workflow wants to know more.
@@ -39,6 +39,31 @@ pub trait LookupSource: std::fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("the source cannot answer now")]
 pub struct SourceFailed;
+
+/// What was looked up in the past for one call: a replay knows nothing else of what sources said.
+#[derive(Debug, Default)]
+pub(crate) struct LookupRecord<'a>(Vec<&'a LookedUp>);
+
+impl<'a> LookupRecord<'a> {
+    /// Of what was looked up; where that differs, what stands first counts.
+    pub(crate) fn new(looked_up: Vec<&'a LookedUp>) -> Self {
+        LookupRecord(looked_up)
+    }
+
+    /// A field of the things with these keys; none if there is no record of one of them.
+    pub(crate) fn values(
+        &self,
+        source: &SourceName,
+        field: &FieldName,
+        keys: &[(LookupKeyHash, SmolStr)],
+    ) -> Option<Vec<Option<FieldValue>>> {
+        let of_field = || self.0.iter().filter(|one| one.source == *source && one.field == *field);
+        let value = |hash: &LookupKeyHash| {
+            of_field().find_map(|one| one.values.get(one.keys.iter().position(|key| key == hash)?))
+        };
+        keys.iter().map(|(hash, _)| value(hash).cloned()).collect()
+    }
+}
 
 /// What a plan waits for.
 #[derive(Debug, Clone)]

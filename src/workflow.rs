@@ -17,7 +17,10 @@ use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, TenantId, Time
 use crm_storage::ScoreRow;
 
 use crate::installed::Sources;
-use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX};
+use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX, LookupRecord};
+
+/// The most that a workflow may keep for one customer, in bytes.
+const MEMORY_MAX: usize = 64 * 1024;
 
 /// A value in a trigger. Numbers and texts print masked.
 #[derive(Clone, PartialEq)]
@@ -82,6 +85,8 @@ pub(crate) struct Reach<'a> {
     pub(crate) held: Held<'a>,
     pub(crate) around: Around<'a>,
     pub(crate) card: Option<Card>,
+    /// Where the call is one of the past: what was looked up for it then.
+    pub(crate) record: Option<&'a LookupRecord<'a>>,
     pub(crate) notes: Mutex<Notes>,
 }
 
@@ -100,6 +105,8 @@ pub(crate) struct Around<'a> {
 pub(crate) struct Notes {
     pub(crate) looked_up: Vec<LookedUp>,
     pub(crate) refused: Option<NotGranted>,
+    /// Where something was looked up of which there is no record, each time.
+    pub(crate) unrecorded: Vec<SourceName>,
 }
 
 impl std::fmt::Debug for WorkflowCall<'_> {
@@ -191,6 +198,7 @@ impl WorkflowCall<'_> {
     /// one if the source is not granted, not there, or cannot answer, if there are more than
     /// [`LOOKUP_KEYS_MAX`] keys or one of more than [`LOOKUP_KEY_BYTES_MAX`] bytes, and where nothing can be looked
     /// up: inside a transaction of the shop's, while customers are merged, and for gifts, pools, referrals and draws.
+    /// A [backtest](crate::Crm::backtest_workflow) answers with what was recorded then, and is one where nothing was.
     pub fn look_up(
         &self,
         source: &SourceName,
@@ -200,30 +208,48 @@ impl WorkflowCall<'_> {
         if keys.len() > LOOKUP_KEYS_MAX || keys.iter().any(|key| key.len() > LOOKUP_KEY_BYTES_MAX) {
             return Err(PluginFault::new("a look-up of too many keys, or of one too long"));
         }
-        let Reach { held, around: Around { tenant, keys: secret, sources, desk }, .. } = &self.reach;
+        let Reach { held, around: Around { tenant, keys: secret, sources, desk }, record, .. } = &self.reach;
         if !held.may_look_up(source.as_str()) {
             self.notes().refused = Some(NotGranted::LookUp);
             return Err(PluginFault::new(format!("not granted: {}", NotGranted::LookUp)));
+        }
+        let hashed: Vec<(LookupKeyHash, SmolStr)> =
+            keys.iter().map(|key| (secret.lookup(tenant, source, key), SmolStr::new(key))).collect();
+        if let Some(record) = record {
+            let Some(values) = record.values(source, field, &hashed) else {
+                self.notes().unrecorded.push(source.clone());
+                return Err(PluginFault::new("a look-up of which there is no record"));
+            };
+            self.note(source, field, hashed, &values);
+            return Ok(values);
         }
         let Some(desk) = desk else { return Err(PluginFault::new("nothing can be looked up here")) };
         if !sources.contains_key(source) {
             return Err(PluginFault::new("a look-up in a source that is not there"));
         }
-        let hashed: Vec<(LookupKeyHash, SmolStr)> =
-            keys.iter().map(|key| (secret.lookup(tenant, source, key), SmolStr::new(key))).collect();
         match desk.values(source, field, &hashed) {
             Answer::Here(values) => {
-                let keys = hashed.into_iter().map(|(hash, _)| hash).collect();
-                let looked_up = LookedUp { source: source.clone(), field: field.clone(), keys, values: values.clone() };
-                let mut notes = self.notes();
-                if !notes.looked_up.contains(&looked_up) {
-                    notes.looked_up.push(looked_up);
-                }
+                self.note(source, field, hashed, &values);
                 Ok(values)
             }
             Answer::Wanted => Err(PluginFault::new("a look-up that is under way")),
             Answer::Failed => Err(PluginFault::new(format!("the source {source} failed"))),
             Answer::TooOften => Err(PluginFault::new(format!("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups"))),
+        }
+    }
+
+    fn note(
+        &self,
+        source: &SourceName,
+        field: &FieldName,
+        keys: Vec<(LookupKeyHash, SmolStr)>,
+        values: &[Option<FieldValue>],
+    ) {
+        let keys = keys.into_iter().map(|(hash, _)| hash).collect();
+        let looked_up = LookedUp { source: source.clone(), field: field.clone(), keys, values: values.to_vec() };
+        let mut notes = self.notes();
+        if !notes.looked_up.contains(&looked_up) {
+            notes.looked_up.push(looked_up);
         }
     }
 
@@ -240,6 +266,11 @@ pub struct WorkflowReply {
     /// What it wants to be given the next time it is called for this customer, at most 64 KiB; none
     /// leaves what is there.
     pub memory: Option<Vec<u8>>,
+}
+
+/// Checks that what a workflow wants to keep for a customer is not too much.
+pub(crate) fn check_memory(memory: &[u8]) -> Result<(), PluginFault> {
+    if memory.len() > MEMORY_MAX { Err(PluginFault::new("more memory than 64 KiB")) } else { Ok(()) }
 }
 
 impl std::fmt::Debug for WorkflowReply {

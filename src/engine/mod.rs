@@ -66,8 +66,8 @@ use crm_storage::{
 pub use audit::{AuditCursor, AuditPage};
 pub use backtest::{
     AskedThen, INSTANTS_MAX, InstantScores, Known, MovedScore, Outlook, OutputBacktest, OutputShadow, ReplayCost,
-    ReplayError, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict, WorkflowBacktest,
-    WorkflowReplay, WorkflowShadow,
+    ReplayError, ReplayGaps, ReplayProgress, ReplayedAction, ScoreReplay, ScorerBacktest, ScorerShadow, Verdict,
+    WorkflowBacktest, WorkflowReplay, WorkflowShadow,
 };
 pub use card::{CARDS_AT_A_TIME, CardChange, CardTold, CardUpdated, CardsImported};
 pub use command::Executed;

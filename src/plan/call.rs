@@ -10,13 +10,11 @@ use crm_core::profile::{Card, Field};
 use crm_core::workflow::{Held, PluginStamp, Remembered, TookOver, points_given};
 use crm_core::{EventId, Timestamp};
 
+use super::judge::{Asker, Denied, judge};
 use super::{Actor, NeedHistory, Pending, Planner};
 use crate::installed::Installed;
 use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX, Wanted};
-use crate::workflow::{Notes, Reach, WorkflowCall};
-
-/// The most that a workflow may keep for one customer, in bytes.
-const MEMORY_MAX: usize = 64 * 1024;
+use crate::workflow::{Notes, Reach, WorkflowCall, check_memory};
 
 impl<'a> Planner<'a> {
     /// Calls a workflow, and carries out what it asks for as far as it is granted and the rules allow it.
@@ -43,18 +41,20 @@ impl<'a> Planner<'a> {
             at,
             definitions: self.context.definitions,
             memory: self.customer.memory(&stamp.name),
-            reach: Reach { plugin: &stamp.name, held, around, card, notes: Mutex::default() },
+            reach: Reach { plugin: &stamp.name, held, around, card, record: None, notes: Mutex::default() },
         };
         let reply = workflow.handle(&call);
-        let Notes { looked_up, refused } = call.reach.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let notes = call.reach.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Notes { looked_up, refused, unrecorded: _ } = notes;
         if around.desk.is_some_and(Desk::is_wanting) {
             return Err(NeedHistory);
         }
         let by = Actor::Plugin(stamp.clone());
         for looked_up in looked_up {
-            let noted = (stamp.name.clone(), looked_up);
+            // Once for an instant: a replay of the call finds it by when it was.
+            let noted = (stamp.name.clone(), at, looked_up);
             if !self.looked_up.contains(&noted) {
-                self.decide(at, &by, Deed::LookedUp(noted.1.clone()), pending.cause, &pending.chain);
+                self.decide(at, &by, Deed::LookedUp(noted.2.clone()), pending.cause, &pending.chain);
                 self.looked_up.push(noted);
             }
         }
@@ -93,23 +93,15 @@ impl<'a> Planner<'a> {
         first: &mut Option<EventId>,
         given: &mut u64,
     ) {
-        // Whether a coupon is used up or a reward has run out shows only when it is committed, too late to refuse
-        // it alone. And what was spent comes back by the history.
-        if command.is_of_shop() {
-            let what = format!("asked to {}, which only the shop can", command.name());
-            return self.fault(stamp, pending, &what);
-        }
         let at = self.instant();
-        if let Err(what) = held.check(&command) {
-            return self.not_granted(stamp, pending, &what);
-        }
-        let deeds = match command.decide(&self.customer, self.through, at, self.context.definitions) {
+        let today = self.today(stamp, at);
+        let asker = Asker { through: self.through, held, today: &today, given: *given };
+        let deeds = match judge(command, &self.customer, asker, at, self.context.definitions) {
             Ok(deeds) => deeds,
-            Err(refusal) => return self.fault(stamp, pending, &format!("refused: {refusal}")),
+            Err(Denied::NotGranted(what)) => return self.not_granted(stamp, pending, &what),
+            Err(Denied::Refused(refusal)) => return self.fault(stamp, pending, &format!("refused: {refusal}")),
+            Err(denied @ Denied::OfShop(_)) => return self.fault(stamp, pending, &denied.to_string()),
         };
-        if let Err(what) = held.check_limits(&deeds, &self.today(stamp, at), *given) {
-            return self.not_granted(stamp, pending, &what);
-        }
         for deed in deeds {
             *given = given.saturating_add(points_given(&deed));
             let by = Actor::Plugin(stamp.clone());
@@ -130,8 +122,8 @@ impl<'a> Planner<'a> {
             None if from.is_some() => before.to_vec(),
             Some(_) | None => return,
         };
-        if memory.len() > MEMORY_MAX {
-            return self.fault(stamp, pending, "more memory than 64 KiB");
+        if let Err(fault) = check_memory(&memory) {
+            return self.fault(stamp, pending, &fault.kind);
         }
         let deed = Deed::Remembered(Remembered { memory, from });
         self.decide(at, &Actor::Plugin(stamp.clone()), deed, pending.cause, &pending.chain);

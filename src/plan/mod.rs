@@ -5,6 +5,7 @@
 mod call;
 mod credit;
 mod fact;
+mod judge;
 mod known;
 mod outcome;
 mod react;
@@ -34,6 +35,7 @@ use crm_storage::{
 
 pub(crate) use credit::{gift_card_claim, issued_card};
 pub(crate) use fact::Prepared;
+pub(crate) use judge::{Asker, judge};
 pub(crate) use known::{Come, Disowned, proves, to_come, told_in};
 pub use outcome::{FactRefusal, Outcome};
 pub(crate) use retain::RetentionStep;
@@ -135,8 +137,8 @@ pub(crate) struct Planner<'a> {
     calls_left: usize,
     /// What plugins were kept from, for the audit log: once for each plugin and reason.
     refused: BTreeMap<(PluginName, &'static str), String>,
-    /// What each plugin looked up and is recorded already.
-    looked_up: Vec<(PluginName, LookedUp)>,
+    /// What each plugin looked up at which instant and is recorded already.
+    looked_up: Vec<(PluginName, Timestamp, LookedUp)>,
     /// Whether the customer is written though nothing moved: what stores choose by may be another.
     rewrite: bool,
     /// The numbers of orders and cases of this plan are the customer's already, by events that were voided.

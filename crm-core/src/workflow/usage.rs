@@ -45,12 +45,13 @@ impl Usage {
     /// How much it is on the day of an instant. Days that are over count no more; what is dated back counts on the
     /// last day, so that nobody gains by it.
     #[must_use]
-    pub(crate) fn on(self, at: Timestamp) -> Self {
+    pub fn on(self, at: Timestamp) -> Self {
         let day = at.as_millis().div_euclid(DAY_MILLIS);
         if day > self.day { Usage { day, ..Usage::default() } } else { self }
     }
 
-    pub(crate) fn note(&mut self, at: Timestamp, deed: &Deed) {
+    /// Counts one more decision, on the day of an instant.
+    pub fn note(&mut self, at: Timestamp, deed: &Deed) {
         *self = self.on(at);
         self.decisions = self.decisions.saturating_add(1);
         self.messages = self.messages.saturating_add(u32::from(matches!(deed, Deed::Notified(_))));

@@ -5,15 +5,19 @@
 //! folded from nothing for each instant, from the histories of those whom they were merged of then.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crm_core::change::{Cause, Change};
 use crm_core::customer::{Customer, Group};
 use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
 use crm_core::identity::Merged;
-use crm_core::workflow::Actor;
-use crm_core::{CustomerId, Definitions, EventId, Timestamp};
+use crm_core::workflow::{Actor, LookedUp};
+use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
+use crm_storage::ScoreRow;
 
+use super::super::score::newest;
 use super::replay::Known;
+use crate::lookup::LookupRecord;
 
 /// Something in a history.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub(super) enum Told {
     Event(Event),
     /// With whose history it is in.
     Change(CustomerId, Change),
+    /// What one plugin gave as of an instant.
+    Scored(Timestamp, Vec<ScoreRow>),
 }
 
 impl Told {
@@ -29,13 +35,31 @@ impl Told {
         match self {
             Told::Event(event) => event.at,
             Told::Change(_, change) => change.at,
+            Told::Scored(at, _) => *at,
         }
     }
 
     pub(super) const fn event(&self) -> Option<&Event> {
         match self {
             Told::Event(event) => Some(event),
-            Told::Change(..) => None,
+            Told::Change(..) | Told::Scored(..) => None,
+        }
+    }
+
+    /// What was looked up, if that is it.
+    fn looked_up(&self) -> Option<&LookedUp> {
+        match self {
+            Told::Event(Event { body: EventBody::Decision(Decision { deed: Deed::LookedUp(one), .. }), .. }) => {
+                Some(one)
+            }
+            Told::Event(_) | Told::Change(..) | Told::Scored(..) => None,
+        }
+    }
+
+    fn scores(&self) -> &[ScoreRow] {
+        match self {
+            Told::Scored(_, rows) => rows,
+            Told::Event(_) | Told::Change(..) => &[],
         }
     }
 }
@@ -48,6 +72,8 @@ pub(super) struct Life {
     pub(super) now: Customer,
     /// Each with the instant from which on it is known.
     told: Vec<(Timestamp, Told)>,
+    /// Where in it something was looked up.
+    looked_up: Vec<usize>,
     /// From when on somebody is there, be it with facts that are still to come.
     born: Option<Timestamp>,
     /// Whether anybody was ever merged with them.
@@ -56,8 +82,14 @@ pub(super) struct Life {
 
 impl Life {
     /// Of the histories of a customer and of all whom they were ever merged with, their own first, each as it was
-    /// recorded.
-    pub(super) fn new(id: CustomerId, now: Customer, histories: Vec<Vec<Told>>, known: Known) -> Self {
+    /// recorded; and of the scores that are kept of the customer.
+    pub(super) fn new(
+        id: CustomerId,
+        now: Customer,
+        histories: Vec<Vec<Told>>,
+        scores: Vec<ScoreRow>,
+        known: Known,
+    ) -> Self {
         let is_kin = histories.len() > 1;
         let of_birth = |event: &Event| match known {
             Known::Recorded => event.recorded_at,
@@ -69,12 +101,40 @@ impl Life {
             histories.into_iter().flat_map(|history| known_from(in_order(history), known)).collect();
         // What is known from one instant on stays in the order in which it was recorded.
         told.sort_by_key(|(from, _)| *from);
-        Life { id, now, told, born, is_kin }
+        let mut given: BTreeMap<(Timestamp, SmolStr), Vec<ScoreRow>> = BTreeMap::new();
+        for row in scores {
+            given.entry((row.at, row.plugin.clone())).or_default().push(row);
+        }
+        for ((at, _), rows) in given {
+            told.insert(place_of_scores(at, &told), (at, Told::Scored(at, rows)));
+        }
+        let looked_up = (0..told.len()).filter(|place| told[*place].1.looked_up().is_some()).collect();
+        Life { id, now, told, looked_up, born, is_kin }
+    }
+
+    /// What was looked up for what an event led to, or at the same instant.
+    pub(super) fn looked_up(&self, cause: Option<EventId>, at: Timestamp) -> LookupRecord<'_> {
+        let all = || self.looked_up.iter().map(|place| &self.told[*place].1);
+        let caused = |told: &Told| cause.is_some() && told.event().and_then(|event| event.cause) == cause;
+        let own = all().filter(|told| caused(told));
+        let others = all().filter(|told| told.at() == at && !caused(told));
+        LookupRecord::new(own.chain(others).filter_map(Told::looked_up).collect())
     }
 
     /// All that was told, with from when on it is known.
     pub(super) fn told(&self) -> &[(Timestamp, Told)] {
         &self.told
+    }
+
+    /// Of each output of which as many scores are kept as there may be: as of when the oldest of them is.
+    pub(super) fn full_since(&self, kept: usize) -> impl Iterator<Item = Timestamp> {
+        let mut outputs: BTreeMap<(&SmolStr, &SmolStr), (usize, Timestamp)> = BTreeMap::new();
+        for row in self.scores(0..self.told.len()) {
+            let (count, oldest) = outputs.entry((&row.plugin, &row.output)).or_insert((0, row.at));
+            *count += 1;
+            *oldest = row.at.min(*oldest);
+        }
+        outputs.into_values().filter(move |(count, _)| *count >= kept).map(|(_, oldest)| oldest)
     }
 
     /// How much of it is known at an instant.
@@ -89,6 +149,12 @@ impl Life {
 
     fn events(&self, upto: usize) -> impl Iterator<Item = &Event> + Clone {
         self.told[..upto.min(self.told.len())].iter().filter_map(|(_, told)| told.event())
+    }
+
+    /// The scores that were given in a part of what was told.
+    fn scores(&self, part: Range<usize>) -> impl Iterator<Item = &ScoreRow> {
+        let told = self.told.get(part).unwrap_or_default();
+        told.iter().flat_map(|(_, told)| told.scores())
     }
 }
 
@@ -112,12 +178,25 @@ fn in_order(history: Vec<Told>) -> Vec<Told> {
     let mut ordered: Vec<Told> = Vec::with_capacity(history.len());
     for told in history {
         let place = match &told {
-            Told::Event(_) => ordered.len(),
+            Told::Event(_) | Told::Scored(..) => ordered.len(),
             Told::Change(_, change) => place_of(change, &ordered),
         };
         ordered.insert(place, told);
     }
     ordered
+}
+
+/// Of a score is kept as of when it is and not when it was made: it comes after all else that is known from then on, but
+/// before what moved by it and what plugins decided who were told of it.
+fn place_of_scores(at: Timestamp, told: &[(Timestamp, Told)]) -> usize {
+    let begin = told.partition_point(|(from, _)| *from < at);
+    let end = told.partition_point(|(from, _)| *from <= at);
+    let follows = |(_, told): &(Timestamp, Told)| match told {
+        Told::Change(_, change) => matches!(change.cause, Cause::Scored),
+        Told::Event(event) => is_of_plugin(event) && event.cause.is_none(),
+        Told::Scored(..) => false,
+    };
+    told[begin..end].iter().position(follows).map_or(end, |place| begin + place)
 }
 
 fn place_of(change: &Change, before: &[Told]) -> usize {
@@ -177,7 +256,7 @@ fn known_from(history: Vec<Told>, known: Known) -> Vec<(Timestamp, Told)> {
             let moved = moved_by(change).and_then(|by| happened.get(&by));
             moved.map_or(change.at, |at| change.at.max(*at))
         }
-        (Known::Happened, told) => told.at(),
+        (Known::Recorded, Told::Scored(..)) | (Known::Happened, _) => told.at(),
     };
     history.into_iter().map(|told| (from(&told), told)).collect()
 }
@@ -227,7 +306,9 @@ impl Again<'_> {
         self.as_whom = Some(group.head);
         let members = self.life.events(upto).filter(|event| group.members.contains(&event.customer));
         let events = members.map(|event| (event.customer, event.id, event.at, &event.body));
-        self.customer = (group.head == id).then(|| Customer::replay(id, events, then, definitions));
+        let scores = newest(self.life.scores(0..upto));
+        let replayed = || Customer::replay(id, events, then, definitions).with_scores(scores, definitions);
+        self.customer = (group.head == id).then(replayed);
     }
 
     fn clock(&self) -> Option<Timestamp> {
@@ -236,7 +317,11 @@ impl Again<'_> {
 
     fn lead_on(&mut self, upto: usize, then: Timestamp, definitions: &Definitions) {
         let life = self.life;
-        let customer = self.customer.get_or_insert_with(|| Customer::new(life.id));
+        let customer = self.customer.get_or_insert_with(|| {
+            let mut customer = Customer::new(life.id);
+            customer.has_no_scores(definitions);
+            customer
+        });
         let (mut moves, mut late) = (Vec::new(), false);
         let new = self.next..upto.max(self.next);
         for event in life.told[new.clone()].iter().filter_map(|(_, told)| told.event()) {
@@ -257,6 +342,10 @@ impl Again<'_> {
             moves.clear();
         }
         customer.elapse(then, &mut moves);
+        let mut scores = newest(life.scores(new)).peekable();
+        if scores.peek().is_some() {
+            customer.learn_scores(scores, definitions);
+        }
         let events = life.events(self.next).map(|event| (event.customer, event.id, event.at, &event.body));
         customer.recall(events, then, definitions);
         customer.derive(then, Cause::Definition, &mut moves, definitions, &mut Vec::new());
@@ -278,9 +367,10 @@ mod tests {
     use crm_core::expression::{Predicate, Vocabulary};
     use crm_core::interaction::{Channel, Visited};
     use crm_core::order::{OrderPlaced, Refunded};
+    use crm_core::score::ScoreOutput;
     use crm_core::segment::SegmentName;
-    use crm_core::workflow::TagAdded;
-    use crm_core::{Currency, Definition, DefinitionVersion, Money, Source, Span, Tag, TenantId};
+    use crm_core::workflow::{PluginName, TagAdded};
+    use crm_core::{Currency, Definition, DefinitionVersion, Digest, Money, Source, Span, Tag, TenantId};
     use proptest::prelude::*;
 
     fn day(day: u32) -> Timestamp {
@@ -290,9 +380,13 @@ mod tests {
     /// Segments that ask about time, tags, and who was in another.
     fn definitions() -> Definitions {
         let mut definitions = Definitions::default();
+        let outputs = Some([ScoreOutput::new("worth").unwrap()].into());
+        let scorer = Definition::Scorer(PluginName::new("worth").unwrap(), outputs);
+        definitions.add(DefinitionVersion { from: day(1), definition: scorer }).unwrap();
         let segments = [
             (1, "busy", r#"orders.in_last("9d") >= 2"#),
             (1, "was busy", r#"was_in("busy", "20d") && !segment("busy")"#),
+            (1, "dear", r#"score("worth") > 0.5 && orders >= 1"#),
             (30, "busy", r#"orders.in_last("9d") >= 1 || "vip" in tags"#),
         ];
         for (from, name, rule) in segments {
@@ -307,6 +401,21 @@ mod tests {
     fn history() -> impl Strategy<Value = Vec<(u32, u32, u8, usize)>> {
         let late = prop_oneof![4 => Just(0), 1 => 0..20_u32];
         prop::collection::vec((0..8_u32, late, 0..12_u8, any::<usize>()), 1..25)
+    }
+
+    /// Scores as of days, in hundredths.
+    fn scores(given: &[(u32, u32)]) -> Vec<ScoreRow> {
+        let row = |(on, hundredths): &(u32, u32)| ScoreRow {
+            plugin: "worth".into(),
+            output: "worth".into(),
+            at: day(*on),
+            value: f64::from(*hundredths) / 100.0,
+            version: "1".into(),
+            digest: Digest::of(b"worth"),
+            input: Digest::of(b""),
+            inputs: Vec::new(),
+        };
+        given.iter().map(row).collect()
     }
 
     fn told(history: &[(u32, u32, u8, usize)], id: CustomerId) -> Vec<Told> {
@@ -338,14 +447,20 @@ mod tests {
 
         /// Whoever is led on from instant to instant is who they are when all is folded from nothing.
         #[test]
-        fn a_customer_who_is_led_on_is_the_fold_of_what_was_known(history in history(), step in 1..40_u32) {
+        fn a_customer_who_is_led_on_is_the_fold_of_what_was_known(
+            history in history(),
+            given in prop::collection::vec((0..200_u32, 0..100_u32), 0..6),
+            step in 1..40_u32,
+        ) {
             let (id, definitions) = (CustomerId::new(day(0), [7; 10]), definitions());
             for known in [Known::Recorded, Known::Happened] {
-                let life = Life::new(id, Customer::new(id), vec![told(&history, id)], known);
+                let life = Life::new(id, Customer::new(id), vec![told(&history, id)], scores(&given), known);
                 let mut again = life.again();
                 for then in (0..200).step_by(step as usize).map(day) {
                     let events = life.events(life.known_at(then)).map(|event| (id, event.id, event.at, &event.body));
-                    let folded = (life.known_at(then) > 0).then(|| Customer::replay(id, events, then, &definitions));
+                    let scores = || newest(life.scores(0..life.known_at(then)));
+                    let replayed = || Customer::replay(id, events, then, &definitions).with_scores(scores(), &definitions);
+                    let folded = life.born.is_some_and(|born| born <= then).then(replayed);
                     let led = again.at(then, &definitions);
                     prop_assert_eq!(led.map(Customer::digest), folded.as_ref().map(Customer::digest), "at {}", then);
                     prop_assert_eq!(led.map(Customer::standing), folded.as_ref().map(Customer::standing));

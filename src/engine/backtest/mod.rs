@@ -16,15 +16,7 @@ pub use cost::{ReplayCost, ReplayProgress};
 pub use replay::{INSTANTS_MAX, Known, Outlook, ReplayError, ScoreReplay, WorkflowReplay};
 pub use scorers::{InstantScores, OutputBacktest, ScorerBacktest};
 pub use shadow::{MovedScore, OutputShadow, ScorerShadow, WorkflowShadow};
-pub use workflows::{AskedThen, ReplayedAction, Verdict, WorkflowBacktest};
-
-use crm_core::consent::Objection;
-use crm_core::customer::Customer;
+pub use workflows::{AskedThen, ReplayGaps, ReplayedAction, Verdict, WorkflowBacktest};
 
 /// How many customers are in memory at once with their histories, and how many a scorer is given at once.
 const PAGE: usize = 1_024;
-
-/// Whether somebody's data may not be used to profile them: it is restricted (GDPR, Art. 18), or they object (Art. 21).
-fn is_barred(customer: &Customer) -> bool {
-    customer.restricted_since().is_some() || customer.objects_since(Objection::Profiling).is_some()
-}

@@ -3,7 +3,7 @@
 use crm_core::change::Change;
 use crm_core::event::JsonProblem;
 use crm_core::{CustomerId, Definitions};
-use crm_storage::{Entries, Entry, Selection};
+use crm_storage::{Entries, Entry, Parts, Selection};
 
 use super::super::{Crm, PAGE as ROWS, decode_event};
 use super::PAGE;
@@ -24,7 +24,8 @@ pub(super) struct Lives {
 }
 
 impl Crm {
-    /// The lives of the next customers, merged ones each for themselves; none when there are no more.
+    /// The lives of the next customers, merged ones each for themselves; none when there are no more. Scores are in them
+    /// where changes are.
     pub(super) async fn lives(
         &self,
         after: Option<CustomerId>,
@@ -38,8 +39,14 @@ impl Crm {
         let rows = ids.len() as u64;
         ids.retain(|id| self.is_customer(*id));
         let loaded = self.store().load(&self.tenant, &ids).await?;
+        let mut details = match entries {
+            Entries::All => self.store().details(&self.tenant, &ids, Parts::SCORES).await?,
+            Entries::Events | Entries::Changes => Vec::new(),
+        };
+        details.resize_with(ids.len(), || None);
         let (mut lives, mut cost) = (Vec::with_capacity(ids.len()), ReplayCost::default());
-        for row in loaded.rows.into_iter().flatten() {
+        for (row, details) in loaded.rows.into_iter().zip(details) {
+            let Some(row) = row else { continue };
             let id = row.customer;
             let now = self.whole(self.decode(&row, definitions).await?, definitions).await?.customer;
             let own = self.told(id, entries, &mut cost).await?;
@@ -48,7 +55,8 @@ impl Crm {
             for other in kin {
                 histories.push(self.told(other, entries, &mut cost).await?);
             }
-            lives.push(Life::new(id, now, histories, known));
+            let scores = details.map(|details| details.scores).unwrap_or_default();
+            lives.push(Life::new(id, now, histories, scores, known));
         }
         Ok(Some(Lives { lives, rows, cost, last }))
     }

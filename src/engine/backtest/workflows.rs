@@ -1,30 +1,28 @@
 //! What a workflow would have asked for, and whether it would have got it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crm_core::change::{Cause, Change, ChangeBody};
+use crm_core::change::{Cause, ChangeBody};
 use crm_core::customer::{Command, Customer};
 use crm_core::event::{Decision, Deed, Event, EventBody};
 use crm_core::lifecycle::Stage;
-use crm_core::workflow::{Actor, Grants, Held, PluginStamp};
+use crm_core::workflow::{Actor, Faulted, Grants, Held, PluginStamp, Remembered, Usage, points_given};
 use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::Entries;
 
 use super::super::Crm;
 use super::cost::{ReplayCost, ReplayProgress};
-use super::is_barred;
 use super::life::{Again, Life, Told, is_of_plugin};
 use super::replay::{WorkflowReplay, check_past};
 use super::scorers::Looked;
 use crate::error::Error;
 use crate::installed::Sources;
-use crate::workflow::{Around, Reach};
+use crate::lookup::LookupRecord;
+use crate::plan::{Asker, judge};
+use crate::workflow::{Around, Notes, Reach, check_memory};
 use crate::{PluginFault, Trigger, Workflow, WorkflowCall, WorkflowReply};
-
-/// The most that a workflow may keep for one customer, in bytes.
-const MEMORY_MAX: usize = 64 * 1024;
 
 /// How many reasons of refusals are told apart.
 const REASONS_MAX: usize = 100;
@@ -50,10 +48,29 @@ pub struct WorkflowBacktest {
     pub asked: BTreeMap<SmolStr, AskedThen>,
     /// How often it failed, by what went wrong.
     pub faults: BTreeMap<SmolStr, u64>,
+    /// How often it looked something up that was recorded then, by source; it was answered from the record.
+    pub looked_up: BTreeMap<SmolStr, u64>,
+    /// What nothing that is kept could tell it.
+    pub gaps: ReplayGaps,
     /// Some of what it asked for, by when and for whom.
     pub samples: Vec<ReplayedAction>,
     /// What it cost.
     pub cost: ReplayCost,
+}
+
+/// What a replay cannot tell a workflow, because nothing that is kept says how it was then. Where all are nothing, it
+/// was told all that it would have been told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplayGaps {
+    /// How often it looked something up of which there is no record, by source: nobody did so then, and what the source
+    /// says today is not what it said. The call comes to nothing, unless the workflow answers all the same, and is no
+    /// fault.
+    pub look_ups: BTreeMap<SmolStr, u64>,
+    /// How often it was called that asks for fields of the card. It saw none: cards are not opened to try something.
+    pub cards: u64,
+    /// Of how many outputs of scorers, customer by customer, as many scores are kept as there may be, the oldest of them
+    /// after the beginning: it is told of those, and older ones may be gone.
+    pub scores: u64,
 }
 
 /// What became of the requests of one kind.
@@ -65,7 +82,7 @@ pub struct AskedThen {
     pub carried_out: u64,
     /// How many would have changed nothing, because it was so already.
     pub already_so: u64,
-    /// How many would have been refused, by the reason. Where there are more than a hundred reasons, those that come
+    /// How many would have been refused, by the rules, the grants or their limits, and why. Where there are more than a hundred reasons, those that come
     /// later are counted together, as `other reasons`.
     pub refused: BTreeMap<String, u64>,
 }
@@ -102,15 +119,21 @@ pub enum Verdict {
 pub(super) type Answer = Option<Result<Vec<ReplayedAction>, ()>>;
 
 impl Crm {
-    /// Calls a workflow for each event and change between two instants of the past that it listens to, with the customer
-    /// as of then, and judges what it asks for by the rules of then. Nothing is written. It begins without memory, and is given
-    /// what it answered for that customer before.
+    /// Calls a workflow for each event, change and score between two instants of the past that it listens to, with the
+    /// customer as of then, and judges what it asks for by the rules of then. Nothing is written. It begins without memory,
+    /// and is given what it answered for that customer before.
     ///
     /// A customer is who they were just then: with the facts and the decisions that were recorded up to that event, with
     /// what the CRM's own rules decided by it, and before plugins were told of it. What the workflow asks for is carried
     /// out for the rest of that moment, so that what it asks for next is judged by it; after that
     /// everything is as it was recorded. If it was there already, what it did then is part of the history: it is called as
-    /// it was called then, and told of what came of it. Scores are no events, and it is not called for them.
+    /// it was called then, and told of what came of it.
+    ///
+    /// Grants hold as they would: what was defined for it then, and what a workflow of its name was installed with in this
+    /// CRM, if one is. Limits of a day count what it did in the replay. It is not called for customers who objected to its
+    /// purpose by then. What it looks up is answered from what was recorded for that event or that instant, whichever
+    /// plugin asked; no source is asked. Scores are those that are kept, each told as of when it is. What it could not be
+    /// told is in [`WorkflowBacktest::gaps`].
     ///
     /// Reads all histories, of 1,024 customers at a time; only counts and samples stay in memory.
     ///
@@ -188,7 +211,9 @@ impl Crm {
         // Nothing is asked outside: what a source says today is not what it said then.
         let sources = Sources::new();
         let around = Around { tenant: &self.tenant, keys: &self.inner.lookup_key, sources: &sources, desk: None };
-        let mut answers: Vec<Answers> = workflows.iter().map(|workflow| Answers::new(*workflow, replay)).collect();
+        let mut answers: Vec<Answers> =
+            workflows.iter().map(|workflow| Answers::new(*workflow, self.granted_to(*workflow), replay)).collect();
+        let kept = usize::from(self.inner.scores_kept.get());
         let mut looked = Looked::default();
         let mut done = ReplayProgress { of: self.rows_in_all().await?, ..ReplayProgress::default() };
         let mut after = None;
@@ -197,9 +222,13 @@ impl Crm {
             looked.cost.read(page.cost);
             looked.customers += page.lives.len() as u64;
             for life in &page.lives {
-                if is_barred(&life.now) {
+                if life.now.unscored().is_some() {
                     looked.left_out += 1;
                     continue;
+                }
+                let full = life.full_since(kept).filter(|oldest| (replay.from..=replay.to).contains(oldest)).count();
+                for (workflow, answers) in workflows.iter().zip(&mut answers) {
+                    answers.gaps.scores += if workflow.listens("scored") { full as u64 } else { 0 };
                 }
                 let mut lived = Lived {
                     life,
@@ -218,19 +247,33 @@ impl Crm {
         looked.cost.in_all = began.elapsed();
         Ok((answers, looked))
     }
+
+    /// What a workflow of that name is installed with, the newest of them; everything if there is none.
+    fn granted_to(&self, workflow: &dyn Workflow) -> Arc<Grants> {
+        let name = &workflow.stamp().name;
+        let installed = self.inner.plugins.workflows.iter().rfind(|one| one.workflow.stamp().name == *name);
+        installed.map_or_else(|| Arc::new(Grants::all()), |one| Arc::clone(&one.grants))
+    }
 }
 
 /// What one workflow answered so far.
 #[derive(Debug)]
 pub(super) struct Answers {
     plugin: PluginStamp,
+    /// What it was installed with.
+    grants: Arc<Grants>,
+    sees_cards: bool,
     /// For the customer whose life is lived.
     memory: Vec<u8>,
+    /// What it did for them on the last day.
+    usage: Usage,
     /// The customer with what was carried out at this moment, if anything was.
     carried_out: Option<Customer>,
     calls: BTreeMap<SmolStr, u64>,
     asked: BTreeMap<SmolStr, AskedThen>,
     faults: BTreeMap<SmolStr, u64>,
+    looked_up: BTreeMap<SmolStr, u64>,
+    gaps: ReplayGaps,
     samples: Sample,
     cost: ReplayCost,
 }
@@ -238,9 +281,23 @@ pub(super) struct Answers {
 /// Something that workflows are told of.
 struct Heard {
     trigger: Trigger,
+    /// The event behind it, if there is one.
+    cause: Option<EventId>,
     through: CustomerId,
     /// To which stage the customer has come by it, if it is about that.
     stage: Option<Option<Stage>>,
+}
+
+/// A call of workflows in the past, which is the same for all of them.
+#[derive(Clone, Copy)]
+struct Moment<'m> {
+    trigger: &'m Trigger,
+    customer: &'m Customer,
+    through: CustomerId,
+    at: Timestamp,
+    definitions: &'m Definitions,
+    around: Around<'m>,
+    record: &'m LookupRecord<'m>,
 }
 
 /// What belongs to one moment of a life: an event with what the CRM's rules decided by it, and what moved; or all that
@@ -269,7 +326,7 @@ struct Lived<'l> {
 
 impl Lived<'_> {
     fn through(&mut self, replay: WorkflowReplay, answers: &mut [Answers], shown: &mut impl FnMut(&[Answer])) {
-        answers.iter_mut().for_each(|answers| answers.memory.clear());
+        answers.iter_mut().for_each(Answers::begin);
         let mut step = Step::default();
         for (n, (from, told)) in self.life.told().iter().enumerate() {
             if *from > replay.to {
@@ -285,7 +342,7 @@ impl Lived<'_> {
             if *from < replay.from {
                 continue;
             }
-            let heard = heard(self.life.id, told);
+            let heard = heard(self.life.id, told).into_iter();
             step.heard.extend(heard.filter(|heard| self.anyone_listens(&heard.trigger.kind)));
         }
         self.tell(step, answers, shown);
@@ -301,7 +358,7 @@ impl Lived<'_> {
         let (workflows, definitions, around) = (self.workflows, self.definitions, self.around);
         answers.iter_mut().for_each(|answers| answers.carried_out = None);
         let customer = self.again.stand(step.upto, at, definitions);
-        let Some(customer) = customer.filter(|customer| !is_barred(customer)) else { return };
+        let Some(customer) = customer.filter(|customer| customer.unscored().is_none()) else { return };
         let at = customer.clock().unwrap_or(at);
         let put_off = std::mem::take(&mut self.put_off);
         for heard in step.heard.into_iter().chain(put_off) {
@@ -310,14 +367,15 @@ impl Lived<'_> {
                 self.put_off.push(heard);
                 continue;
             }
-            let Heard { trigger, through, stage: _ } = heard;
+            let Heard { trigger, cause, through, stage: _ } = heard;
             if customer.facts().is_voided(trigger.id) {
                 continue;
             }
             let through = if customer.is(through) { through } else { customer.id() };
+            let record = &self.life.looked_up(cause, at);
+            let moment = Moment { trigger: &trigger, customer, through, at, definitions, around, record };
             let call = |(workflow, answers): (&&dyn Workflow, &mut Answers)| {
-                let listens = workflow.listens(&trigger.kind);
-                listens.then(|| answers.call(*workflow, &trigger, customer, through, at, (definitions, around)))
+                workflow.listens(&trigger.kind).then(|| answers.call(*workflow, moment))
             };
             let all: Vec<Answer> = workflows.iter().zip(answers.iter_mut()).map(call).collect();
             shown(&all);
@@ -346,13 +404,14 @@ impl Step {
                 Cause::Event(event) => by_this(Some(event), change.at),
                 Cause::Alarm(_) | Cause::Definition | Cause::Scored => by_this(None, change.at),
             },
+            Told::Scored(..) => false,
         }
     }
 }
 
 /// What workflows are told of something that was recorded, if they are told of it at all.
-fn heard(id: CustomerId, told: &Told) -> impl Iterator<Item = Heard> {
-    let (trigger, through) = match told {
+fn heard(id: CustomerId, told: &Told) -> Vec<Heard> {
+    match told {
         Told::Event(Event { customer, id, at, body, .. }) => {
             let trigger = match body {
                 EventBody::Fact(fact) => Some(Trigger::of_fact(*id, *at, fact)),
@@ -362,73 +421,101 @@ fn heard(id: CustomerId, told: &Told) -> impl Iterator<Item = Heard> {
                 }
                 EventBody::Unrecognised { .. } => None,
             };
-            (trigger, *customer)
+            let heard = |trigger| Heard { trigger, cause: Some(*id), through: *customer, stage: None };
+            trigger.map(heard).into_iter().collect()
         }
-        Told::Change(customer, change) => (Some(Trigger::of_change(id, change)), *customer),
-    };
-    let stage = match told {
-        Told::Change(_, Change { body: ChangeBody::StageChanged { to, .. }, .. }) => Some(*to),
-        Told::Change(..) | Told::Event(_) => None,
-    };
-    trigger.map(|trigger| Heard { trigger, through, stage }).into_iter()
+        Told::Change(customer, change) => {
+            let cause = match change.cause {
+                Cause::Event(event) => Some(event),
+                Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
+            };
+            let stage = if let ChangeBody::StageChanged { to, .. } = &change.body { Some(*to) } else { None };
+            vec![Heard { trigger: Trigger::of_change(id, change), cause, through: *customer, stage }]
+        }
+        Told::Scored(at, rows) => {
+            let trigger = |row| Trigger::of_score(id, *at, row);
+            rows.iter().map(|row| Heard { trigger: trigger(row), cause: None, through: id, stage: None }).collect()
+        }
+    }
 }
 
 impl Answers {
-    fn new(workflow: &dyn Workflow, replay: WorkflowReplay) -> Self {
+    fn new(workflow: &dyn Workflow, grants: Arc<Grants>, replay: WorkflowReplay) -> Self {
         Answers {
             plugin: workflow.stamp().clone(),
+            grants,
+            sees_cards: !workflow.asks().fields.is_empty(),
             memory: Vec::new(),
+            usage: Usage::default(),
             carried_out: None,
             calls: BTreeMap::new(),
             asked: BTreeMap::new(),
             faults: BTreeMap::new(),
+            looked_up: BTreeMap::new(),
+            gaps: ReplayGaps::default(),
             samples: Sample::new(replay.samples),
             cost: ReplayCost::default(),
         }
     }
 
-    fn call(
-        &mut self,
-        workflow: &dyn Workflow,
-        trigger: &Trigger,
-        customer: &Customer,
-        through: CustomerId,
-        at: Timestamp,
-        (definitions, around): (&Definitions, Around<'_>),
-    ) -> Result<Vec<ReplayedAction>, ()> {
-        let everything = Grants::all();
-        let held = Held::new(&everything, definitions.grants(&self.plugin.name, at));
-        if !held.hears(&trigger.kind) {
+    /// Begins with another customer.
+    fn begin(&mut self) {
+        self.memory.clear();
+        self.usage = Usage::default();
+    }
+
+    /// Calls the workflow, if it would have been called; the error is that it came to nothing.
+    fn call(&mut self, workflow: &dyn Workflow, moment: Moment<'_>) -> Result<Vec<ReplayedAction>, ()> {
+        let Moment { trigger, customer, through, at, definitions, around, record } = moment;
+        let grants = Arc::clone(&self.grants);
+        let held = Held::new(&grants, definitions.grants(&self.plugin.name, at));
+        let now = self.carried_out.as_ref().unwrap_or(customer);
+        let allowed = now.may_process(held.purposes(), held.though_restricted(), at, definitions);
+        if !held.hears(&trigger.kind) || allowed.is_err() || self.is_exhausted(held, trigger, at) {
             return Ok(Vec::new());
         }
         *self.calls.entry(trigger.kind.clone()).or_default() += 1;
+        self.gaps.cards += u64::from(self.sees_cards);
         let now = self.carried_out.as_ref().unwrap_or(customer);
         let began = Instant::now();
-        let plugin = self.plugin.name.clone();
-        let reach = Reach { plugin: &plugin, held, around, card: None, notes: Mutex::default() };
-        let memory = &self.memory;
-        let reply = workflow.handle(&WorkflowCall { trigger, customer: now, at, definitions, memory, reach });
+        let (plugin, record) = (self.plugin.name.clone(), Some(record));
+        let reach = Reach { plugin: &plugin, held, around, card: None, record, notes: Mutex::default() };
+        let call = WorkflowCall { trigger, customer: now, at, definitions, memory: &self.memory, reach };
+        let reply = workflow.handle(&call);
+        let notes = call.reach.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.cost.called(1, self.memory.len(), began.elapsed());
-        let WorkflowReply { commands, memory } = reply.map_err(|fault| self.fault(&fault))?;
-        match memory {
-            // What it asked for stands, as it does live.
-            Some(memory) if memory.len() > MEMORY_MAX => self.fault(&PluginFault::new("more memory than 64 KiB")),
-            Some(memory) => self.memory = memory,
-            None => {}
-        }
+        let is_unknown = !notes.unrecorded.is_empty();
+        self.note_look_ups(notes, at);
+        let WorkflowReply { commands, memory } = match reply {
+            Ok(reply) => reply,
+            // Nobody knows what it would have said, had it been told.
+            Err(_) if is_unknown => return Err(()),
+            Err(fault) => return Err(self.fault(&fault, trigger, at)),
+        };
         let mut actions = Vec::with_capacity(commands.len());
-        let mut moved = false;
+        let (mut moved, mut given) = (false, 0_u64);
         for command in commands {
+            if self.is_exhausted(held, trigger, at) {
+                break;
+            }
             let now = self.carried_out.as_ref().unwrap_or(customer);
-            let verdict = match judge(&command, now, through, at, definitions, held) {
+            let today = self.usage.on(at);
+            let asker = Asker { through, held, today: &today, given };
+            let verdict = match judge(command.clone(), now, asker, at, definitions) {
                 Ok(deeds) if deeds.is_empty() => Verdict::AlreadySo,
                 Ok(deeds) => {
+                    given = deeds.iter().map(points_given).fold(given, u64::saturating_add);
+                    deeds.iter().for_each(|deed| self.usage.note(at, deed));
                     let now = self.carried_out.get_or_insert_with(|| customer.clone());
                     carry_out(now, deeds, through, at, &self.plugin);
                     moved = true;
                     Verdict::CarriedOut
                 }
-                Err(why) => Verdict::Refused(why),
+                Err(why) => {
+                    let why = why.to_string();
+                    self.note_fault(&why, trigger, at);
+                    Verdict::Refused(why)
+                }
             };
             self.asked.entry(SmolStr::new_static(command.name())).or_default().count(&verdict);
             let (kind, trigger) = (trigger.kind.clone(), trigger.id);
@@ -436,31 +523,57 @@ impl Answers {
             self.samples.offer(action.clone());
             actions.push(action);
         }
+        if !self.is_exhausted(held, trigger, at) {
+            self.remember(memory, trigger, at);
+        }
         if let Some(now) = self.carried_out.as_mut().filter(|_| moved) {
             now.derive(at, Cause::Definition, &mut Vec::new(), definitions, &mut Vec::new());
         }
         Ok(actions)
     }
 
-    fn fault(&mut self, fault: &PluginFault) {
-        *self.faults.entry(fault.kind.clone()).or_default() += 1;
+    fn note_look_ups(&mut self, notes: Notes, at: Timestamp) {
+        let Notes { looked_up, refused: _, unrecorded } = notes;
+        for looked_up in looked_up {
+            *self.looked_up.entry(looked_up.source.clone().into()).or_default() += 1;
+            self.usage.note(at, &Deed::LookedUp(looked_up));
+        }
+        for source in unrecorded {
+            *self.gaps.look_ups.entry(source.into()).or_default() += 1;
+        }
     }
-}
 
-/// What carrying a command out would have done, by the rules for plugins; otherwise why not.
-fn judge(
-    command: &Command,
-    customer: &Customer,
-    through: CustomerId,
-    at: Timestamp,
-    definitions: &Definitions,
-    held: Held<'_>,
-) -> Result<Vec<Deed>, String> {
-    if command.is_of_shop() {
-        return Err(format!("asked to {}, which only the shop can", command.name()));
+    /// Keeps what it wants to be given the next time. What it asked for stands in any case.
+    fn remember(&mut self, memory: Option<Vec<u8>>, trigger: &Trigger, at: Timestamp) {
+        let Some(memory) = memory.filter(|memory| *memory != self.memory) else { return };
+        match check_memory(&memory) {
+            Ok(()) => {
+                self.memory.clone_from(&memory);
+                self.usage.note(at, &Deed::Remembered(Remembered { memory, from: None }));
+            }
+            Err(fault) => self.fault(&fault, trigger, at),
+        }
     }
-    held.check(command).map_err(|what| format!("not granted: {what}"))?;
-    command.clone().decide(customer, through, at, definitions).map_err(|refusal| refusal.to_string())
+
+    /// Whether it has done all that it may for the customer on this day. It is told once, as its last fault of the day.
+    fn is_exhausted(&mut self, held: Held<'_>, trigger: &Trigger, at: Timestamp) -> bool {
+        let (done, max) = (self.usage.on(at).decisions(), held.limits().decisions_a_day);
+        if done == max {
+            self.fault(&PluginFault::new(format!("more than {max} decisions a day")), trigger, at);
+        }
+        done >= max
+    }
+
+    fn fault(&mut self, fault: &PluginFault, trigger: &Trigger, at: Timestamp) {
+        *self.faults.entry(fault.kind.clone()).or_default() += 1;
+        self.note_fault(&fault.kind, trigger, at);
+    }
+
+    /// A fault is a decision, and counts as one.
+    fn note_fault(&mut self, fault: &str, trigger: &Trigger, at: Timestamp) {
+        let faulted = Faulted { trigger: trigger.kind.clone(), fault: SmolStr::new(fault) };
+        self.usage.note(at, &Deed::Faulted(faulted));
+    }
 }
 
 fn carry_out(customer: &mut Customer, deeds: Vec<Deed>, through: CustomerId, at: Timestamp, by: &PluginStamp) {
@@ -488,7 +601,7 @@ impl AskedThen {
 }
 
 pub(super) fn report(answers: Answers, replay: WorkflowReplay, looked: Looked) -> WorkflowBacktest {
-    let Answers { plugin, memory: _, carried_out: _, calls, asked, faults, samples, cost } = answers;
+    let Answers { plugin, calls, asked, faults, looked_up, gaps, samples, cost, .. } = answers;
     WorkflowBacktest {
         plugin,
         replay,
@@ -497,6 +610,8 @@ pub(super) fn report(answers: Answers, replay: WorkflowReplay, looked: Looked) -
         calls,
         asked,
         faults,
+        looked_up,
+        gaps,
         samples: samples.taken(),
         cost: ReplayCost {
             entries: looked.cost.entries,

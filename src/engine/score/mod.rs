@@ -60,8 +60,8 @@ impl Crm {
 }
 
 /// Scores as a state keeps them. What rules cannot name is left out.
-pub(super) fn newest(rows: &[ScoreRow]) -> impl Iterator<Item = (ScoreName, Score)> {
-    rows.iter().filter_map(|row| Some((score_name(&row.plugin, &row.output)?, score_of(row)?)))
+pub(super) fn newest<'r>(rows: impl IntoIterator<Item = &'r ScoreRow>) -> impl Iterator<Item = (ScoreName, Score)> {
+    rows.into_iter().filter_map(|row| Some((score_name(&row.plugin, &row.output)?, score_of(row)?)))
 }
 
 fn score_of(row: &ScoreRow) -> Option<Score> {
