@@ -106,11 +106,15 @@ fn would_tell(report: &WorkflowBacktest) -> Vec<(String, i64, bool)> {
     told
 }
 
-/// An order and visits, some on one day, a late one, and years in which the customer goes.
+/// An order and visits, some on one day, and years in which the customer leaves two segments, at one go.
 fn live_with_stock(keeper: Own) -> (Arc<Mutex<i64>>, Crm) {
     let asked = Arc::default();
     let builder = crm::Crm::builder().lookup_source(stock(), Stock(Arc::clone(&asked))).workflow(keeper);
     let (clock, crm) = shop_of(builder);
+    for days in ["30d", "300d"] {
+        let rule = crm.rule(&format!(r#"orders.in_last("{days}") >= 1"#)).unwrap();
+        crm.define(day(0), Definition::Segment(SegmentName::new(days).unwrap(), Some(rule))).unwrap();
+    }
     for (n, (on, at)) in (0..).zip([(0, 0), (3, 3), (3, 3), (5, 4)]) {
         clock.set(day(on).plus(Span::millis(n)));
         crm.record(visit(day(at).plus(Span::millis(n)))).unwrap();
@@ -123,7 +127,7 @@ fn live_with_stock(keeper: Own) -> (Arc<Mutex<i64>>, Crm) {
     (asked, crm)
 }
 
-const LISTENS: [&str; 4] = ["visited", "order_placed", "points_posted", "stage_changed"];
+const LISTENS: [&str; 5] = ["visited", "order_placed", "points_posted", "stage_changed", "segment_left"];
 
 #[test]
 fn a_look_up_is_answered_with_what_was_recorded_then_and_no_source_is_asked() {
