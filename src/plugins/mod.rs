@@ -72,6 +72,14 @@ pub enum PluginError {
     /// Its name is not one.
     #[error(transparent)]
     Name(#[from] TextError),
+    /// It is a scorer that answers with words, and a score is a number.
+    #[error("plugin {plugin} gives words as {output:?}, and a score is a number")]
+    Word {
+        /// Its name.
+        plugin: String,
+        /// The output.
+        output: String,
+    },
     /// It asks for something that there is not.
     #[error("plugin {plugin} asks for the {what} {name:?}, which there is not")]
     Unknown {

@@ -3,7 +3,7 @@
 use crm_core::SmolStr;
 use crm_core::attribute::Attribute;
 use crm_core::workflow::{Grants, PluginStamp};
-use crm_plugins::{Batch, Column, Entry, Host};
+use crm_plugins::{Batch, Cells, Column, Entry, Host, OutputKind};
 
 use super::{PluginError, stamp};
 use crate::scorer::{ScoreBatch, Scorer};
@@ -38,6 +38,9 @@ impl WasmScorer {
     /// `PluginError`, with the name of what is wrong.
     pub fn load_granted(host: &Host, wasm: &[u8], params: &[Entry], grants: &Grants) -> Result<Self, PluginError> {
         let plugin = host.load(wasm)?;
+        if let Some(output) = plugin.manifest().outputs.iter().find(|output| output.kind == OutputKind::Word) {
+            return Err(PluginError::Word { plugin: plugin.name().to_owned(), output: output.name.clone() });
+        }
         let mut attributes = Vec::new();
         let mut places = Vec::new();
         for (name, attribute) in super::attributes(&plugin, plugin.manifest().features.iter())? {
@@ -82,6 +85,33 @@ impl Scorer for WasmScorer {
             .and_then(|columns| Batch::new(rows, vec![as_of], columns))
             .map_err(|error| PluginFault::new(error.to_string()))?;
         let columns = self.scorer.score(&batch).map_err(|fault| super::fault(&fault))?;
-        Ok(columns.iter().map(|column| (0..rows).map(|row| column.float(row)).collect()).collect())
+        Ok(columns.iter().map(|column| (0..rows).map(|row| score(column, row)).collect()).collect())
+    }
+}
+
+/// A cell as a score. Whole numbers are exact up to 2^53, as all of what a plugin is given is; a truth is 1 or 0.
+fn score(column: &Column, row: usize) -> Option<f64> {
+    if column.is_null(row) {
+        return None;
+    }
+    match column.cells() {
+        Cells::Floats(cells) => cells.get(row).copied(),
+        Cells::Ints(cells) => cells.get(row).map(|cell| *cell as f64),
+        Cells::Booleans(cells) => cells.get(row).map(|cell| f64::from(u8::from(*cell))),
+        // Refused when it was loaded.
+        Cells::Words { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_and_truths_are_scores_as_floats_are() {
+        let scores = |column: &Column| [score(column, 0), score(column, 1), score(column, 2)];
+        assert_eq!(scores(&Column::floats([Some(0.5), None]).unwrap()), [Some(0.5), None, None]);
+        assert_eq!(scores(&Column::ints([Some(-3), None])), [Some(-3.0), None, None]);
+        assert_eq!(scores(&Column::booleans([Some(true), Some(false)])), [Some(1.0), Some(0.0), None]);
     }
 }
