@@ -1,12 +1,13 @@
 //! A plugin that was built and loaded, asked in the words of the SDK.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crm_plugin_sdk::{Action, Batch, Column, Entries, Event, Outcome, Scorer, Workflow};
-use crm_plugins::{BatchError, Fault, Host, HostError, Limits, LoadError, Plugin, TriggerEvent};
+use crm_plugin_sdk::{Action, Batch, Column, Entries, Event, Outcome, Scorer, Workflow, lookup};
+use crm_plugins::{Answer, BatchError, Fault, Host, HostError, Limits, LoadError, Lookups, Plugin, TriggerEvent};
 
 use crate::build::{BuildError, build};
-use crate::translate::{self, column, entries, from_host};
+use crate::translate::{self, column, entries, from_host, to_host};
 
 /// A plugin in a host with the limits that shops have.
 #[derive(Debug, Clone)]
@@ -70,11 +71,12 @@ impl Guest {
         Ok(columns.iter().map(column).collect())
     }
 
-    /// Handles an event.
+    /// Handles an event. What it looks up is answered with what the test has
+    /// [provided](crm_plugin_sdk::lookup::provide) in this thread, as in a native test.
     ///
     /// # Errors
     ///
-    /// As [`Guest::score`].
+    /// As [`Guest::score`]; a look-up of what was not provided is the fault [`Need`](crm_plugins::Fault::Need).
     pub fn handle(
         &self,
         params: &Entries,
@@ -89,7 +91,10 @@ impl Guest {
             seed: event.seed,
             fields: entries(&event.fields),
         };
-        let outcome = self.plugin.workflow(&entries(params))?.handle(&event, &entries(customer), memory)?;
+        let sources: Vec<&str> = self.plugin.manifest().lookups.iter().map(String::as_str).collect();
+        let workflow = self.plugin.workflow_with(&entries(params), &sources)?;
+        let provided: Arc<dyn Lookups> = Arc::new(Provided);
+        let outcome = workflow.handle_with(&event, &entries(customer), memory, &provided)?;
         let actions = outcome.actions.into_iter().map(|action| {
             let args = action.args.iter().map(|arg| (arg.name.clone(), from_host(&arg.value)));
             Action { kind: action.kind, args: args.collect() }
@@ -145,6 +150,20 @@ impl Guest {
             let found = found.unwrap_or_else(|error| panic!("the plugin failed at event {place}: {error}"));
             assert_eq!(expected, found, "event {place}");
             memory = expected.memory;
+        }
+    }
+}
+
+/// The sources as the test has them.
+struct Provided;
+
+impl Lookups for Provided {
+    fn fetch(&self, source: &str, keys: &[&str], field: &str) -> Answer {
+        let values = keys.iter().map(|key| lookup::provided(source, key, field)).collect::<Result<Option<Vec<_>>, _>>();
+        match values {
+            Ok(Some(values)) => Answer::Values(values.iter().map(to_host).collect()),
+            Ok(None) => Answer::Missing,
+            Err(_) => Answer::Unavailable,
         }
     }
 }

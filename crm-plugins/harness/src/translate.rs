@@ -47,7 +47,7 @@ pub(crate) fn from_host(value: &host::Value) -> sdk::Value {
     }
 }
 
-fn to_host(value: &sdk::Value) -> host::Value {
+pub(crate) fn to_host(value: &sdk::Value) -> host::Value {
     match value {
         sdk::Value::Null => host::Value::Null,
         sdk::Value::Bool(value) => host::Value::Bool(*value),

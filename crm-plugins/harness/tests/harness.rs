@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use crm_plugin_harness::{BuildError, Guest, HarnessError, build};
-use crm_plugin_sdk::{Action, Batch, Cell, Column, Entries, Event, Failure, Scorer, events, features};
+use crm_plugin_sdk::{Action, Batch, Cell, Column, Entries, Event, Failure, Scorer, events, features, lookup};
+use crm_plugins::Fault;
 
 features! {
     struct Inputs { recency_days }
@@ -71,6 +72,20 @@ fn a_workflow_answers_in_the_words_of_the_sdk() {
     assert_eq!(outcome.actions, [Action::add_tag("win-back"), notify]);
     let error = guest.handle(&Entries::new().with("spend_above", "much"), &left, &customer, &[]).unwrap_err();
     assert!(matches!(error, HarnessError::Fault(_)), "{error}");
+}
+
+#[test]
+fn what_a_workflow_looks_up_is_what_the_test_provided() {
+    let folder = guests().join("../../../tests/guests/Cargo.toml");
+    let guest = Guest::load(&guest_build::build_in(&folder, "restock").unwrap()).unwrap();
+    let seen = Event::new(events::VISITED).with("products", "mug jug");
+    let answer = || guest.handle(&Entries::new(), &seen, &Entries::new(), &[]);
+    assert!(matches!(answer(), Err(HarnessError::Fault(Fault::Need(need))) if need.source == "stock"));
+    lookup::provide("stock", "mug", "on_hand", 0);
+    lookup::provide("stock", "jug", "on_hand", 3);
+    assert_eq!(answer().unwrap().actions[0].args.text("product"), Some("jug"));
+    lookup::refuse("stock");
+    assert!(matches!(answer(), Err(HarnessError::Fault(Fault::Refused { .. }))));
 }
 
 #[test]

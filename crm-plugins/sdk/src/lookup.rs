@@ -51,7 +51,7 @@ fn fetch_keys(source: &str, keys: &[String], field: &str) -> Result<Vec<Value>, 
 }
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{forget, provide, refuse};
+pub use native::{forget, provide, provided, refuse};
 
 #[cfg(not(target_arch = "wasm32"))]
 use native::fetch_keys;
@@ -93,23 +93,33 @@ mod native {
         DESK.with_borrow_mut(|desk| desk.unavailable.push(source.to_owned()));
     }
 
+    /// What this thread was told of one key: none if nothing. Native tests only: the harness answers a guest in the real
+    /// host with it.
+    ///
+    /// # Errors
+    ///
+    /// With code `unavailable` if the source cannot be asked now.
+    pub fn provided(source: &str, key: &str, field: &str) -> Result<Option<Value>, Failure> {
+        DESK.with_borrow(|desk| {
+            if desk.unavailable.iter().any(|known| known == source) {
+                return Err(Failure::new("unavailable", format!("{source} cannot be asked now")));
+            }
+            let place = (source.to_owned(), key.to_owned(), field.to_owned());
+            Ok(desk.values.get(&place).cloned())
+        })
+    }
+
     /// Forgets all that this thread was told. Native tests only.
     pub fn forget() {
         DESK.set(Desk::default());
     }
 
     pub(super) fn fetch_keys(source: &str, keys: &[String], field: &str) -> Result<Vec<Value>, Failure> {
-        DESK.with_borrow(|desk| {
-            if desk.unavailable.iter().any(|known| known == source) {
-                return Err(Failure::new("unavailable", format!("{source} cannot be asked now")));
-            }
-            let value = |key: &String| {
-                let place = (source.to_owned(), key.clone(), field.to_owned());
-                let value = desk.values.get(&place).cloned();
-                value.expect("a look-up of what the test did not `lookup::provide`")
-            };
-            Ok(keys.iter().map(value).collect())
-        })
+        let value = |key: &String| {
+            let value = provided(source, key, field)?;
+            Ok(value.expect("a look-up of what the test did not `lookup::provide`"))
+        };
+        keys.iter().map(value).collect()
     }
 }
 
