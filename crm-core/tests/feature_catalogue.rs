@@ -23,11 +23,16 @@ the exponents of ISO 4217); what was paid in another currency is not in it.
 ";
 
 const PAGE_TAIL: &str = "
-Workflows may ask for one more, which is a text:
+Workflows may ask for two more, which are texts:
 
 | name | type | meaning |
 |---|---|---|
 | `stage` | text | Where the customer stands in the life cycle, such as `prospect`, `purchase` or `historical`; missing before the first fact. |
+| `customer` | text | What the customer is called to this plugin: the same each time, after a merge that of the one whom they go on as, and another name to every other plugin. Their id, if the shop grants identities. |
+
+What is not granted a scorer gets as a column all the same, with every cell missing, so that columns keep their places. A \
+workflow gets no entry of that name, where a feature without a value is an entry that is null; the SDK's `customer.int(name)` \
+gives `None` for both.
 ";
 
 fn page() -> String {
