@@ -1,21 +1,53 @@
 //! What an author can do about a refusal or a fault, in an author's words.
 
-use std::error::Error as _;
+use std::error::Error;
 
+use crm::plugins::PluginError;
+use crm_plugin_harness::BuildError;
 use crm_plugins::{Fault, LoadError};
 
-/// An error with its causes, in one line.
-pub(crate) fn causes(error: &LoadError) -> String {
+/// An error with its causes, of each the first line.
+pub(crate) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let words = error.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {}", words.lines().next().unwrap_or_default());
+        let line = words.lines().next().unwrap_or_default();
+        if !text.contains(line) {
+            text = format!("{text}: {line}");
         }
         cause = error.source();
     }
     text
+}
+
+/// What to do about a project that does not build; none if the compiler says it all.
+pub(crate) fn of_build(error: &BuildError) -> Option<String> {
+    Some(match error {
+        BuildError::Failed { output, .. } if output.contains("target may not be installed") => {
+            "Run `rustup target add wasm32-unknown-unknown`.".into()
+        }
+        BuildError::Cargo(_) => "Install Rust from https://rustup.rs, and see that `cargo` is on the path.".into(),
+        BuildError::NoFile { .. } => {
+            "Let the library be one: `[lib]` with `crate-type = [\"cdylib\", \"lib\"]`.".into()
+        }
+        _ => return None,
+    })
+}
+
+/// What to do about a plugin that a shop's engine refuses; none if the error says it all.
+pub(crate) fn of_plugin(error: &PluginError) -> Option<String> {
+    Some(match error {
+        PluginError::Unknown { what: "field", .. } => "Workflows may ask for `name`, `employer`, `position`, \
+            `birthday`, `language`, `time_zone`, and the shop's own attributes as `attribute.NAME`."
+            .into(),
+        PluginError::Word { .. } => {
+            "Give a number instead, such as the likelihood of each word as an output of its own.".into()
+        }
+        PluginError::Load(error) => of_load(error),
+        PluginError::Fault(fault) => return of_fault(fault),
+        _ => return None,
+    })
 }
 
 /// What to do about a file that a host refuses.

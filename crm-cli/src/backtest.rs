@@ -33,6 +33,9 @@ pub(crate) fn run(args: &BacktestArgs) -> Result<Answer, Error> {
     let params = args.params.read(plugin.manifest())?;
     let (from, to) = (instant(&args.from)?, instant(&args.to)?);
     let past = Past::read(&args.orders, currency(&args.currency)?)?;
+    if to > past.crm.now() {
+        return Err(Error::Future { to: args.to.clone(), now: past.crm.now().to_string() });
+    }
     let unknown = |error: PluginError| Error::Plugin { path: path.clone(), source: Box::new(error) };
     let bar = progress();
     let shown = |progress: &ReplayProgress| {
@@ -91,22 +94,23 @@ impl Past {
     fn read(path: &Path, currency: Currency) -> Result<Past, Error> {
         let facts = facts(path, currency)?;
         let orders = facts.len();
-        let last = facts.iter().map(|(at, _)| *at).max().unwrap_or(Timestamp::MIN);
+        let last = facts.iter().map(|(at, ..)| *at).max().ok_or_else(|| Error::NoOrders { path: path.into() })?;
         let clock = Arc::new(ManualClock::at(last.plus(Span::days(1))));
         let crm = Crm::from(crm::Crm::builder().clock(clock).ids(DerivedIds).build());
         crm.define(Timestamp::MIN, Definition::Currency(currency)).map_err(failed)?;
-        let facts: Vec<Incoming> = facts.into_iter().map(|(_, fact)| fact).collect();
+        let lines: Vec<u64> = facts.iter().map(|(_, line, _)| *line).collect();
+        let facts = facts.into_iter().map(|(_, _, fact)| fact);
         let report = crm.ingest(facts, Ingestion::history()).map_err(failed)?;
         if let Some((number, refusal)) = report.refusals.first() {
-            let reason = format!("order {} by time is refused: {refusal}", number + 1);
-            return Err(Error::Row { path: path.into(), line: 1, reason });
+            let line = usize::try_from(*number).ok().and_then(|number| lines.get(number)).copied().unwrap_or_default();
+            return Err(Error::Row { path: path.into(), line, reason: refusal.to_string() });
         }
         Ok(Past { crm, orders })
     }
 }
 
-/// The orders of a file, by time.
-fn facts(path: &Path, currency: Currency) -> Result<Vec<(Timestamp, Incoming)>, Error> {
+/// The orders of a file with the lines that they stand in, by time.
+fn facts(path: &Path, currency: Currency) -> Result<Vec<(Timestamp, u64, Incoming)>, Error> {
     let unreadable = |line: u64, error: &csv::Error| crate::table::unreadable(path, line, error);
     let file = std::fs::File::open(path).map_err(|source| Error::Read { path: path.into(), source })?;
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
@@ -114,7 +118,8 @@ fn facts(path: &Path, currency: Currency) -> Result<Vec<(Timestamp, Incoming)>, 
     let place = |name: &str| {
         header.iter().position(|column| column == name).ok_or_else(|| Error::NoColumn {
             path: path.into(),
-            feature: name.to_owned(),
+            name: name.to_owned(),
+            whose: "says of each order what a backtest goes by",
             found: header.iter().collect::<Vec<_>>().join(", "),
         })
     };
@@ -131,9 +136,9 @@ fn facts(path: &Path, currency: Currency) -> Result<Vec<(Timestamp, Incoming)>, 
         // Two orders may be alike; the line tells them apart, and a file that is read twice has the same ones.
         let key = format!("line-{line}").parse();
         let key = key.map_err(|_| Error::Row { path: path.into(), line, reason: "too many lines".into() })?;
-        facts.push((fact.0, fact.1.with_key(key)));
+        facts.push((fact.0, line, fact.1.with_key(key)));
     }
-    facts.sort_by_key(|(at, _)| *at);
+    facts.sort_by_key(|(at, ..)| *at);
     Ok(facts)
 }
 
@@ -168,10 +173,11 @@ fn scorer_answer(args: &BacktestArgs, past: &Past, report: &ScorerBacktest) -> A
         "role": "scorer",
         "orders": past.orders,
         "customers": report.customers,
+        "left_out": report.left_out,
         "scored": report.scored,
         "without": report.without,
         "failed": report.failed,
-        "faults": faults_json(&report.faults),
+        "faults": counts_json(&report.faults),
         "digest": report.digest.to_string(),
         "outlook": { "stays_away": args.stays_away, "days": args.days },
         "outputs": report.outputs.iter().map(output_json).collect::<Json>(),
@@ -193,10 +199,15 @@ fn output_text(text: &mut String, output: &OutputBacktest, what: &str) {
             let _ = writeln!(text, "AUC       none: {why}");
         }
     }
-    if let Ok(calibration) = outcomes.calibration(10) {
-        let (brier, rate) = (calibration.brier, calibration.of_rate);
-        let _ = writeln!(text, "Brier     {brier:.4}, by the rate alone {rate:.4}");
-        let _ = writeln!(text, "error     {:.4}, expected of the calibration", calibration.expected_error);
+    match outcomes.calibration(10) {
+        Ok(calibration) => {
+            let (brier, rate) = (calibration.brier, calibration.of_rate);
+            let _ = writeln!(text, "Brier     {brier:.4}, by the rate alone {rate:.4}");
+            let _ = writeln!(text, "error     {:.4}, expected of the calibration", calibration.expected_error);
+        }
+        Err(why) => {
+            let _ = writeln!(text, "Brier     none: {why}");
+        }
     }
     if let Ok(groups) = outcomes.gains(10) {
         let _ = writeln!(text, "\n{:<8}{:>10}{:>12}{:>8}{:>10}", "tenth", "scores", "from", "lift", "gained");
@@ -263,6 +274,7 @@ fn workflow_answer(past: &Past, report: &WorkflowBacktest) -> Answer {
             let _ = writeln!(text, "{:<20}{count:>10} refused: {reason}", "");
         }
     }
+    gaps_text(&mut text, report);
     let asked = |(command, asked): (&crm::SmolStr, &crm::AskedThen)| {
         let value = json!({
             "asked": asked.asked, "carried_out": asked.carried_out, "already_so": asked.already_so,
@@ -274,11 +286,29 @@ fn workflow_answer(past: &Past, report: &WorkflowBacktest) -> Answer {
         "role": "workflow",
         "orders": past.orders,
         "customers": report.customers,
-        "calls": faults_json(&report.calls),
-        "faults": faults_json(&report.faults),
+        "left_out": report.left_out,
+        "calls": counts_json(&report.calls),
+        "faults": counts_json(&report.faults),
         "asked": report.asked.iter().map(asked).collect::<serde_json::Map<_, _>>(),
+        "looked_up": counts_json(&report.looked_up),
+        "gaps": {
+            "look_ups": counts_json(&report.gaps.look_ups), "cards": report.gaps.cards, "scores": report.gaps.scores,
+        },
     });
     Answer { text, json, is_well: report.faults.is_empty() }
+}
+
+/// What the past could not tell the workflow.
+fn gaps_text(text: &mut String, report: &WorkflowBacktest) {
+    for (source, count) in &report.gaps.look_ups {
+        let _ = writeln!(text, "{count} look-ups in {source} of which there is no record: those calls came to nothing");
+    }
+    if report.gaps.cards > 0 {
+        let _ = writeln!(text, "{} calls saw no field of the card: none is opened to try something", report.gaps.cards);
+    }
+    if report.gaps.scores > 0 {
+        let _ = writeln!(text, "older scores of {} outputs may be gone", report.gaps.scores);
+    }
 }
 
 fn faults_text(text: &mut String, faults: &BTreeMap<crm::SmolStr, u64>) {
@@ -288,6 +318,6 @@ fn faults_text(text: &mut String, faults: &BTreeMap<crm::SmolStr, u64>) {
 }
 
 /// Counts by name.
-fn faults_json(counts: &BTreeMap<crm::SmolStr, u64>) -> Json {
+fn counts_json(counts: &BTreeMap<crm::SmolStr, u64>) -> Json {
     counts.iter().map(|(name, count)| (name.to_string(), Json::from(*count))).collect::<serde_json::Map<_, _>>().into()
 }

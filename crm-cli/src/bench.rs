@@ -1,24 +1,20 @@
 //! What a plugin costs, beside native code that does nothing, in turn in one run.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crm_plugin_sdk::Batch as Sample;
-use crm_plugins::{
-    Answer, Batch, Cells, Column, Entry, Fault, Host, Limits, Lookups, Plugin, TriggerEvent, Value, Workflow,
-    WorkflowOutcome,
-};
+use crm_plugins::{Batch, Cells, Column, Entry, Fault, Host, Limits, Plugin, TriggerEvent, Workflow, WorkflowOutcome};
 use serde_json::json;
 
 use crate::BenchArgs;
-use crate::answer::{self, size};
+use crate::answer::{Answer, size};
 use crate::error::Error;
+use crate::sample;
 
 /// A unit in which memory grows.
 const PAGE_BYTES: usize = 64 << 10;
 
-pub(crate) fn run(args: &BenchArgs) -> Result<answer::Answer, Error> {
+pub(crate) fn run(args: &BenchArgs) -> Result<Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let host = Host::new(Limits::default())?;
@@ -35,10 +31,10 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn scorer(&self, args: &BenchArgs) -> Result<answer::Answer, Error> {
+    fn scorer(&self, args: &BenchArgs) -> Result<Answer, Error> {
         let rows = args.rows as usize;
         let features = &self.plugin.manifest().features;
-        let batch = usual(rows, features)?;
+        let batch = sample::usual(rows, features)?;
         let mut scorer = self.plugin.scorer(self.params).map_err(failed)?;
         // What is done once is not what is measured.
         scorer.score(&batch).map_err(failed)?;
@@ -62,6 +58,7 @@ impl Subject<'_> {
              plugin                {plugin:>10.2} ns a customer\n\
              native, passing on    {native:>10.2} ns a customer\n\
              ratio                 {:>10.1}\n\
+             fuel                        none, scorers are stopped by the clock\n\
              memory                {:>10} KiB\n\
              file                  {:>10}\n{}",
             args.rounds,
@@ -75,20 +72,16 @@ impl Subject<'_> {
             "native_ns_per_row": native, "ratio": plugin / native, "memory_bytes": memory,
             "file_bytes": self.wasm.len(), "fuel": null,
         });
-        Ok(answer::Answer::well(text, json))
+        Ok(Answer::well(text, json))
     }
 
-    fn workflow(&self, args: &BenchArgs) -> Result<answer::Answer, Error> {
+    fn workflow(&self, args: &BenchArgs) -> Result<Answer, Error> {
         let manifest = self.plugin.manifest();
         let kind = manifest.events.first().cloned().unwrap_or_default();
-        let event = sample_event(&kind);
-        let customer: Vec<Entry> = manifest
-            .features
-            .iter()
-            .map(|name| if name == "stage" { Entry::new(name, "purchase") } else { Entry::new(name, 5) })
-            .collect();
+        let event = sample::event(&kind);
+        let customer = sample::customer(manifest);
         let granted: Vec<&str> = manifest.lookups.iter().map(String::as_str).collect();
-        let nothing: Arc<dyn Lookups> = Arc::new(NothingThere);
+        let nothing = sample::nothing_there();
         let workflow = self.plugin.workflow_with(self.params, &granted).map_err(failed)?;
         let call = |workflow: &Workflow| workflow.handle_with(&event, &customer, &[], &nothing);
         call(&workflow).map_err(failed)?;
@@ -126,7 +119,7 @@ impl Subject<'_> {
             "role": "workflow", "event": kind, "rounds": args.rounds, "plugin_ns_per_event": plugin,
             "native_ns_per_event": native, "memory_bytes": memory, "file_bytes": self.wasm.len(), "fuel": fuel,
         });
-        Ok(answer::Answer::well(text, json))
+        Ok(Answer::well(text, json))
     }
 
     /// The least memory, in whole pages, with which `call` succeeds: found by trying.
@@ -144,15 +137,6 @@ impl Subject<'_> {
         // A file that declares more memory than the limit is refused before it runs.
         let Ok(plugin) = Host::new(limits)?.load(self.wasm) else { return Ok(false) };
         Ok(call(&plugin).is_ok())
-    }
-}
-
-/// A shop whose sources have nothing.
-struct NothingThere;
-
-impl Lookups for NothingThere {
-    fn fetch(&self, _: &str, keys: &[&str], _: &str) -> Answer {
-        Answer::Values(vec![Value::Null; keys.len()])
     }
 }
 
@@ -183,20 +167,6 @@ fn least(low: u64, most: u64, mut works: impl FnMut(u64) -> Result<bool, Error>)
     Ok(enough)
 }
 
-/// Customers as shops have them: numbers of usual size, one cell in ten missing.
-fn usual(rows: usize, features: &[String]) -> Result<Batch, Error> {
-    let broken = |reason: String| Error::Row { path: "sample".into(), line: 0, reason };
-    let sample = Sample::new(rows);
-    let sample = features.iter().enumerate().fold(sample, |sample, (place, name)| {
-        let cell = |row: usize| {
-            let number = (row * (7 + place) + 3) % 400;
-            ((row + place) % 10 != 9).then_some(number as f64)
-        };
-        sample.with(name.as_str(), crm_plugin_sdk::Column::floats((0..rows).map(cell)))
-    });
-    crm_plugin_harness::batch(&sample, features).map_err(|error| broken(error.to_string()))
-}
-
 /// What native code does that only hands on: it copies the first column, or makes one of noughts, as a
 /// scorer's result that is checked like a plugin's.
 fn pass_through(batch: &Batch) -> Vec<Column> {
@@ -211,23 +181,6 @@ fn pass_through(batch: &Batch) -> Vec<Column> {
 fn do_nothing(event: &TriggerEvent, customer: &[Entry]) -> WorkflowOutcome {
     black_box((event, customer));
     WorkflowOutcome { actions: Vec::new(), memory: Vec::new() }
-}
-
-/// An event with all the fields that some kind has.
-fn sample_event(kind: &str) -> TriggerEvent {
-    let texts = ["channel", "currency", "tag", "case", "outcome", "contract", "program", "posting", "topic", "segment"];
-    let stages = [Entry::new("from", "purchase"), Entry::new("to", "historical")];
-    let numbers = ["items", "total", "lines", "amount", "points"];
-    let fields = texts.iter().map(|name| Entry::new(*name, "EUR"));
-    let fields = fields.chain(numbers.iter().map(|name| Entry::new(*name, 12_300))).chain(stages);
-    let scored = [Entry::new("scorer", "churn"), Entry::new("output", "churn"), Entry::new("value", Value::Float(0.9))];
-    TriggerEvent {
-        id: "sample".into(),
-        kind: kind.into(),
-        at_ms: 1_767_225_600_000,
-        seed: 1,
-        fields: fields.chain(scored).collect(),
-    }
 }
 
 fn failed(fault: Fault) -> Error {

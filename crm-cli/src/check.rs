@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 
 use crm::Attribute;
-use crm::plugins::{ACTIONS, EVENTS};
+use crm::plugins::{ACTIONS, CUSTOMER, EVENTS, PluginError, STAGE, WasmScorer, WasmWorkflow};
 use crm_plugin_sdk::Batch;
 use crm_plugins::{Fault, Host, Limits, Manifest, OutputKind, Plugin};
 use serde_json::{Value as Json, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::CheckArgs;
-use crate::advice;
 use crate::answer::{Answer, hex, size};
-use crate::embed;
 use crate::error::Error;
+use crate::{advice, embed, sample};
 
 /// How many customers are tried.
 const ROWS: usize = 1_024;
@@ -36,7 +36,9 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
             let trouble =
                 Trouble { kind: error.kind(), what: advice::causes(&error), advice: Some(advice::of_load(&error)) };
             let shown = format!("{}  {}\n{}", path.display(), size(wasm.len()), imports_text(&imports));
-            return Ok(answer(shown, json!({ "bytes": wasm.len(), "imports": imports }), &[trouble], &[]));
+            let digest = hex(&Sha256::digest(&wasm));
+            let json = json!({ "bytes": wasm.len(), "sha256": digest, "imports": imports, "manifest": null });
+            return Ok(answer(shown, json, &[trouble], &[]));
         }
     };
     let params = args.params.read(plugin.manifest())?;
@@ -46,12 +48,17 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
         match try_scoring(&plugin, &params) {
             Ok(()) => {}
             Err(TryFault::Configure(fault)) => troubles.push(of_fault("with these parameters", &fault)),
-            Err(TryFault::Score(fault)) => {
-                warnings.push(of_fault("with sample customers, some of them odd", &fault));
-            }
+            Err(TryFault::Call(when, fault)) => warnings.push(of_fault(&when, &fault)),
         }
-    } else if let Err(fault) = plugin.workflow_with(&params, &all_lookups(plugin.manifest())) {
-        troubles.push(of_fault("with these parameters", &fault));
+    } else {
+        match try_events(&plugin, &params) {
+            Ok(()) => {}
+            Err(TryFault::Configure(fault)) => troubles.push(of_fault("with these parameters", &fault)),
+            Err(TryFault::Call(when, fault)) => warnings.push(of_fault(&when, &fault)),
+        }
+    }
+    if troubles.is_empty() {
+        troubles.extend(of_engine(&host, &wasm, &plugin, &params));
     }
     let json = json!({
         "bytes": wasm.len(),
@@ -74,18 +81,50 @@ fn all_lookups(manifest: &Manifest) -> Vec<&str> {
     manifest.lookups.iter().map(String::as_str).collect()
 }
 
-/// Why a trial of a scorer failed.
+/// Why a trial failed.
 enum TryFault {
     Configure(Fault),
-    Score(Fault),
+    /// With what it was tried.
+    Call(String, Fault),
 }
 
 fn try_scoring(plugin: &Plugin, params: &[crm_plugins::Entry]) -> Result<(), TryFault> {
     let mut scorer = plugin.scorer(params).map_err(TryFault::Configure)?;
-    let sample = Batch::sample(1, ROWS);
-    // A sample has finite numbers and fits a batch.
-    let Ok(batch) = crm_plugin_harness::batch(&sample, &plugin.manifest().features) else { return Ok(()) };
-    scorer.score(&batch).map(drop).map_err(TryFault::Score)
+    let odd = (Batch::sample(1, ROWS), "with sample customers, some of them odd");
+    let nothing = (Batch::new(ROWS), "with customers of whom nothing is granted");
+    for (sample, when) in [odd, nothing] {
+        // A sample has finite numbers and fits a batch.
+        let Ok(batch) = crm_plugin_harness::batch(&sample, &plugin.manifest().features) else { return Ok(()) };
+        scorer.score(&batch).map_err(|fault| TryFault::Call(when.to_owned(), fault))?;
+    }
+    Ok(())
+}
+
+/// Tries an event of each kind, with all that the workflow asks for and with nothing of it.
+fn try_events(plugin: &Plugin, params: &[crm_plugins::Entry]) -> Result<(), TryFault> {
+    let manifest = plugin.manifest();
+    let workflow = plugin.workflow_with(params, &all_lookups(manifest)).map_err(TryFault::Configure)?;
+    let nothing_there = sample::nothing_there();
+    for (customer, of_whom) in
+        [(sample::customer(manifest), ""), (Vec::new(), " of a customer of whom nothing is granted")]
+    {
+        for kind in &manifest.events {
+            let answer = workflow.handle_with(&sample::event(kind), &customer, &[], &nothing_there);
+            answer.map_err(|fault| TryFault::Call(format!("with a sample event `{kind}`{of_whom}"), fault))?;
+        }
+    }
+    Ok(())
+}
+
+/// What else a shop's engine has to say: it knows what a host alone does not.
+fn of_engine(host: &Host, wasm: &[u8], plugin: &Plugin, params: &[crm_plugins::Entry]) -> Option<Trouble> {
+    let error = if plugin.is_scorer() {
+        WasmScorer::load(host, wasm, params).err()
+    } else {
+        WasmWorkflow::load(host, wasm, params).err()
+    }?;
+    let kind = if let PluginError::Unknown { .. } = error { "unknown_name" } else { "plugin" };
+    Some(Trouble { kind, what: advice::causes(&error), advice: advice::of_plugin(&error) })
 }
 
 fn of_fault(when: &str, fault: &Fault) -> Trouble {
@@ -113,8 +152,9 @@ fn unknown_names(plugin: &Plugin) -> Vec<Trouble> {
             });
         }
     };
-    let stage = plugin.is_workflow().then_some("stage");
-    expect("feature", "All features are in docs/features.md.", &manifest.features, attributes().chain(stage).collect());
+    let texts = if plugin.is_workflow() { [STAGE, CUSTOMER].as_slice() } else { &[] };
+    let features = attributes().chain(texts.iter().copied()).collect();
+    expect("feature", "All features are in docs/features.md.", &manifest.features, features);
     let events = "A shop's own kinds begin with `shop.`; the others are in `crm_plugin_sdk::events`.";
     expect("event", events, &manifest.events, EVENTS.to_vec());
     let actions = format!("There are {}.", ACTIONS.join(", "));

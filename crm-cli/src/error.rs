@@ -10,6 +10,8 @@ use crate::advice;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
+    #[error("{reason}")]
+    Usage { reason: String },
     #[error("could not read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("could not write {}", path.display())]
@@ -46,14 +48,18 @@ pub(crate) enum Error {
     Time { text: String },
     #[error("`{code}` is no currency; write EUR or another code of ISO 4217")]
     Currency { code: String },
-    #[error("a shop's engine refuses {}: {source}", path.display())]
+    #[error("a shop's engine refuses {}", path.display())]
     Plugin { path: PathBuf, source: Box<crm::plugins::PluginError> },
     #[error("the backtest failed: {0}")]
     Engine(#[source] Box<crm::Error>),
     #[error("{} is no scorer", path.display())]
     NoScorer { path: PathBuf },
-    #[error("{} has no column `{feature}`, which the plugin asks for; it has {found}", path.display())]
-    NoColumn { path: PathBuf, feature: String, found: String },
+    #[error("{} has no column `{name}`, which {whose}; it has {found}", path.display())]
+    NoColumn { path: PathBuf, name: String, whose: &'static str, found: String },
+    #[error("{} has no orders", path.display())]
+    NoOrders { path: PathBuf },
+    #[error("--to {to} is later than {now}, a day after the last order of the file: nobody knows what came then")]
+    Future { to: String, now: String },
     #[error("{} has two columns `{name}`", path.display())]
     ColumnTwice { path: PathBuf, name: String },
     #[error("{}, line {line}, column {column} (`{feature}`): `{cell}` is no finite number", path.display())]
@@ -76,6 +82,7 @@ impl Error {
     /// A short stable name.
     fn kind(&self) -> &'static str {
         match self {
+            Error::Usage { .. } => "usage",
             Error::Read { .. } => "read",
             Error::Write { .. } => "write",
             Error::Exists { .. } => "exists",
@@ -98,6 +105,8 @@ impl Error {
             Error::Engine(_) => "engine",
             Error::NoScorer { .. } => "no_scorer",
             Error::NoColumn { .. } => "no_column",
+            Error::NoOrders { .. } => "no_orders",
+            Error::Future { .. } => "future",
             Error::ColumnTwice { .. } => "column_twice",
             Error::Cell { .. } => "cell",
             Error::Row { .. } => "row",
@@ -109,17 +118,20 @@ impl Error {
     fn advice(&self) -> Option<String> {
         match self {
             Error::Refused { source, .. } => Some(advice::of_load(source)),
+            Error::Plugin { source, .. } => advice::of_plugin(source),
+            Error::Build(error) => advice::of_build(error),
             Error::Fault { fault, .. } => advice::of_fault(fault),
+            Error::NoManifest { .. } => {
+                Some("docs/writing-plugins.md shows a plugin.toml under \"Other languages\".".into())
+            }
+            Error::NothingToBuild { .. } => Some("Go to the project's folder, or name it.".into()),
             _ => None,
         }
     }
 
     /// The error, its causes and what to do, for people.
     pub(crate) fn text(&self) -> String {
-        let mut text = self.to_string();
-        if let Error::Read { source, .. } | Error::Write { source, .. } = self {
-            text = format!("{text}: {source}");
-        }
+        let text = advice::causes(self);
         match self.advice() {
             Some(advice) => format!("{text}\n  {advice}"),
             None => text,
@@ -129,7 +141,7 @@ impl Error {
     /// The same for machines.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::json!({
-            "error": { "kind": self.kind(), "message": self.to_string(), "advice": self.advice() }
+            "error": { "kind": self.kind(), "message": advice::causes(self), "advice": self.advice() }
         })
     }
 }

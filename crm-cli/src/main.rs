@@ -12,6 +12,7 @@
 //! Answers go to the standard output, as text or with `--json` as one JSON document; progress and errors
 //! go to the error stream, progress only if that is a terminal. The exit code is 0 if all is well, 1 if
 //! the plugin was refused or failed, and 2 if the arguments or the files given with them are wrong.
+//! `docs/plugin-tool.md` has the fields of the JSON documents and the kinds of errors.
 
 mod advice;
 mod answer;
@@ -25,6 +26,7 @@ mod log;
 mod manifest;
 mod new;
 mod params;
+mod sample;
 mod score;
 mod table;
 
@@ -173,7 +175,10 @@ struct ParamArgs {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(other) => return answer_or_complain(other),
+    };
     if cli.log {
         log::show();
     }
@@ -190,6 +195,17 @@ fn main() -> ExitCode {
         Ok(answer) => print(&answer, cli.json),
         Err(error) => complain(&error, cli.json),
     }
+}
+
+/// What is said instead of running a command: help and the version, or what is wrong with the arguments.
+fn answer_or_complain(other: clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if other.use_stderr() && json {
+        return complain(&Error::Usage { reason: other.to_string().trim_end().to_owned() }, json);
+    }
+    // There is nowhere else to say it.
+    drop(other.print());
+    if other.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
 }
 
 fn print(answer: &Answer, json: bool) -> ExitCode {

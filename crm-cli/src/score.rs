@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
 
-use crm_plugins::{Cells, Column, Entry, Host, Limits};
+use crm_plugins::{Cells, Column, Entry, Fault, Host, Limits};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ScoreArgs, json: bool) -> Result<Answer, Error> {
     while let Some(rows) = table.next(&context)? {
         let count = rows.others.len();
         let columns = scorer.score(&rows.batch).map_err(|fault| Error::Fault {
-            place: format!(", lines {} to {} of {}", rows.line, rows.line + count as u64 - 1, args.data.display()),
+            place: format!(", {} of {}", lines(&rows, &fault), args.data.display()),
             fault,
         })?;
         sink.rows(&rows, &columns)?;
@@ -45,6 +45,20 @@ pub(crate) fn run(args: &ScoreArgs, json: bool) -> Result<Answer, Error> {
     }
     progress.finish_and_clear();
     sink.finish(&names, rows_in_all)
+}
+
+/// Where a fault is: in a row that it names, or in any of them.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others name no row")]
+fn lines(rows: &Rows, fault: &Fault) -> String {
+    let row = match fault {
+        Fault::OutOfRange { row, .. } | Fault::Malformed { row, .. } => rows.lines.get(*row),
+        _ => None,
+    };
+    match (row, rows.lines.first(), rows.lines.last()) {
+        (Some(line), ..) => format!("line {line}"),
+        (None, Some(first), Some(last)) => format!("lines {first} to {last}"),
+        (None, ..) => "no line".to_owned(),
+    }
 }
 
 fn context(as_of: Option<&str>) -> Result<Vec<Entry>, Error> {
@@ -122,9 +136,11 @@ impl Sink {
                 writer.flush().map_err(|source| Error::Write { path: path.clone(), source })?;
                 let is_file = path.as_os_str() != "-";
                 let text = if is_file { format!("{rows} rows into {}\n", path.display()) } else { String::new() };
-                Ok(Answer::well(text, json!({ "rows": rows, "file": path, "columns": names })))
+                Ok(Answer::well(text, json!({ "columns": names, "count": rows, "rows": null, "file": path })))
             }
-            Sink::Json(list) => Ok(Answer::well(String::new(), json!({ "columns": names, "rows": list }))),
+            Sink::Json(list) => {
+                Ok(Answer::well(String::new(), json!({ "columns": names, "count": rows, "rows": list, "file": null })))
+            }
         }
     }
 }

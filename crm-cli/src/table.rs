@@ -24,8 +24,8 @@ pub(crate) struct Table {
 
 /// Some rows: what is no feature, as it stands there, and what is.
 pub(crate) struct Rows {
-    /// The line of the first.
-    pub(crate) line: u64,
+    /// The line of each.
+    pub(crate) lines: Vec<u64>,
     /// For each row the cells of the other columns.
     pub(crate) others: Vec<Vec<String>>,
     pub(crate) batch: Batch,
@@ -46,7 +46,8 @@ impl Table {
             Some(place) => Ok((feature.clone(), place)),
             None => Err(Error::NoColumn {
                 path: path.into(),
-                feature: feature.clone(),
+                name: feature.clone(),
+                whose: "the plugin asks for",
                 found: header.iter().collect::<Vec<_>>().join(", "),
             }),
         };
@@ -69,8 +70,7 @@ impl Table {
     pub(crate) fn next(&mut self, context: &[Entry]) -> Result<Option<Rows>, Error> {
         let mut record = StringRecord::new();
         let mut cells: Vec<Vec<Option<f64>>> = vec![Vec::new(); self.features.len()];
-        let mut others = Vec::new();
-        let mut first_line = 0;
+        let (mut others, mut lines) = (Vec::new(), Vec::new());
         while others.len() < ROWS {
             let line = self.reader.position().line();
             match self.reader.read_record(&mut record) {
@@ -79,9 +79,7 @@ impl Table {
                 Err(error) => return Err(unreadable(&self.path, line, &error)),
             }
             let line = record.position().map_or(line, csv::Position::line);
-            if others.is_empty() {
-                first_line = line;
-            }
+            lines.push(line);
             for ((feature, place), cells) in self.features.iter().zip(&mut cells) {
                 cells.push(number(record.get(*place).unwrap_or_default()).map_err(|cell| Error::Cell {
                     path: self.path.clone(),
@@ -101,10 +99,10 @@ impl Table {
         // All numbers are finite and all columns are as long, so there is nothing left to refuse.
         let batch = batch.map_err(|error| Error::Row {
             path: self.path.clone(),
-            line: first_line,
+            line: lines.first().copied().unwrap_or_default(),
             reason: error.to_string(),
         })?;
-        Ok(Some(Rows { line: first_line, others, batch }))
+        Ok(Some(Rows { lines, others, batch }))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use support::{Said, command, crm, folder, said};
@@ -35,6 +36,22 @@ fn by_hand(manifest: Option<&str>, imports: &str) -> Vec<u8> {
 }
 
 const MANIFEST: &str = r#"{"api":"0.1","name":"hand","version":"1","outputs":[{"name":"score"}]}"#;
+
+/// A workflow by hand, whose `handle` traps.
+fn workflow_by_hand(manifest: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module (@custom "crm:manifest" "{}")
+        (memory (export "memory") 1)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+        (func (export "crm:plugin/workflow@0.1.0#configure") (param i32 i32) (result i32) (i32.const 16))
+        (func (export "crm:plugin/workflow@0.1.0#handle")
+            (param i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#,
+        manifest.replace('"', "\\\"")
+    );
+    wat::parse_str(text).unwrap()
+}
+
+const LISTENS: &str = r#"{"api":"0.1","name":"hand","version":"1","events":["scored"]}"#;
 
 #[track_caller]
 fn says(said: &Said, code: i32, words: &[&str]) {
@@ -103,6 +120,61 @@ fn a_plugin_that_traps_on_odd_customers_is_taken_with_a_warning() {
     let folder = folder("check_trap");
     write(&folder, "hand.wasm", by_hand(Some(MANIFEST), ""));
     says(&crm(&folder, "check hand.wasm"), 0, &["warning: with sample customers", "trapped", "a host takes it"]);
+}
+
+#[test]
+fn a_workflow_that_traps_on_a_sample_event_is_taken_with_a_warning() {
+    let folder = folder("check_workflow");
+    // What the engine knows beside the features of the catalogue.
+    let asks = LISTENS.replace("\"events\"", r#""features":["stage","customer"],"fields":["birthday"],"events""#);
+    write(&folder, "hand.wasm", workflow_by_hand(&asks));
+    let words = ["warning: with a sample event `scored`", "trapped", "a host takes it"];
+    says(&crm(&folder, "check hand.wasm"), 0, &words);
+}
+
+#[test]
+fn what_only_an_engine_knows_is_refused_by_check_as_by_the_engine() {
+    let folder = folder("check_engine");
+    let cases: [(&str, Vec<u8>, &[&str]); 4] = [
+        (
+            "field",
+            workflow_by_hand(&LISTENS.replace("\"events\"", r#""fields":["nom"],"events""#)),
+            &["field \"nom\"", "`birthday`"],
+        ),
+        // A field with several values, which no plugin is given.
+        (
+            "many",
+            workflow_by_hand(&LISTENS.replace("\"events\"", r#""fields":["addresses"],"events""#)),
+            &["field \"addresses\""],
+        ),
+        (
+            "word",
+            by_hand(Some(&MANIFEST.replace(r#""name":"score""#, r#""name":"score","kind":"word""#)), ""),
+            &["a score is a number"],
+        ),
+        (
+            "stage",
+            by_hand(Some(&MANIFEST.replace("\"outputs\"", r#""features":["stage"],"outputs""#)), ""),
+            &["no feature `stage`"],
+        ),
+    ];
+    for (name, wasm, words) in cases {
+        write(&folder, name, wasm);
+        says(&crm(&folder, &format!("check {name}")), 1, words);
+        says(&crm(&folder, &format!("check {name}")), 1, &["a host refuses it"]);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_said_to_machines_as_well() {
+    let folder = folder("usage");
+    let json = crm(&folder, "score --json").json();
+    assert_eq!(json["error"]["kind"], "usage");
+    assert!(json["error"]["message"].as_str().unwrap().contains("<FILE>"), "{json}");
+    says(&crm(&folder, "score"), 2, &["Usage"]);
+    says(&crm(&folder, "score --help --json"), 0, &["Usage"]);
+    let json = crm(&folder, "score nothing.wasm nothing.csv --json").json();
+    assert!(json["error"]["message"].as_str().unwrap().contains("No such file"), "{json}");
 }
 
 const CUSTOMERS: &str = "\
@@ -256,6 +328,19 @@ fn a_project_that_does_not_build_says_what_the_compiler_said() {
     says(&said, 1, &["could not build", "recncy_days", "recency_days"]);
 }
 
+#[test]
+fn a_score_out_of_its_range_is_told_with_the_line_of_its_customer() {
+    let folder = folder("score_range");
+    let sdk = support::root().join("crm-plugins/sdk");
+    said(command(&folder).args(["plugin", "new", "wide", "--sdk"]).arg(sdk).output().unwrap());
+    let source = std::fs::read_to_string(folder.join("wide/src/lib.rs")).unwrap();
+    write(&folder, "wide/src/lib.rs", source.replace(".clamp(0.0, 1.0)", ""));
+    says(&crm(&folder, "build wide -o wide.wasm"), 0, &["wide.wasm"]);
+    write(&folder, "customers.csv", "customer,recency_days\nada,3\n\"two\nlines\",3\ngrace,400\n");
+    let words = ["the plugin failed, line 5 of customers.csv", "outside its declared range", "Clamp the score"];
+    says(&crm(&folder, "score wide.wasm customers.csv"), 1, &words);
+}
+
 /// Twenty customers who order on the first day, and every other one each week after.
 fn orders() -> String {
     let mut text = String::from("total,customer,time\n");
@@ -319,4 +404,53 @@ fn orders_that_are_none_are_named_with_their_line() {
     write(&folder, "orders.csv", orders());
     says(&crm(&folder, &args.replace("2026-03-01", "2026-06-01")), 2, &["the backtest failed", "before"]);
     says(&crm(&folder, &format!("{args} --currency XYZ")), 2, &["`XYZ` is no currency"]);
+    let later = args.replace("2026-04-12", "2027-04-12");
+    says(&crm(&folder, &later), 2, &["--to 2027-04-12 is later than 2026-05-15", "a day after the last order"]);
+    write(&folder, "orders.csv", "total,customer,time\n");
+    says(&crm(&folder, args), 2, &["orders.csv has no orders"]);
+}
+
+/// The fields that the page has under a heading, in the first of its tables or in the one after a line.
+fn documented(heading: &str, after: &str) -> BTreeSet<String> {
+    let page = std::fs::read_to_string(support::root().join("docs/plugin-tool.md")).unwrap();
+    let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let (_, section) = section.split_once(after).unwrap();
+    let rows =
+        section.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    let names = rows.flat_map(|row| {
+        row.split('|')
+            .nth(1)
+            .unwrap()
+            .split(',')
+            .map(|name| name.trim().trim_matches('`').to_owned())
+            .collect::<Vec<_>>()
+    });
+    names.collect()
+}
+
+#[test]
+fn the_page_on_the_tool_has_the_fields_of_each_answer() {
+    let folder = with_examples("documented");
+    write(&folder, "orders.csv", orders());
+    write(&folder, "customers.csv", CUSTOMERS);
+    write(&folder, "other.wasm", by_hand(None, ""));
+    write(&folder, "plugin.toml", TOML);
+    let past = "orders.csv --from 2026-03-01 --to 2026-04-12";
+    for (args, heading, after) in [
+        ("new one", "`new`", ""),
+        ("build other.wasm", "`build`", ""),
+        ("check churn.wasm", "`check`", ""),
+        ("check winback.wasm", "`check`", ""),
+        ("check other.wasm", "`check`", ""),
+        ("score churn.wasm customers.csv", "`score`", ""),
+        ("score churn.wasm customers.csv -o scores.csv", "`score`", ""),
+        ("bench churn.wasm --rounds 3 --rows 16", "`bench`", "Of a scorer"),
+        ("bench winback.wasm --rounds 3", "`bench`", "Of a workflow"),
+        (&format!("backtest churn.wasm {past}"), "`backtest`", "Of a scorer"),
+        (&format!("backtest winback.wasm {past}"), "`backtest`", "Of a workflow"),
+    ] {
+        let json = crm(&folder, &format!("{args} --json")).json();
+        let fields: BTreeSet<String> = json.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(fields, documented(heading, after), "{args}");
+    }
 }
