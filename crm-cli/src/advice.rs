@@ -95,7 +95,8 @@ fn too_large(what: &str) -> String {
     let advice = match what {
         "bytes in the file" => {
             "Build in release mode with `lto = true`, `strip = true` and `panic = \"abort\"`. \
-            Interpreters for JavaScript and Python are larger than the default: their hosts have to allow it."
+            Interpreters for JavaScript and Python are larger than the default: try --interpreter, and tell shops that \
+            their hosts have to allow it."
         }
         "bytes of one function" => "Split the function, or keep its tables as data and not as code.",
         "branch targets" => "Split the `match`, or look the value up in a table.",

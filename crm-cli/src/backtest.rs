@@ -25,10 +25,10 @@ use crate::error::Error;
 /// The columns of the file, in any order.
 const COLUMNS: [&str; 3] = ["customer", "time", "total"];
 
-pub(crate) fn run(args: &BacktestArgs) -> Result<Answer, Error> {
+pub(crate) fn run(args: &BacktestArgs, limits: &Limits) -> Result<Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let host = Host::new(Limits::default())?;
+    let host = Host::new(limits.clone())?;
     let plugin = host.load(&wasm).map_err(|source| Error::Refused { path: path.clone(), source })?;
     let params = args.params.read(plugin.manifest())?;
     let (from, to) = (instant(&args.from)?, instant(&args.to)?);

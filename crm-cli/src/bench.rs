@@ -14,13 +14,13 @@ use crate::sample;
 /// A unit in which memory grows.
 const PAGE_BYTES: usize = 64 << 10;
 
-pub(crate) fn run(args: &BenchArgs) -> Result<Answer, Error> {
+pub(crate) fn run(args: &BenchArgs, limits: &Limits) -> Result<Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let host = Host::new(Limits::default())?;
+    let host = Host::new(limits.clone())?;
     let plugin = host.load(&wasm).map_err(|source| Error::Refused { path: path.clone(), source })?;
     let params = args.params.read(plugin.manifest())?;
-    let subject = Subject { wasm: &wasm, params: &params, plugin };
+    let subject = Subject { wasm: &wasm, params: &params, plugin, limits };
     if subject.plugin.is_scorer() { subject.scorer(args) } else { subject.workflow(args) }
 }
 
@@ -28,6 +28,7 @@ struct Subject<'a> {
     wasm: &'a [u8],
     params: &'a [Entry],
     plugin: Plugin,
+    limits: &'a Limits,
 }
 
 impl Subject<'_> {
@@ -110,7 +111,7 @@ impl Subject<'_> {
             args.rounds,
             plugin / 1e3,
             native / 1e3,
-            Limits::default().fuel,
+            self.limits.fuel,
             memory >> 10,
             size(self.wasm.len()),
             debug_note(),
@@ -124,9 +125,11 @@ impl Subject<'_> {
 
     /// The least memory, in whole pages, with which `call` succeeds: found by trying.
     fn memory(&self, mut call: impl FnMut(&Plugin) -> Result<(), Fault>) -> Result<usize, Error> {
-        let most = Limits::default().memory_bytes / PAGE_BYTES;
+        let most = self.limits.memory_bytes / PAGE_BYTES;
         let pages = least(16, most as u64, |pages| {
-            let mut limits = relaxed();
+            let mut limits = self.limits.clone();
+            // Time is no question here.
+            limits.deadline = Duration::from_secs(10);
             limits.memory_bytes = pages as usize * PAGE_BYTES;
             self.works(limits, &mut call)
         })?;
@@ -138,13 +141,6 @@ impl Subject<'_> {
         let Ok(plugin) = Host::new(limits)?.load(self.wasm) else { return Ok(false) };
         Ok(call(&plugin).is_ok())
     }
-}
-
-/// Limits under which time is no question.
-fn relaxed() -> Limits {
-    let mut limits = Limits::default();
-    limits.deadline = Duration::from_secs(10);
-    limits
 }
 
 /// The least number with which `works` is true, up to a hundredth too many: doubled from `low` on until it

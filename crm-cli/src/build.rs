@@ -36,12 +36,14 @@ pub(crate) fn run(args: &BuildArgs) -> Result<Answer, Error> {
 /// that is there; else what is there stays.
 fn with_manifest(args: &BuildArgs, wasm: Vec<u8>) -> Result<(String, Vec<u8>), Error> {
     let there = embed::find(&wasm, MANIFEST_SECTION).map(Manifest::parse);
-    if let (None, Some(Ok(manifest))) = (&args.manifest, there) {
-        return Ok((manifest.name, wasm));
-    }
-    let path = match &args.manifest {
-        Some(path) => path.clone(),
-        None => beside(&args.path).ok_or_else(|| Error::NoManifest { path: args.path.clone() })?,
+    let path = match (&args.manifest, there, beside(&args.path)) {
+        (Some(path), ..) => path.clone(),
+        (None, Some(Ok(manifest)), _) => return Ok((manifest.name, wasm)),
+        (None, _, Some(path)) => path,
+        (None, Some(Err(error)), None) => {
+            return Err(Error::Manifest { path: args.path.clone(), reason: crate::advice::causes(&error) });
+        }
+        (None, None, None) => return Err(Error::NoManifest { path: args.path.clone() }),
     };
     let (manifest, json) = manifest::read(&path)?;
     let file = embed::with_section(&wasm, MANIFEST_SECTION, &json);
@@ -49,8 +51,8 @@ fn with_manifest(args: &BuildArgs, wasm: Vec<u8>) -> Result<(String, Vec<u8>), E
     Ok((manifest.name, file))
 }
 
-/// The `plugin.toml` in a project's folder or beside a file.
+/// The `plugin.toml`, or the `plugin.json`, in a project's folder or beside a file.
 fn beside(path: &Path) -> Option<PathBuf> {
     let folder = if path.is_dir() { path } else { path.parent()? };
-    Some(folder.join("plugin.toml")).filter(|path| path.is_file())
+    ["plugin.toml", "plugin.json"].iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

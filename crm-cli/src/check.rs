@@ -25,10 +25,10 @@ struct Trouble {
     advice: Option<String>,
 }
 
-pub(crate) fn run(args: &CheckArgs) -> Result<Answer, Error> {
+pub(crate) fn run(args: &CheckArgs, limits: &Limits) -> Result<Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let host = Host::new(Limits::default())?;
+    let host = Host::new(limits.clone())?;
     let imports = embed::imports(&wasm);
     let plugin = match host.load(&wasm) {
         Ok(plugin) => plugin,

@@ -28,7 +28,7 @@ pub(crate) enum Error {
     Build(#[from] crm_plugin_harness::BuildError),
     #[error("{} is no manifest: {reason}", path.display())]
     Manifest { path: PathBuf, reason: String },
-    #[error("{} needs a plugin.toml beside it, or --manifest FILE", path.display())]
+    #[error("{} has no manifest, and needs a plugin.toml beside it, or --manifest FILE", path.display())]
     NoManifest { path: PathBuf },
     #[error("{} is no WebAssembly", path.display())]
     NotWasm { path: PathBuf },
@@ -121,9 +121,11 @@ impl Error {
             Error::Plugin { source, .. } => advice::of_plugin(source),
             Error::Build(error) => advice::of_build(error),
             Error::Fault { fault, .. } => advice::of_fault(fault),
-            Error::NoManifest { .. } => {
-                Some("docs/writing-plugins.md shows a plugin.toml under \"Other languages\".".into())
-            }
+            Error::NoManifest { .. } => Some(
+                "In Rust, register your type with `register_scorer!` or `register_workflow!`. For other languages, \
+                docs/writing-plugins.md shows a plugin.toml."
+                    .into(),
+            ),
             Error::NothingToBuild { .. } => Some("Go to the project's folder, or name it.".into()),
             _ => None,
         }

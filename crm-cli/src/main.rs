@@ -35,6 +35,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use crm_plugins::Limits;
 
 use crate::answer::Answer;
 use crate::error::Error;
@@ -48,6 +49,9 @@ struct Cli {
     /// Shows what the plugin logs, its panics among it, on the error stream.
     #[arg(long, global = true)]
     log: bool,
+    /// Goes by the limits of a host that trusts interpreters: a file of 24 MiB, functions of 512 KiB, memory of 128 MiB.
+    #[arg(long, global = true)]
+    interpreter: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -182,19 +186,29 @@ fn main() -> ExitCode {
     if cli.log {
         log::show();
     }
+    let limits = if cli.interpreter { for_interpreters() } else { Limits::default() };
     let Command::Plugin(command) = &cli.command;
     let answer = match command {
         PluginCommand::New(args) => new::run(args),
         PluginCommand::Build(args) => build::run(args),
-        PluginCommand::Check(args) => check::run(args),
-        PluginCommand::Score(args) => score::run(args, cli.json),
-        PluginCommand::Bench(args) => bench::run(args),
-        PluginCommand::Backtest(args) => backtest::run(args),
+        PluginCommand::Check(args) => check::run(args, &limits),
+        PluginCommand::Score(args) => score::run(args, &limits, cli.json),
+        PluginCommand::Bench(args) => bench::run(args, &limits),
+        PluginCommand::Backtest(args) => backtest::run(args, &limits),
     };
     match answer {
         Ok(answer) => print(&answer, cli.json),
         Err(error) => complain(&error, cli.json),
     }
+}
+
+/// What JavaScript and Python need that were made one file with their interpreters. `docs/plugin-limits.md` has them.
+fn for_interpreters() -> Limits {
+    let mut limits = Limits::default();
+    limits.load.file_bytes = 24 << 20;
+    limits.load.function_bytes = 512 << 10;
+    limits.memory_bytes = 128 << 20;
+    limits
 }
 
 /// What is said instead of running a command: help and the version, or what is wrong with the arguments.

@@ -1,4 +1,4 @@
-//! Manifests of guests that no macro wrote: a `plugin.toml` with the same names as the JSON.
+//! Manifests of guests that no macro wrote: a `plugin.toml` with the same names as the JSON, or the JSON itself.
 //!
 //! ```toml
 //! name = "lapse"
@@ -22,16 +22,27 @@ use crm_plugins::Manifest;
 
 use crate::error::Error;
 
-/// Reads `plugin.toml` and gives the manifest with the JSON that goes into a file. `api` may be left
-/// out: it is that of this tool.
+/// A manifest before it is checked.
+type Fields = serde_json::Map<String, serde_json::Value>;
+
+/// Reads a file, as JSON if it is named so, and gives the manifest with the JSON that goes into a plugin. `api` may be
+/// left out: it is that of this tool.
 pub(crate) fn read(path: &Path) -> Result<(Manifest, Vec<u8>), Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: path.into(), source })?;
-    parse(&text).map_err(|reason| Error::Manifest { path: path.into(), reason })
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
+    let fields = if is_json { from_json(&text) } else { from_toml(&text) };
+    fields.and_then(manifest).map_err(|reason| Error::Manifest { path: path.into(), reason })
 }
 
-fn parse(text: &str) -> Result<(Manifest, Vec<u8>), String> {
-    let mut fields: serde_json::Map<String, serde_json::Value> =
-        toml::from_str(text).map_err(|error| error.to_string().trim().replace('\n', "\n  "))?;
+fn from_toml(text: &str) -> Result<Fields, String> {
+    toml::from_str(text).map_err(|error| error.to_string().trim().replace('\n', "\n  "))
+}
+
+fn from_json(text: &str) -> Result<Fields, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn manifest(mut fields: Fields) -> Result<(Manifest, Vec<u8>), String> {
     fields.entry("api").or_insert_with(|| "0.1".into());
     let json = serde_json::Value::Object(fields).to_string().into_bytes();
     let manifest = Manifest::parse(&json).map_err(|error| {
@@ -47,6 +58,7 @@ mod tests {
 
     #[test]
     fn the_api_is_this_tools_unless_said() {
+        let parse = |text: &str| from_toml(text).and_then(manifest);
         let (manifest, json) = parse("name = \"a\"\nversion = \"1\"\nfeatures = [\"orders\"]").unwrap();
         assert_eq!((manifest.api.as_str(), manifest.features), ("0.1", vec!["orders".to_owned()]));
         assert!(String::from_utf8(json).unwrap().contains("\"api\":\"0.1\""));
@@ -54,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let error = |text: &str| parse(text).unwrap_err();
+        let error = |text: &str| from_toml(text).and_then(manifest).unwrap_err();
         assert!(error("name = \"a\"\nversion = \"1\"\nfeatrues = []").contains("unknown field `featrues`"));
         assert!(error("name = \"a\"\nversion = \"1\"\nfeatures = [\"A\"]").contains("a name in `features`"));
         assert!(error("name = ").contains("line 1"));

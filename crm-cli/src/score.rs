@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
 
-use crm_plugins::{Cells, Column, Entry, Fault, Host, Limits};
+use crm_plugins::{Cells, Column, Entry, Fault, Host, Limits, Scorer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
@@ -12,10 +12,10 @@ use crate::answer::Answer;
 use crate::error::Error;
 use crate::table::{Rows, Table};
 
-pub(crate) fn run(args: &ScoreArgs, json: bool) -> Result<Answer, Error> {
+pub(crate) fn run(args: &ScoreArgs, limits: &Limits, json: bool) -> Result<Answer, Error> {
     let path = &args.file;
     let wasm = std::fs::read(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-    let plugin = Host::new(Limits::default())?.load(&wasm);
+    let plugin = Host::new(limits.clone())?.load(&wasm);
     let plugin = plugin.map_err(|source| Error::Refused { path: path.clone(), source })?;
     if !plugin.is_scorer() {
         return Err(Error::NoScorer { path: path.clone() });
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ScoreArgs, json: bool) -> Result<Answer, Error> {
     while let Some(rows) = table.next(&context)? {
         let count = rows.others.len();
         let columns = scorer.score(&rows.batch).map_err(|fault| Error::Fault {
-            place: format!(", {} of {}", lines(&rows, &fault), args.data.display()),
+            place: format!(", {} of {}", lines(&rows, &fault, &mut scorer), args.data.display()),
             fault,
         })?;
         sink.rows(&rows, &columns)?;
@@ -47,14 +47,15 @@ pub(crate) fn run(args: &ScoreArgs, json: bool) -> Result<Answer, Error> {
     sink.finish(&names, rows_in_all)
 }
 
-/// Where a fault is: in a row that it names, or in any of them.
+/// Where a fault is: in the row that it names, or in the first that faults when it is scored alone, or else in any.
 #[allow(clippy::wildcard_enum_match_arm, reason = "the others name no row")]
-fn lines(rows: &Rows, fault: &Fault) -> String {
+fn lines(rows: &Rows, fault: &Fault, scorer: &mut Scorer) -> String {
     let row = match fault {
-        Fault::OutOfRange { row, .. } | Fault::Malformed { row, .. } => rows.lines.get(*row),
-        _ => None,
+        Fault::OutOfRange { row, .. } | Fault::Malformed { row, .. } => Some(*row),
+        _ => (0..rows.lines.len()).find(|row| rows.alone(*row).is_some_and(|batch| scorer.score(&batch).is_err())),
     };
-    match (row, rows.lines.first(), rows.lines.last()) {
+    let line = row.and_then(|row| rows.lines.get(row));
+    match (line, rows.lines.first(), rows.lines.last()) {
         (Some(line), ..) => format!("line {line}"),
         (None, Some(first), Some(last)) => format!("lines {first} to {last}"),
         (None, ..) => "no line".to_owned(),

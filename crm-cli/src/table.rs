@@ -31,6 +31,15 @@ pub(crate) struct Rows {
     pub(crate) batch: Batch,
 }
 
+impl Rows {
+    /// One of them alone; none if there is no such row.
+    pub(crate) fn alone(&self, row: usize) -> Option<Batch> {
+        let columns = self.batch.columns().iter().map(|column| Column::floats([column.float(row)]));
+        let batch = Batch::new(1, self.batch.context().to_vec(), columns.collect::<Result<_, _>>().ok()?);
+        batch.ok().filter(|_| row < self.lines.len())
+    }
+}
+
 impl Table {
     /// Opens a file that has to have a column for each of `features`.
     pub(crate) fn open(path: &Path, features: &[String]) -> Result<Table, Error> {

@@ -247,8 +247,30 @@ fn a_plugin_that_fails_says_at_which_lines() {
     let folder = folder("score_trap");
     write(&folder, "hand.wasm", by_hand(Some(MANIFEST), ""));
     write(&folder, "customers.csv", "customer\nada\n");
-    let words = ["the plugin failed, lines 2 to 2 of customers.csv", "unreachable code or a panic", "--log"];
+    let words = ["the plugin failed, line 2 of customers.csv", "unreachable code or a panic", "--log"];
     says(&crm(&folder, "score hand.wasm customers.csv"), 1, &words);
+}
+
+#[test]
+fn a_file_of_an_interpreters_size_is_taken_where_that_is_asked_for() {
+    let folder = folder("interpreter");
+    let mut wasm = by_hand(Some(MANIFEST), "");
+    // A custom section of 5 MiB, whose length takes four bytes and that of its name one.
+    let length = 5 << 20;
+    wasm.extend([
+        0,
+        length as u8 & 0x7f | 0x80,
+        (length >> 7) as u8 & 0x7f | 0x80,
+        (length >> 14) as u8 & 0x7f | 0x80,
+        (length >> 21) as u8,
+    ]);
+    wasm.extend([1, b'x']);
+    wasm.extend(vec![0; length - 2]);
+    write(&folder, "large.wasm", wasm);
+    says(&crm(&folder, "check large.wasm"), 1, &["over the limit of 4194304", "try --interpreter"]);
+    says(&crm(&folder, "check large.wasm --interpreter"), 0, &["a host takes it"]);
+    write(&folder, "customers.csv", "customer\nada\n");
+    says(&crm(&folder, "score large.wasm customers.csv --interpreter"), 1, &["unreachable code"]);
 }
 
 const TOML: &str = r#"
@@ -262,8 +284,9 @@ name = "score"
 #[test]
 fn a_file_of_another_language_gets_its_manifest_from_a_plugin_toml() {
     let folder = folder("build_embed");
+    std::fs::create_dir(folder.join("odd")).unwrap();
     write(&folder, "other.wasm", by_hand(None, ""));
-    says(&crm(&folder, "build other.wasm"), 2, &["needs a plugin.toml"]);
+    says(&crm(&folder, "build other.wasm"), 2, &["has no manifest", "needs a plugin.toml", "register_scorer!"]);
     write(&folder, "plugin.toml", TOML);
     says(&crm(&folder, "build other.wasm"), 0, &["hand.wasm", "sha256"]);
     says(&crm(&folder, "check hand.wasm"), 0, &["hand 1.2.3"]);
@@ -276,6 +299,14 @@ fn a_file_of_another_language_gets_its_manifest_from_a_plugin_toml() {
     write(&folder, "newer.toml", TOML.replace("1.2.3", "1.2.4"));
     says(&crm(&folder, "build hand.wasm --manifest newer.toml -o newer.wasm"), 0, &["newer.wasm"]);
     says(&crm(&folder, "check newer.wasm"), 0, &["hand 1.2.4"]);
+    // What is there and is none is not passed over.
+    write(&folder, "odd/bad.wasm", by_hand(Some("{}"), ""));
+    says(&crm(&folder, "build odd/bad.wasm"), 2, &["odd/bad.wasm is no manifest", "missing field"]);
+    write(&folder, "odd/plugin.json", MANIFEST);
+    says(&crm(&folder, "build odd/bad.wasm -o json.wasm"), 0, &["json.wasm"]);
+    says(&crm(&folder, "check json.wasm"), 0, &["hand 1\n"]);
+    write(&folder, "odd/plugin.json", "{");
+    says(&crm(&folder, "build odd/bad.wasm"), 2, &["plugin.json is no manifest", "line 1"]);
     write(&folder, "wrong.toml", TOML.replace("version", "versoin"));
     says(&crm(&folder, "build other.wasm --manifest wrong.toml"), 2, &["wrong.toml is no manifest", "versoin"]);
     says(&crm(&folder, "build nowhere"), 2, &["neither a Cargo.toml nor is it a WASM file"]);
@@ -334,11 +365,21 @@ fn a_score_out_of_its_range_is_told_with_the_line_of_its_customer() {
     let sdk = support::root().join("crm-plugins/sdk");
     said(command(&folder).args(["plugin", "new", "wide", "--sdk"]).arg(sdk).output().unwrap());
     let source = std::fs::read_to_string(folder.join("wide/src/lib.rs")).unwrap();
-    write(&folder, "wide/src/lib.rs", source.replace(".clamp(0.0, 1.0)", ""));
-    says(&crm(&folder, "build wide -o wide.wasm"), 0, &["wide.wasm"]);
-    write(&folder, "customers.csv", "customer,recency_days\nada,3\n\"two\nlines\",3\ngrace,400\n");
-    let words = ["the plugin failed, line 5 of customers.csv", "outside its declared range", "Clamp the score"];
-    says(&crm(&folder, "score wide.wasm customers.csv"), 1, &words);
+    write(&folder, "customers.csv", "customer,recency_days\nada,3\n\"two\nlines\",3\ngrace,400\njoan,9\n");
+    for (instead, words) in [
+        ("", ["outside its declared range", "Clamp the score"]),
+        // What names no row is looked for.
+        (
+            ".sqrt() - (400.0 - customer.recency_days?).ln()",
+            ["holds a number that is not finite", "division by nought"],
+        ),
+    ] {
+        write(&folder, "wide/src/lib.rs", source.replace(".clamp(0.0, 1.0)", instead).replace("in 0..=1", "in -9..=1"));
+        says(&crm(&folder, "build wide -o wide.wasm"), 0, &["wide.wasm"]);
+        let said = crm(&folder, "score wide.wasm customers.csv");
+        says(&said, 1, &["the plugin failed, line 5 of customers.csv"]);
+        says(&said, 1, &words);
+    }
 }
 
 /// Twenty customers who order on the first day, and every other one each week after.
