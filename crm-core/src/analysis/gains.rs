@@ -27,6 +27,8 @@ impl Outcomes {
     /// Cuts the customers into so many groups of equal size by their scores, the highest first; ten are the usual
     /// deciles. Costs a walk over the scores.
     ///
+    /// Source: C. X. Ling, C. Li, "Data mining for direct marketing: problems and solutions", KDD 1998.
+    ///
     /// # Errors
     ///
     /// `Empty` without scores, `Groups` for none, for more than [`GROUPS_MAX`] or more than there are scores, `OneClass`
