@@ -22,6 +22,7 @@ pub(crate) fn causes(error: &dyn Error) -> String {
 }
 
 /// What to do about a project that does not build; none if the compiler says it all.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others say it all")]
 pub(crate) fn of_build(error: &BuildError) -> Option<String> {
     Some(match error {
         BuildError::Failed { output, .. } if output.contains("target may not be installed") => {
@@ -36,6 +37,7 @@ pub(crate) fn of_build(error: &BuildError) -> Option<String> {
 }
 
 /// What to do about a plugin that a shop's engine refuses; none if the error says it all.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the others say it all")]
 pub(crate) fn of_plugin(error: &PluginError) -> Option<String> {
     Some(match error {
         PluginError::Unknown { what: "field", .. } => "Workflows may ask for `name`, `employer`, `position`, \

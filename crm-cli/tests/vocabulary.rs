@@ -1,10 +1,15 @@
 //! What the SDK knows is what the engine knows.
 
-use crm_plugin_sdk::{Action, events};
+use crm_plugin_sdk::{Action, events, features};
 
 #[test]
 fn the_sdk_knows_the_kinds_of_event_that_the_engine_delivers() {
     assert_eq!(events::ALL, crm::plugins::EVENTS);
+}
+
+#[test]
+fn the_sdk_names_the_texts_that_workflows_are_given_as_the_engine_does() {
+    assert_eq!([features::STAGE, features::CUSTOMER], [crm::plugins::STAGE, crm::plugins::CUSTOMER]);
 }
 
 #[test]

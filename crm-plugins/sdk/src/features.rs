@@ -46,6 +46,13 @@ mod catalogue;
 
 pub use catalogue::*;
 
+/// Where the customer stands in the life cycle, a text. For workflows only.
+pub const STAGE: &str = "stage";
+
+/// What the customer is called to this plugin, a text: the same each time, and another name to every other plugin. For
+/// workflows only.
+pub const CUSTOMER: &str = "customer";
+
 /// Something that is known of a customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feature {

@@ -490,7 +490,10 @@ impl Answers {
             Ok(reply) => reply,
             // Nobody knows what it would have said, had it been told.
             Err(_) if is_unknown => return Err(()),
-            Err(fault) => return Err(self.fault(&fault, trigger, at)),
+            Err(fault) => {
+                self.fault(&fault, trigger, at);
+                return Err(());
+            }
         };
         let mut actions = Vec::with_capacity(commands.len());
         let (mut moved, mut given) = (false, 0_u64);
