@@ -2,8 +2,10 @@
 //! written.
 //!
 //! Histories are read page by page, and lived again with the time of then: `page.rs` reads, `life.rs` says who a customer
-//! was at an instant, `scorers.rs` and `workflows.rs` ask plugins about them, `shadow.rs` compares two.
+//! was at an instant, `scorers.rs` and `workflows.rs` ask plugins about them, `answers.rs` judges what workflows ask for, `shadow.rs`
+//! compares two.
 
+mod answers;
 mod cost;
 mod life;
 mod page;

@@ -6,10 +6,11 @@ use crm_core::analysis::{AnalysisError, Differences, Pairs};
 use crm_core::{CustomerId, SmolStr, Timestamp};
 
 use super::super::Crm;
+use super::answers::{Answer, Sample, report};
 use super::cost::ReplayProgress;
 use super::replay::{ScoreReplay, WorkflowReplay};
 use super::scorers::{Asked, ScorerBacktest};
-use super::workflows::{Answer, ReplayedAction, Sample, WorkflowBacktest, report};
+use super::workflows::{ReplayedAction, WorkflowBacktest};
 use crate::Workflow;
 use crate::error::Error;
 use crate::scorer::{ScoreColumns, Scorer};
