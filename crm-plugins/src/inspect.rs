@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use wasmparser::{
-    ComponentExportSectionReader, ComponentImportSectionReader, Encoding, ExportSectionReader, FunctionBody,
-    ImportSectionReader, MemorySectionReader, Operator, Parser, Payload, TableSectionReader, Validator, WasmFeatures,
+    ComponentExportSectionReader, ComponentImportSectionReader, ComponentInstance, Encoding, ExportSectionReader,
+    FunctionBody, ImportSectionReader, Instance, MemorySectionReader, Operator, Parser, Payload, TableSectionReader,
+    Validator, WasmFeatures,
 };
 
 use crate::contract::{self, Roles};
@@ -27,6 +28,10 @@ const FEATURES: WasmFeatures = WasmFeatures::FLOATS
     .union(WasmFeatures::SIMD)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::COMPONENT_MODEL);
+
+/// Imports of a core module that is a plugin. The contract gives two functions, so whoever imports more imports the same
+/// again and again; what makes a component of it takes time with the square of their number.
+const IMPORTS_MAX: usize = 64;
 
 /// What a file is, once it has passed.
 #[derive(Debug)]
@@ -63,7 +68,7 @@ pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection
         roles: Roles::default(),
         imports: BTreeSet::new(),
         manifest: None,
-        counts: Counts::default(),
+        counts: Counts { instances: 1, ..Counts::default() },
     };
     for payload in Parser::new(0).parse_all(bytes) {
         pass.payload(payload?)?;
@@ -87,10 +92,14 @@ struct Pass<'a, 'l> {
 
 #[derive(Default)]
 struct Counts {
-    /// How many modules and components enclose the current place.
-    depth: usize,
+    /// For each module or component around the current place, how many instances it makes of others.
+    around: Vec<usize>,
+    /// What the instances of the modules and components that are over may come to: a component that is
+    /// instantiated makes its own instances each time, and the next one those of that one.
+    instances: usize,
     modules: usize,
     functions: usize,
+    definitions: usize,
     memory_pages: u64,
     table_elements: u64,
     /// Where the next section of the outermost module begins: after its eight-byte header.
@@ -100,16 +109,19 @@ struct Counts {
 impl<'a> Pass<'a, '_> {
     fn payload(&mut self, payload: Payload<'a>) -> Result<(), LoadError> {
         self.note_section(&payload);
-        let outermost = self.counts.depth == 1;
+        self.count_definitions(&payload)?;
+        let outermost = self.counts.around.len() == 1;
         let load = &self.limits.load;
-        // Payloads that are not named here are bounded by the size of the file and checked by the
+        // Payloads that are not named here are bounded by the number of definitions and checked by the
         // validator.
         if let Payload::Version { .. } = &payload {
-            self.counts.depth += 1;
+            self.counts.around.push(0);
             self.counts.modules += 1;
             check("modules", self.counts.modules, load.modules)?;
         } else if let Payload::End(_) = &payload {
-            self.counts.depth = self.counts.depth.saturating_sub(1);
+            let made = self.counts.around.pop().unwrap_or_default();
+            self.counts.instances = self.counts.instances.saturating_mul(made.max(1));
+            check("instances", self.counts.instances, load.instances)?;
         } else if let Payload::CustomSection(section) = &payload {
             if section.name() == MANIFEST_SECTION {
                 check("bytes of manifest", section.data().len(), load.manifest_bytes)?;
@@ -118,8 +130,18 @@ impl<'a> Pass<'a, '_> {
                 }
             }
         } else if let Payload::FunctionSection(section) = &payload {
-            self.counts.functions += section.count() as usize;
-            check("functions", self.counts.functions, load.functions)?;
+            self.add_functions(section.count())?;
+        } else if let Payload::ComponentCanonicalSection(section) = &payload {
+            // Code is made for each function that crosses the border of a component, too.
+            self.add_functions(section.count())?;
+        } else if let Payload::InstanceSection(section) = payload {
+            for instance in section {
+                self.add_instance(matches!(instance?, Instance::Instantiate { .. }))?;
+            }
+        } else if let Payload::ComponentInstanceSection(section) = payload {
+            for instance in section {
+                self.add_instance(matches!(instance?, ComponentInstance::Instantiate { .. }))?;
+            }
         } else if let Payload::CodeSectionEntry(body) = &payload {
             self.check_body(body)?;
         } else if let Payload::MemorySection(section) = payload {
@@ -135,7 +157,7 @@ impl<'a> Pass<'a, '_> {
     /// Keeps the place of a section that a module cannot do without.
     fn note_section(&mut self, payload: &Payload<'a>) {
         if let Payload::Version { range, .. } = payload
-            && self.counts.depth == 0
+            && self.counts.around.is_empty()
         {
             self.counts.section_start = place(range.end);
         }
@@ -167,6 +189,7 @@ impl<'a> Pass<'a, '_> {
     }
 
     fn check_module_imports(&mut self, section: ImportSectionReader<'a>) -> Result<(), LoadError> {
+        check("imports", section.count() as usize, IMPORTS_MAX)?;
         for import in section.into_imports() {
             let import = import?;
             contract::check_import(import.module, Some(import.name))?;
@@ -202,6 +225,25 @@ impl<'a> Pass<'a, '_> {
 
     fn note_component_exports(&mut self, section: ComponentExportSectionReader<'a>) -> Result<(), LoadError> {
         section.into_iter().try_for_each(|export| contract::note_export(&mut self.roles, export?.name.name))
+    }
+
+    fn count_definitions(&mut self, payload: &Payload<'a>) -> Result<(), LoadError> {
+        self.counts.definitions = self.counts.definitions.saturating_add(definitions(payload) as usize);
+        check("definitions", self.counts.definitions, self.limits.load.definitions)
+    }
+
+    fn add_functions(&mut self, count: u32) -> Result<(), LoadError> {
+        self.counts.functions = self.counts.functions.saturating_add(count as usize);
+        check("functions", self.counts.functions, self.limits.load.functions)
+    }
+
+    /// Counts an instance; one that only gives other things a name is none.
+    fn add_instance(&mut self, is_made: bool) -> Result<(), LoadError> {
+        if let Some(made) = self.counts.around.last_mut() {
+            *made += usize::from(is_made);
+            check("instances", *made, self.limits.load.instances)?;
+        }
+        Ok(())
     }
 
     fn add_memories(&mut self, section: MemorySectionReader<'a>) -> Result<(), LoadError> {
@@ -248,6 +290,30 @@ impl<'a> Pass<'a, '_> {
             }
         }
         Ok(())
+    }
+}
+
+/// How many entries a section says that it has, besides functions, which have a limit of their own. Each costs
+/// time before anything runs, and some cost memory in each instance.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is not named has no entries, or a limit of its own")]
+fn definitions(payload: &Payload<'_>) -> u32 {
+    match payload {
+        Payload::TypeSection(section) => section.count(),
+        Payload::ImportSection(section) => section.count(),
+        Payload::TableSection(section) => section.count(),
+        Payload::MemorySection(section) => section.count(),
+        Payload::GlobalSection(section) => section.count(),
+        Payload::ExportSection(section) => section.count(),
+        Payload::ElementSection(section) => section.count(),
+        Payload::DataSection(section) => section.count(),
+        Payload::CoreTypeSection(section) => section.count(),
+        Payload::InstanceSection(section) => section.count(),
+        Payload::ComponentTypeSection(section) => section.count(),
+        Payload::ComponentImportSection(section) => section.count(),
+        Payload::ComponentInstanceSection(section) => section.count(),
+        Payload::ComponentAliasSection(section) => section.count(),
+        Payload::ComponentExportSection(section) => section.count(),
+        _ => 0,
     }
 }
 

@@ -82,8 +82,10 @@ impl Limits {
 pub struct LoadLimits {
     /// Bytes of the file. 4 MiB; an interpreter for JavaScript or Python needs more.
     pub file_bytes: usize,
-    /// Functions of all modules in the file. 20,000.
+    /// Functions of all modules in the file, and of a component those that cross a border. 20,000.
     pub functions: usize,
+    /// Types, imports, exports, globals, segments and the like of all modules and components in the file. 50,000.
+    pub definitions: usize,
     /// Bytes of one function. 128 KiB.
     pub function_bytes: usize,
     /// Local variables of one function. 2,000.
@@ -96,6 +98,10 @@ pub struct LoadLimits {
     pub branch_targets: u32,
     /// Modules and components inside a component. 64.
     pub modules: usize,
+    /// Instances that a component makes of the modules and components in it, multiplied where those make instances of
+    /// their own: a few hundred bytes could otherwise come to more than there is memory. 64, of which an interpreter for
+    /// Python takes 40.
+    pub instances: usize,
     /// Bytes of the manifest. 64 KiB.
     pub manifest_bytes: usize,
 }
@@ -105,12 +111,14 @@ impl Default for LoadLimits {
         LoadLimits {
             file_bytes: 4 << 20,
             functions: 20_000,
+            definitions: 50_000,
             function_bytes: 128 << 10,
             locals: 2_000,
             nesting: 1_024,
             loop_nesting: 64,
             branch_targets: 4_096,
             modules: 64,
+            instances: 64,
             manifest_bytes: 64 << 10,
         }
     }

@@ -57,6 +57,65 @@ fn what_hurts_is_refused_quickly_and_named() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
+/// A component with a manifest and these parts.
+fn component(parts: &str) -> Vec<u8> {
+    let manifest = SCORER_MANIFEST.replace('"', "\\\"");
+    wat::parse_str(format!(r#"(component $top (@custom "crm:manifest" "{manifest}") {parts})"#)).unwrap()
+}
+
+#[test]
+fn what_is_small_and_comes_to_much_is_refused_quickly_and_named() {
+    let diag = r#"(import "crm:plugin/diag@0.1.0" (instance $diag
+        (type $l (enum "debug" "info" "warn" "error" "panic")) (export "level" (type $level (eq $l)))
+        (export "emit" (func (param "level" $level) (param "message" string)))))"#;
+    let lowered = "(core func (canon lower (func $diag \"emit\") (memory (core memory $m \"m\"))))".repeat(20_001);
+    let memory = r#"(core module $has (memory (export "m") 1)) (core instance $m (instantiate $has))"#;
+    // Each component makes two instances of the one before it: of the last one 2^40 follow.
+    let tower: String = (1..=40)
+        .map(|level| {
+            let below = format!("(alias outer $top $c{} (component $below))", level - 1);
+            format!("(component $c{level} {below} {})", "(instance (instantiate $below))".repeat(2))
+        })
+        .collect();
+    let many = format!("(core module $m) {}", "(core instance (instantiate $m))".repeat(65));
+    let cases = [
+        (
+            component(&format!("(component $c0) {tower} (instance (instantiate $c40))")),
+            "instances are over the limit of 64",
+        ),
+        (component(&many), "65 instances are over the limit of 64"),
+        (component(&"(core module)".repeat(64)), "65 modules are over the limit of 64"),
+        (component(&format!("{diag} {memory} {lowered}")), "functions are over the limit of 20000"),
+        (component(&"(type string)".repeat(50_001)), "definitions are over the limit of 50000"),
+        (with(&"(type (func (param i32)))".repeat(50_001)), "definitions are over the limit of 50000"),
+        (
+            with(&r#"(import "crm:plugin/diag@0.1.0" "emit" (func (param i32 i32 i32)))"#.repeat(65)),
+            "65 imports are over the limit of 64",
+        ),
+        // Sixteen bytes each in every instance, which no limit of memory counts.
+        (with(&"(global i32 (i32.const 0))".repeat(50_001)), "definitions are over the limit of 50000"),
+        (with(&"(elem func)".repeat(50_001)), "definitions are over the limit of 50000"),
+        (with(&r#"(data "")"#.repeat(50_001)), "definitions are over the limit of 50000"),
+    ];
+    let host = host();
+    for (wasm, words) in cases {
+        let started = Instant::now();
+        let refusal = refusal(&host, &wasm);
+        assert!(refusal.contains(words), "{refusal} instead of {words}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{words}: {:?}", started.elapsed());
+    }
+}
+
+#[test]
+fn a_manifest_that_is_too_long_is_refused_unread() {
+    let longest = |bytes: usize| {
+        let padded = format!("{SCORER_MANIFEST}{}", " ".repeat(bytes - SCORER_MANIFEST.len()));
+        module(&padded, &scorer_parts(SCORER, "", "(i32.const 64)"))
+    };
+    assert!(host().load(&longest(64 << 10)).is_ok());
+    assert_eq!(refusal(&host(), &longest((64 << 10) + 1)), "65537 bytes of manifest are over the limit of 65536");
+}
+
 #[test]
 fn features_that_are_off_are_refused() {
     let cases = [
