@@ -7,9 +7,9 @@
 
 use std::fmt;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::PathBuf;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -23,6 +23,10 @@ const TAG_BYTES: usize = 32;
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// A folder that keeps compiled code between runs. Several processes may share one.
+///
+/// Nothing is ever taken out of it but what is replaced: code of plugins that are gone, and what a process that was
+/// killed left half-written (`*.new`), stays until somebody deletes it, which may be done at any time. Whoever else can write
+/// into the folder can make loading slow and use memory, by up to a GiB for each load, and can do no more.
 #[derive(Clone)]
 pub struct CodeFolder {
     folder: PathBuf,
@@ -79,12 +83,14 @@ impl CodeFolder {
 
     /// Keeps code for `id`, in one step: a reader sees the old file or the new one.
     pub(crate) fn write(&self, id: &CodeId, code: &[u8]) -> io::Result<()> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.folder.join(format!("{}.{}-{count}.new", id.name, std::process::id()));
+        // By chance, and not by the process's number: processes that share a folder may each have the same one, in
+        // containers of their own.
+        let chance = RandomState::new().hash_one(&id.name);
+        let temporary = self.folder.join(format!("{}.{chance:016x}.new", id.name));
         let tag = self.mac(id, code).finalize().into_bytes();
-        let written = write_all(&temporary, &[&MAGIC, &tag, code])
-            .and_then(|()| fs::rename(&temporary, self.folder.join(&id.name)));
+        let file = File::create_new(&temporary)?;
+        let written =
+            write_all(file, &[&MAGIC, &tag, code]).and_then(|()| fs::rename(&temporary, self.folder.join(&id.name)));
         if written.is_err() {
             // Best effort: what stays is never read.
             let _ = fs::remove_file(&temporary);
@@ -103,7 +109,6 @@ impl fmt::Debug for CodeFolder {
     }
 }
 
-fn write_all(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
+fn write_all(mut file: File, parts: &[&[u8]]) -> io::Result<()> {
     parts.iter().try_for_each(|part| file.write_all(part))
 }

@@ -131,6 +131,68 @@ fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
 }
 
 #[test]
+fn what_a_process_that_was_killed_left_half_written_is_in_nobodys_way() {
+    let folder = Folder::new("left");
+    let host = folder.host(1);
+    scores(&host, &wasm());
+    let file = folder.only();
+    fs::remove_file(&file).unwrap();
+    // As a process of the same number had it, in another container for example, and may still be writing it.
+    let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+    let left = |count: u32| folder.0.join(format!("{name}.{}-{count}.new", std::process::id()));
+    (0..100).for_each(|count| fs::write(left(count), "half").unwrap());
+    assert_eq!(scores(&folder.host(1), &wasm()), [Some(0.25), Some(0.75)]);
+    assert!(file.exists(), "the code is kept");
+    assert!((0..100).all(|count| fs::read(left(count)).unwrap() == b"half"), "and what is another's is left alone");
+}
+
+#[test]
+fn hosts_that_share_a_folder_with_each_other_and_with_a_vandal_score_as_ever() {
+    let folder = Folder::new("shared");
+    fs::create_dir_all(&folder.0).unwrap();
+    let guests: Vec<(Vec<u8>, f64)> =
+        [0.125, 0.25, 0.5].map(|score| (scorer_that_answers(&answer_of(&[score, score])), score)).to_vec();
+    let rounds = if std::env::var_os("CRM_SOAK").is_some() { 200 } else { 10 };
+    std::thread::scope(|scope| {
+        let hosts: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let host = folder.host(1);
+                        for (wasm, score) in &guests {
+                            assert_eq!(scores(&host, wasm), [Some(*score); 2]);
+                        }
+                    }
+                })
+            })
+            .collect();
+        // Truncates, swaps, removes and lengthens whatever is there while the others read and write it.
+        let mut step = 0_usize;
+        while hosts.iter().any(|host| !host.is_finished()) {
+            let files = folder.files();
+            let of = |place: usize| files.get(place % files.len().max(1));
+            if let (Some(one), Some(other)) = (of(step), of(step + 1)) {
+                // Any of it may be gone by now.
+                let _ = match step % 4 {
+                    0 => fs::File::options().write(true).open(one).and_then(|file| file.set_len(step as u64 % 99)),
+                    1 => fs::copy(one, other).map(drop),
+                    2 => fs::remove_file(one),
+                    _ => fs::write(one, [fs::read(one).unwrap_or_default(), vec![7; 9]].concat()),
+                };
+            }
+            step += 1;
+            std::thread::yield_now();
+        }
+        assert!(step > rounds, "{step} acts of vandalism");
+    });
+    // What the next host finds it takes or replaces, and then it is taken.
+    for (wasm, score) in &guests {
+        assert_eq!(scores(&folder.host(1), wasm), [Some(*score); 2]);
+    }
+    assert_eq!(folder.files().iter().filter(|file| file.extension().is_some_and(|end| end == "scorer")).count(), 3);
+}
+
+#[test]
 fn compiled_code_is_refused_by_name_whoever_made_it() {
     let folder = Folder::new("refused");
     scores(&folder.host(1), &wasm());
