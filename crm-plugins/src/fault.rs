@@ -322,14 +322,14 @@ impl fmt::Debug for GuestText {
     }
 }
 
-/// `text` in one line: without control characters, which could forge log lines or move a
+/// `text` in one line: without control characters and separators of lines, which could forge log lines or move a
 /// terminal's cursor, and without the marks that turn the reading direction around.
 pub(crate) fn printable(text: &str, bytes_max: usize) -> String {
     let mut line = String::with_capacity(text.len().min(bytes_max));
     for character in text.chars() {
-        let turns = matches!(character,
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let shown = if character.is_control() || turns { ' ' } else { character };
+        let breaks_or_turns = matches!(character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let shown = if character.is_control() || breaks_or_turns { ' ' } else { character };
         if line.len() + shown.len_utf8() > bytes_max {
             break;
         }
@@ -352,6 +352,7 @@ mod tests {
     #[test]
     fn control_characters_become_spaces_and_long_text_is_cut_between_characters() {
         assert_eq!(printable("a\r\n\u{1b}[2J\u{202e}b", 100), "a   [2J b");
+        assert_eq!(printable("a\u{2028}b\u{2029}c\u{61c}d\u{85}e", 100), "a b c d e");
         assert_eq!(printable("ööö", 5), "öö");
     }
 }
