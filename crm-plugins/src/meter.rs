@@ -185,6 +185,27 @@ mod tests {
     }
 
     #[test]
+    fn the_breaker_counts_calls_and_no_time() {
+        let meter = meter(2);
+        // A replay of the past, and a clock that was set back.
+        for (at_ms, opens) in [(Some(9), false), (Some(-9), true)] {
+            let call = Call { fault: Some(&TRAP), proves_health: true, took: Duration::ZERO, fuel: None, at_ms };
+            assert_eq!(meter.note(&call), opens);
+        }
+        assert_eq!(meter.counters().last_fault.unwrap().at_ms, Some(-9));
+    }
+
+    #[test]
+    fn a_call_that_began_before_the_breaker_was_cleared_counts_towards_the_next_run() {
+        let meter = meter(2);
+        assert!(!ends(&meter, Some(&TRAP)));
+        assert!(ends(&meter, Some(&TRAP)));
+        meter.clear();
+        assert!(!ends(&meter, Some(&TRAP)), "it takes two again");
+        assert!(ends(&meter, Some(&TRAP)));
+    }
+
+    #[test]
     fn one_fault_is_enough_where_the_host_says_so() {
         assert!(ends(&meter(1), Some(&TRAP)));
     }

@@ -7,16 +7,26 @@
 
 mod support;
 
-use crm_plugins::{Fault, Plugin};
+use crm_plugins::{Fault, Host, Plugin};
 use support::{
-    SCORER, SCORER_MANIFEST, answer_of, module, patient_host, scorer, scorer_parts, scorer_that_answers, two_rows,
-    workflow,
+    SCORER, SCORER_MANIFEST, WORKFLOW, WORKFLOW_MANIFEST, answer_of, module, module_with_allocator, patient_host,
+    scorer, scorer_parts, scorer_that_answers, two_rows, workflow, workflow_parts, workflow_that_answers,
 };
 
 /// The limit is not the host's 5 s, so that a hundred endless loops take seconds.
 fn impatient(parts: &str, body: &str) -> Vec<u8> {
     let manifest = SCORER_MANIFEST.replace("\"outputs\"", "\"limits\":{\"deadline_ms\":2},\"outputs\"");
     module(&manifest, &scorer_parts(SCORER, parts, body))
+}
+
+/// A workflow with an allocator of this body.
+fn allocates(parts: &str, allocator: &str) -> Vec<u8> {
+    module_with_allocator(WORKFLOW_MANIFEST, &workflow_parts(parts, "(i32.const 64)"), allocator)
+}
+
+/// A guest that answers properly and does this when it is to free its answer.
+fn after(interface: &str, function: &str, body: &str) -> String {
+    format!(r#"(func (export "cabi_post_{interface}#{function}") (param i32) {body})"#)
 }
 
 const EMIT: &str = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i32 i32 i32)))"#;
@@ -40,6 +50,11 @@ fn guests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     };
     let jane = format!(r#"{EMIT} (data (i32.const 512) "panicked: jane@example.org")"#);
     let table = "(table $t 90000 funcref)";
+    let good = support::data(&answer_of(&[0.25, 0.75]));
+    let initialize = |body: &str| format!(r#"(func (export "_initialize") {body})"#);
+    let mut large = answer_of(&[0.5, 0.5]);
+    large[5] = 5 << 20;
+    let all_memory = "(drop (memory.grow (i32.const 255))) (i32.const 64)";
     vec![
         ("an endless loop", impatient("", forever), "deadline"),
         ("an endless start function", impatient(&start("(loop $ever (br $ever))"), "(i32.const 64)"), "deadline"),
@@ -68,6 +83,35 @@ fn guests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("not a number", scorer_that_answers(&answer_of(&[0.5, f64::NAN])), "not_finite"),
         ("an infinity", scorer_that_answers(&answer_of(&[f64::NEG_INFINITY, 0.5])), "not_finite"),
         ("an endless workflow", workflow("", forever), "fuel"),
+        ("bulk fills in a workflow", workflow("", fill), "fuel"),
+        ("an endless `_initialize`", impatient(&initialize("(loop $ever (br $ever))"), "(i32.const 64)"), "deadline"),
+        ("a trap in `_initialize`", scorer(&initialize("unreachable"), "(i32.const 64)"), "trap"),
+        (
+            "an endless loop after the answer",
+            impatient(&format!("{good} {}", after(SCORER, "score", "(loop $ever (br $ever))")), "(i32.const 64)"),
+            "deadline",
+        ),
+        (
+            "a trap after the answer",
+            scorer(&format!("{good} {}", after(SCORER, "score", "(unreachable)")), "(i32.const 64)"),
+            "trap",
+        ),
+        (
+            "an endless loop after a workflow's answer",
+            workflow_that_answers(&[0; 5], &after(WORKFLOW, "handle", "(loop $ever (br $ever))")),
+            "fuel",
+        ),
+        ("an endless allocator", allocates("", "(loop $ever (br $ever)) (unreachable)"), "fuel"),
+        ("an allocator that traps", allocates("", "(unreachable)"), "trap"),
+        ("an allocator that points outside", allocates("", "(i32.const -8)"), "contract"),
+        ("an allocator that does not align", allocates("", "(i32.const 1025)"), "contract"),
+        (
+            "an allocator that calls the host",
+            allocates(EMIT, "(call $emit (i32.const 0) (i32.const 0) (i32.const 0)) (i32.const 1024)"),
+            "trap",
+        ),
+        ("a result of forty mebibytes in sixteen", scorer(&support::data(&large), all_memory), "contract"),
+        ("a failure whose code lies outside", scorer_that_answers(&[1, 65_000, 4_000, 0, 0]), "contract"),
     ]
 }
 
@@ -86,12 +130,34 @@ fn resident() -> usize {
     kib.and_then(|kib| kib.trim().trim_end_matches(" kB").parse::<usize>().ok()).unwrap_or(0) << 10
 }
 
+/// Files by name that are refused, with the kind of the refusal; the last ones are loaded.
+fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let good = scorer_that_answers(&answer_of(&[0.25, 0.75]));
+    let with = |parts: &str| scorer(parts, "(i32.const 64)");
+    let nested = format!("(func {} {})", "loop ".repeat(10_000), "end ".repeat(10_000));
+    let unknown = r#"(import "env" "system" (func (param i32) (result i32)))"#;
+    let other = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i64)))"#;
+    vec![
+        ("no WebAssembly", b"#!/bin/sh".to_vec(), "not_wasm"),
+        ("a truncated file", good[..good.len() / 2].to_vec(), "invalid"),
+        ("four mebibytes and a byte", vec![0; (4 << 20) + 1], "too_large"),
+        ("10,000 nested loops", with(&nested), "too_large"),
+        ("20,001 functions", with(&"(func) ".repeat(20_001)), "too_large"),
+        ("a table of ten million entries", with("(table 10000000 funcref)"), "too_large"),
+        ("threads", with("(func (drop (i32.atomic.load (i32.const 0))))"), "invalid"),
+        ("an import that is not given", with(unknown), "unknown_import"),
+        ("an import of another type", scorer(other, "(call $emit (i64.const 0)) (i32.const 64)"), "componentize"),
+        ("a good file", good, "ok"),
+    ]
+}
+
 #[test]
 fn each_hostile_guest_is_stopped_a_hundred_times_and_leaves_nothing_behind() {
     // What a fault may leave without a leak: the allocator's own caches and what the kernel maps lazily.
     // A leaked instance would be 64 KiB at least and up to 16 MiB, times eighty.
     const TOLERANCE: usize = 4 << 20;
     let host = patient_host();
+    files_leave_nothing_behind(&host, TOLERANCE);
     let mut healthy = host.load(&scorer_that_answers(&answer_of(&[0.25, 0.75]))).unwrap().scorer(&[]).unwrap();
     for (name, wasm, kind) in guests() {
         let plugin = host.load(&wasm).unwrap();
@@ -111,5 +177,23 @@ fn each_hostile_guest_is_stopped_a_hundred_times_and_leaves_nothing_behind() {
         assert!(grown < TOLERANCE, "{name}: {grown} bytes more after {rounds} runs than after {warm}");
         let scores = healthy.score(&two_rows()).unwrap();
         assert_eq!((scores[0].float(0), scores[0].float(1)), (Some(0.25), Some(0.75)), "after {name}");
+    }
+}
+
+/// Each is loaded a hundred times, and nothing of it stays.
+fn files_leave_nothing_behind(host: &Host, tolerance: usize) {
+    let healthy = host.load(&scorer_that_answers(&answer_of(&[0.125, 0.125]))).unwrap();
+    for (name, file, kind) in files() {
+        let mut baseline = 0;
+        for round in 1..=100 {
+            let loaded = host.load(&file);
+            assert_eq!(loaded.as_ref().map_or_else(|refusal| refusal.kind(), |_| "ok"), kind, "{name}");
+            if round == 20 {
+                baseline = resident();
+            }
+        }
+        let grown = resident().saturating_sub(baseline);
+        assert!(grown < tolerance, "{name}: {grown} bytes more after 100 loads than after 20");
+        assert!(healthy.scorer(&[]).unwrap().score(&two_rows()).is_ok(), "after {name}");
     }
 }

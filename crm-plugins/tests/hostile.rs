@@ -48,6 +48,7 @@ fn a_workflow_with_fuel_to_spare_still_hits_the_deadline() {
     limits.fuel = u64::MAX;
     let plugin = Host::new(limits).unwrap().load(&workflow("", LOOP)).unwrap();
     assert_eq!(poke(&plugin).unwrap_err().kind(), "deadline");
+    assert_eq!(plugin.inspect().counters.last_fuel, None, "fuel says nothing after the clock stopped a guest");
 }
 
 #[test]
@@ -132,6 +133,35 @@ fn each_wrong_result_is_of_its_kind() {
     let body = "(drop (memory.grow (i32.const 64))) (i32.const 64)";
     let fault = score(&host, &scorer(&parts, body)).unwrap_err();
     assert_eq!(fault, Fault::Output { what: "bytes", limit: 1 << 20 });
+}
+
+#[test]
+fn each_wrong_column_of_words_is_of_its_kind() {
+    let manifest = support::SCORER_MANIFEST.replace("\"max\":1", "\"kind\":\"word\"");
+    // One column of words: the codes at 512, and at 520 where each word is and its length.
+    let answer = |codes: u32, words: u32| support::data(&[0, 76, 1, 3, 512, codes, 520, words, 0, 0]);
+    let words = |codes: &str, at: &str| {
+        let texts = r#"(data (i32.const 600) "deut\ff")"#;
+        format!(r#"(data (i32.const 512) "{codes}") (data (i32.const 520) "{at}") {texts}"#)
+    };
+    let (both, second) = (r"\00\00\00\00\01\00\00\00", r"\58\02\00\00\02\00\00\00\5a\02\00\00\02\00\00\00");
+    let bad_text = r"\58\02\00\00\02\00\00\00\5a\02\00\00\03\00\00\00";
+    let outside = r"\58\02\00\00\02\00\00\00\f0\ff\ff\ff\02\00\00\00";
+    let host = host();
+    for (parts, kind) in [
+        (format!("{} {}", answer(2, 2), words(both, second)), "ok"),
+        (format!("{} {}", answer(2, 1), words(both, second)), "malformed"),
+        (format!("{} {}", answer(2, 0), words(both, second)), "malformed"),
+        (format!("{} {}", answer(1, 2), words(both, second)), "row_count"),
+        (format!("{} {}", answer(2, 2), words(both, bad_text)), "contract"),
+        (format!("{} {}", answer(2, 2), words(both, outside)), "contract"),
+        (format!("{} {}", answer(2, u32::MAX), words(both, second)), "contract"),
+        (format!("{} {}", answer(u32::MAX, 2), words(both, second)), "contract"),
+    ] {
+        let wasm = support::module(&manifest, &support::scorer_parts(support::SCORER, &parts, "(i32.const 64)"));
+        let answer = score(&host, &wasm).map_or_else(|fault| fault.kind(), |_| "ok");
+        assert_eq!(answer, kind, "{parts}");
+    }
 }
 
 #[test]

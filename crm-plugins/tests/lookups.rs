@@ -5,6 +5,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crm_plugins::{Answer, Entry, Fault, InputError, LookupTable, Lookups, Need, Value, Workflow};
 use support::{WORKFLOW, WORKFLOW_MANIFEST, event, host, module};
@@ -113,6 +114,30 @@ fn a_wrong_answer_is_the_callers_fault() {
     assert_eq!(fault, Fault::Input(InputError::Answer { expected: 1, actual: 0 }));
     let fault = ask(&workflow, Says(Answer::Values(vec![Value::Float(f64::NAN)]))).unwrap_err();
     assert_eq!(fault, Fault::Input(InputError::NotFinite { name: "prices".into() }));
+}
+
+/// Answers when the deadline is over.
+struct Slow(Duration);
+
+impl Lookups for Slow {
+    fn fetch(&self, _: &str, keys: &[&str], _: &str) -> Answer {
+        std::thread::sleep(self.0);
+        Answer::Values(vec![Value::Int(1); keys.len()])
+    }
+}
+
+#[test]
+fn a_call_that_waited_for_a_look_up_past_its_deadline_has_failed_though_it_answered() {
+    let host = support::strict_host();
+    let plugin = host.load(&guest(MANIFEST, "prices", &["mug"], "minor")).unwrap();
+    let workflow = plugin.workflow_with(&[], &["prices"]).unwrap();
+    let limit = host.limits().deadline;
+    for _ in 0..2 {
+        assert_eq!(ask(&workflow, Slow(limit * 2)).unwrap_err(), Fault::Deadline { limit });
+        let counters = plugin.inspect().counters;
+        assert_eq!(counters.last_fuel, None, "what the clock stopped has no fuel to tell of");
+        assert!(counters.busy >= limit * 2);
+    }
 }
 
 #[test]

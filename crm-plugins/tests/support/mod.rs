@@ -67,6 +67,20 @@ pub(crate) fn workflow_parts(parts: &str, handle: &str) -> String {
 
 /// A module with an allocator that never frees. Imports come first, so `parts` may begin with some.
 pub(crate) fn module(manifest: &str, parts: &str) -> Vec<u8> {
+    let allocator = "(local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+        (global.set $next (i32.add (local.get $at) (local.get 3)))
+        (loop $more
+            (if (i32.gt_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
+                (then
+                    (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+                    (br $more))))
+        (local.get $at)";
+    module_with_allocator(manifest, parts, allocator)
+}
+
+/// A module whose allocator has this body: it takes where something is, its size, alignment and new size.
+pub(crate) fn module_with_allocator(manifest: &str, parts: &str, allocator: &str) -> Vec<u8> {
     let manifest = manifest.replace('"', "\\\"");
     let text = format!(
         r#"(module
@@ -74,16 +88,7 @@ pub(crate) fn module(manifest: &str, parts: &str) -> Vec<u8> {
         (@custom "crm:manifest" "{manifest}")
         (memory (export "memory") 1)
         (global $next (mut i32) (i32.const 4096))
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-            (local $at i32)
-            (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-            (global.set $next (i32.add (local.get $at) (local.get 3)))
-            (loop $more
-                (if (i32.gt_u (global.get $next) (i32.shl (memory.size) (i32.const 16)))
-                    (then
-                        (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
-                        (br $more))))
-            (local.get $at)))"#
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) {allocator}))"#
     );
     wat::parse_str(text).unwrap()
 }
