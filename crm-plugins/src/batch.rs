@@ -144,12 +144,12 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch of `rows` rows; `context` holds what is the same for all of them (`as_of_ms`,
-    /// `seed`, `currency`).
+    /// A batch of `rows` rows; `context` holds what is the same for all of them, such as `as_of_ms`.
     ///
     /// # Errors
     ///
-    /// If there are more than [`ROWS_MAX`] rows or a column has another number of them.
+    /// If there are more than [`ROWS_MAX`] rows, a column has another number of them, or the context has a name twice or
+    /// a number that is not finite.
     pub fn new(rows: usize, context: Vec<Entry>, columns: Vec<Column>) -> Result<Batch, BatchError> {
         let count = u32::try_from(rows)
             .ok()
@@ -159,6 +159,12 @@ impl Batch {
             if column.rows() != rows {
                 return Err(BatchError::Rows { column: index, rows, cells: column.rows() });
             }
+        }
+        let is_wrong = |entry: &&Entry| {
+            !entry.value.is_finite() || context.iter().filter(|other| other.name == entry.name).count() > 1
+        };
+        if let Some(entry) = context.iter().find(is_wrong) {
+            return Err(BatchError::Context { name: entry.name.clone() });
         }
         Ok(Batch { rows: count, context, columns })
     }
@@ -200,6 +206,12 @@ pub enum BatchError {
         rows: usize,
         /// The column's cells.
         cells: usize,
+    },
+    /// A name of the context stands there twice, or its number is NaN or infinite.
+    #[error("the context's `{name}` is given twice or not finite")]
+    Context {
+        /// The name.
+        name: String,
     },
     /// The list of missing cells has another length than the column.
     #[error("{nulls} null bytes for {rows} rows")]
@@ -318,6 +330,13 @@ mod tests {
     fn a_batch_refuses_a_column_of_another_length() {
         let batch = Batch::new(2, vec![], vec![Column::ints([Some(1)])]);
         assert_eq!(batch, Err(BatchError::Rows { column: 0, rows: 2, cells: 1 }));
+    }
+
+    #[test]
+    fn a_context_with_a_name_twice_or_a_number_that_is_none_is_refused() {
+        for context in [vec![Entry::new("seed", 1), Entry::new("seed", 2)], vec![Entry::new("seed", f64::NAN)]] {
+            assert_eq!(Batch::new(0, context, vec![]), Err(BatchError::Context { name: "seed".into() }));
+        }
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::wire::{self, BatchIn, ColumnOut};
 /// fault; the next batch then gets a fresh one, so one bad batch costs only itself.
 ///
 /// Scorers are told to be functions of their input. Nothing keeps one from remembering earlier
-/// batches within an instance, so make one scorer for each run and give it whole batches in a
-/// fixed order where results must repeat.
+/// batches within an instance, so have it [forget](Scorer::forget) them before it is given somebody else's customers, or
+/// where results must repeat in whatever order batches come.
 pub struct Scorer {
     plugin: Plugin,
     params: Vec<Entry>,
@@ -36,6 +36,11 @@ impl Scorer {
     /// The plugin that scores.
     pub fn plugin(&self) -> &Plugin {
         &self.plugin
+    }
+
+    /// Drops the instance: the next batch gets a fresh one, which knows nothing of those before.
+    pub fn forget(&mut self) {
+        self.instance = None;
     }
 
     /// Scores a batch: one column for each output of the manifest, in its order, each with the
@@ -119,7 +124,7 @@ fn check(output: &Output, column: ColumnOut, rows: usize) -> Result<Column, Faul
         BatchError::NotFinite { .. } => Fault::NotFinite { place: name() },
         BatchError::NullByte { row } | BatchError::NoSuchWord { row, .. } => Fault::Malformed { output: name(), row },
         BatchError::Nulls { nulls, .. } => Fault::RowCount { output: name(), expected: rows, actual: nulls },
-        BatchError::TooManyRows { .. } | BatchError::Rows { .. } => {
+        BatchError::TooManyRows { .. } | BatchError::Rows { .. } | BatchError::Context { .. } => {
             Fault::RowCount { output: name(), expected: rows, actual: rows }
         }
     })?;

@@ -3,7 +3,7 @@
 use crm_core::SmolStr;
 use crm_core::attribute::Attribute;
 use crm_core::workflow::{Grants, PluginStamp};
-use crm_plugins::{Batch, Cells, Column, Entry, Host, OutputKind};
+use crm_plugins::{Batch, Cells, Column, Entry, Host, OutputKind, Plugin};
 
 use super::{PluginError, stamp};
 use crate::scorer::{ScoreBatch, Scorer};
@@ -37,25 +37,41 @@ impl WasmScorer {
     ///
     /// `PluginError`, with the name of what is wrong.
     pub fn load_granted(host: &Host, wasm: &[u8], params: &[Entry], grants: &Grants) -> Result<Self, PluginError> {
-        let plugin = host.load(wasm)?;
+        Self::of(&host.load(wasm)?, params, grants)
+    }
+
+    /// One of a plugin that is loaded, such as one of a [`Registry`](super::Registry): whoever keeps it sees what it does
+    /// here, and can clear it.
+    ///
+    /// # Errors
+    ///
+    /// `PluginError`, with the name of what is wrong.
+    pub fn of(plugin: &Plugin, params: &[Entry], grants: &Grants) -> Result<Self, PluginError> {
         if let Some(output) = plugin.manifest().outputs.iter().find(|output| output.kind == OutputKind::Word) {
             return Err(PluginError::Word { plugin: plugin.name().to_owned(), output: output.name.clone() });
         }
         let mut attributes = Vec::new();
         let mut places = Vec::new();
-        for (name, attribute) in super::attributes(&plugin, plugin.manifest().features.iter())? {
+        for (name, attribute) in super::attributes(plugin, plugin.manifest().features.iter())? {
             places.push(grants.features.has(&name).then_some(attributes.len()));
             if grants.features.has(&name) {
                 attributes.push(attribute);
             }
         }
         Ok(WasmScorer {
-            stamp: stamp(&plugin)?,
+            stamp: stamp(plugin)?,
             attributes,
             places,
             outputs: plugin.manifest().outputs.iter().map(|output| SmolStr::new(&output.name)).collect(),
             scorer: plugin.scorer(params)?,
         })
+    }
+
+    /// The plugin behind it, to keep when this is installed: what it has done so far, whether it is in quarantine, and
+    /// [the way out](Plugin::clear).
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        self.scorer.plugin()
     }
 }
 
@@ -84,7 +100,11 @@ impl Scorer for WasmScorer {
         let batch = columns
             .and_then(|columns| Batch::new(rows, vec![as_of], columns))
             .map_err(|error| PluginFault::new(error.to_string()))?;
-        let columns = self.scorer.score(&batch).map_err(|fault| super::fault(&fault))?;
+        let scores = self.scorer.score(&batch);
+        // What it saw may be of another tenant than what it sees next, and comes in any order. A fresh instance costs
+        // microseconds, and a batch has a thousand customers.
+        self.scorer.forget();
+        let columns = scores.map_err(|fault| super::fault(&fault))?;
         Ok(columns.iter().map(|column| (0..rows).map(|row| score(column, row)).collect()).collect())
     }
 }
