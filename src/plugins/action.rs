@@ -15,10 +15,19 @@ pub(super) fn command(action: &Action, call: &WorkflowCall<'_>) -> Result<Comman
         Some(Value::Text(text)) => Ok(text.as_str()),
         _ => Err(wrong()),
     };
+    // An argument that this host does not know may be the point of it, such as for whom or until when.
+    let only = |names: &[&str]| {
+        let known = |entry: &crm_plugins::Entry| names.contains(&entry.name.as_str());
+        if action.args.iter().all(known) { Ok(()) } else { Err(wrong()) }
+    };
     match action.kind.as_str() {
-        "add_tag" => Ok(Command::AddTag(Tag::new(text("tag")?).map_err(|_| wrong())?)),
-        "remove_tag" => Ok(Command::RemoveTag(Tag::new(text("tag")?).map_err(|_| wrong())?)),
+        "add_tag" | "remove_tag" => {
+            only(&["tag"])?;
+            let tag = Tag::new(text("tag")?).map_err(|_| wrong())?;
+            Ok(if action.kind == "add_tag" { Command::AddTag(tag) } else { Command::RemoveTag(tag) })
+        }
         "award_points" => {
+            only(&["points", "program", "reason"])?;
             let Some(Value::Int(points)) = action.arg("points") else { return Err(wrong()) };
             let program = match action.arg("program") {
                 Some(Value::Text(program)) => ProgramId::new(program).map_err(|_| wrong())?,

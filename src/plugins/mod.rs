@@ -11,8 +11,10 @@ mod workflow;
 use crm_core::attribute::Attribute;
 use crm_core::workflow::{PluginName, PluginStamp};
 use crm_core::{Digest, SmolStr, TextError};
-use crm_plugins::Plugin;
-pub use crm_plugins::{Entry, Fault, Host, HostError, Limits, LoadError, LoadLimits, Value};
+pub use crm_plugins::{
+    CodeFolder, Counters, Entry, Fault, Host, HostError, LastFault, Limits, LoadError, LoadLimits, Plugin, PluginInfo,
+    Registry, RegistryError, Standing, Value,
+};
 
 pub use scorer::WasmScorer;
 pub use workflow::WasmWorkflow;

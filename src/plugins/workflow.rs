@@ -7,7 +7,7 @@ use crm_core::attribute::Attribute;
 use crm_core::event::CUSTOM_PREFIX;
 use crm_core::profile::{AttributeValue, CardValue, Field};
 use crm_core::workflow::{FieldName, FieldValue, PluginStamp, SourceName};
-use crm_plugins::{Entry, Fault, Host, LookupTable, Lookups, Need, TriggerEvent, Value, WorkflowOutcome};
+use crm_plugins::{Entry, Fault, Host, LookupTable, Lookups, Need, Plugin, TriggerEvent, Value, WorkflowOutcome};
 
 use super::action::command;
 use super::{ACTIONS, CUSTOMER, EVENTS, PluginError, STAGE, expect, stamp, unknown};
@@ -60,19 +60,28 @@ impl WasmWorkflow {
     ///
     /// `PluginError`, with the name of what is wrong.
     pub fn load(host: &Host, wasm: &[u8], params: &[Entry]) -> Result<Self, PluginError> {
-        let plugin = host.load(wasm)?;
+        Self::of(&host.load(wasm)?, params)
+    }
+
+    /// One of a plugin that is loaded, such as one of a [`Registry`](super::Registry): whoever keeps it sees what it does
+    /// here, and can clear it.
+    ///
+    /// # Errors
+    ///
+    /// `PluginError`, with the name of what is wrong.
+    pub fn of(plugin: &Plugin, params: &[Entry]) -> Result<Self, PluginError> {
         let manifest = plugin.manifest();
         let feature = |name: &String| match Feature::by_name(name) {
             Some(feature) => Ok((name.clone(), feature)),
-            None => Err(unknown(&plugin, "feature", name)),
+            None => Err(unknown(plugin, "feature", name)),
         };
         let features = manifest.features.iter().map(feature).collect::<Result<_, _>>()?;
         let known_event = |name: &str| EVENTS.contains(&name) || name.starts_with(CUSTOM_PREFIX);
-        expect(&plugin, "event", &manifest.events, known_event)?;
-        expect(&plugin, "action", &manifest.actions, |name| ACTIONS.contains(&name))?;
+        expect(plugin, "event", &manifest.events, known_event)?;
+        expect(plugin, "action", &manifest.actions, |name| ACTIONS.contains(&name))?;
         let field = |name: &String| match Field::parse(name) {
             Ok(field) if is_single(&field) => Ok(field),
-            Ok(_) | Err(_) => Err(unknown(&plugin, "field", name)),
+            Ok(_) | Err(_) => Err(unknown(plugin, "field", name)),
         };
         let fields = manifest.fields.iter().map(field).collect::<Result<_, _>>()?;
         for name in &manifest.lookups {
@@ -89,7 +98,14 @@ impl WasmWorkflow {
         // Which of them are granted is asked at each look-up: what is defined may change meanwhile.
         let sources: Vec<&str> = manifest.lookups.iter().map(String::as_str).collect();
         let workflow = plugin.workflow_with(params, &sources)?;
-        Ok(WasmWorkflow { stamp: stamp(&plugin)?, asks, features, workflow })
+        Ok(WasmWorkflow { stamp: stamp(plugin)?, asks, features, workflow })
+    }
+
+    /// The plugin behind it, to keep when this is installed: what it has done so far, whether it is in quarantine, and
+    /// [the way out](Plugin::clear).
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        self.workflow.plugin()
     }
 
     /// Has the guest answer. Where it looks something up it is stopped, and asked again with what there is.
