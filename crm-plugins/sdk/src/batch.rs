@@ -46,7 +46,7 @@ impl Batch {
         self.rows
     }
 
-    /// What is the same for all rows: `as_of_ms`, `seed`, `currency`.
+    /// What is the same for all rows: `as_of_ms`, the instant as of which the columns hold.
     pub fn context(&self) -> &Entries {
         &self.context
     }
