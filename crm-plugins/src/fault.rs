@@ -145,6 +145,10 @@ pub enum Fault {
     /// wrong, and the next call starts from the beginning.
     #[error("the plugin looks up {0}, which is not at hand")]
     Need(Need),
+    /// The machine gave the host no room for an instance: too little memory, or a limit of address space, of which each
+    /// instance reserves some GiB.
+    #[error("there is no room for an instance of the plugin")]
+    NoRoom,
     /// The plugin faulted too often in a row and is not run until someone clears it.
     #[error("the plugin is in quarantine after {faults} faults in a row, the last of kind `{last}`")]
     Quarantined {
@@ -183,25 +187,29 @@ impl Fault {
             Fault::ActionArgs { .. } => "action_args",
             Fault::Refused { .. } => "refused",
             Fault::Need(_) => "need",
+            Fault::NoRoom => "no_room",
             Fault::Quarantined { .. } => "quarantined",
             Fault::Input(_) => "input",
         }
     }
 
     /// Whether the same call may end differently on another day or machine. Such a fault must be
-    /// recorded to be replayed; all others follow from the input. It is so for a deadline, and for a
-    /// quarantine, which earlier calls decided.
+    /// recorded to be replayed; all others follow from the input. It is so for a deadline, for a
+    /// quarantine, which earlier calls decided, and where there was no room.
     pub fn depends_on_clock(&self) -> bool {
-        matches!(self, Fault::Deadline { .. } | Fault::Quarantined { .. })
+        matches!(self, Fault::Deadline { .. } | Fault::Quarantined { .. } | Fault::NoRoom)
     }
 
     /// Whether the plugin is to blame, so that it counts towards its quarantine.
     ///
-    /// It is not for what the caller got wrong ([`Fault::Input`]), has to load ([`Fault::Need`]) or
-    /// did not run ([`Fault::Quarantined`]). Nor is it for [`Fault::Refused`]: declining is an answer
+    /// It is not for what the caller got wrong ([`Fault::Input`]), has to load ([`Fault::Need`]), did not run
+    /// ([`Fault::Quarantined`]) or had no room for ([`Fault::NoRoom`]). Nor is it for [`Fault::Refused`]: declining is an answer
     /// within the contract, given in time and in form, and costs no more than another.
     pub fn is_plugins(&self) -> bool {
-        !matches!(self, Fault::Input(_) | Fault::Need(_) | Fault::Quarantined { .. } | Fault::Refused { .. })
+        !matches!(
+            self,
+            Fault::Input(_) | Fault::Need(_) | Fault::NoRoom | Fault::Quarantined { .. } | Fault::Refused { .. }
+        )
     }
 }
 

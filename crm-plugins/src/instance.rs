@@ -157,9 +157,13 @@ impl<'a> Call<'a> {
             }
             None => {}
         }
-        // wasmtime keeps the type of this error to itself; a test holds the words in place.
-        if error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls")) {
+        // wasmtime keeps the types of these errors to itself; tests hold the words in place.
+        let says = |words: &str| error.chain().any(|cause| cause.to_string().contains(words));
+        if says("fuel allocated for hostcalls") {
             return Fault::Output { what: "bytes", limit: limits.output_bytes };
+        }
+        if says("mmap failed") {
+            return Fault::NoRoom;
         }
         broken("a value or a call that the contract does not allow")
     }

@@ -343,3 +343,27 @@ fn a_result_of_forty_mebibytes_is_not_copied() {
     let fault = support::score(&Host::new(limits).unwrap(), &wasm).unwrap_err();
     assert_eq!(fault, Fault::Output { what: "bytes", limit: 1 << 20 });
 }
+
+/// Runs itself once more under a limit of address space.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_host_that_has_no_room_does_not_blame_the_plugin() {
+    if std::env::var_os("CRM_NO_ROOM").is_some() {
+        let plugin = host().load(&scorer_that_answers(&answer_of(&[0.25, 0.75]))).unwrap();
+        for _ in 0..10 {
+            let fault = plugin.scorer(&[]).unwrap_err();
+            assert_eq!(fault, Fault::NoRoom);
+            assert!(!fault.is_plugins() && fault.depends_on_clock());
+        }
+        assert_eq!(plugin.standing(), crm_plugins::Standing::Active { faults_in_a_row: 0 });
+        return;
+    }
+    let name = "a_host_that_has_no_room_does_not_blame_the_plugin";
+    let limited = std::process::Command::new("sh")
+        .args(["-c", r#"ulimit -v 3000000; exec "$0" --exact "$1""#])
+        .args([std::env::current_exe().unwrap().to_str().unwrap(), name])
+        .env("CRM_NO_ROOM", "1")
+        .output()
+        .unwrap();
+    assert!(limited.status.success(), "{}", String::from_utf8_lossy(&limited.stdout));
+}
