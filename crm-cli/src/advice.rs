@@ -103,6 +103,8 @@ fn too_large(what: &str) -> String {
         "bytes of one function" => "Split the function, or keep its tables as data and not as code.",
         "branch targets" => "Split the `match`, or look the value up in a table.",
         "nested loops" | "nested blocks" => "Split the function; generated code is often nested too deep.",
+        "modules" | "instances" => "Build one component, and not one that is composed of many.",
+        "imports" => "Import each function once; a linker that repeats imports is told not to.",
         "bytes of declared memory" => "Ask for less memory at the start; it may grow up to the limit.",
         _ => "Make the plugin smaller.",
     };

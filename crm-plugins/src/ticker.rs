@@ -36,8 +36,9 @@ impl Drop for Running<'_> {
 }
 
 impl Ticker {
-    /// Starts the thread. It ticks ten times in a deadline, at least each millisecond and at most
-    /// a hundred times a second, so a guest stops within a tenth of its deadline after it.
+    /// Starts the thread. It ticks ten times in the host's deadline, but not more often than each millisecond and not less
+    /// often than a hundred times a second. A guest stops within two ticks after its deadline, which is a tenth of the
+    /// host's for each, or 10 ms where that is less.
     pub(crate) fn start(engines: [Engine; 2], deadline: Duration) -> std::io::Result<Ticker> {
         let period = (deadline / 10).clamp(Duration::from_millis(1), Duration::from_millis(10));
         let shared = Arc::new(Shared::default());
