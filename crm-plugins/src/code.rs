@@ -3,15 +3,19 @@
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
-use wasmtime::{Config, Engine};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::code_folder::{CodeFolder, CodeId, OwnCode};
 use crate::contract;
+use crate::limits::Limits;
 use crate::load::BoxError;
 use crate::sandbox::{self, Sandbox};
+use crate::slots::Slots;
+use crate::workflow::RUNNING_MAX;
 
 const STACK_BYTES: usize = 512 << 10;
 
@@ -57,15 +61,50 @@ pub(crate) struct Compiler {
     linker_with_lookups: Linker<Sandbox>,
     /// Identifies engine, settings and target: code made under another is none.
     compatibility: [u8; 32],
+    /// Who compiles; shared with the other role's compiler.
+    compiling: Arc<Slots>,
     /// Code in use, by content. It is freed with the last plugin that uses it.
     in_use: Mutex<HashMap<[u8; 32], Weak<Compiled>>>,
+}
+
+/// The most memories and tables of a component. What is built by today's tools has one memory and two tables.
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 16;
+const CORE_INSTANCES: u32 = 64;
+/// How much of what an instance wrote to is cleared by writing zeros instead of giving pages back.
+const KEPT_BYTES: usize = 512 << 10;
+const GUARD_BYTES: u64 = 64 << 10;
+
+fn pooled<'a>(config: &'a mut Config, limits: &Limits) -> &'a Config {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(RUNNING_MAX)
+        .total_core_instances(RUNNING_MAX * CORE_INSTANCES)
+        .total_memories(RUNNING_MAX * MEMORIES)
+        .total_tables(RUNNING_MAX * TABLES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
+        .max_memory_size(limits.memory_bytes)
+        .table_elements(limits.table_elements)
+        .linear_memory_keep_resident(KEPT_BYTES)
+        .table_keep_resident(KEPT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_reservation(limits.memory_bytes as u64)
+        .memory_guard_size(GUARD_BYTES)
 }
 
 impl Compiler {
     /// Scoring runs without fuel, because counting instructions slows a scorer by a fifth and a score
     /// has a deadline anyway. Workflows run with fuel, so that what stops them is the same on every
     /// machine.
-    pub(crate) fn new(role: Role) -> Result<Compiler, BoxError> {
+    ///
+    /// Each workflow call has an instance of its own, so these come from a pool that keeps their memory mapped: a new
+    /// mapping for each call takes twice as long as all else. A scorer's instance serves many batches, and its memory is
+    /// reserved so widely that its code needs no checks of bounds.
+    pub(crate) fn new(role: Role, limits: &Limits, compiling: Arc<Slots>) -> Result<Compiler, BoxError> {
         let mut config = Config::new();
         config
             .consume_fuel(role == Role::Workflow)
@@ -78,13 +117,17 @@ impl Compiler {
             .wasm_relaxed_simd(false)
             .wasm_wide_arithmetic(false)
             .wasm_custom_page_sizes(false);
-        let engine = Engine::new(&config)?;
+        let engine = match role {
+            Role::Scorer => Engine::new(&config)?,
+            // Where so much address space is not to be had, each instance maps its own.
+            Role::Workflow => Engine::new(pooled(&mut config.clone(), limits)).or_else(|_| Engine::new(&config))?,
+        };
         let linker = sandbox::linker(&engine)?;
         let linker_with_lookups = sandbox::linker_with_lookups(&engine)?;
         let mut hasher = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = hasher.0.finalize().into();
-        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, in_use: Mutex::default() })
+        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, compiling, in_use: Mutex::default() })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -99,19 +142,26 @@ impl Compiler {
         folder: Option<&CodeFolder>,
     ) -> Result<Arc<Compiled>, BoxError> {
         let content: [u8; 32] = Sha256::digest(component).into();
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = in_use.get(&content).and_then(Weak::upgrade) {
+        if let Some(compiled) = self.in_use(&content) {
             return Ok(compiled);
         }
-        // Compiling takes long: others may load meanwhile. Two that load one file at once both
-        // compile it, and the later one is shared from then on.
-        drop(in_use);
+        // Compiling takes long: what is in use stays at hand for others meanwhile. Where several compile at once, two
+        // that load one file may both do so, and the later one is shared from then on.
+        let _compiling = self.compiling.take(Duration::MAX);
+        if let Some(compiled) = self.in_use(&content) {
+            return Ok(compiled);
+        }
         let component = self.component(component, &content, folder)?;
         let compiled = Arc::new(self.link(&component, has_lookups)?);
-        in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.retain(|_, code| code.strong_count() > 0);
         in_use.insert(content, Arc::downgrade(&compiled));
         Ok(compiled)
+    }
+
+    fn in_use(&self, content: &[u8; 32]) -> Option<Arc<Compiled>> {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.get(content).and_then(Weak::upgrade)
     }
 
     fn component(
@@ -210,9 +260,13 @@ mod tests {
         .unwrap()
     }
 
+    fn compiler(role: Role) -> Compiler {
+        Compiler::new(role, &Limits::default(), Arc::new(Slots::new(1))).unwrap()
+    }
+
     #[test]
     fn the_same_content_shares_its_code_until_nobody_uses_it() {
-        let compiler = Compiler::new(Role::Scorer).unwrap();
+        let compiler = compiler(Role::Scorer);
         let code = || compiler.code(&component(), false, None).unwrap();
         let (first, second) = (code(), code());
         assert!(Arc::ptr_eq(&first, &second));
@@ -225,7 +279,7 @@ mod tests {
 
     #[test]
     fn two_compilers_of_one_role_are_compatible_and_two_roles_are_not() {
-        let compatibility = |role| Compiler::new(role).unwrap().compatibility;
+        let compatibility = |role| compiler(role).compatibility;
         assert_eq!(compatibility(Role::Scorer), compatibility(Role::Scorer));
         assert_ne!(compatibility(Role::Scorer), compatibility(Role::Workflow));
     }

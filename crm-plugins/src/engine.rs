@@ -2,6 +2,7 @@
 //! workflows have it, hence two.
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use crate::contract::Worlds;
 use crate::limits::Limits;
 use crate::load::{self, BoxError, LoadError};
 use crate::plugin::Plugin;
+use crate::slots::Slots;
 use crate::ticker::{Running, Ticker};
+use crate::workflow::RUNNING_MAX;
 
 /// Loads plugins and holds what they run on. Cheap to clone; one for each process is enough.
 ///
@@ -46,17 +49,28 @@ impl Host {
         if limits.deadline < Duration::from_millis(1) || limits.deadline > Duration::from_secs(3600) {
             return Err(HostError::Deadline { deadline: limits.deadline });
         }
-        let scoring = Compiler::new(Role::Scorer).map_err(HostError::Engine)?;
-        let workflows = Compiler::new(Role::Workflow).map_err(HostError::Engine)?;
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let compiling = Arc::new(Slots::new(u32::try_from(cores - 1).unwrap_or(u32::MAX).max(1)));
+        let compiler = |role| Compiler::new(role, &limits, Arc::clone(&compiling)).map_err(HostError::Engine);
+        let (scoring, workflows) = (compiler(Role::Scorer)?, compiler(Role::Workflow)?);
         let worlds = Worlds::read().map_err(HostError::Engine)?;
         let engines = [scoring.engine().clone(), workflows.engine().clone()];
         let ticker = Ticker::start(engines, limits.deadline).map_err(HostError::Ticker)?;
-        Ok(Host(Arc::new(HostInner { limits, worlds, scoring, workflows, code_folder, ticker })))
+        Ok(Host(Arc::new(HostInner {
+            limits,
+            worlds,
+            scoring,
+            workflows,
+            code_folder,
+            ticker,
+            running: Slots::new(RUNNING_MAX),
+        })))
     }
 
     /// Makes a plugin of a file: a core module for `wasm32-unknown-unknown` built with the SDK, or
     /// a finished component. Nothing of it runs. Takes tens of milliseconds, most of it
-    /// compiling; a file that is loaded already shares its code.
+    /// compiling; a file that is loaded already shares its code. Threads that load at once compile on all cores but
+    /// one, which is left to whoever has other work, and wait for each other.
     ///
     /// A core module is made a component in process, by this host's own copy of the contract; its
     /// strings are UTF-8. The file is checked against [`LoadLimits`](crate::LoadLimits) before
@@ -114,6 +128,7 @@ pub(crate) struct HostInner {
     workflows: Compiler,
     code_folder: Option<CodeFolder>,
     ticker: Ticker,
+    running: Slots,
 }
 
 impl HostInner {
@@ -123,6 +138,11 @@ impl HostInner {
 
     pub(crate) fn worlds(&self) -> &Worlds {
         &self.worlds
+    }
+
+    /// The room for instances of workflows.
+    pub(crate) fn running(&self) -> &Slots {
+        &self.running
     }
 
     /// Keeps the clock ticking until the guard is dropped.

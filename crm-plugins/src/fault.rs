@@ -145,8 +145,9 @@ pub enum Fault {
     /// wrong, and the next call starts from the beginning.
     #[error("the plugin looks up {0}, which is not at hand")]
     Need(Need),
-    /// The machine gave the host no room for an instance: too little memory, or a limit of address space, of which each
-    /// instance reserves some GiB.
+    /// There was no room for an instance: the machine has too little memory or address space, or as many workflow calls
+    /// ran as one host runs at once, 64, and none of them ended for ten deadlines. The latter takes more threads than
+    /// that, or a [`Lookups`](crate::Lookups) that itself waits for a workflow.
     #[error("there is no room for an instance of the plugin")]
     NoRoom,
     /// The plugin faulted too often in a row and is not run until someone clears it.

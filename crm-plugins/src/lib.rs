@@ -55,6 +55,7 @@ mod plugin;
 mod registry;
 mod sandbox;
 mod scorer;
+mod slots;
 mod ticker;
 mod value;
 mod wire;

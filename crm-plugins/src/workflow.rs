@@ -9,6 +9,13 @@ use crate::plugin::{Plugin, Step};
 use crate::value::{Entry, Value};
 use crate::wire::{self, ActionOut, EntryIn, EventIn, OutcomeOut};
 
+/// How many workflow calls of one host run at once. Each has an instance of its own, and the room for these is set
+/// aside when the host is made: address space, of which what no guest has used is not backed by memory.
+pub(crate) const RUNNING_MAX: u32 = 64;
+
+/// Calls end within a deadline, so who waits longer than this many waits for somebody who waits.
+const WAITED_DEADLINES: u32 = 10;
+
 /// What happened to a customer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TriggerEvent {
@@ -114,6 +121,9 @@ impl Workflow {
         memory: &[u8],
         lookups: Option<Arc<dyn Lookups>>,
     ) -> Result<WorkflowOutcome, Fault> {
+        // Waiting is not the plugin's time.
+        let slot = self.plugin.inner().host.running().take(self.plugin.limits().deadline * WAITED_DEADLINES);
+        let _slot = slot.ok_or(Fault::NoRoom)?;
         self.plugin.run(Step::Handle, Some(event.at_ms), |call| {
             self.check_input(event, customer, memory)?;
             let Some(compiled) = &self.plugin.inner().workflow else {

@@ -4,10 +4,11 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use crm_plugins::{Answer, Entry, Fault, InputError, LookupTable, Lookups, Need, Value, Workflow};
+use crm_plugins::{Answer, Entry, Fault, Host, InputError, Limits, LookupTable, Lookups, Need, Value, Workflow};
 use support::{WORKFLOW, WORKFLOW_MANIFEST, event, host, module};
 
 const MANIFEST: &str = r#"{"api":"0.1","name":"hostile","version":"1","events":["poke"],"lookups":["prices"]}"#;
@@ -241,4 +242,54 @@ fn a_guest_written_with_the_sdk_looks_things_up_and_sees_a_personal_field() {
     assert_eq!(outcome.actions[0].arg("product"), Some(&Value::Text("jug".into())));
     assert_eq!(outcome.actions[0].arg("name"), Some(&Value::Text("Jane".into())));
     assert_eq!(plugin.inspect().counters.faults.get("need"), Some(&1));
+}
+
+/// Holds whoever asks until it is told to let them go.
+#[derive(Debug, Default)]
+struct Crowd {
+    /// How many are held, and whether they may go.
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Crowd {
+    fn change(&self, change: impl FnOnce(&mut (usize, bool))) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_all();
+    }
+
+    fn wait_until(&self, is_so: impl Fn(usize, bool) -> bool) {
+        drop(self.changed.wait_while(self.state.lock().unwrap(), |(held, go)| !is_so(*held, *go)).unwrap());
+    }
+}
+
+impl Lookups for Crowd {
+    fn fetch(&self, _: &str, keys: &[&str], _: &str) -> Answer {
+        self.change(|(held, _)| *held += 1);
+        self.wait_until(|_, go| go);
+        Answer::Values(vec![Value::Int(1); keys.len()])
+    }
+}
+
+#[test]
+fn where_as_many_workflows_run_as_run_at_once_there_is_no_room_for_more_and_nothing_is_held_against_the_plugin() {
+    let mut limits = Limits::default();
+    (limits.deadline, limits.quarantine_after) = (Duration::from_millis(20), NonZeroU32::MAX);
+    let wasm = guest(MANIFEST, "prices", &["mug"], "minor");
+    let workflow = Host::new(limits).unwrap().load(&wasm).unwrap().workflow_with(&[], &["prices"]).unwrap();
+    let crowd = Arc::new(Crowd::default());
+    let call = |lookups: Arc<dyn Lookups>| workflow.handle_with(&event("poke", vec![]), &[], &[], &lookups);
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            // On a busy machine the deadline may pass before the guest asks.
+            scope.spawn(|| while call(Arc::<Crowd>::clone(&crowd)).is_err() && !crowd.state.lock().unwrap().1 {});
+        }
+        crowd.wait_until(|held, _| held == 64);
+        let before = workflow.plugin().inspect();
+        assert_eq!(call(Arc::new(LookupTable::new())), Err(Fault::NoRoom));
+        assert_eq!(workflow.plugin().inspect(), before);
+        crowd.change(|(_, go)| *go = true);
+    });
+    let table = Arc::new(LookupTable::new().with("prices", "mug", "minor", 700));
+    assert!((0..100).any(|_| call(Arc::<LookupTable>::clone(&table)).is_ok()), "the slots are free again");
 }
