@@ -92,12 +92,16 @@ impl Writer {
         access: Access,
         work: impl FnMut(&mut Session<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         if !self.queue.push(Box::new(Asked { doing, access, work, done: None, reply })) {
             return Err(StorageError::Backend { doing, source: "its writer has ended".into() });
         }
         match &self.own {
-            Some(own) => own.see_to(&self.queue).await,
+            Some(own) => {
+                if let Some(done) = own.see_to(&self.queue, &mut answer).await {
+                    return done;
+                }
+            }
             None => {
                 if let Some(thread) = &*self.waits.lock().unwrap_or_else(PoisonError::into_inner) {
                     thread.unpark();
@@ -121,18 +125,24 @@ impl Drop for Writer {
 }
 
 impl Own {
-    /// Sees to it that what is waiting is done, by this thread or the store's.
-    async fn see_to(&self, queue: &Queue) {
+    /// Sees to it that what a caller asked for is done, by this thread or the store's; gives the answer if somebody else
+    /// came round meanwhile.
+    async fn see_to<T>(&self, queue: &Queue, answer: &mut oneshot::Receiver<T>) -> Option<T> {
         // Dropped in any case, also when the caller goes away while it gives way.
-        let rest = LeavesTheRest { own: self, queue };
+        let mut rest = LeavesTheRest { own: self, queue: Some(queue) };
         if only_waits() {
             // Others on this thread ask first, and share the transaction.
             give_way().await;
+            // What waits by now is of others, who give way as well and then see to it, all of it at once.
+            if let Ok(Some(done)) = answer.try_recv() {
+                rest.queue = None;
+                return Some(done);
+            }
             if only_waits() {
                 self.desk.come_round(queue, || self.wake());
             }
         }
-        drop(rest);
+        None
     }
 
     fn wake(&self) {
@@ -142,15 +152,15 @@ impl Own {
     }
 }
 
-/// Leaves to the thread what is still waiting when it is dropped.
+/// Leaves to the thread what is still waiting when it is dropped, unless others see to it.
 struct LeavesTheRest<'w> {
     own: &'w Own,
-    queue: &'w Queue,
+    queue: Option<&'w Queue>,
 }
 
 impl Drop for LeavesTheRest<'_> {
     fn drop(&mut self) {
-        if self.queue.call() {
+        if self.queue.is_some_and(Queue::call) {
             self.own.wake();
         }
     }
@@ -494,6 +504,36 @@ mod tests {
         };
         // The thread begins with a look at the queue, and may take the first of them then.
         assert!((0..1000).any(|_| together() == (16, 0)));
+        drop(writer);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    /// Whoever is answered first asks again at once, and may not have that to themselves.
+    #[test]
+    fn callers_on_one_thread_who_ask_again_share_each_transaction() {
+        let directory = scratch("again");
+        let writer = writer(&directory);
+        let begin = |session: &mut Session<'_>| {
+            Ok(session.connection.execute_batch("DROP TABLE IF EXISTS done; CREATE TABLE done (number)")?)
+        };
+        // How many rows were committed before: the same for all who share a transaction.
+        let add = |session: &mut Session<'_>| {
+            session.connection.execute_batch("INSERT INTO done VALUES (1)")?;
+            let outside = Connection::open(session.connection.path().unwrap_or_default())?;
+            Ok(outside.query_row("SELECT count(*) FROM done", [], |row| row.get::<_, i64>(0))?)
+        };
+        let before = || {
+            block_on(async {
+                writer.ask("begin", Access::Write(1), begin).await.unwrap();
+                let caller = async || {
+                    let first = writer.ask("add", Access::Write(1), add).await.unwrap();
+                    (first, writer.ask("add", Access::Write(1), add).await.unwrap())
+                };
+                futures_util::future::join_all((0..8).map(|_| caller())).await
+            })
+        };
+        // The thread begins with a look at the queue, and may take the first of them then.
+        assert!((0..1000).any(|_| before() == [(0, 8); 8]));
         drop(writer);
         std::fs::remove_dir_all(directory).unwrap();
     }
