@@ -1,13 +1,13 @@
 //! From columns to the types of the contract. Whatever a column holds, reading it gives a value that is
 //! legal or says that it is damaged.
 
-use crm_core::{Alarm, AlarmKind, CustomerId, Digest, EventId, SetKey, SmolStr, Source, Timestamp};
+use crm_core::{Alarm, AlarmKind, Column, CustomerId, Digest, EventId, SetKey, SmolStr, Source, Timestamp};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use super::fault::Fault;
-use crate::commit::Version;
+use crate::commit::{Traits, Version};
 
 /// Reads the columns of a row from left to right.
 pub(super) struct Columns<'row> {
@@ -98,6 +98,15 @@ impl<'row> Columns<'row> {
         let mut sets = names.into_iter().map(set).collect::<Result<Vec<_>, _>>()?;
         sets.sort_unstable();
         Ok(sets)
+    }
+
+    /// The sets and then each column.
+    pub(super) fn traits(&mut self) -> Result<Traits, Fault> {
+        let mut traits = Traits { sets: self.sets()?, ..Traits::NONE };
+        for column in Column::ALL {
+            traits.columns.set(column, self.plain()?);
+        }
+        Ok(traits)
     }
 }
 

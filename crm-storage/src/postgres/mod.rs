@@ -21,6 +21,7 @@ mod part;
 mod read;
 mod relay;
 mod runtime;
+mod scan;
 mod schema;
 mod selection;
 mod server_error;
@@ -46,7 +47,7 @@ use crate::feed::check_consumer;
 use crate::lane::Lane;
 use crate::row::{
     ClaimOwner, Cursor, CursorStep, DeadLetter, DefinitionRows, Details, Due, Entries, Entry, Erased, FeedCursor,
-    FeedRow, Leased, Loaded, Page, Parts, Settlement,
+    FeedRow, Leased, Loaded, Page, Parts, Scanned, ScoresAsked, Settlement,
 };
 use crate::selection::Selection;
 use crate::store::{Capabilities, Store};
@@ -343,6 +344,20 @@ impl Store for PostgresStore {
             read::details(&mut session, &self.shape, &place, customers, parts).await
         };
         self.driver.run(work).await.map_err(|fault: Fault| fault.while_doing("read details"))
+    }
+
+    async fn scan(
+        &self,
+        tenant: &TenantId,
+        after: Option<CustomerId>,
+        limit: usize,
+        scores: Option<&ScoresAsked>,
+    ) -> Result<Scanned, StorageError> {
+        let work = async {
+            let (mut session, place) = self.at(tenant, Access::Read).await?;
+            scan::scan(&mut session, &self.shape, &place, after, limit, scores).await
+        };
+        self.driver.run(work).await.map_err(|fault: Fault| fault.while_doing("scan customers"))
     }
 
     async fn history(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crm_core::{Column, CustomerId, Timestamp};
+use crm_core::{CustomerId, Timestamp};
 use tokio_postgres::Row;
 
 use super::column::{Columns, damaged};
@@ -29,7 +29,7 @@ pub(super) fn rows_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn keys<'a>(place: &Place<'_>, customers: &[CustomerId]) -> Vec<Key<'a, 1>> {
+pub(super) fn keys<'a>(place: &Place<'_>, customers: &[CustomerId]) -> Vec<Key<'a, 1>> {
     let key = |&customer: &CustomerId| (place.of_customer(customer), [Part::Id(*customer.as_uuid())]);
     customers.iter().map(key).collect()
 }
@@ -163,15 +163,17 @@ pub(super) async fn details(
 type Add = fn(&mut Details, CustomerId, &mut Columns<'_>) -> Result<(), Fault>;
 
 fn add_traits(details: &mut Details, _: CustomerId, columns: &mut Columns<'_>) -> Result<(), Fault> {
-    details.traits.sets = columns.sets()?;
-    for column in Column::ALL {
-        details.traits.columns.set(column, columns.plain()?);
-    }
+    details.traits = columns.traits()?;
     Ok(())
 }
 
 fn add_score(details: &mut Details, _: CustomerId, columns: &mut Columns<'_>) -> Result<(), Fault> {
-    details.scores.push(ScoreRow {
+    details.scores.push(score(columns)?);
+    Ok(())
+}
+
+pub(super) fn score(columns: &mut Columns<'_>) -> Result<ScoreRow, Fault> {
+    Ok(ScoreRow {
         plugin: columns.text()?,
         output: columns.text()?,
         at: columns.time()?,
@@ -180,8 +182,7 @@ fn add_score(details: &mut Details, _: CustomerId, columns: &mut Columns<'_>) ->
         digest: columns.digest()?,
         input: columns.digest()?,
         inputs: columns.bytes()?,
-    });
-    Ok(())
+    })
 }
 
 fn add_request(details: &mut Details, _: CustomerId, columns: &mut Columns<'_>) -> Result<(), Fault> {

@@ -78,6 +78,7 @@ impl Shape {
 mod tests {
     use super::super::gather::Place;
     use super::super::read::selecting;
+    use super::super::scan::scanned_columns;
     use super::super::schema::{Facts, OF_TENANT};
     use super::*;
     use crate::selection::Selection;
@@ -147,6 +148,9 @@ mod tests {
         };
         let selection = Selection::All(vec![Selection::Not(Box::new(found)), score]);
         texts.push(("select".into(), selecting(&shape, &place, "c.id", &selection, Some((None, 1))).text.to_string()));
+        let everybody = Selection::EVERYBODY;
+        let scan = selecting(&shape, &place, &scanned_columns(), &everybody, Some((None, 1)));
+        texts.push(("scan".into(), scan.text.to_string()));
         texts
     }
 
@@ -177,6 +181,16 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_scan_reads_no_state() {
+        for dialect in [Dialect::Plain, Dialect::Sharded] {
+            let mut texts = texts(dialect);
+            texts.retain(|(name, _)| ["scan", "asked_scores"].contains(&name.as_str()));
+            assert_eq!(texts.len(), 2);
+            assert!(texts.iter().all(|(_, text)| !text.contains("state")), "{texts:?}");
         }
     }
 

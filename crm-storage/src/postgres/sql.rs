@@ -255,6 +255,14 @@ texts! {
             keys: CUSTOMER,
             rest: " ORDER BY t.customer, t.plugin, t.output, t.at",
         };
+        // Of a plugin and some of its outputs, the inputs of one instant only.
+        asked_scores: Keyed {
+            select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input, \
+                CASE WHEN t.at = $6 THEN t.inputs ELSE ''::bytea END",
+            table: "score",
+            keys: CUSTOMER,
+            rest: " AND t.plugin = $4 AND t.output = ANY($5) ORDER BY t.customer, t.plugin, t.output, t.at",
+        };
         keys: Keyed { select: "t.customer, t.key", table: "person_key", keys: CUSTOMER, rest: "" };
         fields: Keyed {
             select: "t.customer, t.field, t.value",
