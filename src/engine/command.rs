@@ -113,10 +113,7 @@ impl Crm {
                         .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?
                 }
             };
-            let request = |events: &[EventId]| -> Result<Request, Error> {
-                let answer = serde_json::to_vec(&Answer { events: events.to_vec() }).map_err(Error::corrupt)?;
-                Ok(Request { customer, key: key.clone(), digest, answer })
-            };
+            let request = |events: &[EventId]| request(customer, key, digest, events);
             let mut _turn = None;
             let (commit, answer) = match planned {
                 Ok((events, mut plan)) => {
@@ -162,6 +159,17 @@ impl Crm {
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
     }
+}
+
+/// The request under which a customer's decisions are made once.
+pub(super) fn request(
+    customer: CustomerId,
+    key: &IdempotencyKey,
+    digest: Digest,
+    events: &[EventId],
+) -> Result<Request, Error> {
+    let answer = serde_json::to_vec(&Answer { events: events.to_vec() }).map_err(Error::corrupt)?;
+    Ok(Request { customer, key: key.clone(), digest, answer })
 }
 
 type Decided = Result<(Vec<EventId>, Option<Plan>), Refusal>;

@@ -6,10 +6,13 @@ use crm_core::customer::Command;
 use crm_core::identity::IdentifierKey;
 use crm_core::loyalty::{ImportPoints, ImportSums};
 use crm_core::{CustomerId, Digest, Timestamp};
-use crm_storage::{Commit, CommitError, Committed, CustomerWrite, Expected, IdempotencyKey, Request, Version};
-use futures_util::future::join_all;
+use crm_storage::{
+    Commit, CommitError, Committed, CustomerRow, CustomerWrite, Expected, IdempotencyKey, Parts, Version,
+};
 
-use super::super::record::Found;
+use super::super::Base;
+use super::super::command::request;
+use super::super::record::{Found, prepare};
 use super::balances::{
     BalanceRow, ImportProblem, ImportProblemKind, ImportStep, PointsImport, PointsImportChecked, PointsImportError,
     PointsImported, UnknownCustomers,
@@ -17,12 +20,10 @@ use super::balances::{
 use super::{Crm, no_program};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
+use crate::plan::{Context, Outcome, Planner};
 
-/// How many balances are looked at together.
-const CHECKED_AT_ONCE: usize = 250;
-
-/// How many are taken in at once.
-const TAKEN_AT_ONCE: usize = 32;
+/// How many balances are looked at together, and then written together.
+const AT_ONCE: usize = 256;
 
 /// Somebody whose balance it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +57,8 @@ impl Crm {
     /// Takes in the points of many customers that another system kept, lot by lot. `balances` is called twice and gives
     /// the same each time: all of them are looked at first, and unless everything is right nothing is written. Then
     /// each is a [request](Self::execute) of its own, under a key that follows from the name of the import, so that an
-    /// import that was cut off is sent again as it was, and what is there already stays as it is.
+    /// import that was cut off is sent again as it was, and what is there already stays as it is. Somebody new is
+    /// introduced in the same commit. The store is asked and written to once for each 256 balances.
     ///
     /// Points are posted as imported, with the times at which they were earned and expire. Lots that are over by now
     /// are counted apart and not posted. Fills no more memory than about sixty bytes for each balance.
@@ -115,36 +117,146 @@ impl Crm {
             return Err(PointsImportError::Refused(Box::new(checked)).into());
         }
         let mut report = PointsImported::default();
+        let mut taken = |step: ImportStep, introduced: bool| {
+            if let ImportStep::Taken { sums, known, .. } = step {
+                report.sums += sums;
+                *(if known { &mut report.known } else { &mut report.taken }) += 1;
+                report.introduced += u64::from(introduced);
+            }
+            progress(step);
+        };
         let mut seen = seen.into_iter();
         let mut rows = balances().map(Into::into).zip(0..);
         loop {
-            let mut page = Vec::with_capacity(TAKEN_AT_ONCE);
-            for (row, place) in rows.by_ref().take(TAKEN_AT_ONCE) {
-                let sound = sound(import, row, place, now).map_err(|_| PointsImportError::Changed { place })?;
-                if seen.next() != Some(print(&self.fingerprint(&sound.who), &sound.points)?) {
-                    return Err(PointsImportError::Changed { place }.into());
+            let mut page = Vec::with_capacity(AT_ONCE);
+            let mut changed = None;
+            for (row, place) in rows.by_ref().take(AT_ONCE) {
+                let sound = sound(import, row, place, now).ok();
+                let print =
+                    sound.as_ref().map(|sound| print(&self.fingerprint(&sound.who), &sound.points)).transpose()?;
+                match sound.filter(|_| print.is_some() && print == seen.next()) {
+                    Some(sound) => page.push(sound),
+                    None => {
+                        changed = Some(place);
+                        break;
+                    }
                 }
-                page.push(sound);
             }
-            if page.is_empty() {
+            let is_last = page.len() < AT_ONCE;
+            self.take_in_page(import, page, now, &mut taken).await?;
+            if let Some(place) = changed {
+                return Err(PointsImportError::Changed { place }.into());
+            }
+            if is_last {
                 break;
-            }
-            // Each is boxed: what becomes of a customer is a large future.
-            let taken = page.into_iter().map(|sound| Box::pin(self.take_in(import, sound, now)));
-            for taken in join_all(taken).await {
-                let (step, introduced) = taken?;
-                if let ImportStep::Taken { sums, known, .. } = step {
-                    report.sums += sums;
-                    *(if known { &mut report.known } else { &mut report.taken }) += 1;
-                    report.introduced += u64::from(introduced);
-                }
-                progress(step);
             }
         }
         match seen.next() {
             Some(_) => Err(PointsImportError::Changed { place: report.sums.balances }.into()),
             None => Ok(report),
         }
+    }
+
+    /// Takes in balances together: who they are of is asked for all, and each has a commit in one call. Whoever takes
+    /// more than that, or was changed meanwhile, goes by themselves.
+    async fn take_in_page(
+        &self,
+        import: &PointsImport,
+        page: Vec<Sound>,
+        now: Timestamp,
+        taken: &mut (impl FnMut(ImportStep, bool) + Send),
+    ) -> Result<(), Error> {
+        if page.is_empty() {
+            return Ok(());
+        }
+        let with_desk = self.with_desk();
+        let crm = with_desk.as_ref().unwrap_or(self);
+        let owners = self.named(&page, import).await?;
+        let ids: Vec<CustomerId> = owners.iter().filter_map(|owner| known_of(*owner)).collect();
+        let loaded = self.store().load(&self.tenant, &ids).await?;
+        let definitions = self.definitions_at(loaded.definitions).await?;
+        let context = crm.context(&definitions, self.now(), false);
+        let key = key(import)?;
+        let mut rows = loaded.rows.into_iter();
+        let mut commits = Vec::with_capacity(page.len());
+        let mut ready = Vec::with_capacity(page.len());
+        for (sound, owner) in page.iter().zip(owners) {
+            let row = known_of(owner).and_then(|_| rows.next().flatten());
+            let commit = match owner {
+                Some(owner) => crm.import_commit(context, import, &key, sound, (owner, row), now).await?,
+                None => None,
+            };
+            ready.push(commit.map(|(customer, commit)| {
+                commits.push(commit);
+                (customer, matches!(owner, Some(Owner::New(_))))
+            }));
+        }
+        let mut answers = self.store().commit(&self.tenant, commits).await?.into_iter();
+        for (sound, ready) in page.into_iter().zip(ready) {
+            let answer = ready.and_then(|(customer, is_new)| Some((customer, is_new, answers.next()?.ok()?)));
+            let (step, introduced) = match answer {
+                Some((customer, is_new, answer)) => {
+                    let known = matches!(answer, Committed::Replayed { .. });
+                    (ImportStep::Taken { place: sound.place, customer, sums: sound.sums, known }, is_new && !known)
+                }
+                // Boxed: what becomes of a customer is a large future.
+                None => Box::pin(self.take_in(import, sound, now)).await?,
+            };
+            taken(step, introduced);
+        }
+        Ok(())
+    }
+
+    /// The commit that takes in a balance, and whose it is; none if it takes more than what is at hand.
+    async fn import_commit(
+        &self,
+        context: Context<'_>,
+        import: &PointsImport,
+        key: &IdempotencyKey,
+        sound: &Sound,
+        (owner, row): (Owner, Option<CustomerRow>),
+        now: Timestamp,
+    ) -> Result<Option<(CustomerId, Commit)>, Error> {
+        let newcomer = match (owner, &sound.who, &import.unknown) {
+            (Owner::New(hashed), Who::Identifier(identifier), UnknownCustomers::Introduced(source)) => {
+                let incoming = Incoming::new(identifier, now, source.clone(), self.identified(identifier));
+                let id = incoming.event_id(&self.tenant, None);
+                Some((hashed, prepare(incoming, id)))
+            }
+            _ => None,
+        };
+        let base = match (&newcomer, row) {
+            (Some((hashed, _)), _) => self.newcomer_after(hashed, now, 0),
+            (None, Some(row)) if self.is_customer(row.customer) => self.decode(&row, context.definitions).await?,
+            (None, _) => return Ok(None),
+        };
+        let Base { customer, expected, .. } = base;
+        // Several of the page may be one customer.
+        if customer.is_merged() || customer.merged_into().is_some() {
+            return Ok(None);
+        }
+        let id = customer.id();
+        let mut planner = Planner::new(context, customer, newcomer.is_some().then_some(&[][..]));
+        if let Some((hashed, fact)) = &newcomer {
+            if !matches!(planner.fact(fact), Ok(Outcome::Recorded)) {
+                self.forget_wanted();
+                return Ok(None);
+            }
+            planner.introduce(*hashed, fact.id);
+        }
+        let command = Command::ImportPoints(sound.points.clone());
+        let body = serde_json::to_vec(&command).map_err(Error::corrupt)?;
+        let Ok(Ok(events)) = planner.command(command) else {
+            self.forget_wanted();
+            return Ok(None);
+        };
+        let plan = planner.finish();
+        if plan.as_ref().is_some_and(|plan| plan.leads_elsewhere() || !plan.refused.is_empty()) {
+            return Ok(None);
+        }
+        let mut commit = plan.map(|plan| plan.into_commit(expected, &[]).0).unwrap_or_default();
+        commit.request = Some(request(id, key, Digest::of(&body), &events)?);
+        Ok(Some((id, commit)))
     }
 
     async fn take_in(&self, import: &PointsImport, sound: Sound, now: Timestamp) -> Result<(ImportStep, bool), Error> {
@@ -181,7 +293,7 @@ impl Crm {
         let mut rows = balances.map(Into::into).zip(0..);
         let mut read = 0;
         loop {
-            let page: Vec<(BalanceRow, u64)> = rows.by_ref().take(CHECKED_AT_ONCE).collect();
+            let page: Vec<(BalanceRow, u64)> = rows.by_ref().take(AT_ONCE).collect();
             if page.is_empty() {
                 break;
             }
@@ -222,30 +334,36 @@ impl Crm {
 
     /// Whose balances they are; none for nobody.
     async fn owners(&self, sounds: &[Sound], import: &PointsImport) -> Result<Vec<Option<Owner>>, Error> {
+        let mut owners = self.named(sounds, import).await?;
+        // An id that was given may be nobody's.
+        let ids: Vec<CustomerId> = owners.iter().filter_map(|owner| known_of(*owner)).collect();
+        let details = self.store().details(&self.tenant, &ids, Parts::default()).await?;
+        let mut there = ids.iter().zip(details).map(|(id, details)| details.is_some() && self.is_customer(*id));
+        for owner in &mut owners {
+            if known_of(*owner).is_some() && !there.next().unwrap_or(false) {
+                *owner = None;
+            }
+        }
+        Ok(owners)
+    }
+
+    /// Who is meant, by id or by what they are known by; none for nobody.
+    async fn named(&self, sounds: &[Sound], import: &PointsImport) -> Result<Vec<Option<Owner>>, Error> {
         let sought: Vec<_> = sounds.iter().map(|sound| self.sought(&sound.who)).collect();
         let claims: Vec<_> = sought.iter().filter_map(|sought| sought.claim()).collect();
         let mut owners = self.store().resolve(&self.tenant, &claims).await?.into_iter();
-        let mut found: Vec<Option<Owner>> = Vec::with_capacity(sounds.len());
+        let mut named = Vec::with_capacity(sounds.len());
         for (sought, sound) in sought.iter().zip(sounds) {
             let owner = if sought.is_claimed() { owners.next().flatten() } else { None };
             let introduced =
                 matches!((&import.unknown, &sound.who), (UnknownCustomers::Introduced(_), Who::Identifier(_)));
-            found.push(match sought.found(owner) {
+            named.push(match sought.found(owner) {
                 Ok(Found::Known(customer)) => Some(Owner::Known(customer)),
                 Ok(Found::New(identifier)) => introduced.then_some(Owner::New(identifier)),
                 Err(_) => None,
             });
         }
-        // An id that was given may be nobody's.
-        let ids: Vec<CustomerId> = found.iter().filter_map(|owner| known_of(*owner)).collect();
-        let rows = self.store().load(&self.tenant, &ids).await?.rows;
-        let mut there = ids.iter().zip(rows).map(|(id, row)| row.is_some() && self.is_customer(*id));
-        for owner in &mut found {
-            if known_of(*owner).is_some() && !there.next().unwrap_or(false) {
-                *owner = None;
-            }
-        }
-        Ok(found)
+        Ok(named)
     }
 
     /// Asks the store which of these were carried out before: by commits that expect a version that never was, so that
@@ -256,13 +374,12 @@ impl Crm {
         asked: Vec<(CustomerId, Sound)>,
         checked: &mut PointsImportChecked,
     ) -> Result<(), Error> {
-        let text = import.key();
-        let key = IdempotencyKey::new(&text).ok_or(Error::KeyLength { bytes: text.len() })?;
+        let key = key(import)?;
         let mut places = Vec::with_capacity(asked.len());
         let mut commits = Vec::with_capacity(asked.len());
         for (customer, Sound { place, line, points, .. }) in asked {
             let body = serde_json::to_vec(&Command::ImportPoints(points)).map_err(Error::corrupt)?;
-            let request = Request { customer, key: key.clone(), digest: Digest::of(&body), answer: Vec::new() };
+            let request = request(customer, &key, Digest::of(&body), &[])?;
             let probe = CustomerWrite::scores(customer, Expected::At(Version(0)), Vec::new());
             commits.push(Commit { request: Some(request), writes: vec![probe], ..Commit::default() });
             places.push((place, line));
@@ -290,6 +407,12 @@ impl Crm {
         }
         self.sought(who).claim().map_or_else(String::new, |claim| format!("{}:{:?}", claim.kind, claim.key))
     }
+}
+
+/// The key of each customer's request.
+fn key(import: &PointsImport) -> Result<IdempotencyKey, Error> {
+    let key = import.key();
+    IdempotencyKey::new(&key).ok_or(Error::KeyLength { bytes: key.len() })
 }
 
 const fn known_of(owner: Option<Owner>) -> Option<CustomerId> {
