@@ -23,8 +23,10 @@ use crm_core::profile::{Card, CardUpdate, Completeness, Role, SearchQuery, TimeZ
 use crm_core::relationship::{Tie, Untie};
 use crm_core::score::{ScoreName, ScoreRunName};
 use crm_core::segment::{ListName, MemberDay, OverrideCleared, OverrideSegment, SegmentName, Stay};
-use crm_core::workflow::{FieldName, PluginName, PluginStamp};
-use crm_core::{Currency, CustomerId, Definition, Definitions, FactKey, Remark, Source, Span, TenantId, Timestamp};
+use crm_core::workflow::{FieldName, Grants, PluginName, PluginStamp};
+use crm_core::{
+    Currency, CustomerId, Definition, Definitions, Digest, FactKey, Remark, Source, Span, TenantId, Timestamp,
+};
 use crm_storage::DeadLetter;
 
 use crate::Workflow;
@@ -1373,6 +1375,18 @@ impl Crm {
     /// The same.
     pub fn customer(&self, who: impl Into<Who> + Send) -> Result<Option<Customer>, Error> {
         wait(self.0.customer(who))
+    }
+
+    /// See [`crate::Crm::with_workflow`].
+    #[must_use]
+    pub fn with_workflow(&self, workflow: impl Workflow + 'static, grants: Grants) -> Crm {
+        Crm(self.0.with_workflow(workflow, grants))
+    }
+
+    /// See [`crate::Crm::without_workflow`].
+    #[must_use]
+    pub fn without_workflow(&self, name: &PluginName, digest: &Digest) -> Crm {
+        Crm(self.0.without_workflow(name, digest))
     }
 
     /// See [`crate::Crm::plugins`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crm_core::customer::Customer;
-use crm_core::workflow::{Grants, SourceName};
+use crm_core::workflow::{Grants, PluginStamp, SourceName};
 
 use crate::lookup::LookupSource;
 use crate::workflow::Workflow;
@@ -26,19 +26,6 @@ pub(crate) struct Plugins {
     pub(crate) sources: Sources,
 }
 
-impl Plugins {
-    /// The same inside a transaction of the shop's, which waits for nobody: there is nothing to look things up in.
-    #[cfg(any(feature = "sqlite", feature = "postgres"))]
-    pub(crate) fn inside(&self) -> Self {
-        Plugins { workflows: self.workflows.clone(), sources: Sources::new() }
-    }
-
-    /// Whether a plan may have to wait for something that a workflow wants to know.
-    pub(crate) fn may_want(&self) -> bool {
-        !self.sources.is_empty() || self.workflows.iter().any(|one| !one.workflow.asks().fields.is_empty())
-    }
-}
-
 /// Whether it is the turn of one of the workflows, for a customer. Of several versions of one name it is that of the
 /// one whose memory the customer has, until it gives back an empty one; otherwise that of the one that was added last.
 pub(crate) fn has_turn(all: &[Installed], place: usize, customer: &Customer) -> bool {
@@ -50,4 +37,11 @@ pub(crate) fn has_turn(all: &[Installed], place: usize, customer: &Customer) -> 
     let run = customer.plugin(name).and_then(|kept| kept.run());
     let of_run = run.and_then(|(_, digest)| versions().rfind(|(_, one)| one.workflow.stamp().digest == *digest));
     of_run.or_else(|| versions().next_back()).is_some_and(|(turn, _)| turn == place)
+}
+
+/// What a workflow was granted when it was installed; of another version, what the newest one of its name was.
+pub(crate) fn granted_to(all: &[Installed], stamp: &PluginStamp) -> Option<Arc<Grants>> {
+    let of_name = || all.iter().filter(|one| one.workflow.stamp().name == stamp.name);
+    let own = of_name().rfind(|one| one.workflow.stamp() == stamp);
+    own.or_else(|| of_name().next_back()).map(|one| Arc::clone(&one.grants))
 }

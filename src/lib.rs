@@ -170,7 +170,7 @@ pub use error::Error;
 pub use ids::{DerivedIds, IdSource, NoRandom, RandomIds};
 pub use incoming::{Incoming, Who};
 pub use ledger::{ErasureLedger, FileLedger, LedgerError};
-pub use lookup::{LOOKUP_ROUNDS_MAX, LookupSource, SourceFailed};
+pub use lookup::{LOOKUP_ROUNDS_MAX, LookupFault, LookupSource, SourceFailed};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};

@@ -1,14 +1,13 @@
 //! Looking things up: what workflows want to know that is in no customer. A plan does no I/O, so a workflow that wants
 //! to know something stops the plan; the engine finds it out and plans again, and the desk keeps what was found out for
-//! as long as the operation lasts.
+//! as long as that plan is being made.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use crm_core::privacy::ViewName;
 use crm_core::profile::{Card, Field};
-use crm_core::workflow::{FieldName, FieldValue, LookedUp, LookupKeyHash, PluginName, SourceName};
+use crm_core::workflow::{FieldName, FieldValue, LookedUp, LookupKeyHash, NotGranted, PluginName, SourceName};
 use crm_core::{CustomerId, SmolStr, TenantId};
 
 /// How often one plan is made anew because a workflow wants to know more.
@@ -17,7 +16,9 @@ pub const LOOKUP_ROUNDS_MAX: u32 = 8;
 /// Something of the shop's that workflows may look things up in, such as prices or stock.
 ///
 /// What it answers is recorded with the decisions that rest on it, in the open: it has nothing personal to say. It is
-/// asked while something is recorded, so it should answer soon, from memory where it can.
+/// asked while something is recorded, so it should answer soon, from memory where it can. Inside a transaction of the
+/// shop's it is asked while that holds its locks, so there it does nothing that waits for them. On SQLite the thread of
+/// the transaction waits for nobody: what is not answered when it is first polled is [`LookupFault::NotAtOnce`].
 #[async_trait]
 pub trait LookupSource: std::fmt::Debug + Send + Sync {
     /// A field of the things with these keys, in their order; none where there is no such thing. Of texts the first
@@ -65,6 +66,45 @@ impl<'a> LookupRecord<'a> {
     }
 }
 
+/// Why a workflow is not told what it looks up. Given back it is a fault of the call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupFault {
+    /// It is being found out. That is no fault: the workflow is to give this back, and is called again with it at hand.
+    #[error("a look-up that is under way")]
+    UnderWay,
+    /// Too many keys, or one that is too long.
+    #[error("a look-up of too many keys, or of one too long")]
+    Keys,
+    /// The source is not granted.
+    #[error("not granted: {}", NotGranted::LookUp)]
+    NotGranted,
+    /// There is no such source.
+    #[error("a look-up in a source that is not there")]
+    NoSource,
+    /// The source failed.
+    #[error("the source {source_name} failed")]
+    Failed {
+        /// Which.
+        source_name: SourceName,
+    },
+    /// The source would have had to be waited for, inside a transaction of the shop's that waits for nobody.
+    #[error("the source {source_name} does not answer at once, inside a transaction that waits for nobody")]
+    NotAtOnce {
+        /// Which.
+        source_name: SourceName,
+    },
+    /// A [backtest](crate::Crm::backtest_workflow) has no record of it.
+    #[error("a look-up of which there is no record")]
+    Unrecorded,
+    /// The card cannot be opened.
+    #[error("the card cannot be opened")]
+    Sealed,
+    /// The plan was made anew as often as it is for look-ups.
+    #[error("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups")]
+    TooOften,
+}
+
 /// What a plan waits for.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {
@@ -75,39 +115,27 @@ pub(crate) enum Wanted {
 /// What is at hand to answer with.
 pub(crate) enum Answer<T> {
     Here(T),
-    /// It is wanted now.
-    Wanted,
-    Failed,
-    /// It was asked for too often.
-    TooOften,
+    /// It is to be found out.
+    Wanted(Box<Wanted>),
+    Not(LookupFault),
 }
 
-/// What one operation found out for workflows.
-#[derive(Debug, Default)]
-pub(crate) struct Desk(Mutex<Found>);
-
-#[derive(Debug, Default)]
-struct Found {
-    values: HashMap<(SourceName, FieldName, LookupKeyHash), Option<FieldValue>>,
-    cards: HashMap<(CustomerId, PluginName, ViewName), Option<Card>>,
-    failed: BTreeSet<SourceName>,
-    wanted: Option<Wanted>,
+/// What was found out for one plan.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    values: BTreeMap<(SourceName, FieldName, LookupKeyHash), Option<FieldValue>>,
+    /// By who sees them, and by which view; none that cannot be opened.
+    cards: BTreeMap<(PluginName, ViewName), Option<Card>>,
+    unanswered: BTreeMap<SourceName, LookupFault>,
     rounds: u32,
 }
 
+/// Where nothing was found out so far.
+pub(crate) static EMPTY_DESK: Desk = Desk::new();
+
 impl Desk {
-    fn found(&self) -> MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a plan stopped because it waits for something.
-    pub(crate) fn is_wanting(&self) -> bool {
-        self.found().wanted.is_some()
-    }
-
-    /// What a plan waits for, once.
-    pub(crate) fn take_wanted(&self) -> Option<Wanted> {
-        self.found().wanted.take()
+    pub(crate) const fn new() -> Self {
+        Desk { values: BTreeMap::new(), cards: BTreeMap::new(), unanswered: BTreeMap::new(), rounds: 0 }
     }
 
     pub(crate) fn values(
@@ -116,68 +144,54 @@ impl Desk {
         field: &FieldName,
         keys: &[(LookupKeyHash, SmolStr)],
     ) -> Answer<Vec<Option<FieldValue>>> {
-        let mut found = self.found();
-        if found.failed.contains(source) {
-            return Answer::Failed;
+        if let Some(why) = self.unanswered.get(source) {
+            return Answer::Not(why.clone());
         }
-        let at = |hash: LookupKeyHash| (source.clone(), field.clone(), hash);
-        let values: Option<Vec<_>> = keys.iter().map(|(hash, _)| found.values.get(&at(*hash)).cloned()).collect();
+        let there = |hash: LookupKeyHash| self.values.get(&(source.clone(), field.clone(), hash));
+        let values: Option<Vec<_>> = keys.iter().map(|(hash, _)| there(*hash).cloned()).collect();
         match values {
             Some(values) => Answer::Here(values),
-            None => {
-                let missing = keys.iter().filter(|(hash, _)| !found.values.contains_key(&at(*hash))).cloned().collect();
-                found.want(Wanted::Values { source: source.clone(), field: field.clone(), keys: missing })
-            }
+            None => self.want(|| {
+                let keys = keys.iter().filter(|(hash, _)| there(*hash).is_none()).cloned().collect();
+                Wanted::Values { source: source.clone(), field: field.clone(), keys }
+            }),
         }
     }
 
-    pub(crate) fn card(
-        &self,
-        customer: CustomerId,
-        plugin: &PluginName,
-        view: &ViewName,
-        wanted: impl FnOnce() -> Wanted,
-    ) -> Answer<Card> {
-        let mut found = self.found();
-        match found.cards.get(&(customer, plugin.clone(), view.clone())) {
+    pub(crate) fn card(&self, plugin: &PluginName, view: &ViewName, wanted: impl FnOnce() -> Wanted) -> Answer<Card> {
+        match self.cards.get(&(plugin.clone(), view.clone())) {
             Some(Some(card)) => Answer::Here(card.clone()),
-            Some(None) => Answer::Failed,
-            None => {
-                let wanted = wanted();
-                found.want(wanted)
-            }
+            Some(None) => Answer::Not(LookupFault::Sealed),
+            None => self.want(wanted),
         }
     }
 
-    /// Puts down what a source answered; none if it failed.
+    fn want<T>(&self, wanted: impl FnOnce() -> Wanted) -> Answer<T> {
+        if self.rounds >= LOOKUP_ROUNDS_MAX {
+            return Answer::Not(LookupFault::TooOften);
+        }
+        Answer::Wanted(Box::new(wanted()))
+    }
+
+    /// Puts down what a source answered, or why it did not.
     pub(crate) fn put_values(
-        &self,
+        &mut self,
         source: &SourceName,
         field: &FieldName,
-        values: Option<Vec<(LookupKeyHash, Option<FieldValue>)>>,
+        values: Result<Vec<(LookupKeyHash, Option<FieldValue>)>, LookupFault>,
     ) {
-        let mut found = self.found();
+        self.rounds += 1;
         match values {
-            Some(values) => found
+            Ok(values) => self
                 .values
                 .extend(values.into_iter().map(|(hash, value)| ((source.clone(), field.clone(), hash), value))),
-            None => drop(found.failed.insert(source.clone())),
+            Err(why) => drop(self.unanswered.insert(source.clone(), why)),
         }
     }
 
     /// Puts down a card, as a plugin may see it; none if it cannot be opened.
-    pub(crate) fn put_card(&self, customer: CustomerId, plugin: PluginName, view: ViewName, card: Option<Card>) {
-        self.found().cards.insert((customer, plugin, view), card);
-    }
-}
-
-impl Found {
-    fn want<T>(&mut self, wanted: Wanted) -> Answer<T> {
-        if self.rounds == LOOKUP_ROUNDS_MAX {
-            return Answer::TooOften;
-        }
+    pub(crate) fn put_card(&mut self, plugin: PluginName, view: ViewName, card: Option<Card>) {
         self.rounds += 1;
-        self.wanted = Some(wanted);
-        Answer::Wanted
+        self.cards.insert((plugin, view), card);
     }
 }

@@ -1,7 +1,7 @@
 //! What scores customers: plugins, or the host's own code.
 
 use crm_core::attribute::Attribute;
-use crm_core::workflow::PluginStamp;
+use crm_core::workflow::{Grants, PluginStamp};
 use crm_core::{CustomerId, SmolStr, Timestamp};
 
 use crate::workflow::PluginFault;
@@ -13,7 +13,7 @@ pub struct ScoreBatch<'a> {
     pub as_of: Timestamp,
     /// Whose; as long as each column.
     pub customers: &'a [CustomerId],
-    /// One column for each attribute that the scorer asked for, in its order.
+    /// One column for each attribute that the scorer asked for, in its order. What is not granted is missing for all.
     pub columns: Vec<Vec<Option<i64>>>,
 }
 
@@ -45,6 +45,13 @@ pub trait Scorer: std::fmt::Debug + Send {
 
     /// What it returns, in this order.
     fn outputs(&self) -> &[SmolStr];
+
+    /// What it was granted when it was loaded; none if that is whatever it asks for. What is defined for its name
+    /// narrows that. Of a batch it is shown the features that it is granted, and nobody whose data may not be processed
+    /// for its purpose.
+    fn grants(&self) -> Option<&Grants> {
+        None
+    }
 
     /// Scores a batch: one column for each output, as long as the batch. None is no score.
     ///

@@ -17,7 +17,7 @@ use crm_core::{CustomerId, Definitions, Digest, EventId, SmolStr, TenantId, Time
 use crm_storage::ScoreRow;
 
 use crate::installed::Sources;
-use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX, LookupRecord};
+use crate::lookup::{Answer, Desk, LookupFault, LookupRecord, Wanted};
 
 /// The most that a workflow may keep for one customer, in bytes.
 const MEMORY_MAX: usize = 64 * 1024;
@@ -96,8 +96,7 @@ pub(crate) struct Around<'a> {
     pub(crate) tenant: &'a TenantId,
     pub(crate) keys: &'a LookupKey,
     pub(crate) sources: &'a Sources,
-    /// None where a plan waits for nothing.
-    pub(crate) desk: Option<&'a Desk>,
+    pub(crate) desk: &'a Desk,
 }
 
 /// What is to be noted of a call.
@@ -107,6 +106,8 @@ pub(crate) struct Notes {
     pub(crate) refused: Option<NotGranted>,
     /// Where something was looked up of which there is no record, each time.
     pub(crate) unrecorded: Vec<SourceName>,
+    /// What it has to wait for.
+    pub(crate) wanted: Option<Box<Wanted>>,
 }
 
 impl std::fmt::Debug for WorkflowCall<'_> {
@@ -193,48 +194,49 @@ impl WorkflowCall<'_> {
     ///
     /// # Errors
     ///
-    /// `PluginFault` to be given back at once. Where the value has yet to be fetched that is no fault: the workflow is
-    /// called again, with it at hand, at most [`LOOKUP_ROUNDS_MAX`](crate::LOOKUP_ROUNDS_MAX) times for one plan. It is
-    /// one if the source is not granted, not there, or cannot answer, if there are more than
-    /// [`LOOKUP_KEYS_MAX`] keys or one of more than [`LOOKUP_KEY_BYTES_MAX`] bytes, and where nothing can be looked
-    /// up: inside a transaction of the shop's, while customers are merged, and for gifts, pools, referrals and draws.
-    /// A [backtest](crate::Crm::backtest_workflow) answers with what was recorded then, and is one where nothing was.
+    /// `LookupFault` to be given back at once. Where the value has yet to be found out it is
+    /// [`UnderWay`](LookupFault::UnderWay): the workflow is called again, with it at hand, at most
+    /// [`LOOKUP_ROUNDS_MAX`](crate::LOOKUP_ROUNDS_MAX) times for one plan. Every other one is a fault of the call: the
+    /// source is not granted, not there, or does not answer, or there are more than [`LOOKUP_KEYS_MAX`] keys or one of
+    /// more than [`LOOKUP_KEY_BYTES_MAX`] bytes. A [backtest](crate::Crm::backtest_workflow) answers with what was
+    /// recorded then, and is at fault where nothing was.
     pub fn look_up(
         &self,
         source: &SourceName,
         field: &FieldName,
         keys: &[&str],
-    ) -> Result<Vec<Option<FieldValue>>, PluginFault> {
+    ) -> Result<Vec<Option<FieldValue>>, LookupFault> {
         if keys.len() > LOOKUP_KEYS_MAX || keys.iter().any(|key| key.len() > LOOKUP_KEY_BYTES_MAX) {
-            return Err(PluginFault::new("a look-up of too many keys, or of one too long"));
+            return Err(LookupFault::Keys);
         }
         let Reach { held, around: Around { tenant, keys: secret, sources, desk }, record, .. } = &self.reach;
         if !held.may_look_up(source.as_str()) {
             self.notes().refused = Some(NotGranted::LookUp);
-            return Err(PluginFault::new(format!("not granted: {}", NotGranted::LookUp)));
+            return Err(LookupFault::NotGranted);
         }
         let hashed: Vec<(LookupKeyHash, SmolStr)> =
             keys.iter().map(|key| (secret.lookup(tenant, source, key), SmolStr::new(key))).collect();
         if let Some(record) = record {
             let Some(values) = record.values(source, field, &hashed) else {
                 self.notes().unrecorded.push(source.clone());
-                return Err(PluginFault::new("a look-up of which there is no record"));
+                return Err(LookupFault::Unrecorded);
             };
             self.note(source, field, hashed, &values);
             return Ok(values);
         }
-        let Some(desk) = desk else { return Err(PluginFault::new("nothing can be looked up here")) };
         if !sources.contains_key(source) {
-            return Err(PluginFault::new("a look-up in a source that is not there"));
+            return Err(LookupFault::NoSource);
         }
         match desk.values(source, field, &hashed) {
             Answer::Here(values) => {
                 self.note(source, field, hashed, &values);
                 Ok(values)
             }
-            Answer::Wanted => Err(PluginFault::new("a look-up that is under way")),
-            Answer::Failed => Err(PluginFault::new(format!("the source {source} failed"))),
-            Answer::TooOften => Err(PluginFault::new(format!("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups"))),
+            Answer::Wanted(wanted) => {
+                self.notes().wanted.get_or_insert(wanted);
+                Err(LookupFault::UnderWay)
+            }
+            Answer::Not(why) => Err(why),
         }
     }
 
@@ -294,6 +296,12 @@ impl PluginFault {
     #[must_use]
     pub fn new(kind: impl Into<SmolStr>) -> Self {
         PluginFault { kind: kind.into() }
+    }
+}
+
+impl From<LookupFault> for PluginFault {
+    fn from(fault: LookupFault) -> Self {
+        PluginFault::new(fault.to_string())
     }
 }
 

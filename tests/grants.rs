@@ -166,6 +166,24 @@ fn points_are_limited_for_each_event_and_for_the_day() {
     assert_eq!(refusals(&crm).len(), 3);
 }
 
+#[test]
+fn points_for_one_event_are_limited_whatever_reactions_are_in_between() {
+    // It is given so much for a visit, and would get it once for each tag that it puts on.
+    let relay = Own::new("relay", &["visited", "tag_added"], |call| match call.trigger.kind.as_str() {
+        "visited" => ask((0..5).map(|n| tag(&format!("t-{}-{n}", call.customer.facts().visits()))).collect()),
+        _ => ask(vec![award(40)]),
+    });
+    let mut grants = Grants::all();
+    grants.limits.points_an_event = Some(60);
+    let (clock, crm) = shop_of(crm::Crm::builder().workflow_granted(relay, grants));
+    for n in 1..=2 {
+        clock.set(day(0).plus(Span::millis(n)));
+        crm.record(visit(day(0).plus(Span::millis(n)))).unwrap();
+        assert_eq!(crm.customer(ana()).unwrap().unwrap().book(&points()).unwrap().balance(), 40 * i128::from(n));
+    }
+    assert_eq!(faults(&crm), vec!["not granted: more than 60 points an event"; 8]);
+}
+
 fn profiling() -> Purpose {
     Purpose::new("recommendations").unwrap()
 }
@@ -693,6 +711,25 @@ mod wasm {
         assert_eq!((blind.failed, blind.scored + blind.without), (0, 1));
         grants.features = Names::these(["recency_*"]);
         assert_eq!(crm::Scorer::attributes(&WasmScorer::load_granted(&host(), &wasm, &[], &grants).unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn a_guest_that_fails_again_and_again_is_put_into_quarantine_until_the_shop_clears_it() {
+        let workflow = guest(r#""name":"broken""#, "", "unreachable");
+        let plugin = workflow.plugin().clone();
+        let (clock, crm) = shop_of(crm::Crm::builder().workflow(workflow));
+        for n in 0..7 {
+            clock.set(day(0).plus(Span::millis(n)));
+            crm.record(visit(day(0).plus(Span::millis(n)))).unwrap();
+        }
+        let told = |trap: usize, quarantined: usize| [vec!["trap"; trap], vec!["quarantined"; quarantined]].concat();
+        assert_eq!(faults(&crm), told(5, 2));
+        assert!(matches!(plugin.standing(), crm::plugins::Standing::Quarantined { faults: 5, .. }));
+        plugin.clear();
+        clock.set(day(1));
+        crm.record(visit(day(1))).unwrap();
+        assert_eq!(faults(&crm), [told(5, 2), told(1, 0)].concat());
+        assert_eq!(plugin.inspect().counters.calls, 8);
     }
 
     #[test]

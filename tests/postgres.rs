@@ -143,6 +143,100 @@ fn of_thirty_two_at_once_as_many_get_a_coupon_a_voucher_and_a_reward_as_may() {
     redeemers::a_reward(&store);
 }
 
+/// Pieces in stock, told when it is asked for the second time.
+#[derive(Debug)]
+struct Stock;
+
+#[async_trait::async_trait]
+impl crm::LookupSource for Stock {
+    async fn fetch(
+        &self,
+        _: &crm::TenantId,
+        _: &crm::FieldName,
+        keys: &[crm::SmolStr],
+    ) -> Result<Vec<Option<crm::FieldValue>>, crm::SourceFailed> {
+        let mut waited = false;
+        std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut waited, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+        Ok(vec![Some(crm::FieldValue::Int(7)); keys.len()])
+    }
+}
+
+/// Looks at the card and at the stock, and asks for what it is not granted.
+#[derive(Debug)]
+struct Nosy(crm::PluginStamp, crm::Asks, Arc<std::sync::Mutex<Vec<Option<String>>>>);
+
+impl crm::Workflow for Nosy {
+    fn stamp(&self) -> &crm::PluginStamp {
+        &self.0
+    }
+    fn listens(&self, kind: &str) -> bool {
+        kind == "order_placed"
+    }
+    fn asks(&self) -> &crm::Asks {
+        &self.1
+    }
+    fn handle(&self, call: &crm::WorkflowCall<'_>) -> Result<crm::WorkflowReply, crm::PluginFault> {
+        let pieces = call.look_up(&"stock".parse().unwrap(), &"pieces".parse().unwrap(), &["bicycle"])?;
+        assert_eq!(pieces, [Some(crm::FieldValue::Int(7))]);
+        let language = call.card().and_then(|card| card.language().map(|language| language.as_str().to_owned()));
+        self.2.lock().unwrap().push(language);
+        Ok(crm::WorkflowReply { commands: vec![Command::AddTag(crm::Tag::new("king").unwrap())], memory: None })
+    }
+}
+
+#[test]
+fn a_plugin_sees_cards_and_sources_inside_and_what_it_is_kept_from_is_audited_in_the_same_transaction() {
+    let Some(server) = server() else { return };
+    let url = server.url(&server.database());
+    block_on(async {
+        let store = Arc::new(PostgresStore::connect(&url, &PostgresOptions::default().lanes(16)).await.unwrap());
+        let clock = Arc::new(ManualClock::at(day(1)));
+        let stamp =
+            crm::PluginStamp { name: "nosy".parse().unwrap(), version: "1".into(), digest: Digest::of(b"nosy") };
+        let asks = crm::Asks { fields: vec![crm::Field::Language], ..crm::Asks::default() };
+        let seen = Arc::default();
+        let mut grants = crm::Grants::none();
+        grants.events = crm::Names::All;
+        grants.lookups = crm::Names::All;
+        let view = crm::ViewName::new("greeting").unwrap();
+        grants.view = Some(view.clone());
+        let crm = Crm::builder().shared_store(Arc::clone(&store) as Arc<dyn Store>).clock(clock).ids(DerivedIds);
+        let crm = crm
+            .workflow_granted(Nosy(stamp, asks, Arc::clone(&seen)), grants)
+            .lookup_source("stock".parse().unwrap(), Stock);
+        let crm = crm.build();
+        let shown = crm::View::of([crm::Field::Language]);
+        crm.define(day(0), Definition::View(view, Some(shown))).await.unwrap();
+        let visit = crm::Visited { channel: Channel::Web, place: None };
+        let ana =
+            crm.record(Incoming::new(who(1), day(0), Source::new("shop").unwrap(), visit)).await.unwrap().customer;
+        let update = CardUpdate::new().language(crm::Language::new("pt").unwrap());
+        crm.update_card(ana, update, &Source::new("shop").unwrap(), day(0)).await.unwrap();
+        let refused = async || {
+            let log = crm.audit_log(None, 100).await.unwrap().records;
+            log.iter().filter(|record| matches!(record.entry.action(), crm::AuditAction::PluginRefused)).count()
+        };
+        let mut shop = connect(&url).await;
+        for kept in [false, true] {
+            let transaction = shop.transaction().await.unwrap();
+            let inside = crm.within_postgres(&store, &transaction).await.unwrap();
+            inside.record(order(1, 1, day(1), 5_000)).await.unwrap();
+            drop(inside);
+            assert_eq!(seen.lock().unwrap().drain(..).collect::<Vec<_>>(), [Some("pt".to_owned())]);
+            match kept {
+                true => transaction.commit().await.unwrap(),
+                false => transaction.rollback().await.unwrap(),
+            }
+            assert_eq!(refused().await, usize::from(kept));
+        }
+        crm.verify_audit(&[], &[]).await.unwrap();
+    });
+}
+
 #[test]
 fn a_transaction_that_cannot_carry_the_crm_is_refused_and_stays_as_it_was() {
     let Some(server) = server() else { return };

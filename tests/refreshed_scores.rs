@@ -249,3 +249,41 @@ fn a_policy_that_cannot_be_kept_is_refused() {
     let refused = shop.crm.define(hour(0), Definition::ScorePolicy(worth(), Some(never))).unwrap_err();
     assert_eq!(refused.to_string(), "scores of worth");
 }
+
+#[test]
+fn whoever_is_merged_or_parted_is_scored_anew() {
+    let shop = Shop::new(ScorePolicy::on(["order_placed"]));
+    let (ana, ben) = (shop.order("ana", 1, 500), shop.order("ben", 2, 300));
+    assert_eq!(shop.pass(3).len(), 2);
+    shop.order("ben", 4, 100);
+    shop.clock.set(hour(5));
+    let head = shop.crm.merge(ana, ben, "one person".parse().unwrap()).unwrap().customer;
+    assert_eq!(shop.pass(6), [(head, 5)], "what came before is not forgotten, and what both spent is news");
+    assert!(shop.kept(head).contains(&(hour(5), 9.0)));
+    shop.clock.set(hour(7));
+    shop.crm.part(ana, ben, "two after all".parse().unwrap()).unwrap();
+    assert_eq!(shop.pass(8).len(), 2);
+    let newest = [ana, ben].map(|id| (shop.kept(id).last().unwrap().1 * 100.0) as i64);
+    assert_eq!(newest, [500, 400]);
+    assert_eq!(shop.pass(9), []);
+}
+
+#[test]
+fn whoever_objects_to_what_a_scorer_is_for_is_not_shown_to_it_and_is_not_due_again_and_again() {
+    let shop = Shop::new(ScorePolicy::on(["order_placed"]));
+    let purpose = crm::Purpose::new("campaigns").unwrap();
+    let mut policy = crm::ConsentPolicy::default();
+    policy.purposes.push(crm::PurposeRule { profiling: false, ..crm::PurposeRule::marketing(purpose.clone()) });
+    shop.crm.define(hour(0), Definition::Consent(policy)).unwrap();
+    let mut grants = crm::Grants::all();
+    grants.purpose = Some(purpose);
+    shop.crm.define(hour(0), Definition::Grants(worth(), Some(Box::new(grants)))).unwrap();
+    let (ana, ben) = (shop.order("ana", 1, 500), shop.order("ben", 1, 300));
+    shop.tell("ben", 1, crm::Objected { to: crm::Objection::Marketing });
+    assert_eq!(shop.pass(2), [(ana, 1)]);
+    assert_eq!(shop.pass(3), []);
+    assert!(shop.kept(ben).is_empty());
+    shop.tell("ben", 4, crm::ObjectionWithdrawn { to: crm::Objection::Marketing });
+    shop.order("ben", 5, 300);
+    assert_eq!(shop.pass(6), [(ben, 5)]);
+}

@@ -469,3 +469,57 @@ fn a_scorer_sees_only_what_is_granted_to_it_from_when_that_is_defined() {
     let scores = shop.crm.story(customer).unwrap().unwrap().scores;
     assert_eq!(scores.iter().map(|score| score.at).collect::<Vec<_>>(), [day(1)]);
 }
+
+#[test]
+fn what_a_scorer_is_not_granted_any_more_it_is_not_shown_of_the_past_either() {
+    for asked in [false, true] {
+        let shop = Shop::new();
+        if asked {
+            shop.ask();
+        }
+        let customer = shop.order(1, day(0), 5_000);
+        let mut ours = crm::Grants::all();
+        ours.features = crm::Names::these(["orders"]);
+        shop.crm.define(day(20), Definition::Grants(PluginName::new("worth").unwrap(), Some(Box::new(ours)))).unwrap();
+        let report = shop.crm.score(&mut scorer(&[Attribute::Spend]), day(1)).unwrap();
+        assert_eq!((report.scored, report.without), (0, 1));
+        let run = shop.crm.score_run(&nightly(), &stamp("1"), day(2)).unwrap();
+        while shop.crm.score_step(&run, &mut scorer(&[Attribute::Spend])).unwrap().is_some() {}
+        assert_eq!(run.progress().report.without, 1);
+        // What it was given is what is shown.
+        let mut both = scorer(&[Attribute::Orders]);
+        assert_eq!(shop.crm.score(&mut both, day(3)).unwrap().scored, 1);
+        let why = shop.crm.explain_score(customer, &worth()).unwrap().unwrap();
+        assert_eq!(why.inputs.unwrap(), [(Attribute::Orders, Some(1))]);
+    }
+}
+
+#[test]
+fn whoever_objects_to_what_a_scorer_is_for_is_left_out() {
+    for asked in [false, true] {
+        let shop = Shop::new();
+        if asked {
+            shop.ask();
+        }
+        let purpose = crm::Purpose::new("campaigns").unwrap();
+        let mut policy = crm::ConsentPolicy::default();
+        policy.purposes.push(crm::PurposeRule { profiling: false, ..crm::PurposeRule::marketing(purpose.clone()) });
+        shop.crm.define(day(0), Definition::Consent(policy)).unwrap();
+        let (ana, ben) = (shop.order(1, day(0), 5_000), shop.order(2, day(0), 5_000));
+        shop.tell(2, day(1), Objected { to: Objection::Marketing });
+        let mut for_anything = scorer(&[Attribute::Spend]);
+        assert_eq!(
+            shop.crm.score(&mut for_anything, day(2)).unwrap().scored,
+            2,
+            "an objection to marketing is none to scores"
+        );
+        let mut grants = crm::Grants::all();
+        grants.purpose = Some(purpose);
+        shop.crm.define(day(0), Definition::Grants(PluginName::new("worth").unwrap(), Some(Box::new(grants)))).unwrap();
+        let mut for_campaigns = scorer(&[Attribute::Spend]);
+        let report = shop.crm.score(&mut for_campaigns, day(3)).unwrap();
+        assert_eq!((report.scored, report.skipped), (1, 1));
+        assert_eq!(*for_campaigns.asked.lock().unwrap(), [ana]);
+        assert_eq!(shop.kept(ben).last().unwrap().0, day(2));
+    }
+}

@@ -399,3 +399,40 @@ mod wasm {
         }
     }
 }
+
+#[test]
+fn a_version_is_replaced_while_the_shop_is_open_and_what_is_under_way_ends_with_the_old_one() {
+    let (begun, wait) = (Arc::new(std::sync::Barrier::new(2)), Arc::new(std::sync::Barrier::new(2)));
+    let (here, there) = (Arc::clone(&begun), Arc::clone(&wait));
+    let version =
+        |version: &'static str| move || ask(vec![Command::AddTag(Tag::new(format!("by-{version}")).unwrap())]);
+    let old = Own::version("hot", "1", &["visited"], move |_| {
+        here.wait();
+        there.wait();
+        version("1")()
+    });
+    let old_digest = crm::Workflow::stamp(&old).digest;
+    let (_, crm) = shop(old);
+    let new = crm
+        .with_workflow(Own::version("hot", "2", &["visited", "order_placed"], move |_| version("2")()), Grants::all())
+        .without_workflow(&"hot".parse().unwrap(), &old_digest);
+    let under_way = crm.clone();
+    let recording = std::thread::spawn(move || under_way.record(visit(day(0))));
+    begun.wait();
+    // The old one is in the middle of its call; nobody waits for it.
+    let bob = Incoming::new(
+        own::somebody("bob"),
+        day(0),
+        own::source(),
+        crm::OrderPlaced::new(crm::Money::new(1, crm::Currency::EUR)),
+    );
+    let bob = new.record(bob).unwrap().customer;
+    wait.wait();
+    recording.join().unwrap().unwrap();
+    assert_eq!(tags(&crm), ["by-1"]);
+    assert!(new.customer(bob).unwrap().unwrap().has_tag(&Tag::new("by-2").unwrap()));
+    new.record(visit(day(0).minus(Span::millis(1)))).unwrap();
+    assert_eq!(tags(&new), ["by-1", "by-2"]);
+    let by: Vec<String> = new.plugins().unwrap().iter().map(|one| one.stamp.version.to_string()).collect();
+    assert_eq!((by, crm.plugins().unwrap().len()), (vec!["2".to_owned()], 1));
+}

@@ -5,9 +5,10 @@ use crm_storage::Due;
 
 use super::retain::Going;
 use super::score::ScoresDue;
+use super::writing::Writing;
 use super::{Base, Crm, PAGE, Settled};
 use crate::error::Error;
-use crate::plan::{Plan, Planner, RetentionStep};
+use crate::plan::{Need, Plan, Planner, RetentionStep};
 
 impl Crm {
     /// Works off everything that is due at or before an instant, each at its own time, and answers for
@@ -59,11 +60,8 @@ impl Crm {
         let mut noted = Vec::new();
         let (mut rewards, mut shares) = (Vec::new(), Vec::new());
         let mut scores = ScoresDue::new();
+        let context = self.context(&definitions, now, false);
         for row in loaded.rows.into_iter().flatten() {
-            // What is found out for one customer is for no other.
-            let with_desk = self.with_desk();
-            let crm = with_desk.as_ref().unwrap_or(self);
-            let context = crm.context(&definitions, now, false);
             let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
             let Base { customer, mut expected, through: _, mut others } = base;
             if customer.referral_to_reward().is_some_and(|(_, at)| at <= until) {
@@ -77,39 +75,28 @@ impl Crm {
                 let as_of = customer.clock().map_or(due_at, |clock| clock.max(due_at));
                 scores.entry((plugin, as_of)).or_default().push(customer.id());
             }
-            let mut planned = elapsed(Planner::new(context, customer, None), until);
-            let mut read = None;
-            while planned.is_none() {
-                let found_out = crm.find_out().await?;
-                let (base, history) = match (read.take(), found_out) {
-                    (Some(_), false) => return Err(Error::corrupt("a plan that wants more than the whole history")),
-                    (Some(read), true) => read,
-                    (None, _) => {
-                        let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
-                        let history = self.whole_history(&base.customer).await?;
-                        (base, history)
-                    }
-                };
-                // What is expected goes with the customer it was read with.
-                (expected, others) = (base.expected, base.others.clone());
-                planned = elapsed(Planner::new(context, base.customer.clone(), Some(&history)), until);
-                read = Some((base, history));
-            }
-            let Some((plan, step)) = planned else { continue };
+            let (plan, step) = match elapsed(Planner::new(context, customer, None), until) {
+                Ok(planned) => planned,
+                Err(_) => {
+                    let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+                    let planned = self.plan(context, &base, |planner| elapsed(planner, until)).await?;
+                    // What is expected goes with the customer it was read with.
+                    (expected, others) = (base.expected, base.others);
+                    planned
+                }
+            };
             match (step, plan) {
                 // It is committed by itself, with what leads to the customer and an entry of the audit log.
                 (Some(RetentionStep::Decided(due)), Some(plan)) => goes.push(Going { plan, expected, others, due }),
                 // Somebody else may have worked it off between the two reads.
-                (step, mut plan) => {
-                    let mut entries = Vec::new();
-                    if let Some(plan) = &mut plan {
-                        self.lead_on(plan).await?;
-                        entries = plan.take_refusals()?;
-                    }
-                    let commit = plan.map(|plan| plan.into_commit(expected, &others).0);
-                    match entries.is_empty() {
-                        true => commits.extend(commit),
-                        false => noted.extend(commit.map(|commit| (commit, entries))),
+                (step, plan) => {
+                    if let Some(mut plan) = plan {
+                        self.lead_on(&mut plan).await?;
+                        let (writing, _) = Writing::of(plan, expected, &others)?;
+                        match writing.is_noted() {
+                            true => noted.push(writing),
+                            false => commits.push(writing.commit),
+                        }
                     }
                     removals.extend(step.map(|_| row.customer));
                 }
@@ -121,9 +108,8 @@ impl Crm {
         }
         let mut done = answers.iter().filter(|answer| answer.is_ok()).count();
         let mut again = done < answers.len() || !removals.is_empty();
-        for (mut commit, entries) in noted {
-            let _turn = self.audit_with(&mut commit, entries).await?;
-            match self.settle(commit).await? {
+        for writing in noted {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => done += 1,
                 // Whatever it was, they are due still.
                 Settled::Refused(_) => {
@@ -159,10 +145,10 @@ impl Crm {
     }
 }
 
-/// The plan after time has passed, and what retention has to do besides; none if it takes the whole history.
-fn elapsed(planner: Planner<'_>, until: Timestamp) -> Option<(Option<Plan>, Option<RetentionStep>)> {
+/// The plan after time has passed, and what retention has to do besides.
+fn elapsed(planner: Planner<'_>, until: Timestamp) -> Result<(Option<Plan>, Option<RetentionStep>), Need> {
     let mut planner = planner.retaining();
-    planner.work_off(until).ok()?;
+    planner.work_off(until)?;
     let step = planner.step();
-    Some((planner.finish(), step))
+    Ok((planner.finish(), step))
 }

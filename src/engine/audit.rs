@@ -10,7 +10,7 @@ use crm_core::event::Fact;
 use crm_core::{Remark, SmolStr, Source, Timestamp};
 use crm_storage::{Commit, Cursor, CustomerWrite, Entries, Entry, EventRow, Expected, StateRow};
 
-use futures_util::lock::{Mutex, MutexGuard};
+use futures_util::lock::Mutex;
 
 use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
 use crate::error::Error;
@@ -63,8 +63,9 @@ impl Crm {
         }
         let _turn = self.audit_turn().lock().await;
         for _ in 0..ATTEMPTS_MAX {
-            let (record, write) = self.audit_write(entry.clone()).await?;
-            if self.append_audit(write).await? {
+            let (head, expected) = self.audit_head().await?;
+            let record = AuditRecord::next(&self.tenant, &head, self.now(), entry.clone());
+            if self.append_audit(self.audit_row(std::slice::from_ref(&record), expected)).await? {
                 return Ok(record);
             }
         }
@@ -144,31 +145,10 @@ impl Crm {
         &turns[usize::from(self.audit_stream.as_uuid().as_bytes()[0]) % turns.len()]
     }
 
-    /// The write that notes something in the audit log, for a commit that does it: so that neither is there
-    /// without the other. A conflict about this customer is one like any other: load and decide again.
-    pub(super) async fn audit_write(&self, entry: AuditEntry) -> Result<(AuditRecord, CustomerWrite), Error> {
-        let (head, expected) = self.audit_head().await?;
-        let record = AuditRecord::next(&self.tenant, &head, self.now(), entry);
-        let write = self.audit_row(std::slice::from_ref(&record), expected);
-        Ok((record, write))
-    }
-
-    /// Has a commit note entries, if there are any, and gives the turn to be held until it is settled.
-    pub(super) async fn audit_with(
-        &self,
-        commit: &mut Commit,
-        entries: Vec<AuditEntry>,
-    ) -> Result<Option<MutexGuard<'_, ()>>, Error> {
-        if entries.is_empty() {
-            return Ok(None);
-        }
-        let turn = self.audit_turn().lock().await;
-        commit.writes.push(self.audit_write_all(entries).await?);
-        Ok(Some(turn))
-    }
-
-    /// The same for several entries, at least one, in their order.
-    pub(super) async fn audit_write_all(&self, entries: Vec<AuditEntry>) -> Result<CustomerWrite, Error> {
+    /// The write that notes entries in the audit log, for a commit that does what they say: so that neither is there
+    /// without the other; and the number of the last of them. Whoever asks for it has the turn. A conflict about this row
+    /// is one like any other: load and decide again.
+    pub(super) async fn audit_write(&self, entries: Vec<AuditEntry>) -> Result<(Option<u64>, CustomerWrite), Error> {
         let (mut head, expected) = self.audit_head().await?;
         let mut records = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -176,7 +156,7 @@ impl Crm {
             head = record.head();
             records.push(record);
         }
-        Ok(self.audit_row(&records, expected))
+        Ok((records.last().map(|record| record.sequence), self.audit_row(&records, expected)))
     }
 
     fn audit_row(&self, records: &[AuditRecord], expected: Expected) -> CustomerWrite {

@@ -15,13 +15,14 @@ use crm_core::profile::{
 };
 use crm_core::workflow::FieldName;
 use crm_core::{CustomerId, Definitions, EventId, SetKey, SetKind, SmolStr, Source, Span, Timestamp};
-use crm_storage::{Commit, CommitError, Committed, Details, Parts, PersonalMove, Selection, Token};
+use crm_storage::{CommitError, Committed, Details, Parts, PersonalMove, Selection, Token};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use super::ingest::Ingestion;
-use super::record::{Attempt, Found, Planned};
+use super::record::{Attempt, Found, Grounds, Planned};
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
@@ -285,14 +286,16 @@ impl Crm {
                 // The versions of the others would be read after the cards that they are to vouch for.
                 continue;
             }
-            let how = Told { how: Attempt::default(), ordinal: 0, quiet };
+            let how = Told { grounds: Grounds::Needed, ordinal: 0, quiet };
             match self.plan_whole_update(told, &base, &definitions, &details, how).await {
-                Ok(PlannedUpdate::Commit(commit, updated)) => {
-                    commits.push(commit);
+                // What the audit log has something of goes by itself.
+                Ok(PlannedUpdate::Ready(writing, _)) if writing.is_noted() => {}
+                Ok(PlannedUpdate::Ready(writing, updated)) => {
+                    commits.push(writing.commit);
                     moves.push((place, updated));
                 }
                 Ok(PlannedUpdate::Known) => answers[place] = Some(Ok(known(told.customer))),
-                Ok(PlannedUpdate::NeedHistory | PlannedUpdate::Other) => {}
+                Ok(PlannedUpdate::Other) => {}
                 Err(error) => answers[place] = Some(Err(error)),
             }
         }
@@ -313,7 +316,7 @@ impl Crm {
         Ok(all)
     }
 
-    /// Plans an update with whatever it turns out to take: the customer's history, or another number.
+    /// Plans an update under whatever number it turns out to take.
     async fn plan_whole_update(
         &self,
         told: &CardTold,
@@ -324,11 +327,8 @@ impl Crm {
     ) -> Result<PlannedUpdate, Error> {
         for _ in 0..ATTEMPTS_MAX {
             match self.plan_update(told, base.clone(), definitions, details, how).await? {
-                PlannedUpdate::NeedHistory if !how.how.with_history => how.how.with_history = true,
                 PlannedUpdate::Other => how.ordinal += 1,
-                planned @ (PlannedUpdate::Commit(..) | PlannedUpdate::Known | PlannedUpdate::NeedHistory) => {
-                    return Ok(planned);
-                }
+                planned @ (PlannedUpdate::Ready(..) | PlannedUpdate::Known) => return Ok(planned),
             }
         }
         Ok(PlannedUpdate::Other)
@@ -345,34 +345,28 @@ impl Crm {
         noted: Option<&AuditEntry>,
         quiet: bool,
     ) -> Result<CardUpdated, Error> {
-        let mut how = Told { how: Attempt::default(), ordinal: 0, quiet };
+        let mut how = Told { grounds: Grounds::Needed, ordinal: 0, quiet };
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(told.customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer: told.customer })?;
             let details = self.store().details(&self.tenant, &[told.customer], Parts::PERSONAL).await?;
             let details = details.into_iter().next().flatten().unwrap_or_default();
             let planned = self.plan_update(told, base, &definitions, &details, how).await?;
-            let (mut commit, updated) = match planned {
+            let (mut writing, updated) = match planned {
                 PlannedUpdate::Known => return Ok(known(told.customer)),
-                PlannedUpdate::NeedHistory => {
-                    how.how.with_history = true;
-                    continue;
-                }
                 PlannedUpdate::Other => {
                     how.ordinal += 1;
                     continue;
                 }
-                PlannedUpdate::Commit(commit, updated) => (commit, updated),
+                PlannedUpdate::Ready(writing, updated) => (writing, updated),
             };
-            if let Some(entry) = noted {
-                commit.writes.push(self.audit_write(entry.clone()).await?.1);
-            }
-            match self.settle(commit).await? {
+            writing.note(noted.cloned());
+            match self.settle(writing).await? {
                 super::Settled::Done | super::Settled::Replayed(_) => return Ok(updated),
                 super::Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 // Only the history can tell whether it is the same.
-                super::Settled::Refused(CommitError::EventExists { .. }) if !how.how.with_history => {
-                    how.how.with_history = true;
+                super::Settled::Refused(CommitError::EventExists { .. }) if how.grounds != Grounds::History => {
+                    how.grounds = Grounds::History;
                 }
                 super::Settled::Refused(error) => return Err(Error::corrupt(error)),
             }
@@ -387,7 +381,7 @@ impl Crm {
         base: Base,
         definitions: &Definitions,
         details: &Details,
-        Told { how, ordinal, quiet }: Told,
+        Told { grounds, ordinal, quiet }: Told,
     ) -> Result<PlannedUpdate, Error> {
         let CardTold { customer, update, source, at } = told;
         let now = self.now();
@@ -399,7 +393,7 @@ impl Crm {
         }
         let tellings = update.clone().check(*at, source, definitions.card_schema(now))?;
         let kept = definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_card(tellings.keys()));
-        let how = Attempt { kept, ..how };
+        let how = Attempt { grounds, kept, ..Attempt::default() };
         let (key, new_key) = self.key_or_new(*customer, details).await?;
         let file = File { crm: self, customer: *customer, key: &key, rows: &details.personal };
         let mut moved = PersonalMove { key: new_key, ..PersonalMove::default() };
@@ -438,7 +432,9 @@ impl Crm {
         let facts = [&prepared];
         let found = Found::Known(*customer);
         let planned = self.plan_facts(context, base, found, &facts, how, &mut outcomes).await?;
-        let Planned::Ready(plan) = planned else { return Ok(PlannedUpdate::NeedHistory) };
+        let Planned::Ready(plan) = planned else {
+            return Err(Error::corrupt("a plan that lacks what it was given"));
+        };
         match (outcomes.pop(), update.key()) {
             (Some(Outcome::Refused(_)), None) | (Some(Outcome::Known), None) => return Ok(PlannedUpdate::Other),
             (Some(Outcome::Refused(refusal)), Some(_)) => return Err(refusal.into()),
@@ -447,12 +443,12 @@ impl Crm {
         }
         let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
         self.lead_on(&mut plan).await?;
-        let (mut commit, changes) = plan.into_commit(expected, &others);
+        let (mut writing, changes) = Writing::of(plan, expected, &others)?;
         // Of somebody who was merged, each keeps their own card.
-        for write in commit.writes.iter_mut().filter(|write| write.customer == through) {
+        for write in writing.commit.writes.iter_mut().filter(|write| write.customer == through) {
             write.personal = Some(Box::new(std::mem::take(&mut moved)));
         }
-        Ok(PlannedUpdate::Commit(commit, CardUpdated { customer: *customer, event: Some(id), fields, changes }))
+        Ok(PlannedUpdate::Ready(writing, CardUpdated { customer: *customer, event: Some(id), fields, changes }))
     }
 
     /// What moves when fields of the card and other personal ones are taken out, with all that they held before.
@@ -657,7 +653,7 @@ impl Crm {
 /// How an update is planned.
 #[derive(Clone, Copy)]
 struct Told {
-    how: Attempt,
+    grounds: Grounds,
     /// Tells events apart that name the same fields at the same time, for updates without a key.
     ordinal: u64,
     /// Whether it is history, of which no workflow hears.
@@ -667,10 +663,9 @@ struct Told {
 /// What an update comes to.
 #[allow(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 enum PlannedUpdate {
-    Commit(Commit, CardUpdated),
+    Ready(Writing, CardUpdated),
     /// Nothing of it is new.
     Known,
-    NeedHistory,
     /// Another event that names the same fields at the same time is there.
     Other,
 }

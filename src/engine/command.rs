@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::voucher::{FoundVoucher, VoucherAsked};
 use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{NeedHistory, Plan, Planner};
+use crate::plan::{Need, Plan, Planner};
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,22 +76,6 @@ impl Crm {
         key: &str,
     ) -> Result<Executed, Error> {
         let key = IdempotencyKey::new(key).ok_or(Error::KeyLength { bytes: key.len() })?;
-        let Some(crm) = self.with_desk() else { return self.carry_out_once(customer, asked, body, &key).await };
-        loop {
-            match crm.carry_out_once(customer, asked, body, &key).await {
-                Err(_) if crm.find_out().await? => {}
-                done => return done,
-            }
-        }
-    }
-
-    async fn carry_out_once(
-        &self,
-        customer: CustomerId,
-        asked: &Asked,
-        body: &[u8],
-        key: &IdempotencyKey,
-    ) -> Result<Executed, Error> {
         let digest = Digest::of(body);
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
@@ -102,41 +86,26 @@ impl Crm {
                 Asked::Command(_) => None,
                 Asked::Voucher(asked) => Some(Box::pin(self.find_voucher(asked.voucher, &base.customer)).await?),
             };
-            let found = found.as_ref();
-            let planned =
-                decide(Planner::new(context, base.customer.clone(), None).through(base.through), asked, found);
-            let planned = match planned {
-                Ok(planned) => planned,
-                Err(NeedHistory) => {
-                    let history = self.whole_history(&base.customer).await?;
-                    decide(Planner::new(context, base.customer, Some(&history)).through(base.through), asked, found)
-                        .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?
-                }
-            };
-            let request = |events: &[EventId]| request(customer, key, digest, events);
-            let mut _turn = None;
-            let (commit, answer) = match planned {
-                Ok((events, mut plan)) => {
-                    let mut entries = Vec::new();
-                    if let Some(plan) = &mut plan {
-                        self.lead_on(plan).await?;
-                        entries = plan.take_refusals()?;
-                    }
-                    let (mut commit, changes) =
-                        plan.map(|plan| plan.into_commit(base.expected, &base.others)).unwrap_or_default();
-                    _turn = self.audit_with(&mut commit, entries).await?;
-                    commit.request = Some(request(&events)?);
-                    (commit, Ok(Executed { events, replayed: false, changes }))
+            let planned = self.plan(context, &base, |planner| decide(planner, asked, found.as_ref())).await?;
+            let request = |events: &[EventId]| request(customer, &key, digest, events);
+            let (writing, answer) = match planned {
+                Ok((events, plan)) => {
+                    let (mut writing, changes) = match plan {
+                        Some(plan) => self.written(plan, &base).await?,
+                        None => Default::default(),
+                    };
+                    writing.commit.request = Some(request(&events)?);
+                    (writing, Ok(Executed { events, replayed: false, changes }))
                 }
                 // A refusal may be a second try after a success whose answer was lost: the key tells. It is
                 // looked up by a commit that expects a version that never was, so that nothing is written.
                 Err(refusal) => {
                     let probe = CustomerWrite::scores(customer, Expected::At(Version(0)), Vec::new());
                     let probe = Commit { request: Some(request(&[])?), writes: vec![probe], ..Commit::default() };
-                    (probe, Err(refusal))
+                    (probe.into(), Err(refusal))
                 }
             };
-            match (self.settle(commit).await?, answer) {
+            match (self.settle(writing).await?, answer) {
                 (Settled::Replayed(answer), _) => {
                     let answer: Answer = serde_json::from_slice(&answer)
                         .map_err(|e| Error::corrupt(format!("an answer: {}", JsonProblem::from(&e))))?;
@@ -174,7 +143,7 @@ pub(super) fn request(
 
 type Decided = Result<(Vec<EventId>, Option<Plan>), Refusal>;
 
-fn decide(mut planner: Planner<'_>, asked: &Asked, found: Option<&FoundVoucher>) -> Result<Decided, NeedHistory> {
+fn decide(mut planner: Planner<'_>, asked: &Asked, found: Option<&FoundVoucher>) -> Result<Decided, Need> {
     let decided = match (asked, found) {
         (Asked::Command(command), _) => planner.command(command.clone())?,
         (Asked::Voucher(asked), found) => {

@@ -20,10 +20,11 @@ use crm_storage::{ClaimKey, Copies, Parts, Release};
 use super::audit::{because, by_shop};
 use super::leads::attached;
 use super::tie::Word;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Crm, Settled};
 use crate::error::Error;
 use crate::personal::PersonalError;
-use crate::plan::{FactRefusal, Planner, identifier_claim};
+use crate::plan::{FactRefusal, identifier_claim};
 
 /// Who wants somebody erased, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,7 +242,7 @@ impl Crm {
         request: ErasureRequest,
         over: Over,
     ) -> Result<Erasure, Error> {
-        if self.inner.inside && (self.inner.person_keys.is_some() || self.inner.ledger.is_some()) {
+        if self.is_inside() && (self.inner.person_keys.is_some() || self.inner.ledger.is_some()) {
             return Err(PersonalError::Inside.into());
         }
         let decided = self.decide_erasure(customer, &request, over).await?;
@@ -277,7 +278,6 @@ impl Crm {
         over: Over,
     ) -> Result<Decided, Error> {
         let now = self.now();
-        let _turn = self.audit_turn().lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
             let Some(base) = base else {
@@ -303,25 +303,24 @@ impl Crm {
             };
             let decide = async {
                 let context = self.context(&definitions, now, true);
-                let mut planner = Planner::new(context, base.customer.clone(), Some(&history));
                 let deed = Deed::Erased(Erased { reason: request.reason.clone(), forced, retention: None });
-                planner
-                    .decide_of_all(&deed)
-                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                let plan = planner.finish().ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
-                let (mut commit, _) = plan.into_commit(base.expected, &base.others);
-                Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
+                let planned = self.plan_on(context, &base.customer, customer, Some(&history), |mut planner| {
+                    planner.decide_of_all(&deed)?;
+                    Ok(planner.finish())
+                });
+                let plan = planned.await?.ok_or_else(|| Error::corrupt("an erasure that changes nothing"))?;
+                let (mut writing, _) = Writing::of(plan, base.expected, &base.others)?;
+                Box::pin(self.leave(&mut writing.commit, &members, releases, &identifiers)).await?;
                 let entry = AuditEntry::new(request.by.clone(), AuditAction::Erased).about(customer);
                 let entry = because(entry, request.reason.as_ref())?
                     .with_text("step", "decided")?
                     .with_number("forced", forced.into())?
                     .with_number("customers", members.len() as i64)?;
-                let (record, write) = self.audit_write(entry).await?;
-                commit.writes.push(write);
-                match self.settle(commit).await? {
-                    Settled::Done | Settled::Replayed(_) => Ok(Some(record.sequence)),
-                    Settled::Refused(error) if error.is_lost_race() => Ok(None),
-                    Settled::Refused(error) => Err(Error::corrupt(error)),
+                writing.note([entry]);
+                match self.settle_noted(writing).await? {
+                    (Settled::Done | Settled::Replayed(_), noted) => Ok(noted),
+                    (Settled::Refused(error), _) if error.is_lost_race() => Ok(None),
+                    (Settled::Refused(error), _) => Err(Error::corrupt(error)),
                 }
             };
             match decide.await {
@@ -485,20 +484,19 @@ impl Crm {
         let action = AuditAction::Other(crm_core::audit::ActionName::new(action).map_err(Error::corrupt)?);
         let entry = AuditEntry::new(by, action).about(customer).with_text("hold", name.as_str())?;
         let now = self.now();
-        let _turn = self.audit_turn().lock().await;
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer })?;
             let Some(deed) = decide(&base.customer)? else { return Ok(false) };
-            let history = self.whole_history(&base.customer).await?;
             let context = self.context(&definitions, now, false);
-            let mut planner = Planner::new(context, base.customer.clone(), Some(&history)).through(base.through);
-            planner.decide_one(deed).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-            let mut plan = planner.finish().ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
-            self.lead_on(&mut plan).await?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
-            commit.writes.push(self.audit_write(entry.clone()).await?.1);
-            match self.settle(commit).await? {
+            let planned = self.plan(context, &base, |mut planner| {
+                planner.decide_one(deed.clone())?;
+                Ok(planner.finish())
+            });
+            let plan = planned.await?.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            let (mut writing, _) = self.written(plan, &base).await?;
+            writing.note([entry.clone()]);
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::define::Stored;
 use super::push::Pushed;
 use super::select::customers;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::plan::Planner;
@@ -259,9 +260,13 @@ impl Crm {
                 alone.push(row.customer);
             } else if let Some(mut plan) = planner.finish() {
                 self.lead_on(&mut plan).await?;
-                let (commit, changes) = plan.into_commit(expected, &others);
+                let (writing, changes) = Writing::of(plan, expected, &others)?;
+                if writing.is_noted() {
+                    alone.push(row.customer);
+                    continue;
+                }
                 asked.push((row.customer, !changes.is_empty()));
-                commits.push(commit);
+                commits.push(writing.commit);
             }
         }
         let answers = self.store().commit(&self.tenant, commits).await?;

@@ -1,13 +1,13 @@
 //! Inside a transaction that the shop has open: the CRM's writes are there when the shop commits, and were
 //! never there when it rolls back.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use crm_core::CustomerId;
 use crm_core::customer::{Command, Customer};
 use crm_storage::sqlite::{HostTransaction, rusqlite};
 
-use super::{Crm, Executed, Inner, Recorded};
+use super::{Crm, Executed, Inside, Recorded};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 
@@ -56,24 +56,8 @@ impl Crm {
     /// cannot be had.
     pub fn within<'t>(&self, transaction: &'t rusqlite::Connection) -> Result<InTransaction<'t>, Error> {
         let transaction = HostTransaction::new(transaction)?;
-        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, reapplied, .. } = &*self.inner;
-        let inner = Inner {
-            store: transaction.store(),
-            clock: Arc::clone(clock),
-            ids: Arc::clone(ids),
-            lookup_key: lookup_key.clone(),
-            plugins: plugins.inside(),
-            scorers: self.inner.scorers.clone(),
-            scores_kept: self.inner.scores_kept,
-            // Read anew: what is defined inside may never come to be, and it may be another database.
-            definitions: RwLock::default(),
-            person_keys: person_keys.clone(),
-            signer: signer.clone(),
-            ledger: ledger.clone(),
-            reapplied: Arc::clone(reapplied),
-            audit_turns: Default::default(),
-            inside: true,
-        };
+        // Definitions are read anew: what is defined inside may never come to be, and it may be another database.
+        let inner = self.inner.again(transaction.store(), self.inner.plugins.clone(), Inside::Thread);
         Ok(InTransaction { crm: Crm::new(Arc::new(inner), self.tenant.clone()), transaction })
     }
 }

@@ -1,13 +1,13 @@
 //! Inside a transaction that the shop has open on PostgreSQL.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use crm_core::CustomerId;
 use crm_core::customer::{Command, Customer};
 use crm_storage::postgres::tokio_postgres;
 use crm_storage::{PostgresStore, PostgresTransaction, Store};
 
-use super::{Crm, Executed, Inner, Recorded};
+use super::{Crm, Executed, Inside, Recorded};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 
@@ -46,24 +46,8 @@ impl Crm {
 
     /// The same CRM over another store, inside somebody's transaction.
     fn inside(&self, store: Arc<dyn Store>) -> Crm {
-        let Inner { clock, ids, lookup_key, plugins, person_keys, signer, ledger, reapplied, .. } = &*self.inner;
-        let inner = Inner {
-            store,
-            clock: Arc::clone(clock),
-            ids: Arc::clone(ids),
-            lookup_key: lookup_key.clone(),
-            plugins: plugins.inside(),
-            scorers: self.inner.scorers.clone(),
-            scores_kept: self.inner.scores_kept,
-            // Read anew: what is defined inside may never come to be.
-            definitions: RwLock::default(),
-            person_keys: person_keys.clone(),
-            signer: signer.clone(),
-            ledger: ledger.clone(),
-            reapplied: Arc::clone(reapplied),
-            audit_turns: Default::default(),
-            inside: true,
-        };
+        // Definitions are read anew: what is defined inside may never come to be.
+        let inner = self.inner.again(store, self.inner.plugins.clone(), Inside::Task);
         Crm::new(Arc::new(inner), self.tenant.clone())
     }
 }

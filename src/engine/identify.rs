@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use crm_core::audit::AuditActor;
-use crm_core::change::Change;
 use crm_core::customer::{Customer, MergeRefusal};
 use crm_core::event::Deed;
 use crm_core::identity::{
@@ -14,14 +13,14 @@ use crm_core::identity::{
 };
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, EventId, Remark, SmolStr, Timestamp};
-use crm_storage::{ClaimKey, ClaimOwner, Commit, CommitError};
+use crm_storage::{ClaimKey, ClaimOwner, CommitError};
 
 use super::audit::{Bars, bars, entries_of};
 use super::record::{Found, Recorded};
-use super::sharing::add_write;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared, identifier_claim};
+use crate::plan::{FactRefusal, Need, Outcome, Plan, Planner, Prepared, identifier_claim};
 
 /// How many customers who merely stated one identifier are found when it is proved.
 pub(super) const STATED_BY_MAX: usize = 32;
@@ -167,11 +166,9 @@ impl Crm {
                 (_, true) => Some(self.whole_history(&base.customer).await?),
                 (_, false) => None,
             };
-            let planner = Planner::new(context, base.customer.clone(), history.as_deref()).through(base.through);
-            let Ok((outcome, plan)) = plan_noted(planner, prepared, &noted, quiet, now) else {
-                with_history = true;
-                continue;
-            };
+            let noting = |planner: Planner<'_>| plan_noted(planner, prepared, &noted, quiet, now);
+            let planned = self.plan_on(context, &base.customer, base.through, history.as_deref(), noting);
+            let (outcome, plan) = planned.await?;
             let customer = base.customer.id();
             match outcome {
                 Outcome::Refused(refusal) => return Err(refusal.into()),
@@ -180,18 +177,16 @@ impl Crm {
                 }
                 Outcome::Recorded => {}
             }
-            let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-            self.lead_on(&mut plan).await?;
-            let mut entries = if bars(&prepared.fact) {
+            let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+            let entries = if bars(&prepared.fact) {
                 entries_of(prepared, Bars::of(&base.customer), &plan.customer)?
             } else {
                 vec![]
             };
-            entries.extend(plan.take_refusals()?);
-            let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
-            Box::pin(self.suggest_to_others(&mut commit, base.through, &suggest)).await?;
-            let _turn = self.audit_with(&mut commit, entries).await?;
-            match self.settle(commit).await? {
+            let (mut writing, changes) = self.written(plan, &base).await?;
+            writing.note(entries);
+            Box::pin(self.suggest_to_others(&mut writing, base.through, &suggest)).await?;
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
@@ -410,7 +405,7 @@ impl Crm {
         deed: &(dyn Fn(CustomerId) -> Deed + Sync),
     ) -> Result<(), Error> {
         for _ in 0..ATTEMPTS_MAX {
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             let mut seen = Vec::with_capacity(2);
             for (customer, other) in [(one, other), (other, one)] {
                 let (base, definitions) = self.base(customer).await?;
@@ -420,9 +415,9 @@ impl Crm {
                     return Ok(());
                 }
                 seen.push(base.customer.id());
-                self.note_in(&mut commit, &base, &definitions, by, deed(other)).await?;
+                self.note_in(&mut writing, &base, &definitions, by, deed(other)).await?;
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
@@ -434,22 +429,21 @@ impl Crm {
     /// Adds a decision about one customer to a commit.
     async fn note_in(
         &self,
-        commit: &mut Commit,
+        writing: &mut Writing,
         base: &Base,
         definitions: &Definitions,
         by: &Actor,
         deed: Deed,
     ) -> Result<(), Error> {
-        let mut plan = self.plan_notes(base, definitions, by, vec![(base.through, deed)]).await?;
-        self.lead_on(&mut plan).await?;
-        add(commit, plan, base);
+        let plan = self.plan_notes(base, definitions, by, vec![(base.through, deed)]).await?;
+        self.write(writing, plan, base).await?;
         Ok(())
     }
 
     /// Has those who may be one person with somebody know it too, in the commit that notes it of that one.
     async fn suggest_to_others(
         &self,
-        commit: &mut Commit,
+        writing: &mut Writing,
         own: CustomerId,
         suggested: &[SuggestedMerge],
     ) -> Result<(), Error> {
@@ -457,23 +451,10 @@ impl Crm {
             let (base, definitions) = self.base(suggested.customer).await?;
             let Some(base) = base else { continue };
             let deed = Deed::DuplicateSuggested(DuplicateSuggested::by_identifier(suggested, own));
-            self.note_in(commit, &base, &definitions, &Actor::Rule, deed).await?;
+            self.note_in(writing, &base, &definitions, &Actor::Rule, deed).await?;
         }
         Ok(())
     }
-}
-
-/// Adds what is planned for one more customer to a commit, and gives what moves.
-pub(super) fn add(commit: &mut Commit, plan: Plan, base: &Base) -> Vec<Change> {
-    let (more, changes) = plan.into_commit(base.expected, &base.others);
-    let Commit { request: _, writes, releases, claims, counters, outbox, dead_letters } = more;
-    writes.into_iter().for_each(|write| add_write(&mut commit.writes, write));
-    commit.releases.extend(releases);
-    commit.claims.extend(claims);
-    commit.counters.extend(counters);
-    commit.outbox.extend(outbox);
-    commit.dead_letters.extend(dead_letters);
-    changes
 }
 
 /// The key by which a newcomer whom nothing else leads to is found when the same fact comes again.
@@ -498,7 +479,7 @@ fn plan_noted<'a>(
     noted: &Noted,
     quiet: bool,
     now: Timestamp,
-) -> Result<(Outcome, Option<Plan>), NeedHistory> {
+) -> Result<(Outcome, Option<Plan>), Need> {
     let outcome = planner.fact(prepared)?;
     if outcome != Outcome::Recorded {
         return Ok((outcome, None));

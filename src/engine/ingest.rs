@@ -11,7 +11,8 @@ use futures_core::Stream;
 use futures_util::StreamExt as _;
 
 use super::audit::{bars, by_shop};
-use super::record::{Attempt, Found, Planned, Sought, prepare};
+use super::record::{Attempt, Found, Grounds, Planned, Sought, prepare};
+use super::writing::Writing;
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
@@ -233,8 +234,6 @@ impl Crm {
         let voids = barring.iter().any(|item| matches!(item.prepared.fact, Fact::Voided(_)));
         let waits = |outcome: &Outcome| voids && matches!(outcome, Outcome::Refused(why) if why.is_of_number());
         let mut taken: Vec<usize> = Vec::new();
-        let with_desk = if how.quiet { None } else { self.with_desk() };
-        let crm = with_desk.as_ref().unwrap_or(self);
         let groups = self.group(&items, how, report).await?;
         let known = |(found, _)| match found {
             Found::Known(id) => Some(id),
@@ -243,7 +242,7 @@ impl Crm {
         let ids: Vec<CustomerId> = groups.iter().filter_map(known).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_to_write(loaded.definitions).await?;
-        let context = crm.context(&definitions, now, how.quiet);
+        let context = self.context(&definitions, now, how.quiet);
         let mut rows = loaded.rows.into_iter();
         let mut commits: Vec<Commit> = Vec::with_capacity(groups.found.len());
         let mut ready: Vec<Ready<'_>> = Vec::with_capacity(groups.found.len());
@@ -276,22 +275,10 @@ impl Crm {
             }
             let expected = base.expected;
             let mut planned = self.plan_facts(context, base, found, &facts, Attempt::default(), &mut outcomes).await?;
-            if matches!(planned, Planned::NeedHistory) && crm.forget_wanted() {
-                // What a workflow wants to know is found out one by one.
-                outcomes.truncate(begin);
-                again.extend(members.iter().map(|(_, item)| *item));
-                continue;
-            }
-            if matches!(planned, Planned::NeedHistory) {
-                outcomes.truncate(begin);
-                let with_history = Attempt { with_history: true, ..Attempt::default() };
+            if matches!(planned, Planned::Lacking) {
+                let whatever = Attempt { grounds: Grounds::Needed, ..Attempt::default() };
                 let base = self.base_or_newcomer(row.as_ref(), found, at, &definitions).await?;
-                planned = self.plan_facts(context, base, found, &facts, with_history, &mut outcomes).await?;
-                if matches!(planned, Planned::NeedHistory) && crm.forget_wanted() {
-                    outcomes.truncate(begin);
-                    again.extend(members.iter().map(|(_, item)| *item));
-                    continue;
-                }
+                planned = self.plan_facts(context, base, found, &facts, whatever, &mut outcomes).await?;
             }
             match planned {
                 // Which of its keys it has to give up, the store is asked one by one, and the audit log is written so.
@@ -300,7 +287,7 @@ impl Crm {
                     again.extend(members.iter().map(|(_, item)| *item));
                 }
                 Planned::Ready(Some(plan)) => {
-                    commits.push(plan.into_commit(expected, &[]).0);
+                    commits.push(Writing::of(plan, expected, &[])?.0.commit);
                     ready.push(Ready { members, outcomes: begin });
                 }
                 Planned::Ready(None) => {
@@ -311,7 +298,7 @@ impl Crm {
                         }
                     }
                 }
-                Planned::NeedHistory => return Err(Error::corrupt("a plan that wants more than the whole history")),
+                Planned::Lacking => return Err(Error::corrupt("a plan that lacks what it was given")),
             }
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
@@ -326,7 +313,7 @@ impl Crm {
                         }
                     }
                 }
-                Err(CommitError::Conflict { .. }) if self.inner.inside => return Err(Error::Conflict),
+                Err(CommitError::Conflict { .. }) if self.is_inside() => return Err(Error::Conflict),
                 // Somebody else was first, or one of the facts is taken: one by one it will show which.
                 Err(_) => again.extend(members.iter().map(|(_, item)| *item)),
             }

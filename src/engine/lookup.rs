@@ -1,53 +1,30 @@
-//! Finding out what workflows want to know, between two plans of one operation.
+//! Finding out what workflows want to know, between two tries of one plan.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crm_core::SmolStr;
 use crm_core::audit::{AuditAction, AuditActor, AuditEntry, ReadPurpose};
 use crm_core::profile::{Card, Field};
 use crm_core::workflow::{FIELD_TEXT_MAX, FieldName, FieldValue, LookupKeyHash, SourceName};
+use futures_util::FutureExt as _;
 
 use super::Crm;
 use crate::error::Error;
-use crate::lookup::{Desk, Wanted};
+use crate::lookup::{Desk, LookupFault, Wanted};
 
 /// What a source answered, by the keys it was asked for.
 type Values = Vec<(LookupKeyHash, Option<FieldValue>)>;
 
 impl Crm {
-    /// The same CRM for one operation whose plans may wait for what workflows want to know; none if none can want
-    /// anything, which is nearly always.
-    pub(super) fn with_desk(&self) -> Option<Self> {
-        let may_want = self.desk.is_none() && self.inner.plugins.may_want();
-        may_want.then(|| Crm { desk: Some(Arc::new(Desk::default())), ..self.clone() })
-    }
-
-    /// A plan that waits for something else than the history is given up here, so that whoever made it finds out what
-    /// and plans again.
-    pub(super) fn waits_for_nothing(&self) -> Result<(), Error> {
-        match self.desk.as_ref().is_some_and(|desk| desk.is_wanting()) {
-            true => Err(Error::corrupt("a plan that was given up for a look-up")),
-            false => Ok(()),
-        }
-    }
-
-    /// Whether a plan waits for something; it is made elsewhere again.
-    pub(super) fn forget_wanted(&self) -> bool {
-        self.desk.as_ref().is_some_and(|desk| desk.take_wanted().is_some())
-    }
-
-    /// Finds out what a plan waits for. Answers whether it waited for anything: then it is to be made again.
-    pub(super) async fn find_out(&self) -> Result<bool, Error> {
-        let Some(desk) = &self.desk else { return Ok(false) };
-        match desk.take_wanted() {
-            None => Ok(false),
-            Some(Wanted::Values { source, field, keys }) => {
+    /// Finds out what a plan waits for, and puts it on the desk. That a card was looked into is in the audit log before
+    /// the plan goes on, whatever becomes of it.
+    pub(super) async fn find_out(&self, wanted: Wanted, desk: &mut Desk) -> Result<(), Error> {
+        match wanted {
+            Wanted::Values { source, field, keys } => {
                 let values = self.fetch(&source, &field, keys).await;
                 desk.put_values(&source, &field, values);
-                Ok(true)
             }
-            Some(Wanted::Card { customer, members, view, fields, plugin }) => {
+            Wanted::Card { customer, members, view, fields, plugin } => {
                 let is_shown = |field: &Field| fields.contains(field);
                 let card = match self.read_files(&members, is_shown, true).await {
                     Ok(tellings) => {
@@ -67,34 +44,38 @@ impl Crm {
                     let fields = i64::try_from(card.fields().count()).unwrap_or(i64::MAX);
                     self.audit(entry.with_number("fields", fields)?).await?;
                 }
-                desk.put_card(customer, plugin, view, card);
-                Ok(true)
+                desk.put_card(plugin, view, card);
             }
         }
+        Ok(())
     }
 
-    /// What a source says; none if it fails, or does not answer each key.
+    /// What a source says, if it answers each key.
     async fn fetch(
         &self,
         source: &SourceName,
         field: &FieldName,
         keys: Vec<(LookupKeyHash, SmolStr)>,
-    ) -> Option<Values> {
-        let asked = self.inner.plugins.sources.get(source)?;
+    ) -> Result<Values, LookupFault> {
+        let asked = self.inner.plugins.sources.get(source).ok_or(LookupFault::NoSource)?;
         let (hashes, keys): (Vec<LookupKeyHash>, Vec<SmolStr>) = keys.into_iter().unzip();
-        match asked.fetch(&self.tenant, field, &keys).await {
-            Ok(values) if values.len() == keys.len() => {
-                Some(hashes.into_iter().zip(values.into_iter().map(|value| value.map(shortened))).collect())
-            }
-            Ok(values) => {
-                tracing::warn!(%source, asked = keys.len(), answered = values.len(), "a source does not answer each key");
-                None
-            }
-            Err(failed) => {
-                tracing::warn!(%source, %failed, "a source failed");
-                None
-            }
+        let answering = asked.fetch(&self.tenant, field, &keys);
+        let answer = if self.inner.inside.may_wait() {
+            answering.await
+        } else {
+            let at_once = answering.now_or_never();
+            at_once.ok_or_else(|| LookupFault::NotAtOnce { source_name: source.clone() })?
+        };
+        let failed = || LookupFault::Failed { source_name: source.clone() };
+        let values = answer.map_err(|problem| {
+            tracing::warn!(%source, %problem, "a source failed");
+            failed()
+        })?;
+        if values.len() != keys.len() {
+            tracing::warn!(%source, asked = keys.len(), answered = values.len(), "a source does not answer each key");
+            return Err(failed());
         }
+        Ok(hashes.into_iter().zip(values.into_iter().map(|value| value.map(shortened))).collect())
     }
 }
 

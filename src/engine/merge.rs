@@ -9,14 +9,15 @@ use crm_core::event::{Deed, Event};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX, MergeReason, Merged, Parted};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, Definitions, EventId, Remark, Timestamp};
-use crm_storage::{AlarmMove, Commit, CustomerWrite, Expected, Version};
+use crm_storage::{AlarmMove, CustomerWrite, Expected, Version};
 
 use super::audit::{because, by_shop};
 use super::leads::{Known, alone};
 use super::score::newest;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Plan, Planner, told_in};
+use crate::plan::{Plan, told_in};
 
 /// What became of a merging.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,21 +68,21 @@ impl Rows {
         rows
     }
 
-    /// A plan for those who go on under one id, as a commit.
-    fn commit(&self, plan: Plan) -> Result<(Commit, Vec<Change>), Error> {
+    /// A plan for those who go on under one id, to be committed.
+    fn write(&self, plan: Plan) -> Result<(Writing, Vec<Change>), Error> {
         let head = plan.customer.id();
         let version = self.versions.iter().find(|(id, _)| *id == head).map(|(_, version)| *version);
         let version = version.ok_or_else(|| Error::corrupt(format!("{head} is not among those who are merged")))?;
         let others: Vec<_> = self.versions.iter().filter(|(id, _)| *id != head).copied().collect();
-        let (mut commit, changes) = plan.into_commit(Expected::At(version), &others);
-        for CustomerWrite { customer, alarm, .. } in &mut commit.writes {
+        let (mut writing, changes) = Writing::of(plan, Expected::At(version), &others)?;
+        for CustomerWrite { customer, alarm, .. } in &mut writing.commit.writes {
             // Whoever goes on under another id is waited for there.
             let armed = self.alarms.iter().find(|(id, _)| id == customer).map(|(_, alarm)| *alarm);
             if *customer != head && armed.is_some() {
                 *alarm = Some(AlarmMove { from: armed, to: None });
             }
         }
-        Ok((commit, changes))
+        Ok((writing, changes))
     }
 }
 
@@ -203,21 +204,17 @@ impl Crm {
             let earlier = merged.joins().split_last().map_or_else(Vec::new, |(_, earlier)| earlier.to_vec());
             let deed = Deed::Merged(Merged { head, one, other, earlier, reason: reason.clone() });
             let context = self.context(&definitions, now, false);
-            let mut planner = Planner::new(context, merged, Some(&history));
-            planner
-                .regroup(at, &by, &deed, Vec::new())
-                .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-            // What one of them voided may be what the other is known by.
-            planner.may_disown(known);
-            let mut plan = planner.finish().ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
+            let regrouped = self.plan_on(context, &merged, head, Some(&history), |mut planner| {
+                planner.regroup(at, &by, &deed, Vec::new())?;
+                // What one of them voided may be what the other is known by.
+                planner.may_disown(known.clone());
+                Ok(planner.finish())
+            });
+            let mut plan = regrouped.await?.ok_or_else(|| Error::corrupt("a merging that changes nothing"))?;
             self.lead_on(&mut plan).await?;
-            let mut entries = merged_entries(&noted, heads, head, members.len(), &reason)?;
-            entries.extend(plan.take_refusals()?);
-            let (mut commit, changes) = rows.commit(plan)?;
-            // The turn is taken here and not before: what leads here may itself take it.
-            let _turn = self.audit_turn().lock().await;
-            commit.writes.push(self.audit_write_all(entries).await?);
-            match self.settle(commit).await? {
+            let (mut writing, changes) = rows.write(plan)?;
+            writing.note(merged_entries(&noted, heads, head, members.len(), &reason)?);
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(MergeOutcome { customer: head, known: false, changes });
                 }
@@ -280,7 +277,7 @@ impl Crm {
             let before = base.customer.clone();
             let sides = base.customer.part(&leaving);
             let lists = sides.each_ref().map(|side| side.members().collect::<Vec<_>>());
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             let mut changes = Vec::new();
             let mut known = Vec::with_capacity(2);
             let mut heads = [customer, from];
@@ -297,31 +294,27 @@ impl Crm {
                     joins: side.joins().to_vec(),
                     reason: reason.clone(),
                 });
-                let settled = settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
+                let settled: Vec<(CustomerId, Deed)> =
+                    settlements.iter().filter(|(member, _)| members.contains(member)).cloned().collect();
                 let mut parted = left_over(side, *head, &before, at, &own, &definitions);
                 parted.learn_scores(newest(&scores), &definitions);
                 known.push(Known::of(&parted, &own));
                 let context = self.context(&definitions, now, false);
-                let mut planner = Planner::new(context, parted, Some(&own));
-                planner
-                    .regroup(at, &Actor::Shop, &deed, settled)
-                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                let plan = planner.finish().ok_or_else(|| Error::corrupt("a parting that changes nothing"))?;
-                let (half, moved) = rows.commit(plan)?;
-                commit.writes.extend(half.writes);
-                commit.counters.extend(half.counters);
-                commit.claims.extend(half.claims);
-                commit.releases.extend(half.releases);
-                commit.outbox.extend(half.outbox);
+                let regrouped = self.plan_on(context, &parted, *head, Some(&own), |mut planner| {
+                    planner.regroup(at, &Actor::Shop, &deed, settled.clone())?;
+                    Ok(planner.finish())
+                });
+                let plan = regrouped.await?.ok_or_else(|| Error::corrupt("a parting that changes nothing"))?;
+                let (half, moved) = rows.write(plan)?;
+                writing.add(half);
                 changes.extend(moved);
             }
-            Box::pin(self.lead_to_sides(&mut commit, &known, &history, at, &definitions)).await?;
+            Box::pin(self.lead_to_sides(&mut writing.commit, &known, &history, at, &definitions)).await?;
             let [left, stayed] = heads;
             let entry = AuditEntry::new(by.clone(), AuditAction::Unmerged { from: stayed }).about(left);
             let entry = entry.with_number("customers", lists[0].len() as i64)?;
-            let _turn = self.audit_turn().lock().await;
-            commit.writes.push(self.audit_write(because(entry, Some(&reason))?).await?.1);
-            match self.settle(commit).await? {
+            writing.note([because(entry, Some(&reason))?]);
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(PartOutcome { left, stayed, changes });
                 }

@@ -29,6 +29,7 @@ mod loyalty;
 mod membership;
 mod merge;
 mod personal;
+mod planning;
 mod plugin;
 mod push;
 mod query;
@@ -48,6 +49,7 @@ mod tiers;
 mod together;
 mod value;
 mod voucher;
+mod writing;
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU16;
@@ -59,8 +61,8 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{LookupKey, MEMBERS_MAX};
 use crm_core::{CustomerId, Definitions, TenantId, Timestamp};
 use crm_storage::{
-    CommitError, Committed, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, ScoreRow, StateRow,
-    Store, Version,
+    CommitError, CustomerRow, CustomerWrite, Entries, Entry, EventRow, Expected, Parts, ScoreRow, StateRow, Store,
+    Version,
 };
 
 pub use audit::{AuditCursor, AuditPage};
@@ -120,10 +122,8 @@ use crate::error::Error;
 use crate::ids::IdSource;
 use crate::installed::Plugins;
 use crate::ledger::ErasureLedger;
-use crate::lookup::Desk;
 use crate::personal::PersonKeys;
-use crate::plan::{Context, Planner, traits};
-use crate::workflow::Around;
+use crate::plan::{Need, Planner, traits};
 
 /// How often a write is decided anew when other writers are first.
 const ATTEMPTS_MAX: u32 = 64;
@@ -143,8 +143,6 @@ pub struct Crm {
     audit_stream: CustomerId,
     /// Under which id it is kept how far segments are filled. It is among the customers' rows too.
     fill_row: CustomerId,
-    /// What one operation found out for workflows: see [`lookup`].
-    desk: Option<Arc<Desk>>,
     /// And how far scoring runs have come.
     runs_row: CustomerId,
     /// Whether this one brings a restored backup to where its ledger is, before which no other one is answered.
@@ -169,8 +167,33 @@ pub(crate) struct Inner {
     /// The tenants whose store knows of all erasures in the ledger.
     reapplied: Arc<RwLock<HashSet<TenantId>>>,
     audit_turns: audit::Turns,
-    /// Whether this is inside a transaction of the shop's.
-    inside: bool,
+    inside: Inside,
+}
+
+/// Whether the engine works inside a transaction of the shop's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inside {
+    Nothing,
+    /// In one whose task may wait for others.
+    #[cfg(feature = "postgres")]
+    Task,
+    /// In one whose thread does nothing meanwhile but what is asked of the store.
+    #[cfg(feature = "sqlite")]
+    Thread,
+}
+
+impl Inside {
+    /// Whether anything else may be waited for than the store: where it is this thread that does what is asked of the
+    /// store, waiting for another one may be waiting for ever.
+    const fn may_wait(self) -> bool {
+        match self {
+            Inside::Nothing => true,
+            #[cfg(feature = "postgres")]
+            Inside::Task => true,
+            #[cfg(feature = "sqlite")]
+            Inside::Thread => false,
+        }
+    }
 }
 
 impl Inner {
@@ -188,7 +211,7 @@ impl Inner {
         ledger: Option<Arc<dyn ErasureLedger>>,
     ) -> Self {
         let (definitions, audit_turns, reapplied) = Default::default();
-        let inside = false;
+        let inside = Inside::Nothing;
         Inner {
             store,
             clock,
@@ -203,6 +226,29 @@ impl Inner {
             ledger,
             reapplied,
             audit_turns,
+            inside,
+        }
+    }
+}
+
+impl Inner {
+    /// The same with another store and other plugins. What is remembered of a store is read anew.
+    fn again(&self, store: Arc<dyn Store>, plugins: Plugins, inside: Inside) -> Self {
+        let Inner { clock, ids, lookup_key, scorers, scores_kept, person_keys, signer, ledger, reapplied, .. } = self;
+        Inner {
+            store,
+            clock: Arc::clone(clock),
+            ids: Arc::clone(ids),
+            lookup_key: lookup_key.clone(),
+            plugins,
+            scorers: scorers.clone(),
+            scores_kept: *scores_kept,
+            definitions: RwLock::default(),
+            person_keys: person_keys.clone(),
+            signer: signer.clone(),
+            ledger: ledger.clone(),
+            reapplied: Arc::clone(reapplied),
+            audit_turns: Default::default(),
             inside,
         }
     }
@@ -253,7 +299,7 @@ impl Crm {
         let audit_stream = CustomerId::of_audit_log(&tenant);
         let fill_row = CustomerId::of_fills(&tenant);
         let runs_row = CustomerId::of_score_runs(&tenant);
-        Crm { inner, tenant, audit_stream, fill_row, desk: None, runs_row, reapplying: false }
+        Crm { inner, tenant, audit_stream, fill_row, runs_row, reapplying: false }
     }
 
     /// Whether an id may be a customer's: of the rows that are kept like customers some are none.
@@ -291,14 +337,13 @@ impl Crm {
         self.inner.clock.now()
     }
 
-    fn store(&self) -> &dyn Store {
-        &*self.inner.store
+    /// Whether this is inside a transaction of the shop's.
+    fn is_inside(&self) -> bool {
+        self.inner.inside != Inside::Nothing
     }
 
-    fn context<'a>(&'a self, definitions: &'a Definitions, now: Timestamp, quiet: bool) -> Context<'a> {
-        let Inner { plugins: Plugins { workflows, sources }, lookup_key, .. } = &*self.inner;
-        let around = Around { tenant: &self.tenant, keys: lookup_key, sources, desk: self.desk.as_deref() };
-        Context { definitions, workflows, now, quiet, around }
+    fn store(&self) -> &dyn Store {
+        &*self.inner.store
     }
 
     /// One customer and the definitions in force. Whoever was merged into another is that other.
@@ -393,7 +438,6 @@ impl Crm {
 
     /// All events of a customer: of each whom they were merged of, in the order in which they were recorded.
     async fn whole_history(&self, customer: &Customer) -> Result<Vec<Event>, Error> {
-        self.waits_for_nothing()?;
         let mut events = self.history_of(customer.id()).await?;
         for other in customer.members().filter(|member| *member != customer.id()) {
             events.extend(self.history_of(other).await?);
@@ -419,61 +463,23 @@ impl Crm {
         }
     }
 
-    /// Commits a plan, and whatever else belongs to the same decision.
-    async fn settle(&self, commit: crm_storage::Commit) -> Result<Settled, Error> {
-        let answers = self.store().commit(&self.tenant, vec![commit]).await?;
-        match answers.into_iter().next() {
-            Some(Ok(Committed::Done { .. })) => Ok(Settled::Done),
-            Some(Ok(Committed::Replayed { answer })) => Ok(Settled::Replayed(answer)),
-            Some(Err(error)) => Ok(Settled::Refused(error)),
-            None => Err(Error::corrupt("a commit without an answer")),
-        }
-    }
-
     /// Plans something that only time causes, for one customer, and commits it. Answers what
     /// moved, if there was anything to do.
     async fn plan_and_commit<F>(&self, id: CustomerId, now: Timestamp, work: F) -> Result<Option<Vec<Change>>, Error>
     where
-        F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
-    {
-        let Some(crm) = self.with_desk() else { return self.plan_and_commit_once(id, now, &work).await };
-        loop {
-            match crm.plan_and_commit_once(id, now, &work).await {
-                Err(_) if crm.find_out().await? => {}
-                done => return done,
-            }
-        }
-    }
-
-    async fn plan_and_commit_once<F>(
-        &self,
-        id: CustomerId,
-        now: Timestamp,
-        work: &F,
-    ) -> Result<Option<Vec<Change>>, Error>
-    where
-        F: Fn(&mut Planner<'_>) -> Result<(), crate::plan::NeedHistory> + Send + Sync,
+        F: Fn(&mut Planner<'_>) -> Result<(), Need> + Send + Sync,
     {
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(id).await?;
             let base = base.ok_or(Error::NoCustomer { customer: id })?;
             let context = self.context(&definitions, now, false);
-            let mut planner = Planner::new(context, base.customer.clone(), None).through(base.through);
-            let plan = match work(&mut planner) {
-                Ok(()) => planner.finish(),
-                Err(crate::plan::NeedHistory) => {
-                    let history = self.whole_history(&base.customer).await?;
-                    let mut planner = Planner::new(context, base.customer, Some(&history)).through(base.through);
-                    work(&mut planner).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                    planner.finish()
-                }
-            };
-            let Some(mut plan) = plan else { return Ok(None) };
-            self.lead_on(&mut plan).await?;
-            let entries = plan.take_refusals()?;
-            let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
-            let _turn = self.audit_with(&mut commit, entries).await?;
-            match self.settle(commit).await? {
+            let planned = self.plan(context, &base, |mut planner| {
+                work(&mut planner)?;
+                Ok(planner.finish())
+            });
+            let Some(plan) = planned.await? else { return Ok(None) };
+            let (writing, changes) = self.written(plan, &base).await?;
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
                 // It claims and gives up nothing but that by which somebody is known.
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
@@ -485,7 +491,7 @@ impl Crm {
 
     /// Another writer was first. Inside a transaction of the shop's that is the shop's to deal with.
     fn lost(&self) -> Result<(), Error> {
-        if self.inner.inside { Err(Error::Conflict) } else { Ok(()) }
+        if self.is_inside() { Err(Error::Conflict) } else { Ok(()) }
     }
 
     fn cached_definitions(&self, revision: u64) -> Option<Arc<Definitions>> {

@@ -43,21 +43,20 @@ impl Crm {
             }
             let told = || fields.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name);
             // What a policy forgets is kept from here on, as if it were the first time.
-            let mut commit = if definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_personal(told()))
+            let mut writing = if definitions.retention_versions().any(|(_, policy, ..)| policy.forgets_personal(told()))
             {
                 let deed = Deed::PersonalKept(PersonalKept { at: self.now() });
-                let mut plan = self.plan_notes(&base, &definitions, &Actor::Shop, vec![(customer, deed)]).await?;
-                self.lead_on(&mut plan).await?;
-                plan.into_commit(base.expected, &base.others).0
+                let plan = self.plan_notes(&base, &definitions, &Actor::Shop, vec![(customer, deed)]).await?;
+                self.written(plan, &base).await?.0
             } else {
                 let write = base.touch(&definitions).ok_or(Error::NoCustomer { customer })?;
-                Commit { writes: vec![write], ..Commit::default() }
+                Commit { writes: vec![write], ..Commit::default() }.into()
             };
             let mut moved = Some(Box::new(moved));
-            for write in commit.writes.iter_mut().filter(|write| write.customer == customer) {
+            for write in writing.commit.writes.iter_mut().filter(|write| write.customer == customer) {
                 write.personal = moved.take();
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

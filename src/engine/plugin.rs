@@ -1,16 +1,16 @@
 //! What is installed, what it is granted, and how it stands to one customer.
 
-use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
+use std::sync::Arc;
+
 use crm_core::consent::Barred;
 use crm_core::workflow::{Grants, Held, PluginName, PluginStamp, Usage};
-use crm_core::{CustomerId, SmolStr, Timestamp};
+use crm_core::{Digest, SmolStr, Timestamp};
 
 use super::Crm;
 use crate::error::Error;
 use crate::incoming::Who;
-use crate::installed::{Installed, has_turn};
-use crate::plan::Plan;
-use crate::workflow::Asks;
+use crate::installed::{Installed, Plugins, has_turn};
+use crate::workflow::{Asks, Workflow};
 
 /// A workflow that is installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +81,38 @@ impl Crm {
             .collect())
     }
 
+    /// The same CRM with one more workflow, as [`CrmBuilder::workflow_granted`](crate::CrmBuilder::workflow_granted)
+    /// installs it; in the place of the one that has the same name and digest, if there is one. This handle stays as it
+    /// is: what is under way with it, and whatever else is done with it, is done with what was installed before. A host
+    /// replaces a version while it runs by handing the new handle to whoever comes next.
+    ///
+    /// What is remembered of the store, such as the definitions, is read anew once.
+    #[must_use]
+    pub fn with_workflow(&self, workflow: impl Workflow + 'static, grants: Grants) -> Crm {
+        let mut plugins = self.inner.plugins.clone();
+        let stamp = workflow.stamp().clone();
+        let installed = Installed { workflow: Arc::new(workflow), grants: Arc::new(grants) };
+        match plugins.workflows.iter_mut().find(|one| is_build(one, &stamp.name, &stamp.digest)) {
+            Some(there) => *there = installed,
+            None => plugins.workflows.push(installed),
+        }
+        self.with_plugins(plugins)
+    }
+
+    /// The same CRM without the workflow of a name and digest. Customers for whom it keeps something go on with the newest
+    /// of the other versions, which takes that over.
+    #[must_use]
+    pub fn without_workflow(&self, name: &PluginName, digest: &Digest) -> Crm {
+        let mut plugins = self.inner.plugins.clone();
+        plugins.workflows.retain(|one| !is_build(one, name, digest));
+        self.with_plugins(plugins)
+    }
+
+    fn with_plugins(&self, plugins: Plugins) -> Crm {
+        let inner = self.inner.again(Arc::clone(&self.inner.store), plugins, self.inner.inside);
+        Crm { inner: Arc::new(inner), ..self.clone() }
+    }
+
     /// How a plugin stands to a customer now: which version is called, why none is if none is, and what it did today.
     /// None if there is no such customer, or no plugin of that name.
     ///
@@ -112,14 +144,7 @@ impl Crm {
     }
 }
 
-impl Plan {
-    /// The entries of the audit log about what plugins were kept from: one for each plugin and reason.
-    pub(super) fn take_refusals(&mut self) -> Result<Vec<AuditEntry>, Error> {
-        let customer: CustomerId = self.customer.id();
-        let entry = |((plugin, what), why): ((PluginName, &str), String)| {
-            let entry = AuditEntry::new(AuditActor::Plugin(plugin), AuditAction::PluginRefused).about(customer);
-            Ok(entry.with_text("what", what)?.with_text("why", &why)?)
-        };
-        std::mem::take(&mut self.refused).into_iter().map(entry).collect()
-    }
+fn is_build(installed: &Installed, name: &PluginName, digest: &Digest) -> bool {
+    let stamp = installed.workflow.stamp();
+    stamp.name == *name && stamp.digest == *digest
 }

@@ -13,7 +13,7 @@ use crm_storage::Expected;
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::Who;
-use crate::plan::{FactRefusal, NeedHistory, Planner};
+use crate::plan::FactRefusal;
 
 impl Crm {
     /// What an order of this cart would earn in a programme if it were placed now, with the reason of each rule, and how
@@ -65,7 +65,7 @@ impl Crm {
         self.quoted(who.into(), cart, asked).await
     }
 
-    async fn quoted<T>(
+    async fn quoted<T: Send>(
         &self,
         who: Who,
         cart: &Cart,
@@ -75,17 +75,11 @@ impl Crm {
         Fact::OrderPlaced(OrderPlaced::from(cart.clone())).check().map_err(FactRefusal::from)?;
         let (base, definitions) = self.quoted_base(&who, now).await?;
         let context = self.context(&definitions, now, false);
-        let mut planner = Planner::new(context, base.customer, None).through(base.through);
-        if planner.elapse(now).is_ok() {
-            return Ok(asked(planner.customer(), now, &definitions));
-        }
-        // The planner has gone on with what it was given.
-        let (base, definitions) = self.quoted_base(&who, now).await?;
-        let history = self.whole_history(&base.customer).await?;
-        let context = self.context(&definitions, now, false);
-        let mut planner = Planner::new(context, base.customer, Some(&history)).through(base.through);
-        planner.elapse(now).map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))?;
-        Ok(asked(planner.customer(), now, &definitions))
+        let planned = self.plan(context, &base, |mut planner| {
+            planner.elapse(now)?;
+            Ok(asked(planner.customer(), now, &definitions))
+        });
+        planned.await
     }
 
     async fn quoted_base(&self, who: &Who, now: Timestamp) -> Result<(Base, Arc<Definitions>), Error> {

@@ -3,7 +3,7 @@
 use crm_core::change::Change;
 use crm_core::contract::ContractRef;
 use crm_core::customer::Customer;
-use crm_core::event::{Deed, Fact};
+use crm_core::event::{Deed, Event, Fact};
 use crm_core::identity::{Identified, IdentifierKey};
 use crm_core::order::OrderRef;
 use crm_core::privacy::PersonalKept;
@@ -12,12 +12,13 @@ use crm_core::{CustomerId, Definitions, EventId, Timestamp};
 use crm_storage::{Claim, ClaimKey, ClaimOwner, CommitError, Expected, Release};
 
 use super::audit::{Bars, bars, entries_of};
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
 use crate::incoming::{Incoming, Who};
 use crate::plan::{
-    Context, FactRefusal, Outcome, Plan, Planner, Prepared, case_claim, contract_claim, identifier_claim, number_claim,
-    order_claim, proves,
+    Context, FactRefusal, Need, Outcome, Plan, Planner, Prepared, case_claim, contract_claim, identifier_claim,
+    number_claim, order_claim, proves,
 };
 
 /// What became of a recorded fact.
@@ -87,11 +88,22 @@ impl Sought<'_> {
     }
 }
 
+/// What facts are planned on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Grounds {
+    /// What was loaded, which is enough for nearly all.
+    #[default]
+    Loaded,
+    /// Whatever they turn out to need.
+    Needed,
+    /// The customer's whole history, and whatever else they need.
+    History,
+}
+
 /// How facts are planned this time.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Attempt {
-    /// With the customer's whole history at hand.
-    pub(super) with_history: bool,
+    pub(super) grounds: Grounds,
     /// Without claiming numbers of orders and cases, which the customer has already.
     pub(super) owns_number: bool,
     /// With a note that something is kept anew which a policy forgets.
@@ -103,7 +115,8 @@ pub(super) struct Attempt {
 pub(super) enum Planned {
     /// What is to be written, if anything is.
     Ready(Option<Plan>),
-    NeedHistory,
+    /// What was loaded is not enough.
+    Lacking,
 }
 
 impl Crm {
@@ -148,23 +161,6 @@ impl Crm {
         now: Timestamp,
         quiet: bool,
     ) -> Result<Recorded, Error> {
-        let crm = if quiet { None } else { self.with_desk() };
-        let Some(crm) = crm else { return self.record_once(who, prepared, now, quiet).await };
-        loop {
-            match crm.record_once(who, prepared, now, quiet).await {
-                Err(_) if crm.find_out().await? => {}
-                done => return done,
-            }
-        }
-    }
-
-    async fn record_once(
-        &self,
-        who: &Who,
-        prepared: &Prepared,
-        now: Timestamp,
-        quiet: bool,
-    ) -> Result<Recorded, Error> {
         if let Who::Presented(presented) = who {
             return self.record_presented(presented, prepared, now, quiet).await;
         }
@@ -182,14 +178,13 @@ impl Crm {
             let (base, definitions) = self.base_of(found, prepared.at).await?;
             let customer = base.customer.id();
             let before = bars(&prepared.fact).then(|| Bars::of(&base.customer));
-            let Base { expected, others, through, .. } = &base;
-            let (expected, others, through) = (*expected, others.clone(), *through);
+            let (expected, others, through) = (base.expected, base.others.clone(), base.through);
             let context = self.context(&definitions, now, quiet);
             let mut outcomes = Vec::with_capacity(1);
             let facts = [prepared];
             let planned = self.plan_facts(context, base, found, &facts, how, &mut outcomes).await?;
             let Planned::Ready(plan) = planned else {
-                how.with_history = true;
+                how.grounds = Grounds::Needed;
                 continue;
             };
             match outcomes.pop() {
@@ -202,27 +197,27 @@ impl Crm {
             let Some(mut plan) = plan else {
                 return Err(Error::corrupt("a recorded fact that changes nothing"));
             };
-            let entries = before.map(|before| entries_of(prepared, before, &plan.customer));
-            let mut entries = entries.transpose()?.unwrap_or_default();
-            entries.extend(plan.take_refusals()?);
+            let entries = before.map(|before| entries_of(prepared, before, &plan.customer)).transpose()?;
             self.lead_on(&mut plan).await?;
-            let (mut commit, changes) = plan.into_commit(expected, &others);
-            let _turn = self.audit_with(&mut commit, entries).await?;
+            let (mut writing, changes) = Writing::of(plan, expected, &others)?;
+            writing.note(entries.unwrap_or_default());
             if let Some(owner) = number_of
                 && owner != through
                 && let Some(key) = number_claim(&prepared.fact)
             {
                 // The number leads to whose order it is now, also when the two are parted.
-                commit.releases.push(Release { key: key.clone(), customer: owner });
-                commit.claims.push(Claim { key, customer: through, event: prepared.id });
+                writing.commit.releases.push(Release { key: key.clone(), customer: owner });
+                writing.commit.claims.push(Claim { key, customer: through, event: prepared.id });
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => {
                     return Ok(Recorded { customer, event: prepared.id, known: false, changes });
                 }
                 Settled::Refused(CommitError::Conflict { .. } | CommitError::NotOwned { .. }) => self.lost()?,
                 // The same id with another time: only the history can tell what it was.
-                Settled::Refused(CommitError::EventExists { .. }) if !how.with_history => how.with_history = true,
+                Settled::Refused(CommitError::EventExists { .. }) if how.grounds != Grounds::History => {
+                    how.grounds = Grounds::History;
+                }
                 Settled::Refused(CommitError::Claimed { owner, .. }) if !met && owner.event == prepared.id => {
                     // Somebody else has just recorded this very fact of the same new customer. If they
                     // had not, the next attempt tells.
@@ -327,40 +322,32 @@ impl Crm {
         how: Attempt,
         outcomes: &mut Vec<Outcome>,
     ) -> Result<Planned, Error> {
-        let Base { customer, expected, through, others: _ } = base;
-        self.waits_for_nothing()?;
-        let history = match (expected, how.with_history) {
+        if how.grounds == Grounds::Loaded {
             // Somebody new has no history, and that is the whole of it.
-            (Expected::New, _) => Some(Vec::new()),
-            (Expected::At(_), true) => Some(self.whole_history(&customer).await?),
-            (Expected::At(_), false) => None,
+            let history: Option<&[Event]> = matches!(base.expected, Expected::New).then_some(&[]);
+            let planner = Planner::new(context, base.customer, history).through(base.through);
+            let begin = outcomes.len();
+            return Ok(match take_in(planner, context, found, facts, how, outcomes) {
+                Ok(plan) => Planned::Ready(plan),
+                Err(_) => {
+                    outcomes.truncate(begin);
+                    Planned::Lacking
+                }
+            });
+        }
+        let history = match (how.grounds, base.expected) {
+            (Grounds::History, Expected::At(_)) => Some(self.whole_history(&base.customer).await?),
+            (_, Expected::New) => Some(Vec::new()),
+            (Grounds::Loaded | Grounds::Needed, Expected::At(_)) => None,
         };
-        let mut planner = Planner::new(context, customer, history.as_deref()).through(through);
-        if how.owns_number {
-            planner = planner.owning_numbers();
-        }
-        for fact in facts {
-            let Ok(outcome) = planner.fact(fact) else { return Ok(Planned::NeedHistory) };
-            // Whoever is new is introduced by the first fact that is not refused.
-            if let Found::New(identifier) = found
-                && outcome == Outcome::Recorded
-            {
-                planner.introduce(identifier, fact.id);
-            }
-            outcomes.push(outcome);
-        }
-        if how.kept && outcomes.contains(&Outcome::Recorded) {
-            planner.decide_now(Deed::PersonalKept(PersonalKept { at: context.now }), None);
-        }
-        if planner.catch_up().is_err() {
-            return Ok(Planned::NeedHistory);
-        }
-        // History stops at its last fact, so that what comes in the next batch is not late; `advance`
-        // does the rest.
-        if !context.quiet && planner.elapse(context.now).is_err() {
-            return Ok(Planned::NeedHistory);
-        }
-        Ok(Planned::Ready(planner.finish()))
+        let take_in = |planner: Planner<'_>| {
+            let mut outcomes = Vec::with_capacity(facts.len());
+            Ok((take_in(planner, context, found, facts, how, &mut outcomes)?, outcomes))
+        };
+        let planned = self.plan_on(context, &base.customer, base.through, history.as_deref(), take_in);
+        let (plan, told) = planned.await?;
+        outcomes.extend(told);
+        Ok(Planned::Ready(plan))
     }
 
     /// Whether a number that is taken is the customer's own, by an order, a contract or a case that was voided and by no
@@ -418,6 +405,39 @@ impl Crm {
     pub fn identified(&self, identifier: &crm_core::identity::Identifier) -> Identified {
         Identified::presented(&self.inner.lookup_key, &self.tenant, &identifier.clone().into())
     }
+}
+
+fn take_in<'a>(
+    mut planner: Planner<'a>,
+    context: Context<'_>,
+    found: Found,
+    facts: &[&'a Prepared],
+    how: Attempt,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<Option<Plan>, Need> {
+    if how.owns_number {
+        planner = planner.owning_numbers();
+    }
+    for fact in facts {
+        let outcome = planner.fact(fact)?;
+        // Whoever is new is introduced by the first fact that is not refused.
+        if let Found::New(identifier) = found
+            && outcome == Outcome::Recorded
+        {
+            planner.introduce(identifier, fact.id);
+        }
+        outcomes.push(outcome);
+    }
+    if how.kept && outcomes.contains(&Outcome::Recorded) {
+        planner.decide_now(Deed::PersonalKept(PersonalKept { at: context.now }), None);
+    }
+    planner.catch_up()?;
+    // History stops at its last fact, so that what comes in the next batch is not late; `advance`
+    // does the rest.
+    if !context.quiet {
+        planner.elapse(context.now)?;
+    }
+    Ok(planner.finish())
 }
 
 /// Gives a fact its id.

@@ -13,6 +13,7 @@ use crm_storage::Claim;
 
 use super::audit::because;
 use super::card::CardUpdated;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, CardTold, Crm, Settled};
 use crate::error::Error;
 use crate::personal::PersonalError;
@@ -99,7 +100,6 @@ impl Crm {
         let Rectification { by, reason } = how.into();
         let told = CardTold { customer, update, source: source.clone(), at };
         let entry = because(AuditEntry::new(by, AuditAction::Rectified).about(customer), reason.as_ref())?;
-        let _turn = self.audit_turn().lock().await;
         self.update_one(&told, Some(&entry)).await
     }
 
@@ -196,8 +196,9 @@ impl Crm {
             let gone = BTreeSet::from([from]);
             let given_up = plan.gone().chain([from]).collect();
             let releases = self.claims_of(&members, &given_up).await?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
-            Box::pin(self.leave(&mut commit, &members, releases, &gone)).await?;
+            let (mut writing, _) = Writing::of(plan, base.expected, &base.others)?;
+            let commit = &mut writing.commit;
+            Box::pin(self.leave(commit, &members, releases, &gone)).await?;
             let claimed = commit.claims.iter().any(|claim| claim.key == keys[1]);
             if right.verified && new.is_none() && !claimed {
                 commit.claims.push(Claim { key: identifier_claim(&to), customer: holder, event });
@@ -207,9 +208,8 @@ impl Crm {
             {
                 commit.claims.push(Claim { key, customer: holder, event });
             }
-            let _turn = self.audit_turn().lock().await;
-            commit.writes.push(self.audit_write(entry.clone()).await?.1);
-            match self.settle(commit).await? {
+            writing.note([entry.clone()]);
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

@@ -17,10 +17,11 @@ use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp
 use crm_storage::{CommitError, Copies, Expected, Parts, Version};
 
 use super::erase::{Erasure, identifiers_in, left};
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, PAGE, Settled};
 use crate::error::Error;
 use crate::personal::PersonalError;
-use crate::plan::{NeedHistory, Plan, Planner};
+use crate::plan::{Plan, Planner};
 
 /// How many customers a policy is due for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -147,19 +148,18 @@ impl Crm {
                 .with_text("due", &due_at.to_string())?
                 .with_number("customers", members.len() as i64)?
                 .with_number("identifiers", releases.len() as i64)?;
-            let (mut commit, _) = plan.into_commit(expected, &others);
+            let (mut writing, _) = Writing::of(plan, expected, &others)?;
             match then {
                 RetentionAction::Erase => entry = entry.with_text("what", "the customer")?,
                 RetentionAction::Forget(what) if fields => {
-                    let gone = self.forget_rows(&mut commit, &members, &what).await?;
+                    let gone = self.forget_rows(&mut writing.commit, &members, &what).await?;
                     entry = entry.with_text("what", "fields")?.with_number("personal fields", gone)?;
                 }
                 RetentionAction::Forget(_) => entry = entry.with_text("what", "identifiers")?,
             }
-            Box::pin(self.leave(&mut commit, &members, releases, &identifiers)).await?;
-            let _turn = self.audit_turn().lock().await;
-            commit.writes.push(self.audit_write(entry).await?.1);
-            match self.settle(commit).await? {
+            Box::pin(self.leave(&mut writing.commit, &members, releases, &identifiers)).await?;
+            writing.note([entry]);
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => Ok(true),
                 Settled::Refused(
                     CommitError::Conflict { .. } | CommitError::NotOwned { .. } | CommitError::Claimed { .. },
@@ -243,16 +243,13 @@ impl Crm {
             entry = left(entry, erasure)?;
             let context = self.context(&definitions, self.now(), false);
             let plan = Planner::new(context, base.customer.clone(), None).removed(removal);
-            let mut plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
-            self.lead_on(&mut plan).await?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
-            let _turn = self.audit_turn().lock().await;
-            let (record, write) = self.audit_write(entry).await?;
-            commit.writes.push(write);
-            match self.settle(commit).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(Some(record.sequence)),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            let plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            let (mut writing, _) = self.written(plan, &base).await?;
+            writing.note([entry]);
+            match self.settle_noted(writing).await? {
+                (Settled::Done | Settled::Replayed(_), noted) => return Ok(noted),
+                (Settled::Refused(error), _) if error.is_lost_race() => self.lost()?,
+                (Settled::Refused(error), _) => return Err(Error::corrupt(error)),
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -260,7 +257,7 @@ impl Crm {
 
     /// Clears copies of rows that are gone, as an erasure does: by one of what is nobody's.
     async fn clear_copies(&self) -> Result<Copies, Error> {
-        if self.inner.inside {
+        if self.is_inside() {
             return Ok(Copies::Pending);
         }
         Ok(self.store().erase(&self.tenant, self.audit_stream, &[]).await?.copies)
@@ -269,7 +266,7 @@ impl Crm {
     /// Keys and the ledger outside of the store cannot be part of a transaction of the shop's.
     fn check_outside(&self) -> Result<(), Error> {
         let outside = self.inner.person_keys.is_some() || self.inner.ledger.is_some();
-        if self.inner.inside && outside { Err(PersonalError::Inside.into()) } else { Ok(()) }
+        if self.is_inside() && outside { Err(PersonalError::Inside.into()) } else { Ok(()) }
     }
 
     /// A plan of decisions and nothing else.
@@ -281,17 +278,7 @@ impl Crm {
         deeds: Vec<(CustomerId, Deed)>,
     ) -> Result<Plan, Error> {
         let context = self.context(definitions, self.now(), false);
-        let planner = Planner::new(context, base.customer.clone(), None).through(base.through);
-        let plan = match planner.note_of(by, deeds.clone()) {
-            Ok(plan) => plan,
-            Err(NeedHistory) => {
-                let history = self.whole_history(&base.customer).await?;
-                Planner::new(context, base.customer.clone(), Some(&history))
-                    .through(base.through)
-                    .note_of(by, deeds)
-                    .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))?
-            }
-        };
+        let plan = self.plan(context, base, |planner| planner.note_of(by, deeds.clone())).await?;
         plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))
     }
 }

@@ -6,12 +6,12 @@ use crm_core::event::{Event, EventBody, Fact};
 use crm_core::identity::Join;
 use crm_core::relationship::{Direction, Tie, TieError, TieKind, Untie};
 use crm_core::{CustomerId, EventId, FactKey, Source, Timestamp};
-use crm_storage::{Commit, CommitError};
+use crm_storage::CommitError;
 
-use super::identify::add;
+use super::writing::Writing;
 use super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Context, FactRefusal, NeedHistory, Outcome, Plan, Planner, Prepared};
+use crate::plan::{Context, FactRefusal, Need, Outcome, Plan, Planner, Prepared};
 
 /// What two facts of one word mean for ties of others who were merged with the two.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +113,7 @@ impl Crm {
             let Some(definitions) = definitions else { break };
             let context = self.context(&definitions, now, false);
             let mut recorded = TieRecorded { event: id, known: true, changes: [Vec::new(), Vec::new()] };
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             // Two who were merged are one, and nobody is tied to themself; what was told before is known still.
             let one = bases.windows(2).any(|pair| pair[0].customer.id() == pair[1].customer.id());
             let [mut ours, mut theirs] = [Vec::new(), Vec::new()];
@@ -139,16 +139,15 @@ impl Crm {
                     }
                     Outcome::Recorded => {
                         recorded.known = false;
-                        let mut plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
-                        self.lead_on(&mut plan).await?;
-                        *changes = add(&mut commit, plan, &base);
+                        let plan = plan.ok_or_else(|| Error::corrupt("a recorded fact that changes nothing"))?;
+                        *changes = self.write(&mut writing, plan, &base).await?;
                     }
                 }
             }
             if recorded.known {
                 return Ok(recorded);
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(recorded),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 // The same id with another time: only the history can tell what it was.
@@ -206,14 +205,9 @@ impl Crm {
         more: &[(CustomerId, Prepared)],
         with_history: bool,
     ) -> Result<(Outcome, Option<Plan>), Error> {
-        let customer = &base.customer;
-        let without = || Planner::new(context, customer.clone(), None).through(base.through);
-        if !with_history && let Ok(planned) = side(without(), fact, more, context.now) {
-            return Ok(planned);
-        }
-        let history = self.whole_history(customer).await?;
-        side(Planner::new(context, customer.clone(), Some(&history)).through(base.through), fact, more, context.now)
-            .map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))
+        let history = if with_history { Some(self.whole_history(&base.customer).await?) } else { None };
+        let side = |planner: Planner<'_>| side(planner, fact, more, context.now);
+        self.plan_on(context, &base.customer, base.through, history.as_deref(), side).await
     }
 }
 
@@ -284,7 +278,7 @@ fn side<'a>(
     fact: &'a Prepared,
     more: &'a [(CustomerId, Prepared)],
     now: Timestamp,
-) -> Result<(Outcome, Option<Plan>), NeedHistory> {
+) -> Result<(Outcome, Option<Plan>), Need> {
     let mut planner = planner.writing_both_sides();
     let outcome = planner.fact(fact)?;
     if outcome != Outcome::Recorded {

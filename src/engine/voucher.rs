@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::command::Asked;
 use super::{ATTEMPTS_MAX, Crm, Executed, Settled};
 use crate::error::Error;
-use crate::plan::{Planner, voucher_claim};
+use crate::plan::{Need, Planner, voucher_claim};
 
 /// The most vouchers that are issued at once.
 pub const VOUCHERS_AT_ONCE_MAX: u32 = 100_000;
@@ -401,29 +401,20 @@ impl Crm {
     /// Commits a decision about a customer's voucher; none if it is so already.
     async fn decide_about_voucher<F>(&self, customer: CustomerId, decide: F) -> Result<Option<EventId>, Error>
     where
-        F: Fn(&mut Planner<'_>) -> Result<Result<Vec<EventId>, Refusal>, crate::plan::NeedHistory> + Send + Sync,
+        F: Fn(&mut Planner<'_>) -> Result<Result<Vec<EventId>, Refusal>, Need> + Send + Sync,
     {
         let now = self.now();
         for _ in 0..ATTEMPTS_MAX {
             let (base, definitions) = self.base(customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer })?;
             let context = self.context(&definitions, now, false);
-            let history;
-            let mut planner = Planner::new(context, base.customer.clone(), None).through(base.through);
-            let decided = match decide(&mut planner) {
-                Ok(decided) => decided,
-                Err(crate::plan::NeedHistory) => {
-                    history = self.whole_history(&base.customer).await?;
-                    planner = Planner::new(context, base.customer, Some(&history)).through(base.through);
-                    decide(&mut planner).map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?
-                }
-            };
-            let Some(event) = decided?.into_iter().next() else { return Ok(None) };
-            let plan = planner.finish().ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
-            let mut plan = plan;
-            self.lead_on(&mut plan).await?;
-            let (commit, _) = plan.into_commit(base.expected, &base.others);
-            match self.settle(commit).await? {
+            let planned = self
+                .plan(context, &base, |mut planner| Ok(decide(&mut planner)?.map(|events| (events, planner.finish()))));
+            let (events, plan) = planned.await??;
+            let Some(event) = events.into_iter().next() else { return Ok(None) };
+            let plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
+            let (writing, _) = self.written(plan, &base).await?;
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(Some(event)),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

@@ -11,26 +11,21 @@ use crm_core::workflow::{Held, PluginStamp, Remembered, TookOver, points_given};
 use crm_core::{EventId, Timestamp};
 
 use super::judge::{Asker, Denied, judge};
-use super::{Actor, NeedHistory, Pending, Planner};
+use super::{Actor, Need, Pending, Planner};
 use crate::installed::Installed;
-use crate::lookup::{Answer, Desk, LOOKUP_ROUNDS_MAX, Wanted};
+use crate::lookup::{Answer, LookupFault, Wanted};
 use crate::workflow::{Notes, Reach, WorkflowCall, check_memory};
 
 impl<'a> Planner<'a> {
     /// Calls a workflow, and carries out what it asks for as far as it is granted and the rules allow it.
-    pub(super) fn call(
-        &mut self,
-        installed: &'a Installed,
-        held: Held<'a>,
-        pending: &Pending,
-    ) -> Result<(), NeedHistory> {
+    pub(super) fn call(&mut self, installed: &'a Installed, held: Held<'a>, pending: &Pending) -> Result<(), Need> {
         let at = self.instant();
         let Installed { workflow, .. } = installed;
         let stamp = workflow.stamp();
         let card = match self.card_of(installed, held, at)? {
             Ok(card) => card,
             Err(fault) => {
-                self.fault(stamp, pending, &fault);
+                self.fault(stamp, pending, &fault.to_string());
                 return Ok(());
             }
         };
@@ -45,12 +40,15 @@ impl<'a> Planner<'a> {
         };
         let reply = workflow.handle(&call);
         let notes = call.reach.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Notes { looked_up, refused, unrecorded: _ } = notes;
-        if around.desk.is_some_and(Desk::is_wanting) {
-            return Err(NeedHistory);
+        let Notes { looked_up, refused, wanted, unrecorded: _ } = notes;
+        if let Some(wanted) = wanted {
+            return Err(Need::LookUp(wanted));
         }
         let by = Actor::Plugin(stamp.clone());
         for looked_up in looked_up {
+            if self.is_exhausted(stamp, held, pending, at) {
+                break;
+            }
             // Once for an instant: a replay of the call finds it by when it was.
             let noted = (stamp.name.clone(), at, looked_up);
             if !self.looked_up.contains(&noted) {
@@ -68,12 +66,12 @@ impl<'a> Planner<'a> {
                 return Ok(());
             }
         };
-        let (mut first, mut given) = (None, 0);
+        let mut first = None;
         for command in reply.commands {
             if self.is_exhausted(stamp, held, pending, at) {
                 break;
             }
-            self.carry_out(command, stamp, held, pending, &mut first, &mut given);
+            self.carry_out(command, stamp, held, pending, &mut first);
         }
         if !self.is_exhausted(stamp, held, pending, at) {
             self.remember(stamp, reply.memory, pending, at);
@@ -91,11 +89,11 @@ impl<'a> Planner<'a> {
         held: Held<'a>,
         pending: &Pending,
         first: &mut Option<EventId>,
-        given: &mut u64,
     ) {
         let at = self.instant();
         let today = self.today(stamp, at);
-        let asker = Asker { through: self.through, held, today: &today, given: *given };
+        let given = *self.given(stamp, pending);
+        let asker = Asker { through: self.through, held, today: &today, given };
         let deeds = match judge(command, &self.customer, asker, at, self.context.definitions) {
             Ok(deeds) => deeds,
             Err(Denied::NotGranted(what)) => return self.not_granted(stamp, pending, &what),
@@ -103,11 +101,24 @@ impl<'a> Planner<'a> {
             Err(denied @ Denied::OfShop(_)) => return self.fault(stamp, pending, &denied.to_string()),
         };
         for deed in deeds {
-            *given = given.saturating_add(points_given(&deed));
+            let points = points_given(&deed);
+            let given = self.given(stamp, pending);
+            *given = given.saturating_add(points);
             let by = Actor::Plugin(stamp.clone());
             let id = self.decide(at, &by, deed, pending.cause, &pending.chain);
             *first = first.or(id);
         }
+    }
+
+    /// The points that a plugin gave for the event that a trigger follows from, by whatever reactions in between.
+    fn given(&mut self, stamp: &PluginStamp, pending: &Pending) -> &mut u64 {
+        let began = pending.chain.began;
+        let there = self.given.iter().position(|(plugin, of, _)| *plugin == stamp.name && *of == began);
+        let place = there.unwrap_or_else(|| {
+            self.given.push((stamp.name.clone(), began, 0));
+            self.given.len() - 1
+        });
+        &mut self.given[place].2
     }
 
     /// Keeps what it wants to be given the next time. Where another version wrote what is there, this one takes it over,
@@ -136,7 +147,7 @@ impl<'a> Planner<'a> {
         installed: &'a Installed,
         held: Held<'a>,
         at: Timestamp,
-    ) -> Result<Result<Option<Card>, String>, NeedHistory> {
+    ) -> Result<Result<Option<Card>, LookupFault>, Need> {
         let asked = &installed.workflow.asks().fields;
         let Some(name) = held.view().filter(|_| !asked.is_empty()) else { return Ok(Ok(None)) };
         let Some(view) = self.context.definitions.view(name, at) else { return Ok(Ok(None)) };
@@ -145,23 +156,18 @@ impl<'a> Planner<'a> {
         if fields.is_empty() || barred || self.customer.is_erased() {
             return Ok(Ok(None));
         }
-        let Some(desk) = self.context.around.desk else {
-            return Ok(Err("the card cannot be seen here".to_owned()));
-        };
         let plugin = &installed.workflow.stamp().name;
-        let customer = self.customer.id();
         let wanted = || Wanted::Card {
-            customer,
+            customer: self.customer.id(),
             members: self.customer.members().collect(),
             view: name.clone(),
             fields,
             plugin: plugin.clone(),
         };
-        match desk.card(customer, plugin, name, wanted) {
+        match self.context.around.desk.card(plugin, name, wanted) {
             Answer::Here(card) => Ok(Ok(Some(card))),
-            Answer::Wanted => Err(NeedHistory),
-            Answer::Failed => Ok(Err("the card cannot be opened".to_owned())),
-            Answer::TooOften => Ok(Err(format!("more than {LOOKUP_ROUNDS_MAX} rounds of look-ups"))),
+            Answer::Wanted(wanted) => Err(Need::LookUp(wanted)),
+            Answer::Not(why) => Ok(Err(why)),
         }
     }
 }

@@ -8,7 +8,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, SmolStr, Timestamp};
 use crm_storage::ClaimKey;
 
-use super::{NeedHistory, Planner};
+use super::{Chain, Need, Planner};
 
 impl Planner<'_> {
     /// Works off the holds, lots and gift cards that are over at or before an instant.
@@ -16,7 +16,7 @@ impl Planner<'_> {
         let at = self.instant().max(due_at);
         // Each is over once it is decided, so that there is an end.
         while let Some((member, deed)) = self.customer.credit_due(due_at) {
-            self.decide_of(member, at, Actor::Rule, deed, None, &[]);
+            self.decide_of(member, at, Actor::Rule, deed, None, &Chain::NEW);
         }
     }
 
@@ -25,7 +25,7 @@ impl Planner<'_> {
     pub(crate) fn credit(
         &mut self,
         decide: impl FnOnce(&Customer, CustomerId, Timestamp) -> Result<Vec<Deed>, CreditError>,
-    ) -> Result<Result<Vec<EventId>, CreditError>, NeedHistory> {
+    ) -> Result<Result<Vec<EventId>, CreditError>, Need> {
         self.elapse(self.context.now)?;
         let at = self.instant();
         let deeds = match decide(&self.customer, self.through, at) {
@@ -38,12 +38,12 @@ impl Planner<'_> {
             let card = if let Deed::GiftCardPosted(posting) = &deed { Some(posting.card) } else { None };
             let buyer = card.and_then(|card| self.customer.gift_card(card));
             match buyer {
-                Some((member, ..)) => ids.push(self.decide_of(member, at, Actor::Shop, deed, None, &[])),
-                None => ids.extend(self.decide(at, &Actor::Shop, deed, None, &[])),
+                Some((member, ..)) => ids.push(self.decide_of(member, at, Actor::Shop, deed, None, &Chain::NEW)),
+                None => ids.extend(self.decide(at, &Actor::Shop, deed, None, &Chain::NEW)),
             }
         }
         if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &[])?;
+            self.follow(at, Cause::Event(first), &Chain::NEW)?;
             self.react()?;
         }
         self.elapse(self.context.now)?;

@@ -12,7 +12,7 @@ use crm_core::{CustomerId, EventId, Source, Timestamp};
 use crm_storage::EventRow;
 
 use super::known::{Come, proves, told_in};
-use super::{Customer, FactRefusal, NeedHistory, Outcome, Planner, identifier_claim, number_claim};
+use super::{Chain, Customer, FactRefusal, Need, Outcome, Planner, identifier_claim, number_claim};
 use crate::workflow::Trigger;
 
 /// A fact with its id.
@@ -28,7 +28,7 @@ impl<'a> Planner<'a> {
     /// Takes in a fact: first works off what was due before it, then folds it, then what follows. A fact
     /// that comes late is noted, and folded with others that do by [`catch_up`](Self::catch_up): it takes
     /// the whole history, and once is enough for many.
-    pub(crate) fn fact(&mut self, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
+    pub(crate) fn fact(&mut self, incoming: &'a Prepared) -> Result<Outcome, Need> {
         let Prepared { id, at, source, fact } = incoming;
         let (id, at) = (*id, *at);
         if let Some(outcome) = self.known(incoming) {
@@ -42,11 +42,11 @@ impl<'a> Planner<'a> {
         {
             // It may have been recorded before, when there was room.
             let refusal = TieError::TooMany { customer: self.customer.id(), max: TIES_MAX };
-            return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(NeedHistory);
+            return self.history.map(|_| Outcome::Refused(refusal.into())).ok_or(Need::History);
         }
         if self.history.is_none() && (self.customer.waits_for(id, at) || self.customer.may_have_told(id)) {
             // It was recorded before, of somebody who was merged perhaps through another one, and with another time.
-            return Err(NeedHistory);
+            return Err(Need::History);
         }
         let from_the_future = at > self.context.now.max(self.instant());
         if !from_the_future && self.customer.clock().is_some_and(|clock| clock < at) {
@@ -59,7 +59,7 @@ impl<'a> Planner<'a> {
             in_order = self.customer.facts().takes(id, at, fact);
         }
         if !from_the_future && !in_order && self.history.is_none() {
-            return Err(NeedHistory);
+            return Err(Need::History);
         }
         if let Some(number) = number_claim(fact).filter(|_| !self.owns_number) {
             self.claim(number, id);
@@ -118,7 +118,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The same for a fact that comes through one certain member.
-    pub(crate) fn fact_through(&mut self, member: CustomerId, incoming: &'a Prepared) -> Result<Outcome, NeedHistory> {
+    pub(crate) fn fact_through(&mut self, member: CustomerId, incoming: &'a Prepared) -> Result<Outcome, Need> {
         let through = std::mem::replace(&mut self.through, member);
         let outcome = self.fact(incoming);
         self.through = through;
@@ -126,14 +126,14 @@ impl<'a> Planner<'a> {
     }
 
     /// Folds the facts that came late, all at once, with everything else.
-    pub(crate) fn catch_up(&mut self) -> Result<(), NeedHistory> {
+    pub(crate) fn catch_up(&mut self) -> Result<(), Need> {
         let late = std::mem::take(&mut self.late);
         let Some(last) = late.last() else { return Ok(()) };
         let touched = self.refold(last.at)?;
         for fact in &late {
             self.tell_scores(&fact.fact);
             if self.anyone_listens(&fact.fact.kind()) && !self.customer.facts().is_voided(fact.id) {
-                self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), Some(fact.id), &[]);
+                self.trigger(Trigger::of_fact(fact.id, fact.at, &fact.fact), Some(fact.id), &Chain::NEW);
             }
         }
         let instant = self.instant();
@@ -143,9 +143,9 @@ impl<'a> Planner<'a> {
     }
 
     /// A fact that waited happens now.
-    pub(super) fn come_due(&mut self, id: EventId, at: Timestamp) -> Result<(), NeedHistory> {
+    pub(super) fn come_due(&mut self, id: EventId, at: Timestamp) -> Result<(), Need> {
         if self.history.is_none() {
-            return Err(NeedHistory);
+            return Err(Need::History);
         }
         // Of one that several were told it is that of the first of them, as when all are folded anew.
         let of_then = self.recorded(id).filter(|event| event.at == at);
@@ -184,7 +184,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Folds a fact, brings everything else in line with it, and lets workflows react.
-    fn happen(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), NeedHistory> {
+    fn happen(&mut self, member: CustomerId, id: EventId, at: Timestamp, fact: &Fact) -> Result<(), Need> {
         self.earn(member, id, at, fact);
         let touched = if self.customer.facts().takes(id, at, fact) {
             self.customer.fold_fact(member, id, at, fact, self.context.definitions, &mut self.moves)
@@ -193,7 +193,7 @@ impl<'a> Planner<'a> {
         };
         self.tell_scores(fact);
         if self.anyone_listens(&fact.kind()) && !self.customer.facts().is_voided(id) {
-            self.trigger(Trigger::of_fact(id, at, fact), Some(id), &[]);
+            self.trigger(Trigger::of_fact(id, at, fact), Some(id), &Chain::NEW);
         }
         let instant = self.instant();
         self.settle(instant, Cause::Event(id), touched)?;
@@ -202,8 +202,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Folds all facts anew, those of this plan included.
-    pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, NeedHistory> {
-        let history = self.history.ok_or(NeedHistory)?;
+    pub(super) fn refold(&mut self, until: Timestamp) -> Result<OrdersTouched, Need> {
+        let history = self.history.ok_or(Need::History)?;
         let planned = self.facts.iter().map(|(member, planned)| (*member, planned.id, planned.at, &planned.fact));
         self.customer.refold(told_in(history).chain(planned), until, self.context.definitions);
         self.moves.clear();
@@ -253,7 +253,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let deed = Deed::IdentifierAttached(attached);
-        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &Chain::NEW);
         if !stated {
             self.claim(identifier_claim(&identifier), event);
         }
@@ -261,13 +261,13 @@ impl<'a> Planner<'a> {
 
     /// Records a decision of ours.
     pub(crate) fn decide_now(&mut self, deed: Deed, cause: Option<EventId>) {
-        self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &[]);
+        self.decide_of(self.through, self.instant(), Actor::Rule, deed, cause, &Chain::NEW);
     }
 
     /// Records a decision and nothing else, after what is due; more may come.
-    pub(crate) fn note_now(&mut self, by: &Actor, deed: Deed) -> Result<(), NeedHistory> {
+    pub(crate) fn note_now(&mut self, by: &Actor, deed: Deed) -> Result<(), Need> {
         self.elapse(self.context.now)?;
-        self.decide_of(self.through, self.instant(), by.clone(), deed, None, &[]);
+        self.decide_of(self.through, self.instant(), by.clone(), deed, None, &Chain::NEW);
         Ok(())
     }
 
@@ -277,7 +277,7 @@ impl<'a> Planner<'a> {
             return;
         }
         let deed = Deed::IdentifierAttached(IdentifierAttached::new(identifier));
-        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, Some(cause), &[]);
+        let event = self.decide_of(self.through, self.instant(), Actor::Rule, deed, Some(cause), &Chain::NEW);
         self.claim(identifier_claim(&identifier), event);
     }
 

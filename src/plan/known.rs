@@ -7,7 +7,7 @@ use crm_core::event::{Event, EventBody, Fact};
 use crm_core::identity::IdentifierKey;
 use crm_core::{CustomerId, EventId, Timestamp};
 
-use super::{Customer, NeedHistory, Planner, identifier_claim};
+use super::{Customer, Need, Planner, identifier_claim};
 
 /// A fact and whose history it is in.
 pub(super) type Told<'a> = (CustomerId, EventId, Timestamp, &'a Fact);
@@ -69,8 +69,8 @@ pub(crate) fn to_come<'a>(
 
 impl<'a> Planner<'a> {
     /// A fact was wrong: if it said by what the customer is known, that may lead to them no more.
-    pub(super) fn disown(&mut self, event: EventId) -> Result<(), NeedHistory> {
-        self.history.ok_or(NeedHistory)?;
+    pub(super) fn disown(&mut self, event: EventId) -> Result<(), Need> {
+        self.history.ok_or(Need::History)?;
         let told = self.recorded(event).filter_map(|event| match &event.body {
             EventBody::Fact(fact) => proves(fact),
             EventBody::Decision(_) | EventBody::Unrecognised { .. } => None,

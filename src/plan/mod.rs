@@ -1,6 +1,6 @@
 //! The pure middle of the loop: what a fact, a command or the passing of time does to one customer.
 //! It takes a loaded customer and gives back a plan; it neither reads nor writes anything. When it lacks
-//! the customer's history it says so, and is called again with it.
+//! something, such as the customer's history, it says so, and is called again with it.
 
 mod call;
 mod credit;
@@ -44,6 +44,7 @@ use together::unspent_of_pool;
 pub(crate) use together::{Before, Decided, Deeds};
 
 use crate::installed::Installed;
+use crate::lookup::Wanted;
 use crate::workflow::{Around, Trigger};
 
 /// How many reactions may follow from one another.
@@ -66,10 +67,17 @@ pub(crate) struct Context<'a> {
     pub(crate) around: Around<'a>,
 }
 
-/// The plan needs the customer's whole history, or what a workflow wants to know, where the desk says so. Load it, and
-/// plan again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NeedHistory;
+/// What a plan lacks. Whoever makes it finds that out, and makes it anew.
+#[derive(Debug, Clone)]
+pub(crate) enum Need {
+    /// The customer's whole history.
+    History,
+    /// What a workflow wants to know.
+    LookUp(Box<Wanted>),
+}
+
+/// What plugins were kept from, and why, for the audit log: once for each plugin and reason.
+pub(crate) type Refused = BTreeMap<(PluginName, &'static str), String>;
 
 /// What is to be written for one customer, and the customer as they will be.
 #[derive(Debug)]
@@ -93,8 +101,7 @@ pub(crate) struct Plan {
     counters: Vec<CounterStep>,
     outbox: Vec<OutboxEntry>,
     alarm: Option<AlarmMove>,
-    /// What plugins were kept from, and why, for the audit log.
-    pub(crate) refused: BTreeMap<(PluginName, &'static str), String>,
+    pub(crate) refused: Refused,
 }
 
 /// A plan in the making.
@@ -135,8 +142,9 @@ pub(crate) struct Planner<'a> {
     triggers: VecDeque<Pending>,
     /// How many calls of workflows are left to this plan.
     calls_left: usize,
-    /// What plugins were kept from, for the audit log: once for each plugin and reason.
-    refused: BTreeMap<(PluginName, &'static str), String>,
+    refused: Refused,
+    /// The points that each plugin gave for what follows from an event.
+    given: Vec<(PluginName, Option<EventId>, u64)>,
     /// What each plugin looked up at which instant and is recorded already.
     looked_up: Vec<(PluginName, Timestamp, LookedUp)>,
     /// Whether the customer is written though nothing moved: what stores choose by may be another.
@@ -151,13 +159,31 @@ pub(crate) struct Planner<'a> {
     step: Option<RetentionStep>,
 }
 
-/// A trigger that waits for its turn, and the kinds of those that led to it.
+/// A trigger that waits for its turn, and what led to it.
 #[derive(Debug)]
 struct Pending {
     trigger: Trigger,
     /// The event behind it, if there is one.
     cause: Option<EventId>,
-    chain: Vec<SmolStr>,
+    chain: Chain,
+}
+
+/// What led to a trigger.
+#[derive(Debug, Clone)]
+struct Chain {
+    /// The event that all of it follows from; of what time or a score brings, the trigger itself.
+    began: Option<EventId>,
+    /// The kinds of the triggers, in their order.
+    kinds: Vec<SmolStr>,
+}
+
+impl Chain {
+    /// Where nothing led to it.
+    const NEW: Self = Chain { began: None, kinds: Vec::new() };
+
+    fn text(&self) -> String {
+        self.kinds.join(" → ")
+    }
 }
 
 impl<'a> Planner<'a> {
@@ -196,7 +222,8 @@ impl<'a> Planner<'a> {
             moves: Vec::new(),
             triggers: VecDeque::new(),
             calls_left: CALLS_MAX,
-            refused: BTreeMap::new(),
+            refused: Refused::new(),
+            given: Vec::new(),
             looked_up: Vec::new(),
             owns_number: false,
             both_sides: false,
@@ -244,15 +271,15 @@ impl<'a> Planner<'a> {
         by: &Actor,
         deed: &Deed,
         settlements: Vec<(CustomerId, Deed)>,
-    ) -> Result<(), NeedHistory> {
+    ) -> Result<(), Need> {
         let members: Vec<CustomerId> = self.customer.members().collect();
         let mut first = None;
         for member in members {
-            let id = self.decide_of(member, at, by.clone(), deed.clone(), None, &[]);
+            let id = self.decide_of(member, at, by.clone(), deed.clone(), None, &Chain::NEW);
             first.get_or_insert(id);
         }
         for (member, deed) in settlements {
-            self.decide_of(member, at, Actor::Rule, deed, first, &[]);
+            self.decide_of(member, at, Actor::Rule, deed, first, &Chain::NEW);
         }
         self.next = None;
         let cause = first.map_or(Cause::Definition, Cause::Event);
@@ -263,7 +290,7 @@ impl<'a> Planner<'a> {
 
     /// Carries out a command of the shop, after what is due. Gives the decisions it led to; none if it
     /// is so already.
-    pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
+    pub(crate) fn command(&mut self, command: Command) -> Result<Result<Vec<EventId>, Refusal>, Need> {
         if let Command::UndoPosting(undo) = &command {
             self.elapse(self.context.now)?;
             return self.undo_posting(undo, self.instant());
@@ -271,21 +298,19 @@ impl<'a> Planner<'a> {
         self.decide_by(|customer, through, at, definitions| command.decide(customer, through, at, definitions))
     }
 
-    fn undo_posting(
-        &mut self,
-        undo: &UndoPosting,
-        at: Timestamp,
-    ) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
-        let history = self.history.ok_or(NeedHistory)?;
+    fn undo_posting(&mut self, undo: &UndoPosting, at: Timestamp) -> Result<Result<Vec<EventId>, Refusal>, Need> {
+        let history = self.history.ok_or(Need::History)?;
         let (member, posting) = match self.undoing(history, undo, at) {
             Ok(posting) => posting,
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         let unspent = unspent_of_pool(history, undo.posting, &posting);
-        let id = self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), Some(undo.posting), &[]);
+        let id = self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), Some(undo.posting), &Chain::NEW);
         let mut ids = vec![id];
-        ids.extend(unspent.map(|(owner, deed)| self.decide_of(owner, at, Actor::Shop, deed, Some(undo.posting), &[])));
-        self.follow(at, Cause::Event(id), &[])?;
+        ids.extend(
+            unspent.map(|(owner, deed)| self.decide_of(owner, at, Actor::Shop, deed, Some(undo.posting), &Chain::NEW)),
+        );
+        self.follow(at, Cause::Event(id), &Chain::NEW)?;
         self.react()?;
         self.elapse(self.context.now)?;
         Ok(Ok(ids))
@@ -293,29 +318,29 @@ impl<'a> Planner<'a> {
 
     /// Records a decision of the shop's about each whom the customer was merged of, after what is due, and works out what
     /// moves by it.
-    pub(crate) fn decide_of_all(&mut self, deed: &Deed) -> Result<(), NeedHistory> {
+    pub(crate) fn decide_of_all(&mut self, deed: &Deed) -> Result<(), Need> {
         self.elapse(self.context.now)?;
         let at = self.instant();
         let mut first = None;
         for member in self.customer.members().collect::<Vec<_>>() {
-            let id = self.decide_of(member, at, Actor::Shop, deed.clone(), None, &[]);
+            let id = self.decide_of(member, at, Actor::Shop, deed.clone(), None, &Chain::NEW);
             first.get_or_insert(id);
         }
         if let Some(first) = first {
-            self.follow(at, Cause::Event(first), &[])?;
+            self.follow(at, Cause::Event(first), &Chain::NEW)?;
         }
         Ok(())
     }
 
     /// Records a decision of the shop's, after what is due.
-    pub(crate) fn decide_one(&mut self, deed: Deed) -> Result<(), NeedHistory> {
+    pub(crate) fn decide_one(&mut self, deed: Deed) -> Result<(), Need> {
         self.elapse(self.context.now)?;
-        self.decide(self.instant(), &Actor::Shop, deed, None, &[]);
+        self.decide(self.instant(), &Actor::Shop, deed, None, &Chain::NEW);
         Ok(())
     }
 
     /// Works everything out anew, as after a change of definitions.
-    pub(crate) fn reconsider(&mut self) -> Result<(), NeedHistory> {
+    pub(crate) fn reconsider(&mut self) -> Result<(), Need> {
         self.next = None;
         self.rewrite = true;
         let at = self.instant();
@@ -330,11 +355,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Asks about the segments as of now, after what is due.
-    pub(crate) fn ask_segments(&mut self) -> Result<(), NeedHistory> {
+    pub(crate) fn ask_segments(&mut self) -> Result<(), Need> {
         let before = self.customer.sets();
         self.elapse(self.context.now)?;
         self.next = None;
-        self.follow(self.instant(), Cause::Definition, &[])?;
+        self.follow(self.instant(), Cause::Definition, &Chain::NEW)?;
         self.react()?;
         self.elapse(self.context.now)?;
         // Who is in by another version than before is written though nothing moved.
@@ -350,7 +375,7 @@ impl<'a> Planner<'a> {
         until: Timestamp,
         scores: impl Iterator<Item = (ScoreName, Score)>,
         triggers: Vec<Trigger>,
-    ) -> Result<(), NeedHistory> {
+    ) -> Result<(), Need> {
         self.elapse(until)?;
         if self.context.definitions.has_score_policy(plugin) {
             self.customer.note_scored(plugin, as_of);
@@ -358,12 +383,12 @@ impl<'a> Planner<'a> {
             self.next = None;
         }
         for trigger in triggers.into_iter().filter(|trigger| self.anyone_listens(&trigger.kind)).collect::<Vec<_>>() {
-            self.trigger(trigger, None, &[]);
+            self.trigger(trigger, None, &Chain::NEW);
         }
         if self.customer.learn_scores(scores, self.context.definitions) {
             self.rewrite = true;
             self.next = None;
-            self.follow(self.instant(), Cause::Scored, &[])?;
+            self.follow(self.instant(), Cause::Scored, &Chain::NEW)?;
         }
         self.react()?;
         self.elapse(until)
@@ -392,7 +417,7 @@ impl<'a> Planner<'a> {
         by: &Actor,
         deed: Deed,
         cause: Option<EventId>,
-        chain: &[SmolStr],
+        chain: &Chain,
     ) -> Option<EventId> {
         if !self.customer.is_merged() {
             return Some(self.decide_of(self.customer.id(), at, by.clone(), deed, cause, chain));
@@ -410,7 +435,7 @@ impl<'a> Planner<'a> {
         by: Actor,
         deed: Deed,
         cause: Option<EventId>,
-        chain: &[SmolStr],
+        chain: &Chain,
     ) -> EventId {
         let id = EventId::of_decision(member, self.customer.decisions_of(member));
         let decision = Decision { by, deed };
@@ -432,7 +457,8 @@ impl<'a> Planner<'a> {
         // Faults and memories are told to nobody, so that a fault cannot cause another.
         let told = decision.deed.action().is_some() || matches!(decision.deed, Deed::PointsReminded(_));
         if told && self.anyone_listens(decision.deed.kind()) {
-            self.trigger(Trigger::of_deed(id, at, &decision.deed), Some(id), chain);
+            let chain = Chain { began: chain.began.or(cause), kinds: chain.kinds.clone() };
+            self.trigger(Trigger::of_deed(id, at, &decision.deed), Some(id), &chain);
         }
         let event = EventRow {
             id,
@@ -449,7 +475,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Brings points, stage, segments and tiers in line after something happened.
-    fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) -> Result<(), NeedHistory> {
+    fn settle(&mut self, at: Timestamp, cause: Cause, touched: OrdersTouched) -> Result<(), Need> {
         let event = match cause {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
@@ -464,12 +490,12 @@ impl<'a> Planner<'a> {
             } else {
                 event
             };
-            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), cause, &[]);
+            self.decide_of(member, at, Actor::Rule, Deed::PointsPosted(posting), cause, &Chain::NEW);
         }
         for (member, deed) in self.customer.reconcile_rewards(touched, at, self.context.definitions) {
-            self.decide_of(member, at, Actor::Rule, deed, event, &[]);
+            self.decide_of(member, at, Actor::Rule, deed, event, &Chain::NEW);
         }
-        self.follow(at, cause, &[])
+        self.follow(at, cause, &Chain::NEW)
     }
 
     /// Keeps the tiers that are reached, and looks again at those that are due. What ended meanwhile more than once is
@@ -481,13 +507,13 @@ impl<'a> Planner<'a> {
                 return;
             }
             for (member, deed) in decided {
-                self.decide_of(member, at, Actor::Rule, deed, event, &[]);
+                self.decide_of(member, at, Actor::Rule, deed, event, &Chain::NEW);
             }
         }
     }
 
     /// Works out what moved, and tells those who listen.
-    fn follow(&mut self, at: Timestamp, cause: Cause, chain: &[SmolStr]) -> Result<(), NeedHistory> {
+    fn follow(&mut self, at: Timestamp, cause: Cause, chain: &Chain) -> Result<(), Need> {
         let event = match cause {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
@@ -511,16 +537,16 @@ impl<'a> Planner<'a> {
             Cause::Event(event) => Some(event),
             Cause::Alarm(_) | Cause::Definition | Cause::Scored => None,
         };
-        self.earn_badges(at, cause)
+        self.earn_badges(at, cause, chain)
     }
 
     /// Has the customer know what rules ask about the past, if any does: when it was corrected, or other things are
     /// asked since. That takes the history, and the events of this plan.
-    fn recall(&mut self, at: Timestamp) -> Result<(), NeedHistory> {
+    fn recall(&mut self, at: Timestamp) -> Result<(), Need> {
         if self.customer.remembers(at, self.context.definitions) {
             return Ok(());
         }
-        let history = self.history.ok_or(NeedHistory)?;
+        let history = self.history.ok_or(Need::History)?;
         let planned = self.planned();
         let stored = history.iter().map(|event| (event.customer, event.id, event.at, &event.body));
         let planned = planned.iter().map(|(member, id, at, body)| (*member, *id, *at, body));
@@ -557,9 +583,10 @@ impl<'a> Planner<'a> {
         !self.context.quiet && self.context.workflows.iter().any(|one| one.workflow.listens(kind))
     }
 
-    fn trigger(&mut self, trigger: Trigger, cause: Option<EventId>, chain: &[SmolStr]) {
-        let mut chain = chain.to_vec();
-        chain.push(trigger.kind.clone());
+    fn trigger(&mut self, trigger: Trigger, cause: Option<EventId>, chain: &Chain) {
+        let began = chain.began.or(cause).unwrap_or(trigger.id);
+        let mut chain = Chain { began: Some(began), kinds: chain.kinds.clone() };
+        chain.kinds.push(trigger.kind.clone());
         self.triggers.push_back(Pending { trigger, cause, chain });
     }
 
@@ -612,9 +639,13 @@ impl Plan {
         self.disowned.iter().filter(|one| one.again_at.is_none()).map(|one| one.identifier)
     }
 
-    /// As a commit on what the customer was loaded as, and what moved. `others` are the versions of those whom
-    /// the customer was merged of: none for nearly all.
-    pub(crate) fn into_commit(self, expected: Expected, others: &[(CustomerId, Version)]) -> (Commit, Vec<Change>) {
+    /// As a commit on what the customer was loaded as, what moved, and what plugins were kept from. `others` are the
+    /// versions of those whom the customer was merged of: none for nearly all.
+    pub(crate) fn into_commit(
+        self,
+        expected: Expected,
+        others: &[(CustomerId, Version)],
+    ) -> (Commit, Vec<Change>, Refused) {
         let state = StateRow { shape: crm_core::customer::STATE_SHAPE, bytes: self.customer.encode() };
         let mut write = CustomerWrite::new(self.customer.id(), expected, state);
         write.traits = self.traits;
@@ -636,7 +667,7 @@ impl Plan {
             outbox: self.outbox,
             ..Commit::default()
         };
-        (commit, self.changes)
+        (commit, self.changes, self.refused)
     }
 }
 

@@ -6,12 +6,12 @@ use crm_core::event::Deed;
 use crm_core::workflow::{Faulted, Held, NotGranted, PluginStamp, Usage};
 use crm_core::{SmolStr, Timestamp};
 
-use super::{Actor, CALLS_MAX, CHAIN_MAX, NeedHistory, Pending, Planner};
+use super::{Actor, CALLS_MAX, CHAIN_MAX, Need, Pending, Planner};
 use crate::installed::{Installed, has_turn};
 
 impl<'a> Planner<'a> {
     /// Calls workflows until none has anything more to say.
-    pub(super) fn react(&mut self) -> Result<(), NeedHistory> {
+    pub(super) fn react(&mut self) -> Result<(), Need> {
         while let Some(pending) = self.triggers.pop_front() {
             let workflows = self.context.workflows;
             // Chosen before any is called: when one version is done with a run, the next begins with the next event.
@@ -22,14 +22,14 @@ impl<'a> Planner<'a> {
             for installed in turns.into_iter().map(|place| &workflows[place]) {
                 let workflow = &installed.workflow;
                 let Some(held) = self.admit(installed, &pending) else { continue };
-                let chain = || pending.chain.join(" → ");
+                let chain = || pending.chain.text();
                 if self.calls_left == 0 {
                     self.fault(workflow.stamp(), &pending, &format!("more than {CALLS_MAX} calls: {}", chain()));
                     self.triggers.clear();
                     return Ok(());
                 }
                 self.calls_left -= 1;
-                if pending.chain.len() > CHAIN_MAX {
+                if pending.chain.kinds.len() > CHAIN_MAX {
                     self.fault(workflow.stamp(), &pending, &format!("more than {CHAIN_MAX} reactions: {}", chain()));
                 } else {
                     self.call(installed, held, &pending)?;
@@ -76,7 +76,7 @@ impl<'a> Planner<'a> {
     ) -> bool {
         let (done, max) = (self.today(stamp, at).decisions(), held.limits().decisions_a_day);
         if done == max {
-            let chain = pending.chain.join(" → ");
+            let chain = pending.chain.text();
             self.fault(stamp, pending, &format!("more than {max} decisions a day: {chain}"));
         }
         done >= max

@@ -9,7 +9,7 @@ use crm_core::privacy::{Erased, Forgotten, Removal, Removed, RetentionAction, Re
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, CustomerId, EventId};
 
-use super::{NeedHistory, Plan, Planner};
+use super::{Chain, Need, Plan, Planner};
 
 /// What has to be done besides committing the plan.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Planner<'_> {
     }
 
     /// Retention has something to do. Answers whether the plan ends here.
-    pub(super) fn retain(&mut self, alarm: Alarm) -> Result<bool, NeedHistory> {
+    pub(super) fn retain(&mut self, alarm: Alarm) -> Result<bool, Need> {
         if self.customer.removal().is_some() {
             self.step = Some(RetentionStep::Remove);
             return Ok(true);
@@ -44,7 +44,7 @@ impl Planner<'_> {
         if let Some(due) = due.filter(|_| !waits) {
             self.customer.elapse(at, &mut self.moves);
             for (member, deed) in deeds(&self.customer, &due, at) {
-                self.decide_of(member, at, Actor::Rule, deed, None, &[]);
+                self.decide_of(member, at, Actor::Rule, deed, None, &Chain::NEW);
             }
             self.step = Some(RetentionStep::Decided(Box::new(due)));
         }
@@ -57,16 +57,16 @@ impl Planner<'_> {
     pub(crate) fn removed(mut self, removal: &Removal) -> Option<Plan> {
         for member in self.customer.members().collect::<Vec<CustomerId>>() {
             let deed = Deed::Removed(Removed { policy: removal.mark.policy.clone() });
-            self.decide_of(member, removal.mark.at, Actor::Rule, deed, None, &[]);
+            self.decide_of(member, removal.mark.at, Actor::Rule, deed, None, &Chain::NEW);
         }
         self.finish()
     }
 
     /// Records decisions about members and nothing else, after what is due.
-    pub(crate) fn note_of(mut self, by: &Actor, deeds: Vec<(CustomerId, Deed)>) -> Result<Option<Plan>, NeedHistory> {
+    pub(crate) fn note_of(mut self, by: &Actor, deeds: Vec<(CustomerId, Deed)>) -> Result<Option<Plan>, Need> {
         self.elapse(self.context.now)?;
         for (member, deed) in deeds {
-            self.decide_of(member, self.instant(), by.clone(), deed, None, &[]);
+            self.decide_of(member, self.instant(), by.clone(), deed, None, &Chain::NEW);
         }
         Ok(self.finish())
     }

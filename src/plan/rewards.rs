@@ -11,7 +11,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, EventId, Remark, SmolStr, Timestamp};
 use crm_storage::{Claim, ClaimKey, CounterStep, Release};
 
-use super::{Customer, NeedHistory, Planner};
+use super::{Chain, Customer, Need, Planner};
 
 /// The key under which a voucher with a code is claimed: by its batch, and by whoever uses it or has it.
 pub(crate) fn voucher_claim(voucher: VoucherId) -> ClaimKey {
@@ -26,7 +26,7 @@ impl Planner<'_> {
     pub(crate) fn decide_by(
         &mut self,
         decide: impl FnOnce(&Customer, CustomerId, Timestamp, &Definitions) -> Result<Vec<Deed>, Refusal>,
-    ) -> Result<Result<Vec<EventId>, Refusal>, NeedHistory> {
+    ) -> Result<Result<Vec<EventId>, Refusal>, Need> {
         self.elapse(self.context.now)?;
         let at = self.instant();
         let deeds = match decide(&self.customer, self.through, at, self.context.definitions) {
@@ -37,13 +37,13 @@ impl Planner<'_> {
         let mut ids = Vec::with_capacity(deeds.len());
         for deed in deeds {
             let cause = ids.first().copied();
-            ids.extend(self.decide(at, &Actor::Shop, deed, cause, &[]));
+            ids.extend(self.decide(at, &Actor::Shop, deed, cause, &Chain::NEW));
         }
         for posting in undoes {
             ids.extend(self.undo_for_reward(posting, ids.first().copied(), at)?);
         }
         if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &[])?;
+            self.follow(at, Cause::Event(first), &Chain::NEW)?;
             self.react()?;
         }
         self.elapse(self.context.now)?;
@@ -51,9 +51,9 @@ impl Planner<'_> {
     }
 
     /// The postings by which the points were spent of a reward that is given back: those that its claim caused.
-    fn postings_undone_by(&self, deeds: &[Deed]) -> Result<Vec<EventId>, NeedHistory> {
+    fn postings_undone_by(&self, deeds: &[Deed]) -> Result<Vec<EventId>, Need> {
         let Some(Deed::RewardCancelled(cancelled)) = deeds.first() else { return Ok(Vec::new()) };
-        let history = self.history.ok_or(NeedHistory)?;
+        let history = self.history.ok_or(Need::History)?;
         let caused = history.iter().filter(|event| event.cause == Some(cancelled.claim));
         let posted = caused.filter(|event| match &event.body {
             EventBody::Decision(decision) => matches!(decision.deed, Deed::PointsPosted(_)),
@@ -68,13 +68,13 @@ impl Planner<'_> {
         posting: EventId,
         cause: Option<EventId>,
         at: Timestamp,
-    ) -> Result<Option<EventId>, NeedHistory> {
-        let history = self.history.ok_or(NeedHistory)?;
+    ) -> Result<Option<EventId>, Need> {
+        let history = self.history.ok_or(Need::History)?;
         let Ok(reason) = Remark::new("reward given back") else { return Ok(None) };
         let undo = crm_core::loyalty::UndoPosting { posting, reason };
         match self.undoing(history, &undo, at) {
             Ok((member, posting)) => {
-                Ok(Some(self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), cause, &[])))
+                Ok(Some(self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), cause, &Chain::NEW)))
             }
             // The shop undid it itself before.
             Err(_) => Ok(None),
@@ -115,18 +115,18 @@ impl Planner<'_> {
     }
 
     /// Records the badges that are earned now, with the points that come with them, and what moves by those.
-    pub(super) fn earn_badges(&mut self, at: Timestamp, cause: Option<EventId>) -> Result<(), NeedHistory> {
+    pub(super) fn earn_badges(&mut self, at: Timestamp, cause: Option<EventId>, chain: &Chain) -> Result<(), Need> {
         let mut first = None;
         for name in self.customer.badges_to_earn(at, self.context.definitions) {
             let earned = Deed::BadgeEarned(BadgeEarned { badge: name.clone(), at });
-            let id = self.decide(at, &Actor::Rule, earned, cause, &[]);
+            let id = self.decide(at, &Actor::Rule, earned, cause, chain);
             if let Some(Ok(posting)) = self.points_of_badge(&name, at) {
-                self.decide_of(self.through, at, Actor::Rule, Deed::PointsPosted(posting), id, &[]);
+                self.decide_of(self.through, at, Actor::Rule, Deed::PointsPosted(posting), id, chain);
             }
             first = first.or(id);
         }
         match first {
-            Some(first) => self.follow(at, Cause::Event(first), &[]),
+            Some(first) => self.follow(at, Cause::Event(first), chain),
             None => Ok(()),
         }
     }

@@ -5,12 +5,12 @@ use crm_core::customer::{OrdersTouched, PointsStep};
 use crm_core::workflow::Actor;
 use crm_core::{Alarm, AlarmKind, Timestamp};
 
-use super::{NeedHistory, Planner};
+use super::{Chain, Need, Planner};
 
 impl Planner<'_> {
     /// Works off everything that is due at or before an instant, each at its own time, and lets the
     /// customer's clock reach it. A clock that is later already stays.
-    pub(crate) fn elapse(&mut self, until: Timestamp) -> Result<(), NeedHistory> {
+    pub(crate) fn elapse(&mut self, until: Timestamp) -> Result<(), Need> {
         self.work_off(until)?;
         if self.customer.clock().is_some() {
             self.customer.elapse(until, &mut self.moves);
@@ -20,7 +20,7 @@ impl Planner<'_> {
 
     /// Works off what is due, and leaves the customer's clock at the last of it: what any number of
     /// calls for instants in between would do.
-    pub(crate) fn work_off(&mut self, until: Timestamp) -> Result<(), NeedHistory> {
+    pub(crate) fn work_off(&mut self, until: Timestamp) -> Result<(), Need> {
         if self.customer.clock().is_none() {
             return Ok(());
         }
@@ -55,7 +55,7 @@ impl Planner<'_> {
         *self.next.get_or_insert_with(|| customer.next_alarm(definitions))
     }
 
-    pub(super) fn ring(&mut self, alarm: Alarm) -> Result<(), NeedHistory> {
+    pub(super) fn ring(&mut self, alarm: Alarm) -> Result<(), Need> {
         // What came late can be due before the time that has passed already.
         let at = self.instant().max(alarm.due_at);
         if let Some((happens_at, event)) = self.customer.fact_due(at) {
@@ -64,11 +64,11 @@ impl Planner<'_> {
         self.customer.elapse(at, &mut self.moves);
         if alarm.kind == AlarmKind::Loyalty {
             for (member, deed) in self.customer.end_reservations(alarm.due_at) {
-                self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);
+                self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &Chain::NEW);
             }
             for step in PointsStep::ALL {
                 for (member, deed) in self.customer.points_due(step, alarm.due_at, self.context.definitions) {
-                    self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &[]);
+                    self.decide_of(member, alarm.due_at, Actor::Rule, deed, None, &Chain::NEW);
                 }
             }
             self.expire_credit(alarm.due_at);

@@ -7,7 +7,7 @@ use crm_core::loyalty::{LoyaltyError, PoolMoved, PoolStep, Posting};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Timestamp};
 
-use super::{NeedHistory, Outcome, Planner, Prepared};
+use super::{Chain, Need, Outcome, Planner, Prepared};
 
 /// Deeds, and of which member each is; of nobody in particular where that follows from what it is.
 pub(crate) type Deeds = Vec<(Option<CustomerId>, Deed)>;
@@ -36,7 +36,7 @@ impl<'a> Planner<'a> {
         before: Before,
         told: &'a [(CustomerId, Prepared)],
         decide: &dyn Fn(&Customer, Timestamp) -> Decided<T>,
-    ) -> Result<Recorded<(T, bool)>, NeedHistory> {
+    ) -> Result<Recorded<(T, bool)>, Need> {
         let (ids, came) = match self.decide_together(by, before, decide)? {
             Ok(recorded) => recorded,
             Err(refusal) => return Ok(Err(refusal)),
@@ -59,7 +59,7 @@ impl<'a> Planner<'a> {
         by: &Actor,
         before: Before,
         decide: &dyn Fn(&Customer, Timestamp) -> Decided<T>,
-    ) -> Result<Recorded<T>, NeedHistory> {
+    ) -> Result<Recorded<T>, Need> {
         let at = match before {
             Before::Now => {
                 self.elapse(self.context.now)?;
@@ -77,12 +77,12 @@ impl<'a> Planner<'a> {
         let mut ids = Vec::with_capacity(deeds.len());
         for (member, deed) in deeds {
             ids.extend(match member {
-                Some(member) => Some(self.decide_of(member, at, by.clone(), deed, None, &[])),
-                None => self.decide(at, by, deed, None, &[]),
+                Some(member) => Some(self.decide_of(member, at, by.clone(), deed, None, &Chain::NEW)),
+                None => self.decide(at, by, deed, None, &Chain::NEW),
             });
         }
         if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &[])?;
+            self.follow(at, Cause::Event(first), &Chain::NEW)?;
             self.react()?;
         }
         match before {

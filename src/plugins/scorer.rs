@@ -13,6 +13,7 @@ use crate::workflow::PluginFault;
 #[derive(Debug)]
 pub struct WasmScorer {
     stamp: PluginStamp,
+    grants: Grants,
     /// Those that are granted, and for each that it asks for its place among them.
     attributes: Vec<Attribute>,
     places: Vec<Option<usize>>,
@@ -31,7 +32,8 @@ impl WasmScorer {
         Self::load_granted(host, wasm, params, &Grants::all())
     }
 
-    /// The same with what the shop grants it: a feature that is not granted is missing for every customer.
+    /// The same with what the shop grants it: a feature that is not granted is missing for every customer, and whoever
+    /// objects to its purpose is not scored.
     ///
     /// # Errors
     ///
@@ -60,6 +62,7 @@ impl WasmScorer {
         }
         Ok(WasmScorer {
             stamp: stamp(plugin)?,
+            grants: grants.clone(),
             attributes,
             places,
             outputs: plugin.manifest().outputs.iter().map(|output| SmolStr::new(&output.name)).collect(),
@@ -86,6 +89,10 @@ impl Scorer for WasmScorer {
 
     fn outputs(&self) -> &[SmolStr] {
         &self.outputs
+    }
+
+    fn grants(&self) -> Option<&Grants> {
+        Some(&self.grants)
     }
 
     fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {

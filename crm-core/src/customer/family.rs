@@ -550,6 +550,8 @@ impl Customer {
         customer.settle_kinship(side);
         customer.refold(facts, clock.unwrap_or(Timestamp::MIN), definitions);
         customer.clock = clock;
+        // What scores were made from is somebody else by now.
+        customer.forget_refreshes(definitions);
         customer
     }
 

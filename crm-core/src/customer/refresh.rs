@@ -84,7 +84,7 @@ impl Customer {
         self.refreshes.get_or_insert_default().get_or_default(plugin).not_before = Some(not_before);
     }
 
-    /// When a plugin was asked is in no event: whoever is folded anew is scored anew.
+    /// When a plugin was asked is in no event: whoever is folded anew, merged or parted is scored anew.
     pub(super) fn forget_refreshes(&mut self, definitions: &Definitions) {
         let Some(clock) = self.clock else { return };
         for (plugin, _) in definitions.score_policies(clock) {

@@ -86,7 +86,7 @@ pub struct ActionLimits {
     /// Messages to the host (`notify`) in a day; none if they are not limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages_a_day: Option<u32>,
-    /// Points given for one event; none if they are not limited.
+    /// Points given for one event and whatever follows from it; none if they are not limited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_an_event: Option<u64>,
     /// Points given in a day; none if they are not limited.
@@ -245,20 +245,24 @@ impl Grants {
 
 /// What holds for a plugin: what it was installed with, and what is defined for it, both.
 #[derive(Debug, Clone, Copy)]
-pub struct Held<'a> {
-    installed: &'a Grants,
-    defined: Option<&'a Grants>,
-}
+pub struct Held<'a>([Option<&'a Grants>; 3]);
 
 impl<'a> Held<'a> {
     /// By what it was installed with, and by what is defined, if anything is.
     #[must_use]
     pub const fn new(installed: &'a Grants, defined: Option<&'a Grants>) -> Self {
-        Held { installed, defined }
+        Held([Some(installed), defined, None])
+    }
+
+    /// Asked about an instant that is not now: by what it was installed with, if that is known, by what is defined for
+    /// then, and by what is defined now. Nobody is shown by way of the past what they are not granted any more.
+    #[must_use]
+    pub const fn of_then(installed: Option<&'a Grants>, then: Option<&'a Grants>, now: Option<&'a Grants>) -> Self {
+        Held([installed, then, now])
     }
 
     fn each(self) -> impl Iterator<Item = &'a Grants> {
-        [Some(self.installed), self.defined].into_iter().flatten()
+        self.0.into_iter().flatten()
     }
 
     /// Whether it sees a feature.
@@ -285,15 +289,12 @@ impl<'a> Held<'a> {
         self.each().all(|grants| grants.lookups.has(source))
     }
 
-    /// The view of the card that it sees: that of what is defined, where that names one, and it was not installed with
-    /// another.
+    /// The view of the card that it sees: the one that all grants name.
     #[must_use]
     pub fn view(self) -> Option<&'a ViewName> {
-        match (self.installed.view.as_ref(), self.defined) {
-            (installed, None) => installed,
-            (Some(installed), Some(defined)) => defined.view.as_ref().filter(|view| *view == installed),
-            (None, Some(_)) => None,
-        }
+        let mut views = self.each().map(|grants| grants.view.as_ref());
+        let first = views.next()??;
+        views.all(|view| view == Some(first)).then_some(first)
     }
 
     /// Who customers are, to it.

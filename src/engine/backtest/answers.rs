@@ -32,8 +32,10 @@ pub(super) type Answer = Option<Result<Vec<ReplayedAction>, ()>>;
 #[derive(Debug)]
 pub(super) struct Answers {
     plugin: PluginStamp,
-    /// What it was installed with.
-    grants: Arc<Grants>,
+    /// With what it is installed, if it is.
+    granted: Option<Arc<Grants>>,
+    /// What is defined now counts as well.
+    now: Timestamp,
     sees_cards: bool,
     /// For the customer whose life is lived.
     memory: Vec<u8>,
@@ -63,10 +65,16 @@ pub(super) struct Moment<'m> {
 }
 
 impl Answers {
-    pub(super) fn new(workflow: &dyn Workflow, grants: Arc<Grants>, replay: WorkflowReplay) -> Self {
+    pub(super) fn new(
+        workflow: &dyn Workflow,
+        granted: Option<Arc<Grants>>,
+        now: Timestamp,
+        replay: WorkflowReplay,
+    ) -> Self {
         Answers {
             plugin: workflow.stamp().clone(),
-            grants,
+            granted,
+            now,
             sees_cards: !workflow.asks().fields.is_empty(),
             memory: Vec::new(),
             usage: Usage::default(),
@@ -90,8 +98,9 @@ impl Answers {
     /// Calls the workflow, if it would have been called; the error is that it came to nothing.
     pub(super) fn call(&mut self, workflow: &dyn Workflow, moment: Moment<'_>) -> Result<Vec<ReplayedAction>, ()> {
         let Moment { trigger, customer, through, at, definitions, around, record } = moment;
-        let grants = Arc::clone(&self.grants);
-        let held = Held::new(&grants, definitions.grants(&self.plugin.name, at));
+        let granted = self.granted.clone();
+        let defined = |at| definitions.grants(&self.plugin.name, at);
+        let held = Held::of_then(granted.as_deref(), defined(at), defined(self.now));
         let now = self.carried_out.as_ref().unwrap_or(customer);
         let allowed = now.may_process(held.purposes(), held.though_restricted(), at, definitions);
         if !held.hears(&trigger.kind) || allowed.is_err() || self.is_exhausted(held, trigger, at) {
@@ -159,7 +168,7 @@ impl Answers {
     }
 
     fn note_look_ups(&mut self, notes: Notes, at: Timestamp) {
-        let Notes { looked_up, refused: _, unrecorded } = notes;
+        let Notes { looked_up, refused: _, unrecorded, wanted: _ } = notes;
         for looked_up in looked_up {
             *self.looked_up.entry(looked_up.source.clone().into()).or_default() += 1;
             self.usage.note(at, &Deed::LookedUp(looked_up));

@@ -6,11 +6,12 @@ use std::time::Instant;
 use crm_core::analysis::{AnalysisError, Auc, Outcomes};
 use crm_core::attribute::Attribute;
 use crm_core::customer::Customer;
-use crm_core::workflow::PluginStamp;
+use crm_core::workflow::{Held, PluginStamp};
 use crm_core::{CustomerId, Definitions, Digest, SmolStr, Timestamp};
 use crm_storage::Entries;
 
 use super::super::Crm;
+use super::super::score::held;
 use super::cost::{ReplayCost, ReplayProgress};
 use super::life::Life;
 use super::replay::{Outlook, ScoreReplay, check_past};
@@ -221,17 +222,19 @@ fn score_page(
         let (mut customers, mut happened) = (Vec::new(), Vec::new());
         let mut columns: Vec<Vec<Vec<Option<i64>>>> =
             asked.iter().map(|asked| vec![Vec::new(); asked.attributes.len()]).collect();
+        let held: Vec<Held<'_>> = asked.iter().map(|asked| held(&*asked.scorer, definitions, then, now)).collect();
+        let may = |customer: &&Customer| {
+            let for_purposes =
+                |held: &Held<'_>| customer.may_process(held.purposes(), false, then, definitions).is_ok();
+            customer.unscored().is_none() && held.iter().all(for_purposes)
+        };
         for (life, again) in &mut again {
-            let Some(customer) = again.at(then, definitions).filter(|customer| customer.unscored().is_none()) else {
-                continue;
-            };
+            let Some(customer) = again.at(then, definitions).filter(may) else { continue };
             customers.push(life.id);
             happened.push(is_over.then(|| happens(outlook, &life.now, then)));
-            for (asked, columns) in asked.iter().zip(&mut columns) {
-                let grants = definitions.grants(&asked.scorer.stamp().name, then);
+            for ((asked, held), columns) in asked.iter().zip(&held).zip(&mut columns) {
                 for (attribute, column) in asked.attributes.iter().zip(columns) {
-                    let is_granted = grants.is_none_or(|grants| grants.features.has(attribute.name()));
-                    column.push(attribute.of(customer, then, currency).filter(|_| is_granted));
+                    column.push(attribute.of(customer, then, currency).filter(|_| held.sees(attribute.name())));
                 }
             }
         }

@@ -1,14 +1,13 @@
 //! What a workflow would have asked for, and whether it would have got it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crm_core::change::{Cause, ChangeBody};
 use crm_core::customer::Command;
 use crm_core::event::{Decision, Deed, Event, EventBody};
 use crm_core::lifecycle::Stage;
-use crm_core::workflow::{Actor, Grants, PluginStamp};
+use crm_core::workflow::{Actor, PluginStamp};
 use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
 use crm_storage::Entries;
 
@@ -19,7 +18,8 @@ use super::life::{Again, Life, Told, is_of_plugin};
 use super::replay::{WorkflowReplay, check_past};
 use super::scorers::Looked;
 use crate::error::Error;
-use crate::installed::Sources;
+use crate::installed::{Sources, granted_to};
+use crate::lookup::EMPTY_DESK;
 use crate::workflow::Around;
 use crate::{Trigger, Workflow};
 
@@ -125,6 +125,8 @@ impl Crm {
     /// plugin asked; no source is asked. Scores are those that are kept, each told as of when it is. What it could not be
     /// told is in [`WorkflowBacktest::gaps`].
     ///
+    /// It sees and gets what it was granted then and is granted now, within what a plugin of its name is installed with.
+    ///
     /// Reads all histories, of 1,024 customers at a time; only counts and samples stay in memory.
     ///
     /// ```
@@ -200,9 +202,14 @@ impl Crm {
         let definitions = self.definitions().await?;
         // Nothing is asked outside: what a source says today is not what it said then.
         let sources = Sources::new();
-        let around = Around { tenant: &self.tenant, keys: &self.inner.lookup_key, sources: &sources, desk: None };
-        let mut answers: Vec<Answers> =
-            workflows.iter().map(|workflow| Answers::new(*workflow, self.granted_to(*workflow), replay)).collect();
+        let around =
+            Around { tenant: &self.tenant, keys: &self.inner.lookup_key, sources: &sources, desk: &EMPTY_DESK };
+        let now = self.now();
+        let answering = |workflow: &&dyn Workflow| {
+            let granted = granted_to(&self.inner.plugins.workflows, workflow.stamp());
+            Answers::new(*workflow, granted, now, replay)
+        };
+        let mut answers: Vec<Answers> = workflows.iter().map(answering).collect();
         let kept = usize::from(self.inner.scores_kept.get());
         let mut looked = Looked::default();
         let mut done = ReplayProgress { of: self.rows_in_all().await?, ..ReplayProgress::default() };
@@ -236,13 +243,6 @@ impl Crm {
         }
         looked.cost.in_all = began.elapsed();
         Ok((answers, looked))
-    }
-
-    /// What a workflow of that name is installed with, the newest of them; everything if there is none.
-    fn granted_to(&self, workflow: &dyn Workflow) -> Arc<Grants> {
-        let name = &workflow.stamp().name;
-        let installed = self.inner.plugins.workflows.iter().rfind(|one| one.workflow.stamp().name == *name);
-        installed.map_or_else(|| Arc::new(Grants::all()), |one| Arc::clone(&one.grants))
     }
 }
 

@@ -8,7 +8,7 @@ mod withdraw;
 
 use crm_core::change::Change;
 use crm_core::{CustomerId, Definitions, EventId, Source, Span, Timestamp};
-use crm_storage::{Commit, CommitError};
+use crm_storage::CommitError;
 
 pub use opt_in::{
     ConfirmProof, Confirmation, ConfirmedAddress, OptIn, OptInPeek, OptInRequested, OptInState, OptInToken,
@@ -17,7 +17,8 @@ pub(super) use suppression::nobody;
 pub use suppression::{Suppressed, SuppressionReason};
 pub use withdraw::{AddressWithdrawn, Unsubscribe, UnsubscribeToken, Withdrawal};
 
-use super::record::{Attempt, Found, Planned};
+use super::record::{Attempt, Found, Grounds, Planned};
+use super::writing::Writing;
 use super::{Base, Crm, Settled};
 use crate::error::Error;
 use crate::plan::{Outcome, Prepared};
@@ -96,22 +97,15 @@ impl Crm {
         base: &Base,
         definitions: &Definitions,
         facts: &[&Prepared],
-        beside: impl FnOnce(&mut Commit),
+        beside: impl FnOnce(&mut Writing),
     ) -> Result<Written, Error> {
         let id = base.customer.id();
         let context = self.context(definitions, self.now(), false);
-        let mut how = Attempt::default();
+        let how = Attempt { grounds: Grounds::Needed, ..Attempt::default() };
         let mut outcomes = Vec::with_capacity(facts.len());
-        let plan = loop {
-            outcomes.clear();
-            let found = Found::Known(id);
-            match self.plan_facts(context, base.clone(), found, facts, how, &mut outcomes).await? {
-                Planned::Ready(plan) => break plan,
-                Planned::NeedHistory if how.with_history => {
-                    return Err(Error::corrupt("a plan that wants more than the whole history"));
-                }
-                Planned::NeedHistory => how.with_history = true,
-            }
+        let planned = self.plan_facts(context, base.clone(), Found::Known(id), facts, how, &mut outcomes).await?;
+        let Planned::Ready(plan) = planned else {
+            return Err(Error::corrupt("a plan that lacks what it was given"));
         };
         for outcome in &outcomes {
             if let Outcome::Refused(refusal) = outcome {
@@ -119,11 +113,10 @@ impl Crm {
             }
         }
         let recorded = outcomes.contains(&Outcome::Recorded);
-        let Some(mut plan) = plan.filter(|_| recorded) else { return Ok(Written::Known) };
-        self.lead_on(&mut plan).await?;
-        let (mut commit, changes) = plan.into_commit(base.expected, &base.others);
-        beside(&mut commit);
-        match self.settle(commit).await? {
+        let Some(plan) = plan.filter(|_| recorded) else { return Ok(Written::Known) };
+        let (mut writing, changes) = self.written(plan, base).await?;
+        beside(&mut writing);
+        match self.settle(writing).await? {
             Settled::Done | Settled::Replayed(_) => Ok(Written::Done(changes)),
             Settled::Refused(CommitError::Conflict { .. }) => {
                 self.lost()?;

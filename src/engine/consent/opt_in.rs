@@ -304,7 +304,10 @@ impl Crm {
             let fact = Fact::from(ConsentRequested { purpose, channel, scope, basis, address, proof, confirm_by });
             let prepared = Prepared { id: event, at, source: source.clone(), fact };
             let claim = Claim { key: key.clone(), customer, event };
-            match self.write_facts(&base, &definitions, &[&prepared], |commit| commit.claims.push(claim)).await? {
+            match self
+                .write_facts(&base, &definitions, &[&prepared], |writing| writing.commit.claims.push(claim))
+                .await?
+            {
                 Written::Done(changes) => return Ok(OptInRequested { event, confirm_by, token, changes }),
                 Written::Again => {}
                 Written::Known => return Err(Error::corrupt("a random token that came twice")),

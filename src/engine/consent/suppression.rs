@@ -13,6 +13,7 @@ use crm_core::identity::{Identifier, LookupKey};
 use crm_core::{CustomerId, Digest, EventId, SmolStr, Source, TenantId, Timestamp};
 use crm_storage::{Claim, ClaimKey, ClaimOwner, Commit, CommitError, Release};
 
+use super::super::writing::Writing;
 use super::{Written, own_source, to_hex};
 use crate::engine::audit::{by_shop, by_source};
 use crate::engine::{ATTEMPTS_MAX, Crm, PAGE};
@@ -254,11 +255,9 @@ impl Crm {
                 .about(customer)
                 .with_text("reason", suppressed.reason.name())?
                 .with_text("event", &id.to_string())?;
-            let _turn = self.audit_turn().lock().await;
-            let (_, noted) = self.audit_write(entry).await?;
-            let beside = |commit: &mut Commit| {
-                commit.releases.push(release);
-                commit.writes.push(noted);
+            let beside = |writing: &mut Writing| {
+                writing.commit.releases.push(release);
+                writing.note([entry]);
             };
             let written = self.write_facts(&base, &definitions, &[&prepared], beside).await?;
             match written {

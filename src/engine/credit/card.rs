@@ -6,17 +6,17 @@
 
 use crm_core::change::Change;
 use crm_core::credit::{self, CreditError, GiftCardId, GiftCardState};
-use crm_core::event::{Deed, Event};
+use crm_core::event::Deed;
 use crm_core::order::OrderRef;
 use crm_core::{Currency, CustomerId, Definitions, EventId, Money, Remark, Timestamp};
-use crm_storage::{Commit, CommitError};
+use crm_storage::CommitError;
 use serde::{Deserialize, Serialize};
 
-use super::super::identify::add;
+use super::super::writing::Writing;
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::{GiftCardCode, Once, read, refused};
 use crate::error::Error;
-use crate::plan::{NeedHistory, Plan, Planner, gift_card_claim};
+use crate::plan::{Need, Plan, Planner, gift_card_claim};
 
 /// A gift card to be issued.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,7 +90,7 @@ struct Answer {
 }
 
 /// What a plan came to: what it led to, or why not.
-type Planned<T> = Result<Result<T, CreditError>, NeedHistory>;
+type Planned<T> = Result<Result<T, CreditError>, Need>;
 
 impl Crm {
     /// What a gift card is known by that has a code: a keyed hash, from which nobody gets the code.
@@ -174,12 +174,11 @@ impl Crm {
                 Ok(planned) => planned,
                 Err(error) => return answered(self.refuse(&once, error).await?, true),
             };
-            let mut plan = plan.ok_or_else(|| Error::corrupt("a gift card that changes nothing"))?;
-            self.lead_on(&mut plan).await?;
-            let (mut commit, _) = plan.into_commit(base.expected, &base.others);
+            let plan = plan.ok_or_else(|| Error::corrupt("a gift card that changes nothing"))?;
+            let (mut writing, _) = self.written(plan, &base).await?;
             let answer = Answer { event, amount: Some(sale.amount) };
-            commit.request = Some(once.request(&answer)?);
-            match self.settle(commit).await? {
+            writing.commit.request = Some(once.request(&answer)?);
+            match self.settle(writing).await? {
                 Settled::Done => return answered(answer, false),
                 Settled::Replayed(answer) => return answered(read(&answer)?, true),
                 Settled::Refused(CommitError::KeyReused) => return Err(Error::KeyReused),
@@ -227,14 +226,13 @@ impl Crm {
                 Ok(planned) => planned,
                 Err(error) => return answered(self.refuse(&once, error).await?, true, Vec::new()),
             };
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             let mut changes = Vec::new();
-            for (mut plan, base) in plans {
-                self.lead_on(&mut plan).await?;
-                changes.extend(add(&mut commit, plan, &base));
+            for (plan, base) in plans {
+                changes.extend(self.write(&mut writing, plan, &base).await?);
             }
-            commit.request = Some(once.request(&answer)?);
-            match self.settle(commit).await? {
+            writing.commit.request = Some(once.request(&answer)?);
+            match self.settle(writing).await? {
                 Settled::Done => return answered(answer, false, changes),
                 Settled::Replayed(answer) => return answered(read(&answer)?, true, Vec::new()),
                 Settled::Refused(CommitError::KeyReused) => return Err(Error::KeyReused),
@@ -271,14 +269,13 @@ impl Crm {
                     return Ok(GiftCardBlocked { event, replayed: true });
                 }
             };
-            let mut commit = Commit::default();
-            if let Some(mut plan) = plan {
-                self.lead_on(&mut plan).await?;
-                commit = plan.into_commit(base.expected, &base.others).0;
+            let mut writing = Writing::default();
+            if let Some(plan) = plan {
+                self.write(&mut writing, plan, &base).await?;
             }
             let answer = Answer { event: events.into_iter().next(), amount: None };
-            commit.request = Some(once.request(&answer)?);
-            match self.settle(commit).await? {
+            writing.commit.request = Some(once.request(&answer)?);
+            match self.settle(writing).await? {
                 Settled::Done => return Ok(GiftCardBlocked { event: answer.event, replayed: false }),
                 Settled::Replayed(answer) => {
                     let Answer { event, .. } = read(&answer)?;
@@ -318,22 +315,16 @@ impl Crm {
     }
 
     /// Plans something about one customer's money, with their history if it takes that.
-    async fn plan_credit<T>(
+    async fn plan_credit<T: Send>(
         &self,
         base: &Base,
         definitions: &Definitions,
         work: impl Fn(&mut Planner<'_>) -> Planned<T> + Send + Sync,
     ) -> Result<Result<(T, Option<Plan>), CreditError>, Error> {
         let context = self.context(definitions, self.now(), false);
-        let planned = |history: Option<&[Event]>| {
-            let mut planner = Planner::new(context, base.customer.clone(), history).through(base.through);
-            Ok::<_, NeedHistory>(work(&mut planner)?.map(|told| (told, planner.finish())))
-        };
-        if let Ok(planned) = planned(None) {
-            return Ok(planned);
-        }
-        let history = self.whole_history(&base.customer).await?;
-        planned(Some(&history)).map_err(|NeedHistory| Error::corrupt("a plan that wants more than the whole history"))
+        let planned =
+            self.plan(context, base, |mut planner| Ok(work(&mut planner)?.map(|told| (told, planner.finish()))));
+        planned.await
     }
 
     /// Plans that whoever redeems a card gets what is on it, for them and for whoever bought it.

@@ -169,13 +169,11 @@ impl Crm {
         if page.is_empty() {
             return Ok(());
         }
-        let with_desk = self.with_desk();
-        let crm = with_desk.as_ref().unwrap_or(self);
         let owners = self.named(&page, import).await?;
         let ids: Vec<CustomerId> = owners.iter().filter_map(|owner| known_of(*owner)).collect();
         let loaded = self.store().load(&self.tenant, &ids).await?;
         let definitions = self.definitions_at(loaded.definitions).await?;
-        let context = crm.context(&definitions, self.now(), false);
+        let context = self.context(&definitions, self.now(), false);
         let key = key(import)?;
         let mut rows = loaded.rows.into_iter();
         let mut commits = Vec::with_capacity(page.len());
@@ -183,7 +181,7 @@ impl Crm {
         for (sound, owner) in page.iter().zip(owners) {
             let row = known_of(owner).and_then(|_| rows.next().flatten());
             let commit = match owner {
-                Some(owner) => crm.import_commit(context, import, &key, sound, (owner, row), now).await?,
+                Some(owner) => self.import_commit(context, import, &key, sound, (owner, row), now).await?,
                 None => None,
             };
             ready.push(commit.map(|(customer, commit)| {
@@ -239,7 +237,6 @@ impl Crm {
         let mut planner = Planner::new(context, customer, newcomer.is_some().then_some(&[][..]));
         if let Some((hashed, fact)) = &newcomer {
             if !matches!(planner.fact(fact), Ok(Outcome::Recorded)) {
-                self.forget_wanted();
                 return Ok(None);
             }
             planner.introduce(*hashed, fact.id);
@@ -247,7 +244,6 @@ impl Crm {
         let command = Command::ImportPoints(sound.points.clone());
         let body = serde_json::to_vec(&command).map_err(Error::corrupt)?;
         let Ok(Ok(events)) = planner.command(command) else {
-            self.forget_wanted();
             return Ok(None);
         };
         let plan = planner.finish();

@@ -4,10 +4,10 @@ use crm_core::workflow::PluginName;
 use crm_core::{CustomerId, Definitions, Timestamp};
 use crm_storage::{Commit, CustomerWrite, Expected, ScoreKey, ScoreRow};
 
+use super::super::writing::Writing;
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
 use super::newest;
 use crate::error::Error;
-use crate::plan::{NeedHistory, Planner};
 use crate::workflow::Trigger;
 
 /// What scores are given by.
@@ -36,15 +36,21 @@ pub(super) struct Given {
 impl Crm {
     /// Writes scores of many customers in one call, each in a commit of its own.
     pub(super) async fn keep_scores(&self, giving: Giving<'_>, given: Vec<Given>) -> Result<(), Error> {
-        let mut commits = Vec::with_capacity(given.len());
-        for one in &given {
-            commits.push(match &one.base {
-                Some(base) if giving.follows => self.score_commit(giving, base, one).await?,
-                _ => rows_alone(one.customer, one.expected, &one.rows, &one.gone),
-            });
+        let (mut commits, mut together) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        for one in given {
+            let writing = match &one.base {
+                Some(base) if giving.follows => self.score_commit(giving, base, &one).await?,
+                _ => rows_alone(one.customer, one.expected, &one.rows, &one.gone).into(),
+            };
+            if writing.is_noted() {
+                self.keep_score(giving, writing, one).await?;
+                continue;
+            }
+            commits.push(writing.commit);
+            together.push(one);
         }
         let answers = self.store().commit(&self.tenant, commits).await?;
-        for (one, answer) in given.into_iter().zip(answers) {
+        for (one, answer) in together.into_iter().zip(answers) {
             match answer {
                 Ok(_) => {}
                 // Something happened to the customer meanwhile: the score is kept all the same, on top.
@@ -58,6 +64,18 @@ impl Crm {
         Ok(())
     }
 
+    /// Writes scores of one customer, of which the audit log has something.
+    async fn keep_score(&self, giving: Giving<'_>, writing: Writing, given: Given) -> Result<(), Error> {
+        match self.settle(writing).await? {
+            Settled::Done | Settled::Replayed(_) => Ok(()),
+            Settled::Refused(error) if error.is_lost_race() => {
+                self.lost()?;
+                self.keep_score_again(giving, given).await
+            }
+            Settled::Refused(error) => Err(Error::corrupt(error)),
+        }
+    }
+
     /// The commit that keeps scores, with the state that has the newest of them, what moved by them, and what workflows
     /// have to say to it.
     async fn score_commit(
@@ -65,31 +83,22 @@ impl Crm {
         giving: Giving<'_>,
         base: &Base,
         Given { rows, gone, .. }: &Given,
-    ) -> Result<Commit, Error> {
+    ) -> Result<Writing, Error> {
         let Giving { plugin, as_of, until, definitions, .. } = giving;
-        let Base { customer, expected, through: _, others } = base;
+        let Base { customer, expected, .. } = base;
         let context = self.context(definitions, self.now(), false);
         let triggers = || rows.iter().map(|row| Trigger::of_score(customer.id(), as_of, row)).collect();
-        let mut planner = Planner::new(context, customer.clone(), None);
-        let plan = match planner.scored(plugin, as_of, until, newest(rows), triggers()) {
-            Ok(()) => planner.finish(),
-            Err(NeedHistory) => {
-                let history = self.whole_history(customer).await?;
-                let mut planner = Planner::new(context, customer.clone(), Some(&history));
-                planner
-                    .scored(plugin, as_of, until, newest(rows), triggers())
-                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                planner.finish()
-            }
-        };
-        let Some(mut plan) = plan else { return Ok(rows_alone(customer.id(), *expected, rows, gone)) };
-        self.lead_on(&mut plan).await?;
-        let (mut commit, _) = plan.into_commit(*expected, others);
-        for own in commit.writes.iter_mut().filter(|write| write.customer == customer.id()) {
+        let planned = self.plan(context, base, |mut planner| {
+            planner.scored(plugin, as_of, until, newest(rows), triggers())?;
+            Ok(planner.finish())
+        });
+        let Some(plan) = planned.await? else { return Ok(rows_alone(customer.id(), *expected, rows, gone).into()) };
+        let (mut writing, _) = self.written(plan, base).await?;
+        for own in writing.commit.writes.iter_mut().filter(|write| write.customer == customer.id()) {
             own.scores.clone_from(rows);
             own.scores_gone.clone_from(gone);
         }
-        Ok(commit)
+        Ok(writing)
     }
 
     async fn keep_score_again(&self, giving: Giving<'_>, given: Given) -> Result<(), Error> {
@@ -100,13 +109,13 @@ impl Crm {
             if base.customer.unscored().is_some() || base.customer.id() != given.customer {
                 return Ok(());
             }
-            let commit = if giving.follows {
+            let writing = if giving.follows {
                 let giving = Giving { definitions: &definitions, ..giving };
                 self.score_commit(giving, &base, &given).await?
             } else {
-                rows_alone(given.customer, base.expected, &given.rows, &given.gone)
+                rows_alone(given.customer, base.expected, &given.rows, &given.gone).into()
             };
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(()),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

@@ -10,7 +10,7 @@ mod report;
 mod run;
 
 use crm_core::score::{Score, ScoreName, ScoreOutput};
-use crm_core::workflow::PluginName;
+use crm_core::workflow::{Held, PluginName};
 use crm_core::{Definitions, Millionths, Timestamp};
 use crm_storage::ScoreRow;
 
@@ -34,7 +34,8 @@ impl Crm {
     /// Scores every customer as of an instant, with what is known of them now, and keeps the scores.
     /// Workflows that listen to `scored` are told of each new one, and segments that ask about it move in the same
     /// commit, with [`Cause::Scored`](crm_core::change::Cause::Scored). The same run again, over the same base, changes
-    /// nothing. Whoever [may not be scored](crm_core::customer::Customer::unscored) is left out and counted.
+    /// nothing. Whoever [may not be scored](crm_core::customer::Customer::unscored), or not for the plugin's purpose, is
+    /// left out and counted.
     ///
     /// It begins anew whenever it is called; a run that goes on after a crash, or on several threads, is
     /// [`score_run`](Self::score_run).
@@ -70,6 +71,17 @@ fn score_of(row: &ScoreRow) -> Option<Score> {
 
 fn score_name(plugin: &str, output: &str) -> Option<ScoreName> {
     Some(ScoreName { plugin: PluginName::new(plugin).ok()?, output: ScoreOutput::new(output).ok()? })
+}
+
+/// What a scorer is granted that is asked about an instant, at another one.
+pub(super) fn held<'a>(
+    scorer: &'a dyn Scorer,
+    definitions: &'a Definitions,
+    then: Timestamp,
+    now: Timestamp,
+) -> Held<'a> {
+    let defined = |at| definitions.grants(&scorer.stamp().name, at);
+    Held::of_then(scorer.grants(), defined(then), defined(now))
 }
 
 /// Whether a rule asks about any of a scorer's scores.

@@ -5,14 +5,14 @@
 //! score: a rule asks about it, or a workflow listens.
 
 use crm_core::attribute::{Attribute, Unit};
-use crm_core::customer::STATE_SHAPE;
+use crm_core::customer::{Customer, STATE_SHAPE};
 use crm_core::score::ScoreInputs;
 use crm_core::{Column, CustomerId, Definitions, Digest, SetKey, SmolStr, Timestamp};
 use crm_storage::{Expected, OutputScores, Scanned, ScannedRow, ScoreKey, ScoreRow, ScoresAsked};
 
 use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::keep::{Given, Giving};
-use super::{ScoreReport, is_asked, score_name};
+use super::{ScoreReport, held, is_asked, score_name};
 use crate::error::Error;
 use crate::scorer::{ScoreBatch, Scorer, score_checked};
 
@@ -80,9 +80,9 @@ impl Crm {
         follows: bool,
     ) -> Result<ScoreReport, Error> {
         let mut report = ScoreReport::of(scorer.outputs());
-        let asked = self.may_be_scored(scorer, as_of, rows, definitions, follows, &mut report).await?;
         let plugin = scorer.stamp().name.clone();
         let giving = Giving { plugin: &plugin, as_of, until: self.now(), definitions, follows };
+        let asked = self.may_be_scored(scorer, giving, rows, &mut report).await?;
         self.score_asked(scorer, giving, asked, &mut report).await?;
         Ok(report)
     }
@@ -95,16 +95,15 @@ impl Crm {
         asked: Vec<Asked>,
         report: &mut ScoreReport,
     ) -> Result<(), Error> {
-        let Giving { as_of, definitions, .. } = giving;
+        let Giving { as_of, until, definitions, .. } = giving;
         if asked.is_empty() {
             return Ok(());
         }
         let currency = definitions.currency(as_of);
         // What is not granted is missing for everybody.
-        let grants = definitions.grants(&scorer.stamp().name, as_of);
-        let is_granted = |attribute: &Attribute| grants.is_none_or(|grants| grants.features.has(attribute.name()));
+        let held = held(scorer, definitions, as_of, until);
         let value = |attribute: &Attribute, one: &Asked| match &one.base {
-            _ if !is_granted(attribute) => None,
+            _ if !held.sees(attribute.name()) => None,
             Some(base) => attribute.of(&base.customer, as_of, currency),
             None => attribute.of_columns(&one.row.traits.columns, as_of),
         };
@@ -133,12 +132,13 @@ impl Crm {
     async fn may_be_scored(
         &self,
         scorer: &dyn Scorer,
-        as_of: Timestamp,
+        giving: Giving<'_>,
         rows: Vec<ScannedRow>,
-        definitions: &Definitions,
-        follows: bool,
         report: &mut ScoreReport,
     ) -> Result<Vec<Asked>, Error> {
+        let Giving { as_of, definitions, follows, .. } = giving;
+        // Whom a purpose bars only the state says.
+        let for_purpose = held(scorer, definitions, as_of, giving.until).purposes().next().is_some();
         let unscored = SetKey::unscored();
         let money = scorer.attributes().iter().any(|attribute| attribute.unit() == Unit::MinorUnits);
         let same_currency = definitions.currency_since(as_of);
@@ -159,7 +159,7 @@ impl Crm {
                 report.skipped += 1;
                 continue;
             }
-            if follows || !is_known || !in_currency(&row) {
+            if follows || for_purpose || !is_known || !in_currency(&row) {
                 to_load.push(row.customer);
             }
             asked.push(Asked { row, base: None });
@@ -181,7 +181,7 @@ impl Crm {
         let is_own = |one: &Asked| one.base.as_ref().is_none_or(|base| base.customer.id() == one.row.customer);
         asked.retain(is_own);
         let merged = before - asked.len();
-        asked.retain(|one| one.base.as_ref().is_none_or(|base| base.customer.unscored().is_none()));
+        asked.retain(|one| one.base.as_ref().is_none_or(|base| may_score(scorer, giving, &base.customer)));
         report.skipped += (before - merged - asked.len()) as u64;
         Ok(asked)
     }
@@ -253,8 +253,15 @@ impl Crm {
     }
 }
 
+/// Whether a customer may be shown to a scorer: their data may be processed, for profiling and for its purpose.
+pub(super) fn may_score(scorer: &dyn Scorer, giving: Giving<'_>, customer: &Customer) -> bool {
+    let Giving { as_of, until, definitions, .. } = giving;
+    let purposes = held(scorer, definitions, as_of, until).purposes();
+    customer.unscored().is_none() && customer.may_process(purposes, false, until, definitions).is_ok()
+}
+
 /// What somebody was given who got no new score, if that is to be noted in their state.
-fn nothing(customer: CustomerId, expected: Expected, base: Option<Base>) -> Option<Given> {
+pub(super) fn nothing(customer: CustomerId, expected: Expected, base: Option<Base>) -> Option<Given> {
     base.map(|base| Given { customer, expected, base: Some(base), rows: Vec::new(), gone: Vec::new() })
 }
 

@@ -11,7 +11,7 @@ use futures_util::lock::Mutex;
 
 use super::super::{Crm, PAGE};
 use super::keep::Giving;
-use super::page::Asked;
+use super::page::{Asked, may_score, nothing};
 use super::{SCORE_BATCH, ScoreReport};
 use crate::error::Error;
 use crate::scorer::Scorer;
@@ -70,13 +70,19 @@ impl Crm {
         let details = self.store().details(&self.tenant, ids, Parts::SCORES).await?;
         let outputs = scorer.outputs().to_vec();
         let wanted = ScoresAsked { plugin: installed.stamp.name.clone().into(), outputs, at: as_of };
-        let mut asked = Vec::with_capacity(ids.len());
+        let (plugin, definitions) = (&installed.stamp.name, &*definitions);
+        // What is due later than this waits for its turn.
+        let giving = Giving { plugin, as_of, until: as_of, definitions, follows: true };
+        let (mut asked, mut barred) = (Vec::with_capacity(ids.len()), Vec::new());
         for (row, details) in loaded.rows.into_iter().zip(details) {
             let (Some(row), Some(details)) = (row, details) else { continue };
-            let base = self.whole(self.decode(&row, &definitions).await?, &definitions).await?;
+            let base = self.whole(self.decode(&row, definitions).await?, definitions).await?;
             // Since it was due they may have been merged, scored by a run, or have objected.
-            let still = base.customer.id() == row.customer && is_due(&base.customer, installed, as_of, &definitions);
-            if still {
+            let still = base.customer.id() == row.customer && is_due(&base.customer, installed, as_of, definitions);
+            if still && !may_score(&**scorer, giving, &base.customer) {
+                // Nothing is due again before the policy says so.
+                barred.extend(nothing(row.customer, base.expected, Some(base)));
+            } else if still {
                 let scores = wanted.of(&details.scores);
                 let (version, shape, traits) = (row.version, row.state.shape, Traits::NONE);
                 let row = ScannedRow { customer: row.customer, version, shape, traits, scores };
@@ -85,9 +91,7 @@ impl Crm {
         }
         let mut report = ScoreReport::of(scorer.outputs());
         let customers: Vec<CustomerId> = asked.iter().map(|one| one.row.customer).collect();
-        let (plugin, definitions) = (&installed.stamp.name, &*definitions);
-        // What is due later than this waits for its turn.
-        let giving = Giving { plugin, as_of, until: as_of, definitions, follows: true };
+        self.keep_scores(giving, barred).await?;
         self.score_asked(&mut **scorer, giving, asked, &mut report).await?;
         Ok(if report.failed > 0 { customers } else { Vec::new() })
     }

@@ -11,12 +11,13 @@ use crm_core::loyalty::{
 };
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definition, Digest, Remark};
-use crm_storage::{Commit, CounterStep};
+use crm_storage::CounterStep;
 use serde::{Deserialize, Serialize};
 
 use super::super::audit::by_shop;
+use super::super::writing::Writing;
 use super::super::{ATTEMPTS_MAX, Crm, PAGE};
-use super::{Before, Finished, Once, add, refused};
+use super::{Before, Finished, Once, refused};
 use crate::error::Error;
 
 /// Who takes part in a draw.
@@ -118,7 +119,7 @@ impl Crm {
             };
             let n = usize::try_from(draw.winners).unwrap_or(usize::MAX);
             let (won, digest, among) = (winners(seed, &list, n), list.digest(), list.list().len() as u64);
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             let mut refusal = None;
             for (place, winner) in (1_u32..).zip(&won) {
                 let (base, definitions) = self.base(*winner).await?;
@@ -147,25 +148,23 @@ impl Crm {
                 match planned {
                     Ok(planned) => {
                         if let Some(plan) = planned.plan {
-                            add(&mut commit, plan, &base);
+                            self.write(&mut writing, plan, &base).await?;
                         }
                     }
                     Err(refused) => refusal = refusal.or(Some(refused)),
                 }
             }
-            commit.counters.push(CounterStep { name: format!("draw:{name}").into(), by: 1, limit: 1 });
+            writing.commit.counters.push(CounterStep { name: format!("draw:{name}").into(), by: 1, limit: 1 });
             let entry = noted("drawn", name)?
                 .with_text("seed", &hex(seed))?
                 .with_text("entries", &digest.to_string())?
                 .with_number("among", i64::try_from(among).unwrap_or(i64::MAX))?
                 .with_number("winners", i64::try_from(won.len()).unwrap_or(i64::MAX))?;
             let answer = Answer { winners: won, entries: digest, among };
-            // The turn is taken here and not before: what leads here may itself take it.
-            let _turn = self.audit_turn().lock().await;
-            commit.writes.push(self.audit_write(entry).await?.1);
+            writing.note([entry]);
             let planned = match refusal {
                 Some(refusal) => Err(refusal),
-                None => Ok((commit, &answer)),
+                None => Ok((writing, &answer)),
             };
             match self.finish_once(&once, planned).await? {
                 Finished::Done => return Ok(answer.drawn(false)),

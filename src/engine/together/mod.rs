@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 pub use draw::{DrawEntries, Drawn};
 
-use super::identify::add;
+use super::writing::Writing;
 use super::{Base, Crm, Settled};
 use crate::error::Error;
-use crate::plan::{Before, Context, Decided, NeedHistory, Plan, Planner, Prepared};
+use crate::plan::{Before, Context, Decided, Plan, Prepared};
 
 /// What became of something that two customers do together.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,50 +124,33 @@ impl Crm {
     where
         T: Send,
     {
-        let planner = |history| {
-            let planner = Planner::new(context, base.customer.clone(), history).through(base.through);
-            if told.is_empty() { planner } else { planner.writing_both_sides() }
-        };
-        let first = {
-            let mut planner = planner(None);
-            let decided = planner.decide_and_tell(by, before, told, decide);
-            decided.map(|decided| {
-                decided.map(|(events, (came, told))| Planned { events, plan: planner.finish(), came, told })
-            })
-        };
-        let mut planned = match first {
-            Ok(planned) => planned,
-            Err(NeedHistory) => {
-                let history = self.whole_history(&base.customer).await?;
-                let mut planner = planner(Some(&history));
-                let decided = planner
-                    .decide_and_tell(by, before, told, decide)
-                    .map_err(|_| Error::corrupt("a plan that wants more than the whole history"))?;
-                decided.map(|(events, (came, told))| Planned { events, plan: planner.finish(), came, told })
-            }
-        };
-        if let Ok(Planned { plan: Some(plan), .. }) = &mut planned {
-            self.lead_on(plan).await?;
-        }
-        Ok(planned)
+        let planned = self.plan(context, base, |planner| {
+            let mut planner = if told.is_empty() { planner } else { planner.writing_both_sides() };
+            let decided = planner.decide_and_tell(by, before, told, decide)?;
+            Ok(decided.map(|(events, (came, told))| Planned { events, plan: planner.finish(), came, told }))
+        });
+        planned.await
     }
 
     /// Commits a request, or finds out whether it was carried out before it was refused.
     async fn finish_once<T: Serialize + DeserializeOwned>(
         &self,
         once: &Once,
-        planned: Result<(Commit, &T), Refusal>,
+        planned: Result<(Writing, &T), Refusal>,
     ) -> Result<Finished<T>, Error> {
-        let (commit, refusal) = match planned {
-            Ok((commit, answer)) => (Commit { request: Some(once.request(answer)?), ..commit }, None),
+        let (writing, refusal) = match planned {
+            Ok((mut writing, answer)) => {
+                writing.commit.request = Some(once.request(answer)?);
+                (writing, None)
+            }
             // The key is looked up by a commit that expects a version that never was, so that nothing is written.
             Err(refusal) => {
                 let probe = CustomerWrite::scores(once.customer, Expected::At(Version(0)), Vec::new());
                 let request = Some(once.request(&())?);
-                (Commit { request, writes: vec![probe], ..Commit::default() }, Some(refusal))
+                (Commit { request, writes: vec![probe], ..Commit::default() }.into(), Some(refusal))
             }
         };
-        match (self.settle(commit).await?, refusal) {
+        match (self.settle(writing).await?, refusal) {
             (Settled::Replayed(answer), _) => {
                 let answer = serde_json::from_slice(&answer)
                     .map_err(|e| Error::corrupt(format!("an answer: {}", JsonProblem::from(&e))))?;
@@ -187,14 +170,14 @@ impl Crm {
 
     /// Commits what is planned for two. None means that another writer was first.
     async fn finish_two(&self, once: &Once, planned: Both<'_>) -> Result<Option<DoneTogether>, Error> {
-        self.finish_two_and(once, Commit::default(), planned).await
+        self.finish_two_and(once, Writing::default(), planned).await
     }
 
     /// The same with what else belongs to it.
     async fn finish_two_and(
         &self,
         once: &Once,
-        mut commit: Commit,
+        mut writing: Writing,
         planned: Both<'_>,
     ) -> Result<Option<DoneTogether>, Error> {
         let (mut events, mut changes) = <([Vec<EventId>; 2], [Vec<Change>; 2])>::default();
@@ -204,15 +187,15 @@ impl Crm {
                 {
                     *events = own;
                     if let Some(plan) = plan {
-                        *changes = add(&mut commit, plan, base);
+                        *changes = self.write(&mut writing, plan, base).await?;
                     }
                 }
-                Ok(commit)
+                Ok(writing)
             }
             Err(refusal) => Err(refusal),
         };
         let answer = Answer { events };
-        match self.finish_once(once, planned.map(|commit| (commit, &answer))).await? {
+        match self.finish_once(once, planned.map(|writing| (writing, &answer))).await? {
             Finished::Done => Ok(Some(DoneTogether { events: answer.events, replayed: false, changes })),
             Finished::Before(Answer { events }) => {
                 Ok(Some(DoneTogether { events, replayed: true, changes: Default::default() }))

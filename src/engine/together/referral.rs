@@ -10,8 +10,9 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::Commit;
 
+use super::super::writing::Writing;
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
-use super::{Before, DoneTogether, Once, Planned, add, became_one, refused};
+use super::{Before, DoneTogether, Once, Planned, became_one, refused};
 use crate::error::Error;
 use crate::plan::{FactRefusal, Prepared};
 
@@ -100,9 +101,9 @@ impl Crm {
                 Err(refusal) => self.finish_two(&once, Err(refusal)).await?,
                 Ok((ends, theirs, own)) => {
                     let touched = ends.iter().filter_map(|end| end.touch(&definitions));
-                    let commit = Commit { writes: touched.collect(), ..Commit::default() };
+                    let touched = Commit { writes: touched.collect(), ..Commit::default() };
                     let both = [(&bringer, own.plan, own.events), (&new, theirs.plan, theirs.events)];
-                    self.finish_two_and(&once, commit, Ok(both)).await?
+                    self.finish_two_and(&once, touched.into(), Ok(both)).await?
                 }
             };
             if let Some(done) = done {
@@ -207,7 +208,7 @@ impl Crm {
                     Ok((deeds.into_iter().map(|(member, deed)| (Some(member), deed)).collect(), rewarded))
                 })
                 .await??;
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             if let (Some(bringer), Some(referral), true) = (&bringer, referral, theirs.came) {
                 let own = self
                     .plan_together(bringer, context, &Actor::Rule, Before::Until(at), &|customer, _| {
@@ -217,13 +218,13 @@ impl Crm {
                     })
                     .await??;
                 if let Some(plan) = own.plan {
-                    add(&mut commit, plan, bringer);
+                    self.write(&mut writing, plan, bringer).await?;
                 }
             }
             if let Some(plan) = theirs.plan {
-                add(&mut commit, plan, &new);
+                self.write(&mut writing, plan, &new).await?;
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),

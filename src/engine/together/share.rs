@@ -4,10 +4,10 @@ use crm_core::customer::ShareDue;
 use crm_core::event::Deed;
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, Remark, Timestamp};
-use crm_storage::Commit;
 
+use super::super::writing::Writing;
 use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
-use super::{Before, add, became_one};
+use super::{Before, became_one};
 use crate::error::Error;
 use crate::plan::{Context, Deeds};
 
@@ -35,13 +35,13 @@ impl Crm {
                 self.lost()?;
                 continue;
             }
-            let mut commit = Commit::default();
+            let mut writing = Writing::default();
             if member.customer.share_back(&due).is_some() {
-                self.bring_back(&moving, &member, pool.as_ref(), &mut commit).await?;
+                self.bring_back(&moving, &member, pool.as_ref(), &mut writing).await?;
             } else {
-                self.send(&moving, &member, pool.as_ref(), &mut commit).await?;
+                self.send(&moving, &member, pool.as_ref(), &mut writing).await?;
             }
-            match self.settle(commit).await? {
+            match self.settle(writing).await? {
                 Settled::Done | Settled::Replayed(_) => return Ok(true),
                 Settled::Refused(error) if error.is_lost_race() => self.lost()?,
                 Settled::Refused(error) => return Err(Error::corrupt(error)),
@@ -57,7 +57,7 @@ impl Crm {
         &Moving { due, reason, context, .. }: &Moving<'_>,
         member: &Base,
         pool: Option<&Base>,
-        commit: &mut Commit,
+        writing: &mut Writing,
     ) -> Result<(), Error> {
         let pool = pool.filter(|pool| !pool.customer.is_erased());
         let goes = pool.is_some();
@@ -78,11 +78,11 @@ impl Crm {
                 })
                 .await??;
             if let Some(plan) = into.plan {
-                add(commit, plan, pool);
+                self.write(writing, plan, pool).await?;
             }
         }
         if let Some(plan) = out.plan {
-            add(commit, plan, member);
+            self.write(writing, plan, member).await?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Crm {
         &Moving { due, reason, definitions, context }: &Moving<'_>,
         member: &Base,
         pool: Option<&Base>,
-        commit: &mut Commit,
+        writing: &mut Writing,
     ) -> Result<(), Error> {
         let one = member.customer.is(due.pool);
         let theirs = self
@@ -114,11 +114,11 @@ impl Crm {
                 })
                 .await??;
             if let Some(plan) = own.plan {
-                add(commit, plan, pool);
+                self.write(writing, plan, pool).await?;
             }
         }
         if let Some(plan) = theirs.plan {
-            add(commit, plan, member);
+            self.write(writing, plan, member).await?;
         }
         Ok(())
     }
