@@ -89,7 +89,7 @@ impl Shop {
         let clock = Arc::new(ManualClock::at(day(0)));
         let crm = Crm::from(builder.clock(Arc::clone(&clock)).build());
         let view = Definition::View(ViewName::new("greeting").unwrap(), Some(View::of([Field::Language])));
-        let pools = crm::PoolPolicy { members: 5, each: None, on_leaving: crm::OnLeaving::Stay };
+        let pools = crm::PoolPolicy { members: 5, each: None, share_millionths: 0, on_leaving: crm::OnLeaving::Stay };
         let gifts = Some(crm::GiftPolicy::default());
         let program = Program { gifts, pools: Some(pools), ..Program::point_per_unit(Currency::EUR) };
         let referral = crm::Referral {
