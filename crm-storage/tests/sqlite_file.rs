@@ -199,7 +199,7 @@ fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
     filled(&path, 3);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "UPDATE crm_customer SET shape = 99999; UPDATE crm_entry SET at = 9223372036854775807; UPDATE crm_alarm SET kind = 9;
+        "UPDATE crm_customer SET shape = 99999; UPDATE crm_entry SET at = 9223372036854775807; UPDATE crm_alarm SET kind = 255;
          UPDATE crm_claim SET customer = x'00'; UPDATE crm_outbox SET attempt = -1;",
     )
     .unwrap();
