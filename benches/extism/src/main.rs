@@ -49,11 +49,8 @@ fn main() -> Result<(), Failed> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
     let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|asked| asked == name);
     let mut held = true;
-    let models: [(&str, &dyn Model, [f64; 2]); 3] = [
-        ("linear", &Linear, [4.5, 3.5]),
-        ("logistic", &Logistic, [3.5, 3.5]),
-        ("trees", &Trees::new(), [1.9, 1.9]),
-    ];
+    let models: [(&str, &dyn Model, [f64; 2]); 3] =
+        [("linear", &Linear, [4.5, 3.5]), ("logistic", &Logistic, [3.5, 3.5]), ("trees", &Trees::new(), [1.9, 1.9])];
     for (name, model, limits) in models {
         held &= !is_asked(name) || guests.compare(name, model, limits)?;
     }
