@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::{Hash as _, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
@@ -14,7 +13,6 @@ use crate::contract;
 use crate::limits::Limits;
 use crate::load::BoxError;
 use crate::sandbox::{self, Sandbox};
-use crate::slots::Slots;
 use crate::workflow::RUNNING_MAX;
 
 const STACK_BYTES: usize = 512 << 10;
@@ -61,8 +59,6 @@ pub(crate) struct Compiler {
     linker_with_lookups: Linker<Sandbox>,
     /// Identifies engine, settings and target: code made under another is none.
     compatibility: [u8; 32],
-    /// Who compiles; shared with the other role's compiler.
-    compiling: Arc<Slots>,
     /// Code in use, by content. It is freed with the last plugin that uses it.
     in_use: Mutex<HashMap<[u8; 32], Weak<Compiled>>>,
 }
@@ -104,7 +100,7 @@ impl Compiler {
     /// Each workflow call has an instance of its own, so these come from a pool that keeps their memory mapped: a new
     /// mapping for each call takes twice as long as all else. A scorer's instance serves many batches, and its memory is
     /// reserved so widely that its code needs no checks of bounds.
-    pub(crate) fn new(role: Role, limits: &Limits, compiling: Arc<Slots>) -> Result<Compiler, BoxError> {
+    pub(crate) fn new(role: Role, limits: &Limits) -> Result<Compiler, BoxError> {
         let mut config = Config::new();
         config
             .consume_fuel(role == Role::Workflow)
@@ -127,7 +123,7 @@ impl Compiler {
         let mut hasher = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = hasher.0.finalize().into();
-        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, compiling, in_use: Mutex::default() })
+        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, in_use: Mutex::default() })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -145,12 +141,8 @@ impl Compiler {
         if let Some(compiled) = self.in_use(&content) {
             return Ok(compiled);
         }
-        // Compiling takes long: what is in use stays at hand for others meanwhile. Where several compile at once, two
-        // that load one file may both do so, and the later one is shared from then on.
-        let _compiling = self.compiling.take(Duration::MAX);
-        if let Some(compiled) = self.in_use(&content) {
-            return Ok(compiled);
-        }
+        // Compiling takes long: what is in use stays at hand for others meanwhile. Where several load at once, two with
+        // one file may both compile it, and the later one is shared from then on.
         let component = self.component(component, &content, folder)?;
         let compiled = Arc::new(self.link(&component, has_lookups)?);
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
@@ -261,7 +253,7 @@ mod tests {
     }
 
     fn compiler(role: Role) -> Compiler {
-        Compiler::new(role, &Limits::default(), Arc::new(Slots::new(1))).unwrap()
+        Compiler::new(role, &Limits::default()).unwrap()
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl Host {
             return Err(HostError::Deadline { deadline: limits.deadline });
         }
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let compiling = Arc::new(Slots::new(u32::try_from(cores - 1).unwrap_or(u32::MAX).max(1)));
-        let compiler = |role| Compiler::new(role, &limits, Arc::clone(&compiling)).map_err(HostError::Engine);
+        let loading = Slots::new(u32::try_from(cores - 1).unwrap_or(u32::MAX).max(1));
+        let compiler = |role| Compiler::new(role, &limits).map_err(HostError::Engine);
         let (scoring, workflows) = (compiler(Role::Scorer)?, compiler(Role::Workflow)?);
         let worlds = Worlds::read().map_err(HostError::Engine)?;
         let engines = [scoring.engine().clone(), workflows.engine().clone()];
@@ -63,13 +63,14 @@ impl Host {
             workflows,
             code_folder,
             ticker,
+            loading,
             running: Slots::new(RUNNING_MAX),
         })))
     }
 
     /// Makes a plugin of a file: a core module for `wasm32-unknown-unknown` built with the SDK, or
     /// a finished component. Nothing of it runs. Takes tens of milliseconds, most of it
-    /// compiling; a file that is loaded already shares its code. Threads that load at once compile on all cores but
+    /// compiling; a file that is loaded already shares its code. Threads that load at once do so on all cores but
     /// one, which is left to whoever has other work, and wait for each other.
     ///
     /// A core module is made a component in process, by this host's own copy of the contract; its
@@ -83,6 +84,7 @@ impl Host {
     /// exports have the contract's names but other types loads, and faults with
     /// [`Fault::Contract`](crate::Fault::Contract) when it is first used.
     pub fn load(&self, bytes: &[u8]) -> Result<Plugin, LoadError> {
+        let _loading = self.0.loading.take(Duration::MAX);
         load::load(self, bytes)
     }
 
@@ -128,6 +130,8 @@ pub(crate) struct HostInner {
     workflows: Compiler,
     code_folder: Option<CodeFolder>,
     ticker: Ticker,
+    /// Who loads.
+    loading: Slots,
     running: Slots,
 }
 

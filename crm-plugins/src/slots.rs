@@ -1,4 +1,4 @@
-//! How many may do something at once: run workflows, compile.
+//! How many may do something at once: run workflows, load.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
