@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker};
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, Module, PoolingAllocationConfig};
 
+use crate::bare::{self, Bare};
 use crate::code_folder::{CodeFolder, CodeId, OwnCode};
 use crate::contract;
 use crate::limits::Limits;
@@ -19,12 +20,61 @@ const STACK_BYTES: usize = 512 << 10;
 
 /// A guest's code, ready for instances.
 pub(crate) struct Compiled {
-    pub(crate) pre: InstancePre<Sandbox>,
-    pub(crate) configure: ComponentExportIndex,
-    /// `score` or `handle`.
-    pub(crate) call: ComponentExportIndex,
+    pub(crate) linked: Linked,
     /// Whether instructions are counted.
     pub(crate) has_fuel: bool,
+}
+
+/// A guest's code with what it imports.
+pub(crate) enum Linked {
+    /// A module that runs as it is.
+    Bare(Bare),
+    Component {
+        pre: InstancePre<Sandbox>,
+        configure: ComponentExportIndex,
+        /// `score` or `handle`.
+        call: ComponentExportIndex,
+    },
+}
+
+impl Compiled {
+    pub(crate) fn engine(&self) -> &Engine {
+        match &self.linked {
+            Linked::Bare(bare) => bare.engine(),
+            Linked::Component { pre, .. } => pre.engine(),
+        }
+    }
+}
+
+/// WebAssembly to be compiled.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// A module that is [plain](bare::is_plain).
+    Bare(&'a [u8]),
+    /// A component.
+    Component(&'a [u8]),
+}
+
+/// What is made of it.
+enum Code {
+    Bare(Module),
+    Component(Component),
+}
+
+impl Code {
+    fn compile(engine: &Engine, source: Source<'_>) -> wasmtime::Result<Code> {
+        Ok(match source {
+            Source::Bare(bytes) => Code::Bare(Module::new(engine, bytes)?),
+            Source::Component(bytes) => Code::Component(Component::new(engine, bytes)?),
+        })
+    }
+
+    fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Code::Bare(module) => module.serialize(),
+            Code::Component(component) => component.serialize(),
+        }
+    }
 }
 
 /// One of the two things that a guest can be compiled for.
@@ -45,8 +95,8 @@ impl Role {
     /// The interface that such a guest exports, and its function besides `configure`.
     fn exports(self) -> (&'static str, &'static str) {
         match self {
-            Role::Scorer => (contract::SCORER, "score"),
-            Role::Workflow => (contract::WORKFLOW, "handle"),
+            Role::Scorer => (contract::SCORER, bare::SCORE),
+            Role::Workflow => (contract::WORKFLOW, bare::HANDLE),
         }
     }
 }
@@ -57,6 +107,8 @@ pub(crate) struct Compiler {
     engine: Engine,
     linker: Linker<Sandbox>,
     linker_with_lookups: Linker<Sandbox>,
+    bare_linker: wasmtime::Linker<Sandbox>,
+    bare_linker_with_lookups: wasmtime::Linker<Sandbox>,
     /// Identifies engine, settings and target: code made under another is none.
     compatibility: [u8; 32],
     /// Code in use, by content. It is freed with the last plugin that uses it.
@@ -120,31 +172,42 @@ impl Compiler {
         };
         let linker = sandbox::linker(&engine)?;
         let linker_with_lookups = sandbox::linker_with_lookups(&engine)?;
+        let (bare_linker, bare_linker_with_lookups) = (bare::linker(&engine, false)?, bare::linker(&engine, true)?);
         let mut hasher = Sha256Hasher(Sha256::new());
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let compatibility = hasher.0.finalize().into();
-        Ok(Compiler { role, engine, linker, linker_with_lookups, compatibility, in_use: Mutex::default() })
+        Ok(Compiler {
+            role,
+            engine,
+            linker,
+            linker_with_lookups,
+            bare_linker,
+            bare_linker_with_lookups,
+            compatibility,
+            in_use: Mutex::default(),
+        })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The code of a component: what is in use already, else from the folder, else compiled.
+    /// The code of a guest: what is in use already, else from the folder, else compiled.
     pub(crate) fn code(
         &self,
-        component: &[u8],
+        source: Source<'_>,
         has_lookups: bool,
         folder: Option<&CodeFolder>,
     ) -> Result<Arc<Compiled>, BoxError> {
-        let content: [u8; 32] = Sha256::digest(component).into();
+        let (Source::Bare(bytes) | Source::Component(bytes)) = source;
+        let content: [u8; 32] = Sha256::digest(bytes).into();
         if let Some(compiled) = self.in_use(&content) {
             return Ok(compiled);
         }
         // Compiling takes long: what is in use stays at hand for others meanwhile. Where several load at once, two with
         // one file may both compile it, and the later one is shared from then on.
-        let component = self.component(component, &content, folder)?;
-        let compiled = Arc::new(self.link(&component, has_lookups)?);
+        let code = self.compile(source, &content, folder)?;
+        let compiled = Arc::new(self.link(&code, has_lookups)?);
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         in_use.retain(|_, code| code.strong_count() > 0);
         in_use.insert(content, Arc::downgrade(&compiled));
@@ -156,28 +219,23 @@ impl Compiler {
         in_use.get(content).and_then(Weak::upgrade)
     }
 
-    fn component(
-        &self,
-        component: &[u8],
-        content: &[u8; 32],
-        folder: Option<&CodeFolder>,
-    ) -> Result<Component, BoxError> {
+    fn compile(&self, source: Source<'_>, content: &[u8; 32], folder: Option<&CodeFolder>) -> Result<Code, BoxError> {
         let Some(folder) = folder else {
-            return Ok(Component::new(&self.engine, component)?);
+            return Ok(Code::compile(&self.engine, source)?);
         };
         let id = self.id(content);
-        if let Some(component) = folder.read(&id).and_then(|code| self.revive(&code)) {
+        if let Some(code) = folder.read(&id).and_then(|code| self.revive(source, &code)) {
             tracing::debug!(code = id.name, "compiled code was at hand");
-            return Ok(component);
+            return Ok(code);
         }
-        let component = Component::new(&self.engine, component)?;
-        let written = component.serialize().map_err(BoxError::from);
+        let code = Code::compile(&self.engine, source)?;
+        let written = code.serialize().map_err(BoxError::from);
         let written = written.and_then(|code| Ok(folder.write(&id, &code)?));
         if let Err(error) = written {
             // The plugin works without; the next start compiles again.
             tracing::warn!(code = id.name, error, "compiled code could not be kept");
         }
-        Ok(component)
+        Ok(code)
     }
 
     fn id(&self, content: &[u8; 32]) -> CodeId {
@@ -190,21 +248,38 @@ impl Compiler {
         CodeId { name: format!("{hex}.{}", self.role.name()), identity: identity.into() }
     }
 
-    /// Code that this host compiled before; none if wasmtime does not want it.
+    /// Code that this host compiled of `source` before; none if wasmtime does not want it.
     #[allow(unsafe_code, reason = "wasmtime trusts the bytes, and the proof that it may stands below")]
-    fn revive(&self, code: &OwnCode) -> Option<Component> {
+    fn revive(&self, source: Source<'_>, code: &OwnCode) -> Option<Code> {
         // SAFETY: `deserialize` asks that the bytes are, unmodified, what `serialize` returned for a
-        // component of this version of wasmtime. An `OwnCode` is only made by `CodeFolder::read` of
+        // module, or a component, of this version of wasmtime. An `OwnCode` is only made by `CodeFolder::read` of
         // bytes in memory whose HMAC under the host's secret key was verified, and the only bytes that
-        // get one are those that `component` above hands to `CodeFolder::write`: the result of
+        // get one are those that `compile` above hands to `CodeFolder::write`: the result of
         // `serialize`. The HMAC also covers `CodeId::identity`, hence the content, the role and the
         // engine's compatibility hash, which holds wasmtime's version, the settings and the target:
-        // so they were made by this version, for this engine. They are not read from the file
+        // so they were made by this version, for this engine. The content also tells whether they are of a
+        // module or of a component: both begin with other bytes. They are not read from the file
         // again, so nobody can change them after the check. Without the key no other bytes verify.
-        unsafe { Component::deserialize(&self.engine, code.bytes()) }.ok()
+        match source {
+            Source::Bare(_) => unsafe { Module::deserialize(&self.engine, code.bytes()) }.ok().map(Code::Bare),
+            Source::Component(_) => {
+                unsafe { Component::deserialize(&self.engine, code.bytes()) }.ok().map(Code::Component)
+            }
+        }
     }
 
-    fn link(&self, component: &Component, has_lookups: bool) -> Result<Compiled, BoxError> {
+    fn link(&self, code: &Code, has_lookups: bool) -> Result<Compiled, BoxError> {
+        let linked = match code {
+            Code::Bare(module) => {
+                let linker = if has_lookups { &self.bare_linker_with_lookups } else { &self.bare_linker };
+                Linked::Bare(Bare::new(module, linker, self.role.exports())?)
+            }
+            Code::Component(component) => self.link_component(component, has_lookups)?,
+        };
+        Ok(Compiled { linked, has_fuel: self.role == Role::Workflow })
+    }
+
+    fn link_component(&self, component: &Component, has_lookups: bool) -> Result<Linked, BoxError> {
         let linker = if has_lookups { &self.linker_with_lookups } else { &self.linker };
         let pre = linker.instantiate_pre(component)?;
         let (interface, function) = self.role.exports();
@@ -215,8 +290,8 @@ impl Compiler {
                 .get_export_index(Some(&exports), name)
                 .ok_or_else(|| format!("`{interface}` does not export `{name}`"))
         };
-        let (configure, call) = (export("configure")?, export(function)?);
-        Ok(Compiled { pre, configure, call, has_fuel: self.role == Role::Workflow })
+        let (configure, call) = (export(bare::CONFIGURE)?, export(function)?);
+        Ok(Linked::Component { pre, configure, call })
     }
 }
 
@@ -259,7 +334,7 @@ mod tests {
     #[test]
     fn the_same_content_shares_its_code_until_nobody_uses_it() {
         let compiler = compiler(Role::Scorer);
-        let code = || compiler.code(&component(), false, None).unwrap();
+        let code = || compiler.code(Source::Component(&component()), false, None).unwrap();
         let (first, second) = (code(), code());
         assert!(Arc::ptr_eq(&first, &second));
         let weak = Arc::downgrade(&first);

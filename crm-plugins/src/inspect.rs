@@ -48,7 +48,11 @@ pub(crate) struct Inspection<'a> {
 pub(crate) enum Form {
     /// A core module, with the places of the sections that say what it does; names, debugging
     /// tables and other custom sections are not among them.
-    Module { sections: Vec<Range<usize>> },
+    Module {
+        sections: Vec<Range<usize>>,
+        /// The names of what it exports.
+        exports: Vec<String>,
+    },
     /// A finished component.
     Component,
 }
@@ -57,7 +61,9 @@ pub(crate) enum Form {
 pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection<'a>, LoadError> {
     check("bytes in the file", bytes.len(), limits.load.file_bytes)?;
     let form = match Parser::new(0).parse_all(bytes).next() {
-        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => Form::Module { sections: Vec::new() },
+        Some(Ok(Payload::Version { encoding: Encoding::Module, .. })) => {
+            Form::Module { sections: Vec::new(), exports: Vec::new() }
+        }
         Some(Ok(Payload::Version { encoding: Encoding::Component, .. })) => Form::Component,
         Some(Ok(_)) | None => return Err(LoadError::NotWasm),
         Some(Err(_)) => return Err(LoadError::NotWasm),
@@ -161,7 +167,7 @@ impl<'a> Pass<'a, '_> {
         {
             self.counts.section_start = place(range.end);
         }
-        let Form::Module { sections } = &mut self.form else {
+        let Form::Module { sections, .. } = &mut self.form else {
             return;
         };
         if let Some((_, range)) = payload.as_section() {
@@ -219,6 +225,9 @@ impl<'a> Pass<'a, '_> {
             let name = export?.name;
             let interface = name.split_once('#').map_or(name, |(interface, _)| interface);
             contract::note_export(&mut self.roles, interface)?;
+            if let Form::Module { exports, .. } = &mut self.form {
+                exports.push(name.to_owned());
+            }
         }
         Ok(())
     }

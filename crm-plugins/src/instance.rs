@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 use wasmtime::{Store, Trap};
 
-use crate::code::Compiled;
+use crate::bare::{Arguments, BareInstance, FromGuest};
+use crate::code::{Compiled, Linked};
 use crate::fault::{Fault, GuestText};
 use crate::limits::Limits;
 use crate::lookup::Lookups;
@@ -21,8 +22,16 @@ use crate::wire::{self, EntryIn, FailureOut};
 /// A guest with its memory. Whoever gets a fault from it drops it.
 pub(crate) struct Instance {
     store: Store<Sandbox>,
-    /// `score` or `handle`.
-    call: Func,
+    guest: Guest,
+}
+
+enum Guest {
+    /// In a component, with its function besides `configure`.
+    Component {
+        configure: Func,
+        call: Func,
+    },
+    Bare(Box<BareInstance>),
 }
 
 /// A call that is being accounted for: from here on its time runs.
@@ -57,24 +66,31 @@ impl<'a> Call<'a> {
     ) -> Result<Instance, Fault> {
         let limits = self.limits();
         let sandbox = Sandbox::new(self.plugin.clone(), lookups);
-        let mut store = Store::new(compiled.pre.engine(), sandbox);
+        let mut store = Store::new(compiled.engine(), sandbox);
         store.limiter(|sandbox| sandbox);
-        store.set_hostcall_fuel(limits.output_bytes);
         store.epoch_deadline_trap();
         self.fill_up(&mut store);
         if compiled.has_fuel {
             store.set_fuel(limits.fuel).map_err(|_| broken("the engine has no fuel"))?;
         }
-        let instance = compiled.pre.instantiate(&mut store);
-        let instance = instance.map_err(|error| self.explain(&store, &error))?;
-        let func = |store: &mut Store<Sandbox>, export| {
-            instance.get_func(store, export).ok_or(broken("an export is no function"))
+        let guest = match &compiled.linked {
+            Linked::Bare(bare) => {
+                let instance = bare.instantiate(&mut store);
+                Guest::Bare(Box::new(instance.map_err(|error| self.explain(&store, &error))?))
+            }
+            Linked::Component { pre, configure, call } => {
+                store.set_hostcall_fuel(limits.output_bytes);
+                let instance = pre.instantiate(&mut store);
+                let instance = instance.map_err(|error| self.explain(&store, &error))?;
+                let func = |store: &mut Store<Sandbox>, export| {
+                    instance.get_func(store, export).ok_or(broken("an export is no function"))
+                };
+                Guest::Component { configure: func(&mut store, configure)?, call: func(&mut store, call)? }
+            }
         };
-        let configure = func(&mut store, &compiled.configure)?;
-        let call = func(&mut store, &compiled.call)?;
-        let mut instance = Instance { store, call };
+        let mut instance = Instance { store, guest };
         let params = wire::entries(params);
-        self.call::<(&[EntryIn<'_>],), ()>(&mut instance, configure, (&params,))?;
+        self.call::<(&[EntryIn<'_>],), ()>(&mut instance, (&params,))?;
         Ok(instance)
     }
 
@@ -87,11 +103,10 @@ impl<'a> Call<'a> {
     /// Calls `score` or `handle`.
     pub(crate) fn run<P, R>(&self, instance: &mut Instance, params: P) -> Result<R, Fault>
     where
-        P: ComponentNamedList + Lower,
-        R: Lift + 'static,
+        P: ComponentNamedList + Lower + Arguments,
+        R: Lift + FromGuest + 'static,
     {
-        let call = instance.call;
-        let result = self.call::<P, R>(instance, call, params);
+        let result = self.call::<P, R>(instance, params);
         // Fuel may read 0 after an epoch stopped a guest.
         if !matches!(result, Err(Fault::Deadline { .. })) {
             let left = instance.store.get_fuel().ok();
@@ -110,17 +125,23 @@ impl<'a> Call<'a> {
         store.set_epoch_deadline(self.plugin.inner().host.ticks(limits.deadline));
     }
 
-    fn call<P, R>(&self, instance: &mut Instance, func: Func, params: P) -> Result<R, Fault>
+    fn call<P, R>(&self, instance: &mut Instance, params: P) -> Result<R, Fault>
     where
-        P: ComponentNamedList + Lower,
-        R: Lift + 'static,
+        P: ComponentNamedList + Lower + Arguments,
+        R: Lift + FromGuest + 'static,
     {
-        let store = &mut instance.store;
-        let func = func
-            .typed::<P, (Result<R, FailureOut>,)>(&*store)
-            .map_err(|_| broken("an exported function has other types"))?;
-        let answer = func.call(&mut *store, params);
-        let (answer,) = answer.map_err(|error| self.explain(store, &error))?;
+        let Instance { store, guest } = instance;
+        let answer = match guest {
+            Guest::Bare(bare) => bare.call::<P, R>(store, &params, self.limits().output_bytes),
+            Guest::Component { configure, call } => {
+                let func = if P::CONFIGURES { configure } else { call };
+                let func = func
+                    .typed::<P, (Result<R, FailureOut>,)>(&*store)
+                    .map_err(|_| broken("an exported function has other types"))?;
+                func.call(&mut *store, params).map(|(answer,)| answer)
+            }
+        };
+        let answer = answer.map_err(|error| self.explain(store, &error))?;
         // A guest may have slept through its deadline inside the host, where no epoch stops it.
         if self.elapsed() > self.limits().deadline {
             return Err(self.too_late());
@@ -133,6 +154,8 @@ impl<'a> Call<'a> {
         let limits = self.limits();
         match error.downcast_ref::<Stop>() {
             Some(Stop::Deadline) => return self.too_late(),
+            Some(Stop::Border(_)) => return broken(NOT_ALLOWED),
+            Some(Stop::TooMuch) => return Fault::Output { what: "bytes", limit: limits.output_bytes },
             Some(Stop::HostCalls) => {
                 return Fault::HostCalls { limit: limits.host_calls };
             }
@@ -165,13 +188,15 @@ impl<'a> Call<'a> {
         if says("mmap failed") {
             return Fault::NoRoom;
         }
-        broken("a value or a call that the contract does not allow")
+        broken(NOT_ALLOWED)
     }
 
     fn too_late(&self) -> Fault {
         Fault::Deadline { limit: self.limits().deadline }
     }
 }
+
+const NOT_ALLOWED: &str = "a value or a call that the contract does not allow";
 
 fn broken(reason: &'static str) -> Fault {
     Fault::Contract { reason }

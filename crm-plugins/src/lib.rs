@@ -38,6 +38,7 @@
 //! # }
 //! ```
 
+mod bare;
 mod batch;
 mod code;
 mod code_folder;

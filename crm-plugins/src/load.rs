@@ -9,7 +9,8 @@ use tracing::field::Empty;
 use wasmtime::Engine;
 use wit_component::ComponentEncoder;
 
-use crate::code::Role;
+use crate::bare;
+use crate::code::{Role, Source};
 use crate::code_folder;
 use crate::contract::{LOOKUP, Roles};
 use crate::engine::{Host, HostInner};
@@ -121,18 +122,23 @@ fn load_in(span: &Span, host: &Arc<HostInner>, bytes: &[u8]) -> Result<Plugin, L
     span.record("plugin", manifest.name.as_str()).record("version", manifest.version.as_str());
     check_agreement(&manifest, &inspection)?;
     let Inspection { roles, form, imports, .. } = inspection;
-    let component = match form {
-        Form::Module { sections } => {
-            let mut module = strip(bytes, &sections);
-            module.extend(host.worlds().sections(roles));
-            guarded(|| ComponentEncoder::default().module(&module)?.encode()).map_err(LoadError::Componentize)?
+    let (module, component);
+    let source = match form {
+        Form::Module { sections, exports } => {
+            module = strip(bytes, &sections);
+            let described = [module.as_slice(), &host.worlds().sections(roles)].concat();
+            // This also finds out whether the functions have the types of the contract.
+            let made = guarded(|| ComponentEncoder::default().module(&described)?.encode());
+            component = made.map_err(LoadError::Componentize)?;
+            let is_plain = bare::is_plain(exports.iter().map(String::as_str), roles);
+            if is_plain { Source::Bare(&module) } else { Source::Component(&component) }
         }
-        Form::Component => bytes.to_vec(),
+        Form::Component => Source::Component(bytes),
     };
     let has_lookups = imports.contains(LOOKUP);
     let compile = |is_role: bool, role| {
         let compiler = host.compiler(role);
-        is_role.then(|| guarded(|| compiler.code(&component, has_lookups, host.code_folder()))).transpose()
+        is_role.then(|| guarded(|| compiler.code(source, has_lookups, host.code_folder()))).transpose()
     };
     Ok(Plugin::new(PluginInner {
         scorer: compile(roles.scorer, Role::Scorer).map_err(LoadError::Compile)?,

@@ -9,6 +9,7 @@ use std::time::Instant;
 use wasmtime::component::{Linker, WasmStr};
 use wasmtime::{Engine, ResourceLimiter, StoreContextMut};
 
+use crate::bare::Border;
 use crate::contract::{DIAG, LOOKUP};
 use crate::fault::{GuestText, InputError, printable};
 use crate::limits::Limits;
@@ -31,11 +32,19 @@ pub(crate) struct Sandbox {
     deadline: Instant,
     host_calls_left: u32,
     log_bytes_left: usize,
+    /// The way into a guest that has no component around it; none before its instance is whole.
+    pub(crate) border: Option<Border>,
+    /// Whether such a guest makes or frees room just now, and so may not call the host.
+    pub(crate) is_closed: bool,
 }
 
-/// Why a host function stopped a guest.
+/// Why a host function, or the way across the border, stopped a guest.
 #[derive(Debug, Clone)]
 pub(crate) enum Stop {
+    /// A value or an export that the contract does not allow.
+    Border(&'static str),
+    /// More to read than a call may return.
+    TooMuch,
     Deadline,
     HostCalls,
     /// A look-up of more than this many of these.
@@ -53,6 +62,8 @@ pub(crate) enum Stop {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Stop::Border(reason) => reason,
+            Stop::TooMuch => "too much to read",
             Stop::Deadline => "the deadline has passed",
             Stop::HostCalls => "too many host calls",
             Stop::Lookup { .. } | Stop::UndeclaredLookup(_) | Stop::LookupField => "a look-up that is not allowed",
@@ -68,7 +79,22 @@ impl Sandbox {
     pub(crate) fn new(plugin: Plugin, lookups: Option<Arc<dyn Lookups>>) -> Sandbox {
         let limits = plugin.limits();
         let (memory, table) = (Quota::new(limits.memory_bytes), Quota::new(limits.table_elements));
-        Sandbox { plugin, lookups, memory, table, deadline: Instant::now(), host_calls_left: 0, log_bytes_left: 0 }
+        Sandbox {
+            plugin,
+            lookups,
+            memory,
+            table,
+            deadline: Instant::now(),
+            host_calls_left: 0,
+            log_bytes_left: 0,
+            border: None,
+            is_closed: false,
+        }
+    }
+
+    /// What may be read of a guest's memory at once.
+    pub(crate) fn output_bytes(&self) -> usize {
+        self.plugin.limits().output_bytes
     }
 
     /// Fills up what one call may use.
@@ -87,7 +113,7 @@ impl Sandbox {
 
     /// Counts a call from the guest. Fuel and epochs do not bound the time spent in the host, so
     /// each host function looks at the clock itself.
-    fn count_host_call(&mut self) -> Result<(), Stop> {
+    pub(crate) fn count_host_call(&mut self) -> Result<(), Stop> {
         if Instant::now() > self.deadline {
             return Err(Stop::Deadline);
         }
@@ -156,24 +182,33 @@ pub(crate) fn linker_with_lookups(engine: &Engine) -> wasmtime::Result<Linker<Sa
 }
 
 fn emit(mut store: StoreContextMut<'_, Sandbox>, (level, text): (LevelOut, WasmStr)) -> wasmtime::Result<()> {
-    store.data_mut().count_host_call()?;
-    if store.data().log_bytes_left == 0 {
-        return Ok(());
-    }
-    let line_max = store.data().log_bytes_left.min(LINE_BYTES_MAX);
-    let line = printable(&text.to_str(&store)?, line_max);
-    let sandbox = store.data_mut();
-    // An empty line costs a byte as well, so that the number of lines is bounded.
-    sandbox.log_bytes_left = sandbox.log_bytes_left.saturating_sub(line.len().max(1));
-    let plugin = sandbox.plugin.name();
-    match level {
-        LevelOut::Debug => tracing::debug!(target: "crm_plugins::guest", plugin, "{line}"),
-        LevelOut::Info => tracing::info!(target: "crm_plugins::guest", plugin, "{line}"),
-        LevelOut::Warn => tracing::warn!(target: "crm_plugins::guest", plugin, "{line}"),
-        LevelOut::Error => tracing::error!(target: "crm_plugins::guest", plugin, "{line}"),
-        LevelOut::Panic => {
-            tracing::error!(target: "crm_plugins::guest", plugin, panicked = true, "{line}");
-        }
+    if let Some(line_max) = store.data_mut().begin_line()? {
+        let line = printable(&text.to_str(&store)?, line_max);
+        store.data_mut().log(level, &line);
     }
     Ok(())
+}
+
+impl Sandbox {
+    /// Counts a line of the log; says how long it may be, none if there may be no more lines.
+    pub(crate) fn begin_line(&mut self) -> Result<Option<usize>, Stop> {
+        self.count_host_call()?;
+        Ok((self.log_bytes_left > 0).then(|| self.log_bytes_left.min(LINE_BYTES_MAX)))
+    }
+
+    /// Writes a line of the log.
+    pub(crate) fn log(&mut self, level: LevelOut, line: &str) {
+        // An empty line costs a byte as well, so that the number of lines is bounded.
+        self.log_bytes_left = self.log_bytes_left.saturating_sub(line.len().max(1));
+        let plugin = self.plugin.name();
+        match level {
+            LevelOut::Debug => tracing::debug!(target: "crm_plugins::guest", plugin, "{line}"),
+            LevelOut::Info => tracing::info!(target: "crm_plugins::guest", plugin, "{line}"),
+            LevelOut::Warn => tracing::warn!(target: "crm_plugins::guest", plugin, "{line}"),
+            LevelOut::Error => tracing::error!(target: "crm_plugins::guest", plugin, "{line}"),
+            LevelOut::Panic => {
+                tracing::error!(target: "crm_plugins::guest", plugin, panicked = true, "{line}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The contract's types as they cross the border: borrowed on the way in, so that lowering is the
 //! only copy, and owned on the way out. Names and order are those of the WIT, which wasmtime checks
-//! against the guest.
+//! against a component; `bare` moves the same types to and from a module that has none around it.
 
 use wasmtime::component::{ComponentType, Lift, Lower, WasmList, WasmStr};
 
@@ -57,15 +57,15 @@ pub(crate) type LookupAnswer = (Result<Vec<ValueAnswer>, FailureAnswer>,);
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
 pub(crate) struct EntryIn<'a> {
-    name: &'a str,
-    value: ValueIn<'a>,
+    pub(crate) name: &'a str,
+    pub(crate) value: ValueIn<'a>,
 }
 
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
 pub(crate) struct DictionaryIn<'a> {
-    codes: &'a [u32],
-    words: &'a [String],
+    pub(crate) codes: &'a [u32],
+    pub(crate) words: &'a [String],
 }
 
 #[derive(ComponentType, Lower, Clone, Copy)]
@@ -84,8 +84,8 @@ pub(crate) enum CellsIn<'a> {
 #[derive(ComponentType, Lower, Clone, Copy)]
 #[component(record)]
 pub(crate) struct ColumnIn<'a> {
-    cells: CellsIn<'a>,
-    nulls: &'a [u8],
+    pub(crate) cells: CellsIn<'a>,
+    pub(crate) nulls: &'a [u8],
 }
 
 #[derive(ComponentType, Lower, Clone, Copy)]
@@ -127,8 +127,8 @@ pub(crate) enum ValueOut {
 #[derive(ComponentType, Lift)]
 #[component(record)]
 pub(crate) struct EntryOut {
-    name: String,
-    value: ValueOut,
+    pub(crate) name: String,
+    pub(crate) value: ValueOut,
 }
 
 #[derive(ComponentType, Lift)]
@@ -182,7 +182,6 @@ pub(crate) struct FailureOut {
 #[derive(ComponentType, Lift, Clone, Copy)]
 #[component(enum)]
 #[repr(u8)]
-#[expect(dead_code, reason = "lifting makes the variants from their numbers")]
 pub(crate) enum LevelOut {
     #[component(name = "debug")]
     Debug,
@@ -194,6 +193,14 @@ pub(crate) enum LevelOut {
     Error,
     #[component(name = "panic")]
     Panic,
+}
+
+impl LevelOut {
+    /// The level of this number.
+    pub(crate) fn of(case: u32) -> Option<LevelOut> {
+        use LevelOut::{Debug, Error, Info, Panic, Warn};
+        [Debug, Info, Warn, Error, Panic].get(case as usize).copied()
+    }
 }
 
 pub(crate) fn entries(entries: &[Entry]) -> Vec<EntryIn<'_>> {

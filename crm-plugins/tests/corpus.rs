@@ -118,7 +118,8 @@ fn guests() -> Vec<(&'static str, Vec<u8>, &'static str)> {
 /// Calls a guest in whichever role it has.
 fn run(plugin: &Plugin) -> Option<Fault> {
     if plugin.is_workflow() {
-        return support::poke(plugin).err();
+        // With a field, which has to be aligned.
+        return plugin.handle(&support::event("poke", vec![crm_plugins::Entry::new("amount", 1_i64)]), &[], &[]).err();
     }
     plugin.scorer(&[]).and_then(|mut scorer| scorer.score(&two_rows())).err()
 }
@@ -159,7 +160,11 @@ fn each_hostile_guest_is_stopped_a_hundred_times_and_leaves_nothing_behind() {
     let host = patient_host();
     files_leave_nothing_behind(&host, TOLERANCE);
     let mut healthy = host.load(&scorer_that_answers(&answer_of(&[0.25, 0.75]))).unwrap().scorer(&[]).unwrap();
-    for (name, wasm, kind) in guests() {
+    let guests = guests().into_iter().flat_map(|(name, wasm, kind)| {
+        let component = support::as_component(&wasm);
+        [(name.to_owned(), wasm, kind), (format!("{name}, as a component"), component, kind)]
+    });
+    for (name, wasm, kind) in guests {
         let plugin = host.load(&wasm).unwrap();
         let mut baseline = 0;
         // Each run of an endless one takes its deadline.

@@ -119,15 +119,33 @@ pub(crate) fn answer_of(numbers: &[f64]) -> Vec<u32> {
     words
 }
 
+/// The same plugin as a component, made of its module by the contract's own text.
+pub(crate) fn as_component(module: &[u8]) -> Vec<u8> {
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_source("plugin.wit", include_str!("../../wit/v0_1/plugin.wit")).unwrap();
+    let is_scorer = module.windows(SCORER.len()).any(|bytes| bytes == SCORER.as_bytes());
+    let world = if is_scorer { "scorer-plugin" } else { "workflow-plugin" };
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let mut module = module.to_vec();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8, true)
+        .unwrap();
+    wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
 /// Two rows without columns.
 pub(crate) fn two_rows() -> Batch {
     Batch::new(2, vec![], vec![]).unwrap()
 }
 
-/// What scoring two rows comes to.
+/// What scoring two rows comes to, which is the same for the module and for a component of it.
 pub(crate) fn score(host: &Host, wasm: &[u8]) -> Result<Vec<Option<f64>>, Fault> {
-    let columns = host.load(wasm).unwrap().scorer(&[])?.score(&two_rows())?;
-    Ok((0..2).map(|row| columns[0].float(row)).collect())
+    let score = |wasm: &[u8]| {
+        let columns = host.load(wasm).unwrap().scorer(&[])?.score(&two_rows())?;
+        Ok((0..2).map(|row| columns[0].float(row)).collect())
+    };
+    let scores = score(wasm);
+    assert_eq!(score(&as_component(wasm)), scores, "as a component");
+    scores
 }
 
 /// What poking a workflow comes to.
