@@ -13,7 +13,7 @@ use crate::value::Entries;
 pub struct Batch {
     rows: usize,
     context: Entries,
-    columns: Vec<(String, Column)>,
+    columns: Vec<(Cow<'static, str>, Column)>,
 }
 
 impl Batch {
@@ -30,7 +30,7 @@ impl Batch {
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, column: Column) -> Self {
         assert_eq!(column.rows(), self.rows, "a column has one cell for each row of its batch");
-        self.columns.push((name.into(), column));
+        self.columns.push((Cow::Owned(name.into()), column));
         self
     }
 
@@ -114,7 +114,7 @@ impl Batch {
 
     /// The columns with their names, in order.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
-        self.columns.iter().map(|(name, column)| (name.as_str(), column))
+        self.columns.iter().map(|(name, column)| (&**name, column))
     }
 
     /// The batch of these rows, in this order.
@@ -124,9 +124,13 @@ impl Batch {
     }
 
     /// Used by the macro: a batch as it came in, with the manifest's names.
-    pub(crate) fn received(rows: usize, context: Entries, columns: Vec<(String, Column)>) -> Result<Batch, Failure> {
+    pub(crate) fn received(
+        rows: usize,
+        context: Entries,
+        columns: Vec<(Cow<'static, str>, Column)>,
+    ) -> Result<Batch, Failure> {
         match columns.iter().find(|(_, column)| column.rows() != rows) {
-            Some((name, _)) => Err(Failure::new("malformed-batch", name.clone())),
+            Some((name, _)) => Err(Failure::new("malformed-batch", &**name)),
             None => Ok(Batch { rows, context, columns }),
         }
     }

@@ -1,6 +1,6 @@
 //! What `wit-bindgen` makes of the contract, and the way from there to this crate's own types.
 
-use alloc::borrow::ToOwned as _;
+use alloc::borrow::{Cow, ToOwned as _};
 use alloc::vec::Vec;
 
 use crate::batch::{Batch, Cells, Column};
@@ -45,8 +45,8 @@ pub(crate) fn entries(entries: Vec<wit::Entry>) -> Entries {
     entries.into_iter().map(|entry| (entry.name, entry.value.into())).collect()
 }
 
-pub(crate) fn batch(batch: wit::Batch, features: &[&str]) -> Result<Batch, Failure> {
-    let names = features.iter().map(|name| (*name).to_owned());
+pub(crate) fn batch(batch: wit::Batch, features: &[&'static str]) -> Result<Batch, Failure> {
+    let names = features.iter().map(|name| Cow::Borrowed(*name));
     let columns = names.zip(batch.columns.into_iter().map(Column::from)).collect();
     Batch::received(batch.rows as usize, entries(batch.context), columns)
 }

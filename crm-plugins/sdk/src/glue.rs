@@ -111,7 +111,7 @@ pub fn configure_scorer<T: Scorer>(slot: &Slot<T>, params: Vec<wit::Entry>) -> R
 /// Scores a batch whose columns are those `features`.
 pub fn score<T: Scorer>(
     slot: &Slot<T>,
-    features: &[&str],
+    features: &[&'static str],
     batch: wit::Batch,
 ) -> Result<Vec<wit::Column>, wit::Failure> {
     let batch = bindings::batch(batch, features)?;
