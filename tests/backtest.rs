@@ -600,6 +600,7 @@ fn live(happenings: &[Happening]) -> (Crm, Rows, Vec<Timestamp>) {
                         points: amount,
                         reason: "test".parse().unwrap(),
                         order: None,
+                        total: None,
                     };
                     let _ = crm.execute(customer, Command::RedeemPoints(redeem), &format!("{now} {n} {amount}"));
                 }

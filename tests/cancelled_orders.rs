@@ -21,7 +21,7 @@ fn number(text: &str) -> OrderRef {
 
 fn redeem(amount: i64, order: &str) -> Command {
     let order = Some(number(order));
-    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order })
+    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order, total: None })
 }
 
 fn ask(shop: &Shop, id: CustomerId, command: Command, key: &str) -> Result<crm::EventId, LoyaltyError> {

@@ -61,7 +61,8 @@ fn check(store: Arc<dyn Store>) {
     let ana = ana.unwrap().unwrap().id();
     let won = std::sync::atomic::AtomicU32::new(0);
     all_at_once(&instances, |n, crm| {
-        let redeem = RedeemPoints { program: points(), points: 600, reason: "all".parse().unwrap(), order: None };
+        let redeem =
+            RedeemPoints { program: points(), points: 600, reason: "all".parse().unwrap(), order: None, total: None };
         let redeemed = crm.execute(ana, Command::RedeemPoints(redeem), &format!("redeem {n}"));
         won.fetch_add(u32::from(redeemed.is_ok()), std::sync::atomic::Ordering::SeqCst);
     });

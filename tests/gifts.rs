@@ -127,7 +127,8 @@ fn what_was_given_pays_what_is_owed_first() {
     let shop = Shop::new(generous());
     let ana = shop.rich("ana", 100);
     let ben = shop.order("ben", "1", 40, at(0));
-    let redeem = crm::RedeemPoints { program: points(), points: 40, reason: "mug".parse().unwrap(), order: None };
+    let redeem =
+        crm::RedeemPoints { program: points(), points: 40, reason: "mug".parse().unwrap(), order: None, total: None };
     shop.crm.execute(ben, crm::Command::RedeemPoints(redeem), "mug").unwrap();
     shop.refund("ben", "1", 40, at(0));
     assert_eq!(shop.balance(ben), -40);

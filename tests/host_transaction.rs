@@ -108,6 +108,7 @@ fn what_the_shop_commits_is_there_with_the_crms_part() {
         points: 20,
         reason: "shoes".parse().unwrap(),
         order: None,
+        total: None,
     });
     inside.execute(recorded.customer, redeem, "checkout-1").unwrap();
     let seen = inside.customer(ana()).unwrap().unwrap();
@@ -154,6 +155,7 @@ fn a_refused_command_leaves_the_shops_transaction_as_it_was() {
         points: 51,
         reason: "too much".parse().unwrap(),
         order: None,
+        total: None,
     });
     assert!(matches!(inside.execute(customer, redeem, "too-much"), Err(Error::Refused(_))));
     inside.execute(customer, Command::AddTag(Tag::new("tried").unwrap()), "tag").unwrap();

@@ -572,6 +572,7 @@ impl Shop {
                         points: *count,
                         reason: why(),
                         order: None,
+                        total: None,
                     }),
                 );
             }

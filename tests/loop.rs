@@ -135,6 +135,7 @@ fn points_taken_back_after_they_were_spent_are_owed_and_paid_first() {
             points,
             reason: "mug".parse().unwrap(),
             order: None,
+            total: None,
         })
     };
     assert!(matches!(crm.execute(ana, redeem(51), "k0"), Err(Error::Refused(_))));

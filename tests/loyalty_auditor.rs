@@ -227,7 +227,7 @@ impl Desk {
                 self.members[member].done[of].push(events[0]);
             }
             5 | 6 => {
-                let redeem = RedeemPoints { program, points, reason: reason(), order: paid_ref };
+                let redeem = RedeemPoints { program, points, reason: reason(), order: paid_ref, total: None };
                 let events = self.execute(member, Command::RedeemPoints(redeem));
                 assert_eq!(events.is_some(), self.members[member].books[of].redeem(points, paid), "redeem {points}");
                 self.members[member].done[of].extend(events.map(|events| events[0]));
@@ -469,13 +469,13 @@ fn contend(store: &Arc<dyn Store>) {
     });
     assert_eq!(won, 1, "a hold is captured once");
     let won = all_at_once(&|n, crm| {
-        let redeem = RedeemPoints { program: program_id(0), points: 30, reason: reason(), order: None };
+        let redeem = RedeemPoints { program: program_id(0), points: 30, reason: reason(), order: None, total: None };
         execute(crm, Command::RedeemPoints(redeem), format!("redeem {n}"))
     });
     assert_eq!(won, 3, "100 points are spent 30 at a time");
     let key = "the same".to_owned();
     let won = all_at_once(&|_, crm| {
-        let redeem = RedeemPoints { program: program_id(0), points: 10, reason: reason(), order: None };
+        let redeem = RedeemPoints { program: program_id(0), points: 10, reason: reason(), order: None, total: None };
         execute(crm, Command::RedeemPoints(redeem), key.clone())
     });
     let customer = crm.customer(who).unwrap().unwrap();

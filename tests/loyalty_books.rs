@@ -75,7 +75,7 @@ impl Shop {
     }
 
     fn redeem(&self, customer: CustomerId, amount: i64) -> Result<crm::Executed, Error> {
-        let redeem = RedeemPoints { program: points(), points: amount, reason: why(), order: None };
+        let redeem = RedeemPoints { program: points(), points: amount, reason: why(), order: None, total: None };
         self.execute(customer, Command::RedeemPoints(redeem))
     }
 
@@ -284,7 +284,7 @@ proptest! {
                 }
                 Step::Redeem(one, points_) => {
                     let (program, reason) = (points(), why());
-                    (one, Command::RedeemPoints(RedeemPoints { program, points: points_, reason, order: None }))
+                    (one, Command::RedeemPoints(RedeemPoints { program, points: points_, reason, order: None, total: None }))
                 }
                 Step::Award(one, points_) => {
                     (one, Command::AwardPoints(AwardPoints { program: points(), points: points_, reason: why() }))
@@ -323,7 +323,8 @@ fn cells_that_would_be_formulas_are_texts_and_every_row_has_every_column() {
     let ana = shop.order("ana", "1", 500);
     let hostile = ["=1+1", "+49 170", "-2+3", "@SUM(A1)", "a,b", "say \"yes\"", "=cmd|' /C calc'!A0", "plain"];
     for reason in hostile {
-        let redeem = RedeemPoints { program: points(), points: 1, reason: reason.parse().unwrap(), order: None };
+        let redeem =
+            RedeemPoints { program: points(), points: 1, reason: reason.parse().unwrap(), order: None, total: None };
         shop.execute(ana, Command::RedeemPoints(RedeemPoints { order: Some("=2".parse().unwrap()), ..redeem }))
             .unwrap();
     }

@@ -248,8 +248,13 @@ impl Ledger {
             }
             5 => {
                 let order = paid.map(order_ref);
-                let redeemed =
-                    self.command(Command::RedeemPoints(RedeemPoints { program, points, reason: reason(), order }));
+                let redeemed = self.command(Command::RedeemPoints(RedeemPoints {
+                    program,
+                    points,
+                    reason: reason(),
+                    order,
+                    total: None,
+                }));
                 agree(redeemed.is_some(), self.naive.redeem(points, paid), "redeemed")?;
                 self.done.extend(redeemed);
             }

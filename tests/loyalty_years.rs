@@ -120,8 +120,13 @@ fn the_trial_balance_holds_on_every_day_of_ten_years() {
                 let there = crm.customer(customer).unwrap().unwrap().book(&points()).unwrap().balance();
                 let points = i64::try_from(there).unwrap();
                 if points > 0 {
-                    let redeem =
-                        RedeemPoints { program: self::points(), points, reason: "all".parse().unwrap(), order: None };
+                    let redeem = RedeemPoints {
+                        program: self::points(),
+                        points,
+                        reason: "all".parse().unwrap(),
+                        order: None,
+                        total: None,
+                    };
                     crm.execute(customer, Command::RedeemPoints(redeem), &number).unwrap();
                 }
             }

@@ -74,7 +74,7 @@ fn balance(crm: &Crm, who: CustomerId) -> i128 {
 }
 
 fn redeem(points_: i64) -> Command {
-    Command::RedeemPoints(RedeemPoints { program: points(), points: points_, reason: why(), order: None })
+    Command::RedeemPoints(RedeemPoints { program: points(), points: points_, reason: why(), order: None, total: None })
 }
 
 /// Two instances over one store: the one stops where the test says, and the other does something then.

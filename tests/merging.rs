@@ -80,6 +80,7 @@ fn redeem(points_: i64) -> Command {
         points: points_,
         reason: "test".parse().unwrap(),
         order: None,
+        total: None,
     })
 }
 

@@ -37,7 +37,7 @@ fn pool(shop: &Shop, owner: CustomerId, command: PoolCommand, key: &str) {
 }
 
 fn spend(shop: &Shop, id: CustomerId, amount: i64) -> Result<(), LoyaltyError> {
-    let redeem = RedeemPoints { program: points(), points: amount, reason: why(), order: None };
+    let redeem = RedeemPoints { program: points(), points: amount, reason: why(), order: None, total: None };
     match shop.crm.execute(id, Command::RedeemPoints(redeem), &format!("spend {amount} of {id}")) {
         Ok(_) => Ok(()),
         Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),

@@ -110,8 +110,13 @@ fn a_checkout_is_one_transaction_with_the_shop() {
             {
                 let inside = crm.within_postgres(&store, &transaction).await.unwrap();
                 let ana = inside.record(order(1, 1, day(1), 5_000)).await.unwrap().customer;
-                let redeem =
-                    RedeemPoints { program: points(), points: 20, reason: "shoes".parse().unwrap(), order: None };
+                let redeem = RedeemPoints {
+                    program: points(),
+                    points: 20,
+                    reason: "shoes".parse().unwrap(),
+                    order: None,
+                    total: None,
+                };
                 inside.execute(ana, Command::RedeemPoints(redeem), "points-1").await.unwrap();
                 inside.execute(ana, coupon(), "coupon-1").await.unwrap();
                 let seen = inside.customer(who(1)).await.unwrap().unwrap();

@@ -308,7 +308,7 @@ proptest! {
             } else {
                 let reason = "test".parse().unwrap();
                 let command = if what == 2 {
-                    crm_core::customer::Command::RedeemPoints(RedeemPoints { program: program(), points: amount, reason, order: None })
+                    crm_core::customer::Command::RedeemPoints(RedeemPoints { program: program(), points: amount, reason, order: None, total: None })
                 } else {
                     crm_core::customer::Command::AwardPoints(AwardPoints { program: program(), points: amount, reason })
                 };

@@ -160,7 +160,7 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
     ];
     let reason = || "test".parse().unwrap();
     let command = prop_oneof![
-        3 => (1..120_i64).prop_map(move |points| Command::RedeemPoints(RedeemPoints { program: program(), points, reason: reason(), order: None })),
+        3 => (1..120_i64).prop_map(move |points| Command::RedeemPoints(RedeemPoints { program: program(), points, reason: reason(), order: None, total: None })),
         2 => (1..120_i64).prop_map(move |points| Command::AwardPoints(AwardPoints { program: program(), points, reason: reason() })),
         2 => (0..4_u8, 1..120_i64).prop_map(move |(what, minor)| {
             let (amount, hold) = (Money::new(minor, Currency::EUR), CreditHoldName::new("h").unwrap());

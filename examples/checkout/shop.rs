@@ -64,7 +64,8 @@ impl Shop {
         let customer = crm.record(order)?.customer;
         if basket.points > 0 {
             let reason = format!("order {}", basket.order).parse()?;
-            let redeem = RedeemPoints { program: self.points.clone(), points: basket.points, reason, order: None };
+            let redeem =
+                RedeemPoints { program: self.points.clone(), points: basket.points, reason, order: None, total: None };
             crm.execute(customer, Command::RedeemPoints(redeem), &format!("points of order {}", basket.order))?;
         }
         if let Some(coupon) = basket.coupon {

@@ -239,7 +239,7 @@ impl Shop {
         let customer = crm.record(incoming(basket, points_minor)?)?.customer;
         if points > 0 {
             let (reason, order) = ("at the till".parse()?, Some(OrderRef::new(&basket.number)?));
-            let redeem = RedeemPoints { program: self.club.clone(), points, reason, order };
+            let redeem = RedeemPoints { program: self.club.clone(), points, reason, order, total: None };
             crm.execute(customer, Command::RedeemPoints(redeem), &basket.number)?;
         }
         drop(crm);

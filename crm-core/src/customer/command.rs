@@ -12,6 +12,7 @@ use crate::loyalty::{
     ImportPoints, InviteToTier, LoyaltyError, PointsBook, Posting, PostingKind, Program, ProgramId, RedeemCoupon,
     RedeemPoints, ReinstatePoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, RevokeTier, TierRefusal, UndoPosting,
 };
+use crate::money::Money;
 use crate::segment::{OverrideCleared, OverrideRefusal, OverrideSegment};
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -167,7 +168,9 @@ impl Command {
         let points = PointsOf { customer, through, at, definitions };
         match self {
             Command::RedeemPoints(redeem) => points.posted(&redeem.program, |points, book| {
-                Ok(vec![redeem.decide(book.all(points), customer.facts().orders())?])
+                let posting = redeem.decide(book.all(points), customer.facts().orders())?;
+                points.check_redeemed(&posting, redeem.total)?;
+                Ok(vec![posting])
             }),
             Command::AwardPoints(award) => points.given(&award.program, |points, book, program| {
                 let tier = customer.standing.tier(&award.program);
@@ -180,8 +183,11 @@ impl Command {
             Command::HoldPoints(hold) => {
                 points.posted(&hold.program, |points, book| Ok(vec![hold.decide(book.all(points), at)?]))
             }
-            Command::CaptureHold(capture) => points
-                .posted(&capture.program, |points, book| capture.decide(book.all(points), customer.facts().orders())),
+            Command::CaptureHold(capture) => points.posted(&capture.program, |points, book| {
+                let postings = capture.decide(book.all(points), customer.facts().orders())?;
+                postings.iter().try_for_each(|posting| points.check_redeemed(posting, None))?;
+                Ok(postings)
+            }),
             Command::ReleaseHold(release) => {
                 points.posted(&release.program, |points, book| Ok(vec![release.decide(book.all(points))?]))
             }
@@ -271,6 +277,21 @@ impl Books<'_> {
 }
 
 impl<'a> PointsOf<'a> {
+    /// Checks what is spent by what the programme says of redemptions. `total` is what its order comes to, if that was not
+    /// told yet.
+    fn check_redeemed(&self, posting: &Posting, total: Option<Money>) -> Result<(), LoyaltyError> {
+        let (PostingKind::Spent { order, .. } | PostingKind::Captured { order, .. }) = &posting.kind else {
+            return Ok(());
+        };
+        let Some(program) = self.definitions.program(&posting.program, self.at) else { return Ok(()) };
+        let told = order.as_ref().and_then(|order| self.customer.facts().orders().named(order));
+        let total = told.map(|order| Money::new(order.net_minor(), order.total.currency())).or(total);
+        let before = order.as_ref().map_or(0, |order| self.customer.paid_for(&posting.program, order));
+        // One posting spends no more than one command may.
+        let points = i64::try_from(-posting.points()).unwrap_or(i64::MAX);
+        program.check_redeemed(points, total.map(|total| (total, before)))
+    }
+
     /// For what needs points that are there: the programme is in force, or was.
     fn posted(
         &self,

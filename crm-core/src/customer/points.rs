@@ -133,6 +133,17 @@ impl Customer {
         self.facts.orders().list().iter().rev().find(|order| order.event == fact)?.delivered_at()
     }
 
+    /// How many points that were spent for an order did not come back.
+    pub(super) fn paid_for(&self, program: &ProgramId, order: &OrderRef) -> i64 {
+        let mut points = 0_i64;
+        self.each_book(&mut |_, id, book| {
+            if id == program {
+                points = points.saturating_add(book.paid_for(order));
+            }
+        });
+        points
+    }
+
     /// When something of points will be due, whether or not it is in the past.
     #[must_use]
     pub fn next_points(&self, at: Timestamp, definitions: &Definitions) -> Option<Timestamp> {

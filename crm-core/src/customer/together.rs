@@ -279,6 +279,7 @@ impl Customer {
         let empty = PointsBook::default();
         let book = self.book(program).unwrap_or(&empty);
         let points = book.enough(points)?;
+        in_force.map_or(Ok(()), |program| program.check_redeemed(points, None))?;
         // Somebody who is several has what the most generous seat has, and all have used of it.
         let policy = in_force.and_then(|program| program.pools);
         let seats: Vec<_> = pool.members().filter(|(id, _)| who.is(*id)).collect();

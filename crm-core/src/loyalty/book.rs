@@ -341,6 +341,11 @@ impl PointsBook {
         open.fold(0, |sum, gone| sum.saturating_add(gone.points))
     }
 
+    /// How many points that were spent for an order did not come back.
+    pub(crate) fn paid_for(&self, order: &OrderRef) -> i64 {
+        self.paid.get(order).map_or(0, PaidFor::left)
+    }
+
     // ---- what can happen to it; each gives the posting that says so ----
 
     /// Points come in: pending ones into a lot of their own, others pay the debt first.

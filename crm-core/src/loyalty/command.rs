@@ -8,11 +8,14 @@ use super::hold::{HOLDS_MAX, HoldEnd, HoldName};
 use super::lots::{LotTerms, Origin};
 use super::{LOYALTY_POINTS_MAX, LoyaltyError, Program, ProgramId, Shortfall, TierName};
 use crate::id::EventId;
+use crate::money::Money;
 use crate::order::{OrderRef, Orders};
 use crate::text::Remark;
 use crate::time::Timestamp;
 
-/// Spend points: those that expire soonest first, then the oldest.
+/// Spend points: those that expire soonest first, then the oldest. What the programme says of
+/// [redemptions](super::Redemption) holds: of the least each time, and of the share of an order as far as it is known what the
+/// order comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedeemPoints {
     /// Of which programme.
@@ -24,6 +27,10 @@ pub struct RedeemPoints {
     /// The order that is paid with them: what is refunded of it gives back its share of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<OrderRef>,
+    /// What the order comes to, if it is redeemed for before the order is told: by it the share is checked that the
+    /// programme says is paid with points at most. What was told of an order counts before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Money>,
 }
 
 /// Give points that nothing earned.

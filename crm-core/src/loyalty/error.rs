@@ -2,6 +2,7 @@
 
 use super::{BatchName, CouponCode, HOLDS_MAX, HoldName, ImportFault, ProgramId, RewardName, TogetherError, UseName};
 use crate::id::EventId;
+use crate::money::Currency;
 use crate::order::OrderRef;
 use crate::time::Timestamp;
 
@@ -44,6 +45,34 @@ pub enum LoyaltyError {
         asked: i64,
         /// How many there are; negative when the customer owes points.
         available: i128,
+    },
+    /// The programme redeems no fewer at a time.
+    #[error("{asked} points were to be redeemed, which are fewer than {at_least}")]
+    TooFewRedeemed {
+        /// How many were to be.
+        asked: i64,
+        /// How many have to be at least.
+        at_least: u64,
+    },
+    /// No larger share of an order is paid with points.
+    #[error(
+        "{asked} points were to be redeemed for an order that can be paid with {most} more, up to {up_to_percent} % of it"
+    )]
+    ShareRedeemed {
+        /// How many were to be.
+        asked: i64,
+        /// How many could be, besides those that were redeemed for it before.
+        most: i64,
+        /// The share, in hundredths.
+        up_to_percent: u8,
+    },
+    /// The order is in another currency than the programme, whose points are worth nothing in it.
+    #[error("points that are worth {program} were to be redeemed for an order in {order}")]
+    RedeemedCurrency {
+        /// The currency of the order.
+        order: Currency,
+        /// The currency of the programme.
+        program: Currency,
     },
     /// A hold of that name is there already.
     #[error("there is a hold {hold} already")]

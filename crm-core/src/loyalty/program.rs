@@ -51,10 +51,11 @@ pub struct Redemption {
     pub points: u32,
     /// … are worth so many minor units.
     pub minor: u32,
-    /// How many have to be redeemed at least.
+    /// How many have to be redeemed at least, each time and whatever for. What is claimed from the catalogue of rewards has
+    /// its own price.
     #[serde(default)]
     pub at_least: u64,
-    /// Up to which share of an order, in hundredths.
+    /// Up to which share of an order, in hundredths, by all that is redeemed for it.
     #[serde(default = "all_of_it")]
     pub up_to_percent: u8,
 }
@@ -101,7 +102,8 @@ pub struct Program {
     /// What becomes of points that are to be taken back, and were spent already.
     #[serde(default)]
     pub shortfall: Shortfall,
-    /// What points are worth when an order is paid with them; none means that no order can be.
+    /// What points are worth when an order is paid with them, and how many of them can be redeemed. Without it a quote offers
+    /// none, and what the shop redeems all the same has no limits of the programme.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redemption: Option<Redemption>,
     /// How tiers are reached, kept and lost.

@@ -54,7 +54,7 @@ fn award(book: &mut PointsBook, points: i64, at: i64, program: &Program) {
 }
 
 fn redeem(book: &mut PointsBook, points: i64, order: Option<&OrderRef>) -> Result<Posting, LoyaltyError> {
-    let redeem = RedeemPoints { program: id(), points, reason: reason(), order: order.cloned() };
+    let redeem = RedeemPoints { program: id(), points, reason: reason(), order: order.cloned(), total: None };
     let posting = redeem.decide(book, &Orders::default())?;
     post(book, &posting);
     Ok(posting)

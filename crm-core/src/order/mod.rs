@@ -208,11 +208,16 @@ impl Orders {
         self.list.iter().rev().filter(|order| order.stands())
     }
 
+    /// The order of a number: the last, where one was placed again.
+    #[must_use]
+    pub fn named(&self, name: &OrderRef) -> Option<&Order> {
+        self.list.iter().rev().find(|order| order.order.as_ref() == Some(name))
+    }
+
     /// What came back of an order, in minor units; nothing if it is not known.
     #[must_use]
     pub fn refunded_of(&self, name: &OrderRef) -> i64 {
-        let order = self.list.iter().rev().find(|order| order.order.as_ref() == Some(name));
-        order.map_or(0, |order| order.refunded)
+        self.named(name).map_or(0, |order| order.refunded)
     }
 
     /// The order that a fact of an instant told of.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::{Program, Redemption};
+use super::super::{LoyaltyError, Program, Redemption};
 use super::Cart;
 use crate::money::Money;
 
@@ -53,19 +53,16 @@ impl Program {
     #[must_use]
     pub fn redeemable(&self, cart: &Cart, available: i128) -> Redeemable {
         let none = |limit| Redeemable { points: 0, worth_minor: 0, limits: vec![limit] };
-        let Some(Redemption { points, minor, at_least, up_to_percent }) = self.redemption else {
-            return none(RedeemLimit::NotOffered);
-        };
+        let Some(redemption) = self.redemption else { return none(RedeemLimit::NotOffered) };
+        let Redemption { points, minor, at_least, up_to_percent } = redemption;
         if cart.total.currency() != self.currency {
             return none(RedeemLimit::OtherCurrency);
         }
         let (points, minor) = (i128::from(points.max(1)), i128::from(minor));
-        let share = i128::from(cart.total.minor().max(0)) * i128::from(up_to_percent.min(100)) / 100;
-        let share = (share - i128::from(cart.points_minor.max(0))).max(0);
+        let share = (redemption.share(cart.total) - i128::from(cart.points_minor.max(0))).max(0);
         let had = available.max(0).saturating_mul(minor) / points;
         let worth = had.min(share);
-        // Not one more than it takes.
-        let needed = if minor > 0 { (worth * points + minor - 1) / minor } else { 0 };
+        let needed = redemption.needed(worth);
         let limit = |number: i128| i64::try_from(number).unwrap_or(i64::MAX);
         let mut limits = Vec::new();
         if had <= share {
@@ -79,6 +76,46 @@ impl Program {
             return Redeemable { points: 0, worth_minor: 0, limits };
         }
         Redeemable { points: limit(needed), worth_minor: limit(worth), limits }
+    }
+}
+
+impl Redemption {
+    /// How much of an order is paid with points at most, in minor units.
+    fn share(&self, total: Money) -> i128 {
+        i128::from(total.minor().max(0)) * i128::from(self.up_to_percent.min(100)) / 100
+    }
+
+    /// How many points are needed for so many minor units: not one more than it takes.
+    fn needed(&self, worth: i128) -> i128 {
+        let (points, minor) = (i128::from(self.points.max(1)), i128::from(self.minor));
+        if minor > 0 { (worth * points + minor - 1) / minor } else { 0 }
+    }
+}
+
+impl Program {
+    /// Checks so many points that are to be redeemed by what [`Redemption`] says. `order` is what is left of the order that
+    /// is paid with them, where that is known, with how many points were redeemed for it before and did not come back.
+    /// Whoever redeems what a quote told is never refused. A programme that says nothing has no limits.
+    ///
+    /// # Errors
+    ///
+    /// `TooFewRedeemed`, `ShareRedeemed` or `RedeemedCurrency`.
+    pub fn check_redeemed(&self, points: i64, order: Option<(Money, i64)>) -> Result<(), LoyaltyError> {
+        let Some(redemption) = self.redemption else { return Ok(()) };
+        let Redemption { at_least, up_to_percent, .. } = redemption;
+        if u64::try_from(points).unwrap_or(0) < at_least {
+            return Err(LoyaltyError::TooFewRedeemed { asked: points, at_least });
+        }
+        let Some((total, before)) = order else { return Ok(()) };
+        if total.currency() != self.currency {
+            return Err(LoyaltyError::RedeemedCurrency { order: total.currency(), program: self.currency });
+        }
+        let most = redemption.needed(redemption.share(total)) - i128::from(before);
+        let most = i64::try_from(most.max(0)).unwrap_or(i64::MAX);
+        if points > most {
+            return Err(LoyaltyError::ShareRedeemed { asked: points, most, up_to_percent });
+        }
+        Ok(())
     }
 }
 

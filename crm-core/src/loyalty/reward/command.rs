@@ -83,7 +83,8 @@ impl ClaimReward {
         let empty = PointsBook::default();
         let book = customer.book(&reward.program).unwrap_or(&empty);
         let reason = Remark::from(name.clone());
-        let redeem = RedeemPoints { program: reward.program.clone(), points: reward.cost(), reason, order: None };
+        let redeem =
+            RedeemPoints { program: reward.program.clone(), points: reward.cost(), reason, order: None, total: None };
         let spent = redeem.decide(book, customer.facts().orders())?;
         let claimed = RewardClaimed {
             claim,
