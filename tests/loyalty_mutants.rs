@@ -189,7 +189,7 @@ impl Ledger {
         self.naive.tick(self.now);
         // A broken ledger may never be done.
         for _ in 0..100 {
-            let Some(due) = self.customer.next_points(instant(self.now), &self.definitions) else { break };
+            let Some(due) = self.customer.next_points(&self.definitions) else { break };
             if due > instant(self.now) {
                 break;
             }

@@ -148,6 +148,50 @@ fn what_expired_in_the_pool_is_not_taken_back_again() {
 }
 
 #[test]
+fn a_part_that_comes_back_takes_nothing_of_a_member_whose_own_points_expired() {
+    let (shop, ana, ben) = shop(Program { expiry: Expiry::After(Span::days(10)), ..sharing(600_000) });
+    shop.order("ben", "1", 100, at(0));
+    shop.advance(at(1));
+    spend(&shop, ana, 20).unwrap();
+    shop.advance(at(10 * 24));
+    shop.award(ben, 50, "new");
+    shop.award(ana, 50, "new");
+    // Of sixty that the pool had, thirty are too many, and no more than twenty did not expire there.
+    shop.refund("ben", "1", 50, at(10 * 24));
+    shop.advance(at(11 * 24));
+    assert_eq!(both(&shop, [ana, ben]), (30, 50));
+}
+
+#[test]
+fn a_share_that_nobody_let_go_before_its_end_ends_in_the_pool() {
+    let reinstate_within = Some(Span::days(10));
+    let (shop, ana, ben) =
+        shop(Program { expiry: Expiry::After(Span::days(10)), reinstate_within, ..sharing(300_000) });
+    shop.order("ben", "1", 100, at(0));
+    shop.clock.set(at(11 * 24));
+    shop.award(ben, 1, "touch");
+    assert_eq!((shop.balance(ben), pending(&shop, ben)), (1, 30), "it is still on its way");
+    shop.advance(at(11 * 24));
+    assert_eq!((both(&shop, [ana, ben]), pending(&shop, ben)), ((0, 1), 0));
+    let open = |id| shop.customer(id).book(&points()).unwrap().reinstatable(at(11 * 24));
+    assert_eq!((open(ana), open(ben)), (30, 70), "each can have back what was theirs");
+}
+
+#[test]
+fn a_share_lasts_as_long_as_the_pool_is_active_however_late_it_goes_there() {
+    let (shop, ana, ben) = shop(Program { expiry: Expiry::AfterActivity(Span::days(10)), ..sharing(300_000) });
+    shop.order("ben", "1", 100, at(0));
+    shop.clock.set(at(9 * 24));
+    shop.order("ana", "2", 5, at(9 * 24));
+    shop.clock.set(at(11 * 24));
+    shop.award(ben, 1, "touch");
+    shop.advance(at(11 * 24));
+    assert_eq!(both(&shop, [ana, ben]), (35, 1));
+    shop.advance(at(19 * 24));
+    assert_eq!(both(&shop, [ana, ben]), (0, 1));
+}
+
+#[test]
 fn whoever_leaves_earns_for_themself_and_what_was_earned_before_is_the_pools() {
     let (shop, ana, ben) = shop(sharing(500_000));
     shop.order("ben", "1", 100, at(0));

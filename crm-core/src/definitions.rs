@@ -630,11 +630,26 @@ impl Definitions {
     /// Every version of every programme: by name, and of each the oldest first, with from when until when it holds. What
     /// ends a programme is none.
     pub fn program_versions(&self) -> impl Iterator<Item = (&ProgramId, &Program, Timestamp, Option<Timestamp>)> {
-        self.programs.iter().flat_map(|(id, Versions(versions))| {
-            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
-            let held = versions.iter().zip(ends);
-            held.filter_map(move |((from, program), until)| Some((id, program.as_ref()?, *from, until)))
-        })
+        let of = move |id| self.versions_of(id).map(move |(program, from, until)| (id, program, from, until));
+        self.programs.keys().flat_map(of)
+    }
+
+    /// Every version of one programme, the oldest first, with from when until when it holds.
+    pub(crate) fn versions_of<'d>(
+        &'d self,
+        id: &ProgramId,
+    ) -> impl Iterator<Item = (&'d Program, Timestamp, Option<Timestamp>)> + Clone + use<'d> {
+        let versions = self.programs.get(id).map(|Versions(versions)| versions.as_slice()).unwrap_or_default();
+        let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+        versions.iter().zip(ends).filter_map(|((from, program), until)| Some((program.as_ref()?, *from, until)))
+    }
+
+    /// Whether any version of a programme says something of points that are there already: when they end, or when their
+    /// end is told. What was due by the versions that were known before may be due at another time then.
+    #[must_use]
+    pub fn moves_ends(&self) -> bool {
+        let mut versions = self.programs.values().flat_map(|Versions(versions)| versions);
+        versions.any(|(_, program)| program.as_ref().is_some_and(Program::moves_ends))
     }
 
     /// A referral in force.

@@ -196,9 +196,9 @@ impl<'a> Planner<'a> {
         let armed = customer.alarm();
         Planner {
             context,
-            // The armed alarm is the earliest one, as long as nothing has happened since.
-            // A score is due by a policy that may have ended.
-            next: armed.filter(|armed| armed.kind != AlarmKind::Score).map(Some),
+            // The armed alarm is the earliest one, as long as nothing has happened since. A score is due by a policy that
+            // may have ended, and points may end by a version of their programme that is newer than the alarm.
+            next: armed.filter(|armed| armed.kind != AlarmKind::Score && !context.definitions.moves_ends()).map(Some),
             armed,
             through: customer.id(),
             customer,

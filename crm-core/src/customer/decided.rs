@@ -51,7 +51,7 @@ impl DecidedState {
                 Together::note_posting(&mut self.together, posting);
             }
             Deed::PointsReminded(reminded) => {
-                self.books.get_or_default(&reminded.program).remind(reminded.expires_at);
+                self.books.get_or_default(&reminded.program).remind(reminded.expires_at, at);
             }
             Deed::CreditPosted(posting) => self.credit.get_or_insert_default().apply(posting),
             Deed::GiftCardPosted(posting) => self.credit.get_or_insert_default().apply_card(posting),

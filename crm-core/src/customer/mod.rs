@@ -496,7 +496,7 @@ impl Customer {
         let clock = self.clock?;
         let waiting = self.waiting.first().map(|(at, _)| *at).map(alarm(AlarmKind::FactDue));
         let lifecycle = self.facts.lifecycle().deadline().map(alarm(AlarmKind::Lifecycle));
-        let points = self.next_points(clock, definitions).map(alarm(AlarmKind::Loyalty));
+        let points = self.next_points(definitions).map(alarm(AlarmKind::Loyalty));
         let credit = self.next_credit_due().map(alarm(AlarmKind::Loyalty));
         let tiers = self.standing.tier_watch.next().map(alarm(AlarmKind::Loyalty));
         let rewards = self.next_of_rewards().map(alarm(AlarmKind::Loyalty));

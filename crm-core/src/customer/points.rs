@@ -1,7 +1,7 @@
 //! A customer's points: what follows from their orders, what is due by itself, and what undoes what was posted.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use smallvec::SmallVec;
 
@@ -10,8 +10,8 @@ use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody};
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{
-    Earned, Expiry, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
-    UndoPosting,
+    Earned, Lot, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
+    UndoPosting, by_versions,
 };
 use crate::order::{Basket, Order, OrderRef};
 use crate::time::Timestamp;
@@ -120,13 +120,33 @@ impl Customer {
     }
 
     /// When points expire that have no end of their own: so long after the last activity, where the programme says so.
-    fn lasting(&self, program: Option<&Program>) -> impl Fn(&LotTerms) -> Option<Timestamp> + use<> {
-        let span = match program.map(|program| program.expiry) {
-            Some(Expiry::AfterActivity(span)) => Some(span),
-            Some(Expiry::Never | Expiry::At(_) | Expiry::After(_) | Expiry::EndOf { .. }) | None => None,
-        };
+    /// It is the same whenever it is asked: a version that takes over later ends nothing before its instant.
+    fn lasting<'d>(
+        &self,
+        id: &ProgramId,
+        definitions: &'d Definitions,
+    ) -> impl Fn(&LotTerms) -> Option<Timestamp> + use<'d> {
         let active = self.facts.last_active();
-        move |terms| Some(active.map_or(terms.earned_at, |active| active.max(terms.earned_at)).plus(span?))
+        let versions = definitions.versions_of(id);
+        move |terms| {
+            let since = active.map_or(terms.earned_at, |active| active.max(terms.earned_at));
+            let end = |program: &Program| Some(since.plus(program.lasts_after_activity()?));
+            by_versions(versions.clone().map(|(program, from, until)| (end(program), from, until)))
+        }
+    }
+
+    /// When the customer is reminded of the end of a lot, if they are: so long ahead as the programme says, and not before
+    /// the points are there, or the version takes over that says so.
+    fn reminding<'d>(
+        id: &ProgramId,
+        definitions: &'d Definitions,
+    ) -> impl Fn(Timestamp, &Lot) -> Option<Timestamp> + use<'d> {
+        let versions = definitions.versions_of(id);
+        move |end, lot| {
+            let due = |program: &Program| Some(end.minus(program.remind?).max(lot.terms.earned_at));
+            let due = by_versions(versions.clone().map(|(program, from, until)| (due(program), from, until)));
+            due.filter(|due| *due < end)
+        }
     }
 
     pub(super) fn delivered(&self, fact: EventId) -> Option<Timestamp> {
@@ -146,21 +166,18 @@ impl Customer {
 
     /// When something of points will be due, whether or not it is in the past.
     #[must_use]
-    pub fn next_points(&self, at: Timestamp, definitions: &Definitions) -> Option<Timestamp> {
+    pub fn next_points(&self, definitions: &Definitions) -> Option<Timestamp> {
         let mut next = self.next_yearly(definitions);
         self.each_book(&mut |_, id, book| {
             if book.lots().is_empty() {
                 return;
             }
-            let program = definitions.program(id, at);
-            let lasting = self.lasting(program);
-            let reminder = program.and_then(|program| program.remind).and_then(|ahead| {
-                let (end, _) = book.next_expiry(book.reminded(), &lasting)?;
-                Some(end.minus(ahead))
-            });
-            let expiry = book.next_expiry(None, lasting).map(|(end, _)| end);
+            let (lasting, reminding) = (self.lasting(id, definitions), Self::reminding(id, definitions));
+            let ends = || book.ends(&lasting, |fact| self.delivered(fact));
+            let untold = ends().filter(|(end, _)| !book.was_reminded(*end));
+            let reminder = untold.filter_map(|(end, lot)| reminding(end, lot)).min();
             let activation = book.next_activation(|fact| self.delivered(fact));
-            let all = [next, reminder, expiry, activation, book.next_hold_end()];
+            let all = [next, reminder, ends().map(|(end, _)| end).min(), activation, book.next_hold_end()];
             next = all.into_iter().flatten().min();
         });
         next.into_iter().chain(self.next_referral(definitions)).min()
@@ -178,7 +195,6 @@ impl Customer {
             return yearly.map(|(member, posting)| (member, Deed::PointsPosted(posting))).collect();
         }
         self.each_book(&mut |member, id, book| {
-            let program = definitions.program(id, at);
             let mut post = |postings: &mut dyn Iterator<Item = Posting>| {
                 due.extend(postings.map(|posting| (member, Deed::PointsPosted(posting))));
             };
@@ -188,21 +204,26 @@ impl Customer {
                     post(&mut book.activate(id, at, |fact| self.delivered(fact)).into_iter());
                 }
                 PointsStep::Expiry => {
+                    let program = definitions.program(id, at);
                     let until = program.and_then(|program| program.reinstate_within).map(|span| at.plus(span));
-                    post(&mut book.expire(id, at, self.lasting(program), until).into_iter());
+                    let lasting = self.lasting(id, definitions);
+                    post(&mut book.expire(id, at, lasting, |fact| self.delivered(fact), until).into_iter());
                 }
                 // These are of no book.
                 PointsStep::Yearly | PointsStep::Referrals => {}
                 PointsStep::Reminders => {
-                    let Some(ahead) = program.and_then(|program| program.remind) else { return };
-                    let mut after = book.reminded();
-                    while let Some((expires_at, points)) = book.next_expiry(after, self.lasting(program))
-                        && expires_at.minus(ahead) <= at
-                    {
-                        after = Some(expires_at);
-                        let reminded = PointsReminded { program: id.clone(), points, expires_at };
-                        due.push((member, Deed::PointsReminded(reminded)));
+                    let reminding = Self::reminding(id, definitions);
+                    let mut soon: BTreeMap<Timestamp, i64> = BTreeMap::new();
+                    for (end, lot) in book.ends(self.lasting(id, definitions), |fact| self.delivered(fact)) {
+                        if !book.was_reminded(end) && reminding(end, lot).is_some_and(|due| due <= at) {
+                            let sum = soon.entry(end).or_default();
+                            *sum = sum.saturating_add(lot.pending).saturating_add(lot.active);
+                        }
                     }
+                    due.extend(soon.into_iter().map(|(expires_at, points)| {
+                        let reminded = PointsReminded { program: id.clone(), points, expires_at };
+                        (member, Deed::PointsReminded(reminded))
+                    }));
                 }
             }
         });

@@ -156,8 +156,8 @@ pub struct PointsBook {
     undone: FlatSet<EventId>,
     /// What expired and can be given back, the oldest first.
     gone: Vec<Gone>,
-    /// Up to which expiry the customer was reminded.
-    reminded: Option<Timestamp>,
+    /// The ends still to come that the customer was reminded of.
+    reminded: FlatSet<Timestamp>,
     lent: LentOut,
     /// What of what facts earned is a pool's.
     of_pools: OfPools,
@@ -581,18 +581,31 @@ impl PointsBook {
         self.lots.iter().filter(|lot| activates(lot)).filter_map(|lot| waits_until(lot, &delivered)).min()
     }
 
-    /// The posting that expires what is due at or before an instant, if anything is. What is held stays until the hold
-    /// has ended. `lasting` says when points expire that have no end of their own.
+    /// When each lot ends, with how many of its points can expire then: what is held stays until the hold has ended. What
+    /// should be in a pool before its end ends there. `lasting` says when points end that have no end of their own.
+    pub(crate) fn ends(
+        &self,
+        lasting: impl Fn(&LotTerms) -> Option<Timestamp>,
+        delivered: impl Fn(EventId) -> Option<Timestamp>,
+    ) -> impl Iterator<Item = (Timestamp, &Lot)> {
+        self.lots.iter().filter(|lot| lot.pending > 0 || lot.active > 0).filter_map(move |lot| {
+            let end = lot.terms.expires_at.or_else(|| lasting(&lot.terms))?;
+            let goes = || lot.is_on_its_way() && waits_until(lot, &delivered).is_some_and(|until| until <= end);
+            (!goes()).then_some((end, lot))
+        })
+    }
+
+    /// The posting that expires what is due at or before an instant, if anything is; the rest as for [`ends`](Self::ends).
     pub(crate) fn expire(
         &self,
         id: &ProgramId,
         at: Timestamp,
         lasting: impl Fn(&LotTerms) -> Option<Timestamp>,
+        delivered: impl Fn(EventId) -> Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Option<Posting> {
         let mut posting = Posting::new(id.clone(), PostingKind::Expired { until });
-        let due = |lot: &&Lot| lot.terms.expires_at.or_else(|| lasting(&lot.terms)).is_some_and(|end| end <= at);
-        for lot in self.lots.iter().filter(due) {
+        for (_, lot) in self.ends(lasting, delivered).filter(|(end, _)| *end <= at) {
             for bucket in [Bucket::Pending, Bucket::Active] {
                 let points = lot.bucket(bucket);
                 let gone = LotMove { lot: lot.lot, bucket, points: -points, opens: None };
@@ -602,35 +615,15 @@ impl PointsBook {
         (!posting.moves.is_empty()).then_some(posting)
     }
 
-    /// When the next points expire, and how many do then; `lasting` as for [`expire`](Self::expire).
-    pub(crate) fn next_expiry(
-        &self,
-        after: Option<Timestamp>,
-        lasting: impl Fn(&LotTerms) -> Option<Timestamp>,
-    ) -> Option<(Timestamp, i64)> {
-        let mut next: Option<(Timestamp, i64)> = None;
-        for lot in self.lots.iter().filter(|lot| lot.pending > 0 || lot.active > 0) {
-            let Some(end) = lot.terms.expires_at.or_else(|| lasting(&lot.terms)) else { continue };
-            let points = lot.pending.saturating_add(lot.active);
-            if after.is_some_and(|after| end <= after) {
-                continue;
-            }
-            next = match next {
-                Some((sooner, _)) if sooner < end => next,
-                Some((same, sum)) if same == end => Some((same, sum.saturating_add(points))),
-                Some(_) | None => Some((end, points)),
-            };
-        }
-        next
+    /// Whether the customer was reminded of an end.
+    pub(crate) fn was_reminded(&self, end: Timestamp) -> bool {
+        self.reminded.contains(&end)
     }
 
-    /// Up to which expiry the customer was reminded.
-    pub(crate) const fn reminded(&self) -> Option<Timestamp> {
-        self.reminded
-    }
-
-    pub(crate) fn remind(&mut self, expires_at: Timestamp) {
-        self.reminded = self.reminded.max(Some(expires_at));
+    /// The customer was reminded of an end at an instant. Those that have passed are forgotten.
+    pub(crate) fn remind(&mut self, end: Timestamp, at: Timestamp) {
+        self.reminded.retain(|end| *end > at);
+        self.reminded.insert(end);
     }
 
     /// When the next hold ends by itself.

@@ -29,11 +29,27 @@ pub enum Expiry {
         months: u32,
     },
     /// So long after the customer was last active: each [activity](crate::event::Fact::is_activity) puts off the end
-    /// of all points. Nobody's points expire before they were earned that long ago.
+    /// of all points. Nobody's points expire before they were earned that long ago. A version of the programme with
+    /// another span holds for points that are there too, and ends none of them before it takes over. It is acted by when
+    /// anything happens to the customer; who is not heard of has their alarm as it was, until it rings or `Crm::refresh`
+    /// is called.
     AfterActivity(Span),
 }
 
 impl Program {
+    /// For how long after the last activity points last that have no end of their own.
+    pub(crate) const fn lasts_after_activity(&self) -> Option<Span> {
+        match self.expiry {
+            Expiry::AfterActivity(span) => Some(span),
+            Expiry::Never | Expiry::At(_) | Expiry::After(_) | Expiry::EndOf { .. } => None,
+        }
+    }
+
+    /// Whether it says when points end that are there already, or when they are reminded of.
+    pub(crate) const fn moves_ends(&self) -> bool {
+        self.lasts_after_activity().is_some() || self.remind.is_some()
+    }
+
     /// When points end that are earned at an instant by somebody of a tier, if their end is fixed then. A tier may
     /// lengthen it.
     #[must_use]
@@ -48,6 +64,15 @@ impl Program {
         };
         Some(end.plus(longer))
     }
+}
+
+/// When something ends or is due by the versions of a programme, the oldest first: by each at an instant, but not before it
+/// takes over, and by the first of them that is in force then.
+pub(crate) fn by_versions(
+    versions: impl Iterator<Item = (Option<Timestamp>, Timestamp, Option<Timestamp>)>,
+) -> Option<Timestamp> {
+    let mut due = versions.filter_map(|(at, from, until)| Some((at?.max(from), until)));
+    due.find(|(at, until)| until.is_none_or(|until| *at < until)).map(|(at, _)| at)
 }
 
 fn end_of(earned_at: Timestamp, period: Period, months: u32, zone: Tz) -> Timestamp {

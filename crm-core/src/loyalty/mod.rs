@@ -97,6 +97,7 @@ pub use voucher::{
 };
 
 pub(crate) use earning::Stretch;
+pub(crate) use expiry::by_versions;
 pub(crate) use held::released;
 pub use reconcile::Earned;
 pub(crate) use reconcile::Reconciling;

@@ -51,7 +51,7 @@ impl Kept {
     }
 
     fn expire(&mut self, time: &str) {
-        if let Some(posting) = self.book.expire(&id(), at(time), |_| None, None) {
+        if let Some(posting) = self.book.expire(&id(), at(time), |_| None, |_| None, None) {
             self.post(at(time), posting);
         }
     }

@@ -1,0 +1,142 @@
+//! When points end, and when it is told ahead: by whichever version of the programme is in force then.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[allow(dead_code, reason = "each test file uses its part")]
+mod loyal;
+
+use crm::{CustomerId, Decision, Deed, Definition, EventBody, Expiry, PostingKind, Program, Span, Timestamp};
+use loyal::{Shop, at, generous, points};
+
+fn day(days: u64) -> Timestamp {
+    at(days * 24)
+}
+
+fn after(days: u32) -> Program {
+    Program { expiry: Expiry::After(Span::days(days)), ..generous() }
+}
+
+fn after_activity(days: u32) -> Program {
+    Program { expiry: Expiry::AfterActivity(Span::days(days)), ..generous() }
+}
+
+fn define(shop: &Shop, from: Timestamp, program: Program) {
+    shop.crm.define(from, Definition::Program(points(), Some(program))).unwrap();
+}
+
+fn deeds<T>(shop: &Shop, id: CustomerId, mut of: impl FnMut(Timestamp, &Deed) -> Option<T>) -> Vec<T> {
+    let story = shop.crm.story(id).unwrap().unwrap();
+    let decided = story.events.iter().filter_map(|event| match &event.body {
+        EventBody::Decision(Decision { deed, .. }) => of(event.at, deed),
+        EventBody::Fact(_) | EventBody::Unrecognised { .. } => None,
+    });
+    decided.collect()
+}
+
+/// On which day somebody was reminded, of how many points, and on which day these end.
+fn reminded(shop: &Shop, id: CustomerId) -> Vec<(i64, i64, i64)> {
+    let whole = |instant: Timestamp| instant.days_since(at(0));
+    deeds(shop, id, |on, deed| {
+        let Deed::PointsReminded(reminded) = deed else { return None };
+        Some((whole(on), reminded.points, whole(reminded.expires_at)))
+    })
+}
+
+/// When points expired, and how many.
+fn expired(shop: &Shop, id: CustomerId) -> Vec<(Timestamp, i128)> {
+    deeds(shop, id, |on, deed| {
+        let Deed::PointsPosted(posting) = deed else { return None };
+        matches!(posting.kind, PostingKind::Expired { .. }).then(|| (on, -posting.points()))
+    })
+}
+
+#[test]
+fn points_that_come_later_and_end_sooner_than_what_was_told_are_told_too() {
+    let remind = Some(Span::days(10));
+    let shop = Shop::new(Program { remind, ..after(30) });
+    let ana = shop.rich("ana", 100);
+    shop.advance(day(21));
+    assert_eq!(reminded(&shop, ana), [(20, 100, 30)]);
+    define(&shop, day(21), Program { remind, ..after(5) });
+    shop.award(ana, 50, "a day before the others");
+    shop.advance(day(22));
+    shop.award(ana, 7, "with the others");
+    shop.award(ana, 7, "with the others, too");
+    for days in 22..29 {
+        shop.advance(day(days));
+    }
+    assert_eq!(
+        reminded(&shop, ana),
+        [(20, 100, 30), (21, 50, 26), (22, 7, 27)],
+        "each end once, when points come to it"
+    );
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_version_that_begins_to_remind_tells_what_is_near_when_it_takes_over() {
+    let shop = Shop::new(after(30));
+    let ana = shop.rich("ana", 100);
+    define(&shop, day(21), Program { remind: Some(Span::days(15)), ..after(30) });
+    shop.advance(day(25));
+    shop.award(ana, 1, "touch");
+    assert_eq!(reminded(&shop, ana), [(21, 100, 30)]);
+    shop.advance(day(31));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (1, 1));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_version_that_shortens_how_long_points_last_ends_none_before_it_takes_over() {
+    let shop = Shop::new(after_activity(365));
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(100));
+    define(&shop, day(100), after_activity(30));
+    shop.clock.set(day(101));
+    // Whatever happens to her is after it, and an order does not bring back what is over.
+    shop.order("ana", "2", 10, day(101));
+    assert_eq!((shop.balance(ana), expired(&shop, ana)), (10, vec![(day(100), 100)]));
+    shop.advance(day(131));
+    assert_eq!(expired(&shop, ana), [(day(100), 100), (day(131), 10)]);
+    assert_eq!(shop.check_totals(), 0);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_version_that_is_known_ahead_needs_nothing_to_happen() {
+    let shop = Shop::new(after_activity(365));
+    define(&shop, day(100), after_activity(30));
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(99));
+    assert_eq!(shop.balance(ana), 100);
+    shop.advance(day(100));
+    assert_eq!((shop.balance(ana), expired(&shop, ana)), (0, vec![(day(100), 100)]));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn of_somebody_who_is_not_heard_of_a_newer_version_is_acted_by_when_all_are_looked_at_anew() {
+    let shop = Shop::new(after_activity(365));
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(100));
+    define(&shop, day(100), after_activity(30));
+    shop.advance(day(101));
+    assert_eq!(shop.balance(ana), 100, "her alarm is as it was");
+    shop.crm.refresh().unwrap();
+    assert_eq!((shop.balance(ana), expired(&shop, ana)), (0, vec![(day(100), 100)]));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_version_that_lengthens_it_keeps_what_has_not_ended_by_then() {
+    for (takes_over, left) in [(30, 100), (31, 0)] {
+        let shop = Shop::new(after_activity(30));
+        let ana = shop.order("ana", "1", 100, at(0));
+        define(&shop, day(takes_over), after_activity(90));
+        shop.advance(day(31));
+        assert_eq!(shop.balance(ana), left, "from day {takes_over} on");
+        shop.award(ana, 1, "touch");
+        shop.advance(day(91));
+        assert_eq!((shop.balance(ana), expired(&shop, ana).len()), (1, 1));
+        shop.check_replay(ana);
+    }
+}
