@@ -147,6 +147,77 @@ fn a_payment_that_was_undone_by_hand_does_not_come_back_with_the_order() {
     shop.check_replay(ana);
 }
 
+/// Two payments of sixty and forty points for an order of ten euros, half of which came back.
+fn paid_twice() -> (Shop, CustomerId, [crm::EventId; 2]) {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    let payments = [60, 40].map(|points| ask(&shop, ana, redeem(points, "1"), &format!("pay {points}")).unwrap());
+    shop.order("ana", "1", 10, at(0));
+    shop.refund("ana", "1", 5, later(&shop, 1));
+    assert_eq!(shop.balance(ana), 55, "half of what was paid, and five that it earned");
+    (shop, ana, payments)
+}
+
+fn undo(posting: crm::EventId) -> Command {
+    Command::UndoPosting(UndoPosting { posting, reason: why() })
+}
+
+#[test]
+fn of_two_payments_of_which_one_is_undone_by_hand_no_more_comes_back_of_the_other_than_its_share() {
+    for (which, balance) in [(0, 85), (1, 75)] {
+        let (shop, ana, payments) = paid_twice();
+        ask(&shop, ana, undo(payments[which]), "undo").unwrap();
+        assert_eq!(shop.balance(ana), balance, "all of the one, and half of the other");
+        shop.refund("ana", "1", 1, later(&shop, 2));
+        let more = if which == 0 { 4 } else { 6 };
+        assert_eq!(shop.balance(ana), balance + more - 1, "a tenth of the other");
+        shop.refund("ana", "1", 4, later(&shop, 3));
+        assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
+        assert_eq!(ask(&shop, ana, undo(payments[1 - which]), "undo the other").map(|_| ()), Ok(()));
+        assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100), "nothing is left of it");
+        shop.check_replay(ana);
+    }
+    let (shop, ana, payments) = paid_twice();
+    payments.iter().for_each(|payment| assert!(ask(&shop, ana, undo(*payment), &payment.to_string()).is_ok()));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (105, 105), "both");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_payment_that_came_back_takes_nothing_of_what_is_paid_later_when_it_is_undone() {
+    let (shop, ana) = paid();
+    let [first, second] = [20, 30].map(|points| ask(&shop, ana, redeem(points, "2"), &points.to_string()).unwrap());
+    shop.order("ana", "2", 10, at(0));
+    shop.void("ana", "2", later(&shop, 1));
+    shop.order_again("ana", "2", 10, later(&shop, 2));
+    let third = ask(&shop, ana, redeem(40, "2"), "pay again").unwrap();
+    assert_eq!(shop.balance(ana), 20);
+    for gone in [first, second] {
+        ask(&shop, ana, undo(gone), &gone.to_string()).unwrap();
+        assert_eq!(shop.balance(ana), 20, "it came back with the order that was cancelled");
+    }
+    ask(&shop, ana, undo(third), "third").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (60, 60));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn of_payments_from_several_lots_that_are_undone_each_lot_comes_back_once() {
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(10)), ..generous() });
+    let ana = shop.rich("ana", 60);
+    later(&shop, 24);
+    shop.award(ana, 40, "a day later");
+    let payment = ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    ask(&shop, ana, redeem(40, "1"), "pay more").unwrap();
+    ask(&shop, ana, undo(payment), "undo").unwrap();
+    shop.order("ana", "1", 10, later(&shop, 25));
+    shop.void("ana", "1", later(&shop, 26));
+    assert_eq!(shop.balance(ana), 100);
+    shop.advance(day(10));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (40, 40), "sixty last for ten days, and forty a day longer");
+    shop.check_replay(ana);
+}
+
 #[test]
 fn a_payment_that_came_back_with_its_order_gives_nothing_when_it_is_undone() {
     for voided in [false, true] {
@@ -283,6 +354,39 @@ fn of_an_award_that_is_undone_nothing_is_taken_that_expired_by_itself() {
     ask(&shop, ana, Command::AdjustPoints(adjust), "adjust").unwrap();
     ask(&shop, ana, Command::UndoPosting(UndoPosting { posting, reason: why() }), "undo").unwrap();
     assert_eq!((shop.balance(ana), shop.check_totals()), (30, 30), "twenty were spent and stay so");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_was_reinstated_of_an_award_goes_when_the_award_is_undone() {
+    let shop = fleeting();
+    let ana = shop.visitor("ana");
+    let award = |points_| Command::AwardPoints(crm::AwardPoints { program: points(), points: points_, reason: why() });
+    let posting = ask(&shop, ana, award(100), "award").unwrap();
+    later(&shop, 1);
+    ask(&shop, ana, award(30), "another").unwrap();
+    shop.advance(day(11));
+    ask(&shop, ana, reinstate(Some(110)), "again").unwrap();
+    assert_eq!(shop.balance(ana), 110, "all of the one, and ten of the other");
+    ask(&shop, ana, redeem(60, "1"), "pay").unwrap();
+    ask(&shop, ana, undo(posting), "undo").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (-50, -50), "what was spent of it is owed");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_was_reinstated_of_an_award_and_expired_again_is_not_taken_when_it_is_undone() {
+    let shop = fleeting();
+    let ana = shop.visitor("ana");
+    let award = |points_| Command::AwardPoints(crm::AwardPoints { program: points(), points: points_, reason: why() });
+    let posting = ask(&shop, ana, award(100), "award").unwrap();
+    shop.advance(day(11));
+    ask(&shop, ana, reinstate(Some(70)), "again").unwrap();
+    ask(&shop, ana, redeem(20, "1"), "pay").unwrap();
+    shop.advance(day(22));
+    ask(&shop, ana, award(30), "another").unwrap();
+    ask(&shop, ana, undo(posting), "undo").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (10, 10), "twenty of it were spent");
     shop.check_replay(ana);
 }
 

@@ -11,8 +11,9 @@ use crm_core::expression::{Comparison, Predicate};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
 use crm_core::interaction::{Channel, Visited};
 use crm_core::loyalty::{
-    AwardPoints, Benefit, ClaimCoupon, ClaimReward, Coupon, CouponCode, PostingKind, Program, ProgramId, RedeemCoupon,
-    RedeemPoints, ReleaseCoupon, ReserveCoupon, Reward, RewardGives, RewardName,
+    AwardPoints, Benefit, CaptureHold, ClaimCoupon, ClaimReward, Coupon, CouponCode, HoldName, HoldPoints, PostingKind,
+    Program, ProgramId, RedeemCoupon, RedeemPoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, Reward, RewardGives,
+    RewardName,
 };
 use crm_core::order::{OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
@@ -171,6 +172,14 @@ fn step() -> impl Strategy<Value = (usize, i64, Step)> {
                 _ => CaptureCredit { hold, amount: None }.into(),
             }
         }),
+        2 => (0..3_u8, 1..60_i64).prop_map(move |(what, points)| {
+            let (program, hold) = (program(), HoldName::new("h").unwrap());
+            match what {
+                0 => Command::HoldPoints(HoldPoints { program, points, hold, until: None }),
+                1 => Command::CaptureHold(CaptureHold { program, hold, points: None, reason: reason(), order: None }),
+                _ => Command::ReleaseHold(ReleaseHold { program, hold }),
+            }
+        }),
         1 => (0..3_u8).prop_map(|n| Command::AddTag(tag(n))),
         1 => (0..3_u8).prop_map(|n| Command::RemoveTag(tag(n))),
         1 => any::<bool>().prop_map(|is_in| {
@@ -323,8 +332,16 @@ fn three(steps: &[(usize, i64, Step)]) -> (World, [Customer; 3]) {
     (world, customers)
 }
 
+/// What somebody has, of which some may be held.
 fn balance(customer: &Customer) -> i128 {
-    customer.book(&program()).map_or(0, |book| book.balance())
+    customer.book(&program()).map_or(0, |book| book.balance() + book.held())
+}
+
+/// What is held of a customer's points is what their holds say.
+fn is_held(customer: &Customer) -> bool {
+    customer
+        .book(&program())
+        .is_none_or(|book| book.held() == book.holds().map(|(_, hold)| i128::from(hold.points())).sum::<i128>())
 }
 
 proptest! {
@@ -386,6 +403,7 @@ proptest! {
         for (_, posting) in &settlements {
             prop_assert_eq!(posting.entries().map(|(_, points)| points).sum::<i128>(), 0);
         }
+        prop_assert!(is_held(&merged));
         let clock = merged.clock();
         let [left, stayed] = merged.part(&leaving);
         let of_side = |side, members: &[CustomerId]| {
@@ -402,6 +420,7 @@ proptest! {
         prop_assert_eq!(balance(&left), expected[1]);
         prop_assert_eq!(balance(&stayed), expected[0] + expected[2]);
         prop_assert_eq!(balance(&left) + balance(&stayed), total);
+        prop_assert!([&left, &stayed].into_iter().all(is_held));
         prop_assert!(!left.is_merged() && stayed.is_merged());
         for customer in [&left, &stayed] {
             let members: Vec<CustomerId> = customer.members().collect();

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 133] = [
+const STORED: [(&str, &str); 136] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -120,6 +120,18 @@ const STORED: [(&str, &str); 133] = [
     (
         "points_posted",
         r#"{"by":{"plugin":{"name":"winback","version":"0.1.0","digest":"0000000000000000000000000000000000000000000000000000000000000000"}},"deed":{"program":"points","kind":{"awarded":{"reason":"welcome back"}},"moves":[],"owed":-100}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"undone":{"posting":"018cc251-f400-7000-8000-000000000000","account":"redeemed","order":"1001","paid":{"points":60,"refunded":500},"reason":"mistake"}},"moves":[{"lot":0,"points":30}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"released":{"hold":"checkout-7","end":"ended","of":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"bucket":"held","points":-5},{"lot":0,"points":5}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"reinstated":{"reason":"sorry"}},"moves":[{"lot":4,"points":5,"opens":{"origin":{"reawarded":852076800000},"earned_at":853286400000,"waits":null,"expires_at":null}}],"owed":0}}"#,
     ),
     ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
     (

@@ -23,6 +23,8 @@ pub(crate) struct Points {
     pub(crate) expires: Option<At>,
     /// Which lot it is of, in the order in which lots were opened.
     lot: u32,
+    /// When they were given first: later they may have expired and been given back.
+    first: At,
     order: Option<u32>,
 }
 
@@ -52,19 +54,54 @@ struct Order {
     voided: bool,
     /// What was spent for it, each with what had been refunded before.
     spent: Vec<(i64, i64)>,
+    /// How often all that was spent for it was back.
+    rounds: u32,
     /// What was spent for it and did not come back: what lot, when it was earned, when it expires, of which order.
     out: Vec<Points>,
 }
 
-/// What expired at one time: until when it can be given back, how much, and how much of it which orders had earned.
-type Gone = (At, i64, Vec<(Option<u32>, i64)>);
+impl Points {
+    /// Whether what comes back goes into one lot with it.
+    fn is_like(&self, other: &Self) -> bool {
+        let of = |points: &Self| (points.earned, points.expires, points.order, points.first);
+        of(self) == of(other)
+    }
+}
+
+impl Order {
+    /// How many of the points that were spent for it are to be back by what was refunded.
+    fn share(&self) -> i64 {
+        let of = |(points, before): &(i64, i64)| points * (self.refunded - before) / (self.euros - before).max(1);
+        self.spent.iter().map(of).sum()
+    }
+
+    /// How many are.
+    fn back(&self) -> i64 {
+        let spent: i64 = self.spent.iter().map(|(points, _)| points).sum();
+        spent - self.out.iter().map(|points| points.points).sum::<i64>()
+    }
+}
+
+/// What expired at one time: until when it can be given back, how much, and how much of it which orders had earned, or was
+/// given when.
+type Gone = (At, i64, Vec<(Option<u32>, At, i64)>);
 
 /// Something that can be undone.
 #[derive(Debug, Clone)]
 enum Doing {
     /// How many points, and when.
     Gave(i64, At),
-    Took(Vec<Points>, Option<u32>),
+    Took(Vec<Points>, Option<Paid>),
+}
+
+/// What was paid with points.
+#[derive(Debug, Clone, Copy)]
+struct Paid {
+    order: u32,
+    /// What had been refunded before.
+    before: i64,
+    /// In which round.
+    round: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -154,11 +191,12 @@ impl Book {
                 gone += points.points;
                 match points.order {
                     Some(order) => self.orders.entry(order).or_default().expired += points.points,
-                    None => *self.given_gone.entry(points.earned).or_default() += points.points,
+                    None => *self.given_gone.entry(points.first).or_default() += points.points,
                 }
                 of.push((
                     (points.order.is_none(), points.expires, points.earned, points.lot),
                     points.order,
+                    points.first,
                     points.points,
                 ));
                 points.points = 0;
@@ -168,7 +206,8 @@ impl Book {
         if let Some(window) = self.rules.reinstate.filter(|_| gone > 0) {
             // What orders had earned is given back first, in the order in which it would have been spent.
             of.sort();
-            self.gone.push((at + window, gone, of.into_iter().map(|(_, order, points)| (order, points)).collect()));
+            let of = of.into_iter().map(|(_, order, first, points)| (order, first, points));
+            self.gone.push((at + window, gone, of.collect()));
             if self.gone.len() > 16 {
                 self.gone.remove(0);
             }
@@ -188,7 +227,12 @@ impl Book {
     }
 
     fn come(&mut self, points: i64, place: Place, earned: At, expires: Option<At>, order: Option<u32>) {
-        self.all.push(Points { points, place, earned, expires, lot: self.lots, order });
+        self.come_back_of(points, place, earned, expires, (order, earned));
+    }
+
+    fn come_back_of(&mut self, points: i64, place: Place, earned: At, expires: Option<At>, of: (Option<u32>, At)) {
+        let (order, first) = of;
+        self.all.push(Points { points, place, earned, expires, lot: self.lots, first, order });
         self.lots += 1;
         if self.all.last().is_some_and(|points| points.place == Place::Active) {
             self.pay(self.all.len() - 1);
@@ -285,13 +329,8 @@ impl Book {
         known.posted -= due;
         self.reversed += i128::from(due);
         self.take_back(due, Some(order));
-        let known = self.orders.entry(order).or_default();
-        let (euros, refunded) = (known.euros, known.refunded);
-        let back: i64 =
-            known.spent.iter().map(|(points, before)| points * (refunded - before) / (euros - before).max(1)).sum();
-        let out: i64 = known.out.iter().map(|points| points.points).sum();
-        let spent: i64 = known.spent.iter().map(|(points, _)| points).sum();
-        let back = (back - (spent - out)).max(0);
+        let known = &self.orders[&order];
+        let back = (known.share() - known.back()).max(0);
         self.come_back(order, back);
     }
 
@@ -318,16 +357,16 @@ impl Book {
         let known = self.orders.entry(order).or_default();
         if known.out.is_empty() {
             known.spent.clear();
+            known.rounds += 1;
         }
     }
 
     fn restore(&mut self, back: Points) {
-        let there =
-            self.all.iter().find(|one| (one.earned, one.expires, one.order) == (back.earned, back.expires, back.order));
+        let there = self.all.iter().find(|one| one.is_like(&back));
         let lot = there.map(|one| one.lot);
-        self.come(back.points, Place::Active, back.earned, back.expires, back.order);
+        self.come_back_of(back.points, Place::Active, back.earned, back.expires, (back.order, back.first));
         if let (Some(lot), Some(last)) = (lot, self.all.last_mut())
-            && (last.earned, last.expires, last.order) == (back.earned, back.expires, back.order)
+            && last.is_like(&back)
         {
             last.lot = lot;
         }
@@ -364,6 +403,7 @@ impl Book {
     fn spend(&mut self, gone: Vec<Points>, order: Option<u32>) {
         let points: i64 = gone.iter().map(|points| points.points).sum();
         self.spent += i128::from(points);
+        let mut paid = None;
         if let Some(order) = order {
             let known = self.orders.entry(order).or_default();
             match known.spent.last_mut().filter(|(_, before)| *before == known.refunded) {
@@ -371,8 +411,9 @@ impl Book {
                 None => known.spent.push((points, known.refunded)),
             }
             known.out.extend(gone.iter().cloned());
+            paid = Some(Paid { order, before: known.refunded, round: known.rounds });
         }
-        self.done.push(Some(Doing::Took(gone, order)));
+        self.done.push(Some(Doing::Took(gone, paid)));
     }
 
     pub(crate) fn hold(&mut self, hold: u32, points: i64, until: Option<At>, now: At) -> bool {
@@ -412,22 +453,23 @@ impl Book {
         let mut left = points;
         let mut back = Vec::new();
         for (_, points, of) in self.gone.iter_mut().filter(|(until, ..)| *until > now) {
-            for (order, there) in of {
+            for (order, first, there) in of {
                 let part = left.min(*there);
                 *there -= part;
                 *points -= part;
                 left -= part;
-                back.push((*order, part));
+                back.push((*order, *first, part));
             }
         }
         self.gone.retain(|(_, points, _)| *points > 0);
         self.expired -= i128::from(points);
         let expires = self.rules.expires.map(|lasts| now + lasts);
-        for (order, points) in back.into_iter().filter(|(_, points)| *points > 0) {
-            if let Some(order) = order {
-                self.orders.entry(order).or_default().expired -= points;
+        for (order, first, points) in back.into_iter().filter(|(.., points)| *points > 0) {
+            match order {
+                Some(order) => self.orders.entry(order).or_default().expired -= points,
+                None => *self.given_gone.entry(first).or_default() -= points,
             }
-            self.come(points, Place::Active, now, expires, order);
+            self.come_back_of(points, Place::Active, now, expires, (order, first));
         }
         true
     }
@@ -447,37 +489,32 @@ impl Book {
                 self.take_back(points, None);
                 true
             }
-            Some(Doing::Took(gone, order)) => {
+            Some(Doing::Took(gone, None)) => {
+                self.spent -= gone.iter().map(|points| i128::from(points.points)).sum::<i128>();
+                gone.into_iter().rev().for_each(|points| self.restore(points));
+                true
+            }
+            Some(Doing::Took(gone, Some(Paid { order, before, round }))) => {
                 let points: i64 = gone.iter().map(|points| points.points).sum();
-                let mut left = points;
-                if let Some(order) = order {
-                    let known = self.orders.entry(order).or_default();
-                    left = points.min(known.out.iter().map(|points| points.points).sum());
-                    let mut forget = left;
-                    while forget > 0 {
-                        let last = known.out.last_mut().unwrap();
-                        let part = forget.min(last.points);
-                        forget -= part;
-                        last.points -= part;
-                        if last.points == 0 {
-                            known.out.pop();
-                        }
-                    }
-                    let mut less = left;
-                    for (points, _) in known.spent.iter_mut().rev() {
+                let known = self.orders.entry(order).or_default();
+                // All of it came back, and what was paid since is none of it.
+                if known.rounds != round {
+                    return true;
+                }
+                // The order was not paid with it: what came back is that of the others first, as far as it is their share.
+                let back = known.back();
+                let mut less = points;
+                for own in [true, false] {
+                    for (points, _) in known.spent.iter_mut().rev().filter(|(_, told)| !own || *told == before) {
                         let part = less.min(*points);
                         *points -= part;
                         less -= part;
                     }
-                    known.spent.retain(|(points, _)| *points > 0);
-                    self.forget_paid(order);
                 }
-                self.spent -= i128::from(left);
-                for one in gone.into_iter().rev() {
-                    let part = left.min(one.points);
-                    left -= part;
-                    self.restore(Points { points: part, ..one });
-                }
+                known.spent.retain(|(points, _)| *points > 0);
+                let out: i64 = known.out.iter().map(|points| points.points).sum();
+                let left = (points - (back - known.share())).clamp(0, points).min(out);
+                self.come_back(order, left);
                 true
             }
         }

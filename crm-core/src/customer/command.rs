@@ -184,13 +184,12 @@ impl Command {
                 points.posted(&hold.program, |points, book| Ok(vec![hold.decide(book.all(points), at)?]))
             }
             Command::CaptureHold(capture) => points.posted(&capture.program, |points, book| {
-                let postings = capture.decide(book.all(points), customer.facts().orders())?;
+                let postings = capture.decide(book.all(points), points.among(), customer.facts().orders())?;
                 postings.iter().try_for_each(|posting| points.check_redeemed(posting, None))?;
                 Ok(postings)
             }),
-            Command::ReleaseHold(release) => {
-                points.posted(&release.program, |points, book| Ok(vec![release.decide(book.all(points))?]))
-            }
+            Command::ReleaseHold(release) => points
+                .posted(&release.program, |points, book| Ok(vec![release.decide(book.all(points), points.among())?])),
             // Only whoever has the history can undo: see `Customer::undo_posting`.
             Command::UndoPosting(undo) => Err(LoyaltyError::NoPosting { posting: undo.posting }.into()),
             Command::ReinstatePoints(reinstate) => points.given(&reinstate.program, |points, book, program| {
@@ -277,6 +276,11 @@ impl Books<'_> {
 }
 
 impl<'a> PointsOf<'a> {
+    /// The one of several who were merged whom it came through; none for somebody who is one.
+    fn among(&self) -> Option<CustomerId> {
+        self.customer.is_merged().then_some(self.through)
+    }
+
     /// Checks what is spent by what the programme says of redemptions. `total` is what its order comes to, if that was not
     /// told yet.
     fn check_redeemed(&self, posting: &Posting, total: Option<Money>) -> Result<(), LoyaltyError> {

@@ -687,7 +687,8 @@ impl Family {
         all.credit = super::credit::together(self.members.iter().map(|(id, decided)| (*id, decided)));
         let empty = PointsBook::default();
         for (program, _) in books.iter() {
-            let of_each = self.members.iter().map(|(_, decided)| decided.books.get(program).unwrap_or(&empty));
+            let own = self.members.iter().map(|(id, decided)| (*id, decided.books.get(program)));
+            let of_each = own.map(|(id, book)| (id, book.unwrap_or(&empty)));
             all.books.insert(program.clone(), PointsBook::joined(of_each));
         }
         all
@@ -697,16 +698,23 @@ impl Family {
     /// whoever has it; who spent it pays when they part.
     fn share(&self, posting: Posting, through: CustomerId) -> Vec<(CustomerId, Deed)> {
         use crate::loyalty::PostingKind;
-        let each = |own: &dyn Fn(&PointsBook) -> Option<Posting>| -> Vec<(CustomerId, Deed)> {
+        let each = |own: &dyn Fn(CustomerId, &PointsBook) -> Option<Posting>| -> Vec<(CustomerId, Deed)> {
             let books = self.members.iter().filter_map(|(id, own)| Some((id, own.books.get(&posting.program)?)));
-            books.filter_map(|(id, book)| Some((*id, Deed::PointsPosted(own(book)?)))).collect()
+            books.filter_map(|(id, book)| Some((*id, Deed::PointsPosted(own(*id, book)?)))).collect()
         };
         let plain = || Posting::new(posting.program.clone(), posting.kind.clone());
+        // A hold is that of whoever it came through, and each book says so of those that are somebody else's.
+        let theirs = |owner: CustomerId, mut part: Posting| {
+            if let Some(of) = part.kind.of_hold() {
+                *of = Some(of.unwrap_or(through)).filter(|whose| *whose != owner);
+            }
+            part
+        };
         let taken = |lent: bool| {
             let part = |(place, part): (usize, Posting)| {
                 let owner = self.members.iter().nth(place).map(|(id, _)| *id)?;
                 let spent_by = (lent && owner != through).then_some(through);
-                Some((owner, Deed::PointsPosted(Posting { spent_by, ..part })))
+                Some((owner, Deed::PointsPosted(Posting { spent_by, ..theirs(owner, part) })))
             };
             PointsBook::parts(&posting).into_iter().filter_map(part).collect()
         };
@@ -714,8 +722,12 @@ impl Family {
             PostingKind::Spent { .. } | PostingKind::Captured { .. } | PostingKind::Given { .. } => taken(true),
             PostingKind::Held { .. } => taken(false),
             PostingKind::Adjusted { .. } if posting.points() < 0 => taken(false),
-            PostingKind::Released { hold, .. } => each(&|book| book.hold(hold).map(|_| book.release(plain(), hold))),
-            PostingKind::Forfeited { .. } => each(&|book| Some(book.forfeit(plain()))),
+            PostingKind::Released { hold, .. } => each(&|id, book| {
+                let mut part = theirs(id, plain());
+                let key = (hold.clone(), part.kind.of_hold().copied().flatten());
+                book.has_hold(&key).then(|| book.release(part, &key))
+            }),
+            PostingKind::Forfeited { .. } => each(&|_, book| Some(book.forfeit(plain()))),
             PostingKind::Earned { .. }
             | PostingKind::Awarded { .. }
             | PostingKind::Imported { .. }

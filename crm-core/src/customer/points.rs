@@ -11,7 +11,7 @@ use crate::event::{Decision, Deed, EventBody};
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{
     Earned, Lot, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
-    UndoPosting, by_versions,
+    UndoPosting, Undoing, by_versions,
 };
 use crate::order::{Basket, Order, OrderRef};
 use crate::time::Timestamp;
@@ -248,23 +248,11 @@ impl Customer {
         });
         let none = LoyaltyError::NoPosting { posting: undo.posting };
         let (member, _, undone) = postings.clone().find(|(_, id, _)| *id == undo.posting).ok_or(none.clone())?;
-        let opened = |lot: u32| {
-            let own = postings.clone().filter(|(of, _, posting)| *of == member && posting.program == undone.program);
-            let mut moves = own.flat_map(|(_, _, posting)| &posting.moves);
-            moves.find(|change| change.lot == lot && change.opens.is_some()).and_then(|change| change.opens)
-        };
-        let out = undone.moves.iter().filter(|change| change.points < 0);
-        let took: Vec<(LotTerms, i64)> =
-            out.filter_map(|change| Some((opened(change.lot)?, change.points.saturating_neg()))).collect();
-        // What was spent of it and came back may be in another lot, which is as it was.
-        let given: Vec<LotTerms> = undone.moves.iter().filter_map(|change| change.opens).collect();
-        let own = postings.clone().filter(|(of, _, posting)| *of == member && posting.program == undone.program);
-        let over = own.filter(|(_, _, posting)| posting.kind.is_end()).flat_map(|(_, _, posting)| &posting.moves);
-        let over = over.filter(|_| !given.is_empty());
-        let over = over.filter(|change| opened(change.lot).is_some_and(|terms| given.contains(&terms)));
-        let gone = over.fold(0_i64, |sum, change| sum.saturating_sub(change.points));
+        let own = postings.filter(|(of, _, posting)| *of == member && posting.program == undone.program);
+        let own = own.map(|(_, id, posting)| (id, posting));
+        let undoing = Undoing::new(undo.posting, undone, own, self.facts.orders().list());
         let book = self.book_of(member, &undone.program).ok_or(none)?;
         let program = definitions.program(&undone.program, at);
-        Ok((member, undo.decide(book, undone, &took, gone, program)?))
+        Ok((member, undo.decide(book, &undoing, program)?))
     }
 }

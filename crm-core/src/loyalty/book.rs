@@ -5,11 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::Account;
 use super::earning::{RuleName, RuleNames, Shares, Yearly, given};
 use super::event::{LotMove, Posting, PostingKind, Qualifying};
-use super::hold::{Hold, HoldEnd, HoldName};
+use super::gone::{AllGone, Giver};
+use super::hold::{Hold, HoldEnd, HoldKey, HoldName};
 use super::lent::{Lent, LentOut};
-use super::lots::{Bucket, Lot, LotTerms, Origin, Waits};
+use super::lots::{Bucket, Lot, LotTerms, Waits};
+use super::paid::{PaidFor, UndonePayment};
 use super::qualified::Qualified;
 use super::share::OfPools;
+use super::undo::Undoing;
 use super::{PointsTotals, ProgramId, Shortfall};
 use crate::flat::{FlatMap, FlatSet};
 use crate::id::{CustomerId, EventId};
@@ -29,119 +32,14 @@ struct ForFact {
     shares: Shares,
 }
 
-/// What was spent for an order and did not come back yet, in the order in which it was spent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct PaidFor {
-    /// All that was spent for it, with what had come back of it before.
-    spent: Vec<(i64, i64)>,
-    /// What did not come back, with whom it was spent by if not by the one whose it was.
-    left: Vec<(LotTerms, i64, Option<CustomerId>)>,
-}
-
-impl PaidFor {
-    fn left(&self) -> i64 {
-        self.left.iter().fold(0, |sum, (_, points, _)| sum.saturating_add(*points))
-    }
-
-    fn points(&self) -> i64 {
-        self.spent.iter().fold(0, |sum, (points, _)| sum.saturating_add(*points))
-    }
-
-    fn spend(&mut self, points: i64, refunded: i64) {
-        match self.spent.last_mut().filter(|(_, before)| *before == refunded) {
-            Some((there, _)) => *there = there.saturating_add(points),
-            None => self.spent.push((points, refunded)),
-        }
-    }
-
-    /// As large a share of the points as of the money that came back since they were spent, rounded down.
-    fn share(&self, order: &Order) -> i64 {
-        let of = |(points, before): &(i64, i64)| {
-            let (back, of) = (order.refunded - before, order.total.minor() - before);
-            let share = i128::from(*points) * i128::from(back.max(0)) / i128::from(of.max(1));
-            i64::try_from(share).unwrap_or(*points).min(*points)
-        };
-        self.spent.iter().map(of).sum()
-    }
-
-    /// So much of it was undone, of what was spent last.
-    fn undo(&mut self, mut points: i64) {
-        self.come_back(points);
-        for (spent, _) in self.spent.iter_mut().rev() {
-            let part = points.min(*spent);
-            *spent -= part;
-            points -= part;
-        }
-        self.spent.retain(|(points, _)| *points > 0);
-    }
-
-    /// So much came back, of what was spent last. Gives the lots it came from.
-    fn come_back(&mut self, mut points: i64) -> Vec<(LotTerms, i64)> {
-        let mut back = Vec::new();
-        while let Some((terms, there, _)) = self.left.last_mut()
-            && points > 0
-        {
-            let part = points.min(*there);
-            back.push((*terms, part));
-            points -= part;
-            *there -= part;
-            if *there == 0 {
-                self.left.pop();
-            }
-        }
-        back
-    }
-}
-
-/// The most expiries that are remembered so that they can be reinstated.
-const GONE_MAX: usize = 16;
-
-/// What expired at one time and can be given back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Gone {
-    /// Until before when.
-    until: Timestamp,
-    points: i64,
-    /// What of it facts had earned: it is earned by them again when it is given back, and goes when they do.
-    of: Vec<(EventId, i64)>,
-}
-
-impl Gone {
-    /// So much of it is given back, what facts had earned first: of which facts, and what no fact had earned.
-    fn give(&mut self, points: i64) -> Vec<(Option<EventId>, i64)> {
-        let mut left = points.min(self.points);
-        self.points -= left;
-        let mut back = Vec::new();
-        for (fact, points) in &mut self.of {
-            let part = left.min(*points);
-            *points -= part;
-            left -= part;
-            back.extend((part > 0).then_some((Some(*fact), part)));
-        }
-        self.of.retain(|(_, points)| *points > 0);
-        back.extend((left > 0).then_some((None, left)));
-        back
-    }
-}
-
-/// So much of what expired is given back at an instant, the oldest first.
-fn give_back(gone: &mut Vec<Gone>, mut points: i64, at: Option<Timestamp>) -> Vec<(Option<EventId>, i64)> {
-    let mut back = Vec::new();
-    for one in gone.iter_mut().filter(|one| at.is_none_or(|at| one.until > at)) {
-        let part = points.min(one.points);
-        points -= part;
-        back.extend(one.give(part));
-    }
-    gone.retain(|one| one.points > 0);
-    back
-}
-
 /// A customer's book in one programme: the fold of its postings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PointsBook {
     /// In the order in which they are spent.
     lots: Vec<Lot>,
-    holds: FlatMap<HoldName, Hold>,
+    /// By name, and by whose each is: in a book of several always, and else where it is that of somebody who was merged with
+    /// the customer when it was placed.
+    holds: FlatMap<HoldKey, Hold>,
     owed: i64,
     totals: PointsTotals,
     qualified: Qualified,
@@ -155,7 +53,7 @@ pub struct PointsBook {
     /// What was undone.
     undone: FlatSet<EventId>,
     /// What expired and can be given back, the oldest first.
-    gone: Vec<Gone>,
+    gone: AllGone,
     /// The ends still to come that the customer was reminded of.
     reminded: FlatSet<Timestamp>,
     lent: LentOut,
@@ -169,9 +67,9 @@ const LOT_BITS: u32 = 26;
 impl PointsBook {
     /// Several books as one, to be looked at and to spend from: nothing is recorded in it. `books` are at most
     /// 32, in an order of their own.
-    pub(crate) fn joined<'b>(books: impl Iterator<Item = &'b PointsBook>) -> Self {
+    pub(crate) fn joined<'b>(books: impl Iterator<Item = (CustomerId, &'b PointsBook)>) -> Self {
         let mut joined = PointsBook::default();
-        for (place, book) in books.enumerate() {
+        for (place, (member, book)) in books.enumerate() {
             // Who spent whose points, what can be given back and what rules gave is asked of each book.
             let PointsBook {
                 lots,
@@ -192,8 +90,8 @@ impl PointsBook {
             } = book;
             let within = |lot: u32| ((place as u32) << LOT_BITS) | (lot & ((1 << LOT_BITS) - 1));
             joined.lots.extend(lots.iter().map(|lot| Lot { lot: within(lot.lot), ..lot.clone() }));
-            for (name, hold) in holds.iter() {
-                let all = joined.holds.get_or_default(name);
+            for ((name, of), hold) in holds.iter() {
+                let all = joined.holds.get_or_default(&(name.clone(), Some(of.unwrap_or(member))));
                 all.lots.extend(hold.lots.iter().map(|(lot, points)| (within(*lot), *points)));
                 all.until = hold.until;
             }
@@ -207,7 +105,7 @@ impl PointsBook {
                 sum.at = sum.at.or(told.at);
             }
             undone.iter().for_each(|posting| joined.undone.insert(*posting));
-            joined.gone.extend(gone.iter().cloned());
+            joined.gone.join(gone);
         }
         joined.lots.sort_unstable_by_key(Lot::rank);
         joined
@@ -259,15 +157,26 @@ impl PointsBook {
         &self.lots
     }
 
-    /// The holds that are there, by name.
+    /// The holds that are there, by name. Of several who were merged each has their own, so that one name may come more
+    /// than once.
     pub fn holds(&self) -> impl Iterator<Item = (&HoldName, &Hold)> {
-        self.holds.iter()
+        self.holds.iter().map(|((name, _), hold)| (name, hold))
     }
 
-    /// A hold that is there.
+    /// A hold that is there, of whomever.
     #[must_use]
     pub fn hold(&self, name: &HoldName) -> Option<&Hold> {
-        self.holds.get(name)
+        self.holds().find(|(own, _)| *own == name).map(|(_, hold)| hold)
+    }
+
+    /// The holds of one name, each with whose it is.
+    pub(super) fn holds_named(&self, name: &HoldName) -> impl Iterator<Item = (&HoldKey, &Hold)> {
+        self.holds.iter().filter(move |((own, _), _)| own == name)
+    }
+
+    /// Whether a hold of somebody is there.
+    pub(crate) fn has_hold(&self, key: &HoldKey) -> bool {
+        self.holds.get(key).is_some()
     }
 
     /// What the customer owes, because points were taken back after they had been spent. Whoever owes
@@ -337,8 +246,12 @@ impl PointsBook {
     /// How many points that expired can be given back at an instant.
     #[must_use]
     pub fn reinstatable(&self, at: Timestamp) -> i64 {
-        let open = self.gone.iter().filter(|gone| gone.until > at);
-        open.fold(0, |sum, gone| sum.saturating_add(gone.points))
+        self.gone.open(at)
+    }
+
+    /// How many of these something had given.
+    pub(super) fn expired_of(&self, giver: Giver) -> i64 {
+        self.gone.of(giver)
     }
 
     /// How many points that were spent for an order did not come back.
@@ -419,7 +332,7 @@ impl PointsBook {
     }
 
     /// So many points of a hold go, from the lots that are spent first. There have to be as many.
-    pub(crate) fn capture(&self, mut posting: Posting, hold: &HoldName, points: i64) -> Posting {
+    pub(crate) fn capture(&self, mut posting: Posting, hold: &HoldKey, points: i64) -> Posting {
         let mut left = points;
         for (lot, held) in self.holds.get(hold).iter().flat_map(|hold| &hold.lots) {
             let part = left.min(*held);
@@ -431,7 +344,7 @@ impl PointsBook {
     }
 
     /// What is held is free again.
-    pub(crate) fn release(&self, mut posting: Posting, hold: &HoldName) -> Posting {
+    pub(crate) fn release(&self, mut posting: Posting, hold: &HoldKey) -> Posting {
         for (lot, held) in self.holds.get(hold).iter().flat_map(|hold| &hold.lots) {
             posting.moves.push(LotMove { lot: *lot, bucket: Bucket::Held, points: -held, opens: None });
             let free = self.pay(&mut posting, *held);
@@ -484,59 +397,52 @@ impl PointsBook {
         let mut postings: Vec<Posting> = Vec::new();
         let mut lot = self.next_lot;
         for (name, paid) in self.paid.iter() {
-            let left = paid.left();
             let mut due = match orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) {
-                Some(order) => paid.share(order) - (paid.points() - left),
-                None if is_voided(name) => left,
+                Some(order) => paid.due(order),
+                None if is_voided(name) => paid.left(),
                 None => continue,
             };
-            for (terms, points, spent_by) in paid.left.iter().rev() {
-                let part = due.min(*points).max(0);
+            for (terms, points, spent_by) in paid.last_first() {
+                let part = due.min(points).max(0);
                 if part == 0 {
                     continue;
                 }
                 due -= part;
                 let kind = PostingKind::Returned { order: name.clone() };
-                if postings.last().is_none_or(|last| last.kind != kind || last.spent_by != *spent_by) {
-                    postings.push(Posting { spent_by: *spent_by, ..Posting::new(id.clone(), kind) });
+                if postings.last().is_none_or(|last| last.kind != kind || last.spent_by != spent_by) {
+                    postings.push(Posting { spent_by, ..Posting::new(id.clone(), kind) });
                 }
                 let Some((posting, others)) = postings.split_last_mut() else { continue };
                 // What the others pay of the debt is none of this one's.
                 let paid: i64 = others.iter().map(|other| other.owed).sum();
                 posting.owed += paid;
-                self.restore(posting, *terms, part, &mut lot);
+                self.restore(posting, terms, part, &mut lot);
                 posting.owed -= paid;
             }
         }
         postings
     }
 
-    /// Points that had expired come in again: those that a fact had earned as its own, so that they go when it does.
+    /// Points that had expired come in again: those that a fact had earned or that were awarded as such, so that they go
+    /// when it does.
     pub(crate) fn reinstate(&self, mut posting: Posting, points: i64, terms: LotTerms) -> Posting {
         // An instant is told though nothing counts towards a tier: by it the fold knows which windows are open.
         posting.qualifying = Some(Qualifying { points: 0, at: terms.earned_at });
-        let back = give_back(&mut self.gone.clone(), points, Some(terms.earned_at));
+        let back = self.gone.clone().give_back(points, Some(terms.earned_at));
         let mut lot = self.next_lot;
-        for (fact, points) in back {
+        for (giver, points) in back {
             let before = posting.moves.len();
-            let origin = fact.map_or(terms.origin, Origin::Fact);
+            let origin = giver.origin();
             self.pay_and_open(&mut posting, points, LotTerms { origin, ..terms }, lot);
             lot = lot.saturating_add(u32::from(posting.moves.len() > before));
         }
         posting
     }
 
-    /// Does the opposite of a posting that gave, took or adjusted active points. `took` are the lots it took from, as they
-    /// were, and how many of each; of what it gave so many are gone already. What is to be taken back and is not there is
-    /// owed as far as that is allowed; of what was spent for an order nothing comes back that came back with the order.
-    pub(crate) fn undo(
-        &self,
-        mut posting: Posting,
-        undone: &Posting,
-        took: &[(LotTerms, i64)],
-        gone: i64,
-        shortfall: Shortfall,
-    ) -> Posting {
+    /// Does the opposite of a posting that gave, took or adjusted active points. What is to be taken back and is not there
+    /// is owed as far as that is allowed; of what was spent for an order nothing comes back that came back with the order.
+    pub(crate) fn undo(&self, mut posting: Posting, undoing: &Undoing<'_>, shortfall: Shortfall) -> Posting {
+        let Undoing { undone, took, gone, settled, order } = undoing;
         let points = i64::try_from(undone.points()).unwrap_or(0);
         if points >= 0 {
             posting.qualifying = undone.qualifying.map(|own| Qualifying { points: -own.points, ..own });
@@ -544,15 +450,21 @@ impl PointsBook {
         }
         posting.spent_by = undone.spent_by;
         let mut lot = self.next_lot;
-        let mut left = match undone.kind.order() {
-            // Nothing is kept of an order of which all came back.
-            Some(order) => self.paid.get(order).map_or(0, PaidFor::left).min(-points),
-            None => -points,
+        let Some((name, refunded)) = undone.kind.paid_for() else {
+            took.iter().rev().for_each(|(terms, points)| self.restore(&mut posting, *terms, *points, &mut lot));
+            return posting;
         };
-        for (terms, points) in took.iter().rev() {
-            let part = left.min(*points);
+        // Of what all came back nothing is kept, and what was spent since for the order is none of it.
+        let Some(paid) = self.paid.get(name).filter(|_| !settled) else { return posting };
+        let payment = UndonePayment { points: -points, refunded };
+        if let PostingKind::Undone { paid, .. } = &mut posting.kind {
+            *paid = Some(payment);
+        }
+        let mut left = paid.undoing(payment, *order);
+        for (terms, there, _) in paid.last_first().filter(|(.., by)| *by == undone.spent_by) {
+            let part = left.min(there);
             left -= part;
-            self.restore(&mut posting, *terms, part, &mut lot);
+            self.restore(&mut posting, terms, part, &mut lot);
         }
         posting
     }
@@ -635,10 +547,11 @@ impl PointsBook {
     pub(crate) fn end_holds(&self, id: &ProgramId, at: Timestamp) -> Vec<Posting> {
         let due = self.holds.iter().filter(|(_, hold)| hold.until.is_some_and(|until| until <= at));
         let mut owed = 0;
-        let release = |(name, _): (&HoldName, &Hold)| {
-            let kind = PostingKind::Released { hold: name.clone(), end: HoldEnd::Ended };
+        let release = |(key, _): (&HoldKey, &Hold)| {
+            let (name, of) = key;
+            let kind = PostingKind::Released { hold: name.clone(), end: HoldEnd::Ended, of: *of };
             let mut posting = Posting { owed, ..Posting::new(id.clone(), kind) };
-            posting = self.release(posting, name);
+            posting = self.release(posting, key);
             let before = std::mem::replace(&mut owed, posting.owed);
             posting.owed -= before;
             posting
@@ -711,7 +624,7 @@ impl PointsBook {
     /// passed over, and the totals follow what was posted.
     pub(crate) fn apply(&mut self, posting: &Posting) {
         self.apply_hold(posting);
-        let mut gone_of: Vec<(EventId, i64)> = Vec::new();
+        let mut gone_of: Vec<(Giver, i64)> = Vec::new();
         for change in &posting.moves {
             let place = match change.opens {
                 Some(terms) => {
@@ -730,10 +643,12 @@ impl PointsBook {
             let bucket = self.lots[place].bucket_mut(change.bucket);
             *bucket = bucket.saturating_add(change.points);
             let gone = change.points.saturating_neg();
-            if let (true, Some(fact)) = (posting.kind.is_end(), terms.fact()) {
-                let expired = &mut self.by_fact.get_or_default(&fact).expired;
-                *expired = expired.saturating_add(gone);
-                gone_of.push((fact, gone));
+            if posting.kind.is_end() {
+                gone_of.push((Giver::of(&terms), gone));
+                if let Some(fact) = terms.fact() {
+                    let expired = &mut self.by_fact.get_or_default(&fact).expired;
+                    *expired = expired.saturating_add(gone);
+                }
             }
             if let (PostingKind::Earned { .. }, Some(opened)) = (&posting.kind, &change.opens) {
                 self.of_pools.note(opened.origin);
@@ -744,7 +659,7 @@ impl PointsBook {
             {
                 let paid = self.paid.get_or_default(order);
                 paid.spend(gone, *refunded);
-                paid.left.push((terms, gone, posting.spent_by));
+                paid.note(terms, gone, posting.spent_by);
             }
             if gone > 0
                 && let Some(to) = posting.spent_by
@@ -765,7 +680,7 @@ impl PointsBook {
         self.apply_kind(posting, points, gone_of);
     }
 
-    fn apply_kind(&mut self, posting: &Posting, points: i128, gone_of: Vec<(EventId, i64)>) {
+    fn apply_kind(&mut self, posting: &Posting, points: i128, gone_of: Vec<(Giver, i64)>) {
         match &posting.kind {
             PostingKind::Earned { fact } | PostingKind::Reversed { fact } => {
                 let told = self.by_fact.get_or_default(fact);
@@ -790,21 +705,23 @@ impl PointsBook {
             PostingKind::Settled { with } if points > 0 => self.lent.settle(*with),
             PostingKind::Returned { order } => {
                 let paid = self.paid.get_or_default(order);
-                let back = paid.come_back(whole(points));
+                let back = paid.come_back(whole(points), |_| true);
                 // An order may be placed again under its number: what is spent for that one stands by itself.
-                if paid.left.is_empty() {
+                if paid.is_all_back() {
                     self.paid.remove(order);
                 }
                 for (terms, points) in back {
                     posting.spent_by.iter().for_each(|to| self.lent.back(*to, points, terms));
                 }
             }
-            PostingKind::Undone { posting: undone, order, .. } => {
+            PostingKind::Undone { posting: undone, order, paid: payment, .. } => {
                 self.undone.insert(*undone);
                 if let Some(order) = order {
                     let paid = self.paid.get_or_default(order);
-                    paid.undo(whole(points));
-                    if paid.left.is_empty() {
+                    // One that does not say which payment it was is of the last ones.
+                    paid.come_back(whole(points), |by| payment.is_none() || by == posting.spent_by);
+                    paid.forget(payment.unwrap_or(UndonePayment { points: whole(points), refunded: i64::MIN }));
+                    if paid.is_all_back() {
                         self.paid.remove(order);
                     }
                 }
@@ -815,16 +732,13 @@ impl PointsBook {
                 }
             }
             PostingKind::Expired { until: Some(until) } => {
-                self.gone.push(Gone { until: *until, points: whole(-points), of: gone_of });
-                if self.gone.len() > GONE_MAX {
-                    self.gone.remove(0);
-                }
+                self.gone.note(*until, gone_of);
             }
             PostingKind::Reinstated { .. } => {
                 let opened = || posting.moves.iter().find_map(|change| change.opens).map(|terms| terms.earned_at);
                 let at = posting.qualifying.map(|told| told.at).or_else(opened);
-                for (fact, points) in give_back(&mut self.gone, whole(points), at) {
-                    if let Some(fact) = fact {
+                for (giver, points) in self.gone.give_back(whole(points), at) {
+                    if let Giver::Fact(fact) = giver {
                         let expired = &mut self.by_fact.get_or_default(&fact).expired;
                         *expired = expired.saturating_sub(points);
                     }
@@ -854,20 +768,21 @@ impl PointsBook {
 
     fn apply_hold(&mut self, posting: &Posting) {
         match &posting.kind {
-            PostingKind::Held { hold, until } => {
+            PostingKind::Held { hold, until, of } => {
                 let into = posting.moves.iter().filter(|change| change.bucket == Bucket::Held);
                 let lots = into.map(|change| (change.lot, change.points)).collect();
-                self.holds.insert(hold.clone(), Hold { lots, until: *until });
+                self.holds.insert((hold.clone(), *of), Hold { lots, until: *until });
             }
-            PostingKind::Captured { hold, .. } | PostingKind::Released { hold, .. } => {
-                let Some(mut there) = self.holds.remove(hold) else { return };
+            PostingKind::Captured { hold, of, .. } | PostingKind::Released { hold, of, .. } => {
+                let key = (hold.clone(), *of);
+                let Some(mut there) = self.holds.remove(&key) else { return };
                 for change in posting.moves.iter().filter(|change| change.bucket == Bucket::Held) {
                     let own = there.lots.iter_mut().filter(|(lot, _)| *lot == change.lot);
                     own.for_each(|(_, points)| *points = points.saturating_add(change.points));
                 }
                 there.lots.retain(|(_, points)| *points > 0);
                 if !there.lots.is_empty() {
-                    self.holds.insert(hold.clone(), there);
+                    self.holds.insert(key, there);
                 }
             }
             PostingKind::Earned { .. }

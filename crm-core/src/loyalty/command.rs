@@ -7,7 +7,7 @@ use super::event::{Posting, PostingKind, Qualifying};
 use super::hold::{HOLDS_MAX, HoldEnd, HoldName};
 use super::lots::{LotTerms, Origin};
 use super::{LOYALTY_POINTS_MAX, LoyaltyError, Program, ProgramId, Shortfall, TierName};
-use crate::id::EventId;
+use crate::id::{CustomerId, EventId};
 use crate::money::Money;
 use crate::order::{OrderRef, Orders};
 use crate::text::Remark;
@@ -94,8 +94,8 @@ pub struct ReleaseHold {
 }
 
 /// Do the opposite of a posting that awarded, spent or adjusted points; once for each. What was spent comes back into lots
-/// that expire when those it was taken from did, and of what has come back with an order already nothing comes twice. Of
-/// what was awarded nothing is taken that has expired by itself.
+/// that expire when those it was taken from did; for an order it is what was spent for it last, and of what has come back with
+/// the order already nothing comes twice. Of what was awarded nothing is taken that has expired by itself and is not back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoPosting {
     /// The decision that posted it.
@@ -140,10 +140,6 @@ impl PointsBook {
             return Err(LoyaltyError::NotEnough { asked: points, available: self.balance() });
         }
         Ok(points)
-    }
-
-    fn held_under(&self, hold: &HoldName) -> Result<i64, LoyaltyError> {
-        self.hold(hold).map(super::Hold::points).ok_or_else(|| LoyaltyError::NoHold { hold: hold.clone() })
     }
 }
 
@@ -239,97 +235,55 @@ impl HoldPoints {
             return Err(LoyaltyError::Holds);
         }
         let points = book.enough(*points)?;
-        let kind = PostingKind::Held { hold: hold.clone(), until: *until };
+        let kind = PostingKind::Held { hold: hold.clone(), until: *until, of: None };
         Ok(book.set_aside(Posting::new(program.clone(), kind), points))
     }
 }
 
 impl CaptureHold {
-    /// The postings that spend what is held, and free the rest.
+    /// The postings that spend what is held, and free the rest; asked for by `through` where the book is one of several who
+    /// were merged.
     ///
     /// # Errors
     ///
-    /// `NoHold`, `Amount`, `MoreThanHeld` or `OrderVoided`.
-    pub fn decide(&self, book: &PointsBook, orders: &Orders) -> Result<Vec<Posting>, LoyaltyError> {
-        let held = book.held_under(&self.hold)?;
+    /// `NoHold`, `HoldAmbiguous`, `Amount`, `MoreThanHeld` or `OrderVoided`.
+    pub fn decide(
+        &self,
+        book: &PointsBook,
+        through: Option<CustomerId>,
+        orders: &Orders,
+    ) -> Result<Vec<Posting>, LoyaltyError> {
+        let (key, held) = book.open_hold(&self.hold, through)?;
         let points = check(self.points.unwrap_or(held))?;
         if points > held {
             return Err(LoyaltyError::MoreThanHeld { asked: points, held });
         }
         let (hold, reason, order) = (self.hold.clone(), self.reason.clone(), self.order.clone());
         let refunded = refunded_of(order.as_ref(), orders)?;
-        let kind = PostingKind::Captured { hold, reason, order, refunded };
-        let captured = book.capture(Posting::new(self.program.clone(), kind), &self.hold, points);
+        let of = key.1;
+        let kind = PostingKind::Captured { hold, reason, order, refunded, of };
+        let captured = book.capture(Posting::new(self.program.clone(), kind), &key, points);
         if points == held {
             return Ok(vec![captured]);
         }
         let mut after = book.clone();
         after.apply(&captured);
-        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked };
-        let released = after.release(Posting::new(self.program.clone(), kind), &self.hold);
+        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked, of };
+        let released = after.release(Posting::new(self.program.clone(), kind), &key);
         Ok(vec![captured, released])
     }
 }
 
 impl ReleaseHold {
-    /// The posting that frees what is held.
+    /// The posting that frees what is held; asked for by `through` where the book is one of several who were merged.
     ///
     /// # Errors
     ///
-    /// `NoHold`.
-    pub fn decide(&self, book: &PointsBook) -> Result<Posting, LoyaltyError> {
-        book.held_under(&self.hold)?;
-        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked };
-        Ok(book.release(Posting::new(self.program.clone(), kind), &self.hold))
-    }
-}
-
-impl UndoPosting {
-    /// The posting that does the opposite of another one in the same book. `took` are the lots that it took from, as they
-    /// were, and how many of each; `gone` is how many of the points that it gave have expired, or were left behind: these
-    /// are not taken once more.
-    ///
-    /// # Errors
-    ///
-    /// `Undone` or `NotUndoable`.
-    pub fn decide(
-        &self,
-        book: &PointsBook,
-        undone: &Posting,
-        took: &[(LotTerms, i64)],
-        gone: i64,
-        program: Option<&Program>,
-    ) -> Result<Posting, LoyaltyError> {
-        let posting = self.posting;
-        if book.was_undone(posting) {
-            return Err(LoyaltyError::Undone { posting });
-        }
-        let account = match &undone.kind {
-            kind @ (PostingKind::Awarded { .. }
-            | PostingKind::Spent { .. }
-            | PostingKind::Captured { .. }
-            | PostingKind::Adjusted { .. }) => kind.account(),
-            PostingKind::Earned { .. }
-            | PostingKind::Imported { .. }
-            | PostingKind::Activated
-            | PostingKind::Reversed { .. }
-            | PostingKind::Held { .. }
-            | PostingKind::Released { .. }
-            | PostingKind::Returned { .. }
-            | PostingKind::Expired { .. }
-            | PostingKind::Reinstated { .. }
-            | PostingKind::Undone { .. }
-            | PostingKind::Given { .. }
-            | PostingKind::Received { .. }
-            | PostingKind::Pooled { .. }
-            | PostingKind::Forfeited { .. }
-            | PostingKind::Settled { .. } => None,
-        };
-        let not = || LoyaltyError::NotUndoable { posting, kind: undone.kind.name() };
-        let (reason, order) = (self.reason.clone(), undone.kind.order().cloned());
-        let kind = PostingKind::Undone { posting, account: account.ok_or_else(not)?, order, reason };
-        let shortfall = program.map(|program| program.shortfall).unwrap_or_default();
-        Ok(book.undo(Posting::new(undone.program.clone(), kind), undone, took, gone, shortfall))
+    /// `NoHold` or `HoldAmbiguous`.
+    pub fn decide(&self, book: &PointsBook, through: Option<CustomerId>) -> Result<Posting, LoyaltyError> {
+        let (key, _) = book.open_hold(&self.hold, through)?;
+        let kind = PostingKind::Released { hold: self.hold.clone(), end: HoldEnd::Asked, of: key.1 };
+        Ok(book.release(Posting::new(self.program.clone(), kind), &key))
     }
 }
 

@@ -86,6 +86,12 @@ pub enum LoyaltyError {
         /// The name given.
         hold: HoldName,
     },
+    /// Several of those whom the customer was merged of have a hold of that name: ask for it by the id of whose it is.
+    #[error("several who were merged have a hold {hold}")]
+    HoldAmbiguous {
+        /// The name given.
+        hold: HoldName,
+    },
     /// Too many holds.
     #[error("there are {HOLDS_MAX} holds already")]
     Holds,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::earning::RuleName;
 use super::hold::{HoldEnd, HoldName};
 use super::lots::{Bucket, LotTerms};
+use super::paid::UndonePayment;
 use super::{Account, CountedAt, ProgramId};
 use crate::id::{CustomerId, EventId};
 use crate::order::OrderRef;
@@ -56,6 +57,9 @@ pub enum PostingKind {
         /// Until when; none means until it is captured or released.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// Whose hold it is, where that is somebody else among those who were merged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<CustomerId>,
     },
     /// What was held was spent, in whole or in part; what is left of it is free again.
     Captured {
@@ -69,6 +73,9 @@ pub enum PostingKind {
         /// What had come back of it before.
         #[serde(default, skip_serializing_if = "is_zero")]
         refunded: i64,
+        /// Whose hold it is, where that is somebody else among those who were merged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<CustomerId>,
     },
     /// What was held is free again.
     Released {
@@ -76,6 +83,9 @@ pub enum PostingKind {
         hold: HoldName,
         /// Why.
         end: HoldEnd,
+        /// Whose hold it is, where that is somebody else among those who were merged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<CustomerId>,
     },
     /// What was spent for an order came back with it.
     Returned {
@@ -107,6 +117,9 @@ pub enum PostingKind {
         /// The order that was paid with what it spent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         order: Option<OrderRef>,
+        /// What the order was paid with it, where not all of that had come back before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paid: Option<UndonePayment>,
         /// Why.
         reason: Remark,
     },
@@ -178,6 +191,25 @@ impl PostingKind {
     /// Whether points came to nothing by it: their time was up, or they were left behind.
     pub(crate) const fn is_end(&self) -> bool {
         matches!(self, PostingKind::Expired { .. } | PostingKind::Forfeited { .. })
+    }
+
+    /// The order that was paid with what was spent, with what had come back of it before.
+    pub(super) const fn paid_for(&self) -> Option<(&OrderRef, i64)> {
+        if let PostingKind::Spent { order: Some(order), refunded, .. }
+        | PostingKind::Captured { order: Some(order), refunded, .. } = self
+        {
+            return Some((order, *refunded));
+        }
+        None
+    }
+
+    /// Whose hold it is about, of those that are about one.
+    pub(crate) const fn of_hold(&mut self) -> Option<&mut Option<CustomerId>> {
+        if let PostingKind::Held { of, .. } | PostingKind::Captured { of, .. } | PostingKind::Released { of, .. } = self
+        {
+            return Some(of);
+        }
+        None
     }
 
     /// The order that was paid with what was spent.

@@ -2,11 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LoyaltyError;
+use super::book::PointsBook;
+use crate::id::CustomerId;
 use crate::text::text_type;
 use crate::time::Timestamp;
 
 text_type!(
-    /// The name of a hold, such as the number of a checkout. While one of that name is there, no other can be placed.
+    /// The name of a hold, such as the number of a checkout. While one of that name is there, no other can be placed. Of
+    /// two who are merged and have one each of that name, each keeps theirs.
     HoldName, "hold", 128
 );
 
@@ -33,6 +37,34 @@ impl Hold {
     #[must_use]
     pub const fn until(&self) -> Option<Timestamp> {
         self.until
+    }
+}
+
+/// The name of a hold, and whose it is if not that of the one whose book it is in.
+pub(crate) type HoldKey = (HoldName, Option<CustomerId>);
+
+impl PointsBook {
+    /// The hold of a name, and how many points it has. In a book of several it is that of the one who asks for it, or else
+    /// the only one.
+    ///
+    /// # Errors
+    ///
+    /// `NoHold`, or `HoldAmbiguous` if several others have one.
+    pub(super) fn open_hold(
+        &self,
+        name: &HoldName,
+        through: Option<CustomerId>,
+    ) -> Result<(HoldKey, i64), LoyaltyError> {
+        let named = || self.holds_named(name);
+        let own = named().find(|((_, of), _)| *of == through);
+        let (key, hold) = match (own.or(named().next()), named().nth(1)) {
+            (Some(_), Some(_)) if own.is_none() && through.is_some() => {
+                return Err(LoyaltyError::HoldAmbiguous { hold: name.clone() });
+            }
+            (Some(found), _) => found,
+            (None, _) => return Err(LoyaltyError::NoHold { hold: name.clone() }),
+        };
+        Ok((key.clone(), hold.points()))
     }
 }
 

@@ -20,6 +20,8 @@ pub enum Origin {
     Gift(CustomerId),
     /// They had expired and were given back.
     Reinstated,
+    /// They had expired and were given back, and the shop, or a plugin, had given them first at this instant.
+    Reawarded(Timestamp),
     /// A fact earned them for a pool. While they are pending in the book of whoever earned them they are on their way there.
     Share {
         /// Which fact.
@@ -62,7 +64,17 @@ impl LotTerms {
     pub const fn fact(&self) -> Option<EventId> {
         match self.origin {
             Origin::Fact(fact) | Origin::Share { fact, .. } => Some(fact),
-            Origin::Award | Origin::Import | Origin::Gift(_) | Origin::Reinstated => None,
+            Origin::Award | Origin::Import | Origin::Gift(_) | Origin::Reinstated | Origin::Reawarded(_) => None,
+        }
+    }
+
+    /// When the shop, or a plugin, gave them first, if it did.
+    #[must_use]
+    pub const fn awarded_at(&self) -> Option<Timestamp> {
+        match self.origin {
+            Origin::Award => Some(self.earned_at),
+            Origin::Reawarded(at) => Some(at),
+            Origin::Fact(_) | Origin::Share { .. } | Origin::Import | Origin::Gift(_) | Origin::Reinstated => None,
         }
     }
 }

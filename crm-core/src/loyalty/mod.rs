@@ -19,11 +19,13 @@ mod error;
 mod event;
 mod expiry;
 mod gift;
+mod gone;
 mod held;
 mod hold;
 mod import;
 mod lent;
 mod lots;
+mod paid;
 mod period;
 mod pool;
 mod program;
@@ -38,6 +40,7 @@ mod stamp;
 mod tier;
 mod together;
 mod totals;
+mod undo;
 mod validity;
 mod voucher;
 
@@ -69,6 +72,7 @@ pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use import::{IMPORT_ENTRIES_MAX, ImportFault, ImportName, ImportPoints, ImportSums, ImportedLot};
 pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
+pub use paid::UndonePayment;
 pub use period::{Period, begin_of, day_of};
 pub use pool::{
     MemberAllowance, OnLeaving, POOL_MEMBERS_MAX, Pool, PoolCommand, PoolKind, PoolMember, PoolMoved, PoolPolicy,
@@ -103,6 +107,7 @@ pub use reconcile::Earned;
 pub(crate) use reconcile::Reconciling;
 pub(crate) use tier::{Held, HeldTiers, Loss, Tally, TierView};
 pub(crate) use together::Together;
+pub(crate) use undo::Undoing;
 
 #[cfg(test)]
 mod tests;

@@ -79,6 +79,10 @@ fn order(name: &OrderRef, minor: i64, refunded: i64) -> Order {
     }
 }
 
+fn undoing<'a>(undone: &'a Posting, orders: &'a [Order]) -> Undoing<'a> {
+    Undoing { undone, took: Vec::new(), gone: 0, settled: false, order: orders.first() }
+}
+
 /// When the first points end that can expire, and how many do.
 fn next_end(book: &PointsBook) -> Option<(Timestamp, i64)> {
     let first = book.ends(|_| None, |_| None).map(|(end, _)| end).min()?;
@@ -104,15 +108,15 @@ fn what_is_held_cannot_be_spent_and_is_captured_or_released_once() {
         let (program, hold, reason) = (id(), hold("a"), reason());
         CaptureHold { program, hold, points, reason, order: None }
     };
-    assert_eq!(capture(Some(71)).decide(&book, &none), Err(LoyaltyError::MoreThanHeld { asked: 71, held: 70 }));
-    assert!(matches!(capture(Some(0)).decide(&book, &none), Err(LoyaltyError::Amount { .. })));
-    for posting in capture(Some(50)).decide(&book, &none).unwrap() {
+    assert_eq!(capture(Some(71)).decide(&book, None, &none), Err(LoyaltyError::MoreThanHeld { asked: 71, held: 70 }));
+    assert!(matches!(capture(Some(0)).decide(&book, None, &none), Err(LoyaltyError::Amount { .. })));
+    for posting in capture(Some(50)).decide(&book, None, &none).unwrap() {
         post(&mut book, &posting);
     }
     assert_eq!((book.balance(), book.held(), book.totals().spent), (50, 0, 50));
-    assert_eq!(capture(None).decide(&book, &none), Err(LoyaltyError::NoHold { hold: hold("a") }));
+    assert_eq!(capture(None).decide(&book, None, &none), Err(LoyaltyError::NoHold { hold: hold("a") }));
     let release = ReleaseHold { program: id(), hold: hold("a") };
-    assert_eq!(release.decide(&book), Err(LoyaltyError::NoHold { hold: hold("a") }));
+    assert_eq!(release.decide(&book, None), Err(LoyaltyError::NoHold { hold: hold("a") }));
 }
 
 #[test]
@@ -145,7 +149,7 @@ fn what_becomes_free_pays_the_debt_first() {
     assert_eq!((posting.owed, posting.borne), (20, 10));
     post(&mut book, &posting);
     assert_eq!((book.balance(), book.owed(), book.totals().adjusted), (-20, 20, -80));
-    let posting = ReleaseHold { program: id(), hold: hold("a") }.decide(&book).unwrap();
+    let posting = ReleaseHold { program: id(), hold: hold("a") }.decide(&book, None).unwrap();
     post(&mut book, &posting);
     assert_eq!((book.balance(), book.owed()), (20, 0));
 }
@@ -197,22 +201,23 @@ fn a_posting_is_undone_once_and_for_what_has_not_come_back_otherwise() {
     let mut book = PointsBook::default();
     let name = OrderRef::new("1001").unwrap();
     give(&mut book, Origin::Award, 100, 0, Some(10));
-    let terms = book.lots()[0].terms;
     let spent = redeem(&mut book, 100, Some(&name)).unwrap();
     for posting in book.returns(&id(), &[order(&name, 1_000, 400)], |_| false) {
         post(&mut book, &posting);
     }
     assert_eq!(book.balance(), 40);
     let undo = UndoPosting { posting: fact(7), reason: reason() };
-    let posting = undo.decide(&book, &spent, &[(terms, 100)], 0, None).unwrap();
+    let of = [order(&name, 1_000, 400)];
+    let undoing = undoing(&spent, &of);
+    let posting = undo.decide(&book, &undoing, None).unwrap();
     post(&mut book, &posting);
     assert_eq!((book.balance(), book.totals().spent), (100, 0));
-    assert_eq!(undo.decide(&book, &spent, &[(terms, 100)], 0, None), Err(LoyaltyError::Undone { posting: fact(7) }));
+    assert_eq!(undo.decide(&book, &undoing, None), Err(LoyaltyError::Undone { posting: fact(7) }));
     assert_eq!(book.returns(&id(), &[order(&name, 1_000, 1_000)], |_| false), []);
     let moved = Posting::new(id(), PostingKind::Activated);
     let undo = UndoPosting { posting: fact(8), reason: reason() };
     let refused = LoyaltyError::NotUndoable { posting: fact(8), kind: "activated" };
-    assert_eq!(undo.decide(&book, &moved, &[], 0, None), Err(refused));
+    assert_eq!(undo.decide(&book, &Undoing { undone: &moved, ..undoing }, None), Err(refused));
 }
 
 #[test]
@@ -224,9 +229,9 @@ fn an_award_that_is_undone_is_taken_back_with_what_it_counted() {
     assert_eq!(book.qualifying(), 50);
     redeem(&mut book, 20, None).unwrap();
     let undo = UndoPosting { posting: fact(7), reason: reason() };
-    let owed = undo.decide(&book, &given, &[], 0, None).unwrap();
+    let owed = undo.decide(&book, &undoing(&given, &[]), None).unwrap();
     let borne = Program { shortfall: Shortfall::Borne, ..program() };
-    let borne = undo.decide(&book, &given, &[], 0, Some(&borne)).unwrap();
+    let borne = undo.decide(&book, &undoing(&given, &[]), Some(&borne)).unwrap();
     assert_eq!((owed.owed, owed.borne, borne.owed, borne.borne), (20, 0, 0, 20));
     let mut other = book.clone();
     post(&mut book, &owed);
