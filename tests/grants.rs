@@ -4,7 +4,7 @@
 
 mod own;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -711,6 +711,18 @@ mod wasm {
         assert_eq!((blind.failed, blind.scored + blind.without), (0, 1));
         grants.features = Names::these(["recency_*"]);
         assert_eq!(crm::Scorer::attributes(&WasmScorer::load_granted(&host(), &wasm, &[], &grants).unwrap()).len(), 1);
+    }
+
+    /// Workflows are told of every fact, of every change, of scores, of decisions that an action asks for, and of one
+    /// decision besides.
+    #[test]
+    fn there_is_nothing_that_workflows_are_told_of_and_a_guest_cannot_listen_to() {
+        let decisions = crm::Deed::KINDS.iter().filter(|(_, action)| action.is_some()).map(|(kind, _)| *kind);
+        let decisions = decisions.chain(["points_reminded"]);
+        let others = crm::Fact::KINDS.iter().chain(crm::ChangeBody::KINDS).copied();
+        let told: BTreeSet<&str> = others.chain(decisions).chain(["scored"]).collect();
+        assert_eq!(crm::plugins::EVENTS.into_iter().collect::<BTreeSet<_>>(), told);
+        assert_eq!(crm::plugins::EVENTS.len(), told.len(), "each once");
     }
 
     #[test]

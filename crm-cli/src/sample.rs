@@ -47,9 +47,18 @@ pub(crate) fn event(kind: &str) -> TriggerEvent {
         "posting",
         "topic",
         "segment",
+        "order",
+        "list",
+        "tie",
+        "coupon",
+        "reward",
+        "badge",
+        "tier",
+        "purpose",
+        "scope",
     ];
     let stages = [Entry::new("from", "purchase"), Entry::new("to", "historical")];
-    let numbers = ["items", "total", "lines", "amount", "points"];
+    let numbers = ["items", "total", "lines", "amount", "points", "strength", "expires_at", "minor", "on", "missing"];
     let fields = texts.iter().map(|name| Entry::new(*name, "EUR"));
     let fields = fields.chain(numbers.iter().map(|name| Entry::new(*name, 12_300))).chain(stages);
     let scored = [Entry::new("scorer", "churn"), Entry::new("output", "churn"), Entry::new("value", Value::Float(0.9))];

@@ -123,18 +123,30 @@ pub enum ChangeBody {
     },
 }
 
-impl ChangeBody {
-    /// The kind it is stored under, and by which workflows listen for it.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            ChangeBody::StageChanged { .. } => "stage_changed",
-            ChangeBody::SegmentEntered { .. } => "segment_entered",
-            ChangeBody::SegmentLeft { .. } => "segment_left",
-            ChangeBody::TierReached { .. } => "tier_reached",
-            ChangeBody::TierLost { .. } => "tier_lost",
-            ChangeBody::TierAtRisk { .. } => "tier_at_risk",
-            ChangeBody::ConsentChanged { .. } => "consent_changed",
+/// Declares the kinds that changes are stored under.
+macro_rules! changes {
+    ($($variant:ident $kind:literal,)*) => {
+        impl ChangeBody {
+            /// All kinds.
+            pub const KINDS: &[&str] = &[$($kind),*];
+
+            /// The kind it is stored under, and by which workflows listen for it.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(ChangeBody::$variant { .. } => $kind,)*
+                }
+            }
         }
-    }
+    };
+}
+
+changes! {
+    StageChanged "stage_changed",
+    SegmentEntered "segment_entered",
+    SegmentLeft "segment_left",
+    TierReached "tier_reached",
+    TierLost "tier_lost",
+    TierAtRisk "tier_at_risk",
+    ConsentChanged "consent_changed",
 }

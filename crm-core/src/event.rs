@@ -269,147 +269,136 @@ pub enum Deed {
     LookedUp(LookedUp),
 }
 
-impl Deed {
-    /// The kind it is stored under.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Deed::PointsPosted(_) => "points_posted",
-            Deed::PointsReminded(_) => "points_reminded",
-            Deed::CouponClaimed(_) => "coupon_claimed",
-            Deed::TierKept(_) => "tier_kept",
-            Deed::CouponReserved(_) => "coupon_reserved",
-            Deed::CouponRedeemed(_) => "coupon_redeemed",
-            Deed::CouponReleased(_) => "coupon_released",
-            Deed::VoucherIssued(_) => "voucher_issued",
-            Deed::VoucherWithdrawn(_) => "voucher_withdrawn",
-            Deed::RewardClaimed(_) => "reward_claimed",
-            Deed::RewardCancelled(_) => "reward_cancelled",
-            Deed::BadgeEarned(_) => "badge_earned",
-            Deed::TagAdded(_) => "tag_added",
-            Deed::TagRemoved(_) => "tag_removed",
-            Deed::Notified(_) => "notified",
-            Deed::Remembered(_) => "remembered",
-            Deed::Faulted(_) => "plugin_faulted",
-            Deed::IdentifierAttached(_) => "identifier_attached",
-            Deed::IdentifierSetAside(_) => "identifier_set_aside",
-            Deed::DuplicateSuggested(_) => "duplicate_suggested",
-            Deed::DuplicateRejected(_) => "duplicate_rejected",
-            Deed::Merged(_) => "merged",
-            Deed::Parted(_) => "parted",
-            Deed::Erased(_) => "erased",
-            Deed::HoldPlaced(_) => "hold_placed",
-            Deed::HoldReleased(_) => "hold_released",
-            Deed::Forgotten(_) => "forgotten",
-            Deed::Removed(_) => "personal_removed",
-            Deed::PersonalKept(_) => "personal_kept",
-            Deed::IdentifierCorrected(_) => "identifier_corrected",
-            Deed::SegmentOverridden(_) => "segment_overridden",
-            Deed::OverrideCleared(_) => "override_cleared",
-            Deed::CreditPosted(_) => "credit_posted",
-            Deed::GiftCardPosted(_) => "gift_card_posted",
-            Deed::PoolMoved(_) => "pool_moved",
-            Deed::ReferralMoved(_) => "referral_moved",
-            Deed::DrawWon(_) => "draw_won",
-            Deed::LookedUp(_) => "looked_up",
-        }
-    }
+/// Declares the kinds that deeds are stored under, and the actions that ask for them.
+macro_rules! deeds {
+    ($($variant:ident $kind:literal $(by $action:literal)?,)*) => {
+        impl Deed {
+            /// All kinds, each with the name of the action that asks for it, if one does.
+            pub const KINDS: &[(&str, Option<&str>)] = &[$(($kind, deeds!(@action $($action)?))),*];
 
-    /// The name of the action that asks for it; none for what is no action.
-    #[must_use]
-    pub const fn action(&self) -> Option<&'static str> {
-        match self {
-            Deed::PointsPosted(_) => Some("award_points"),
-            Deed::CreditPosted(_) => Some("grant_credit"),
-            Deed::CouponClaimed(_) => Some("claim_coupon"),
-            Deed::CouponReserved(_) => Some("reserve_coupon"),
-            Deed::CouponRedeemed(_) => Some("redeem_coupon"),
-            Deed::CouponReleased(_) => Some("release_coupon"),
-            Deed::VoucherIssued(_) => Some("issue_voucher"),
-            Deed::VoucherWithdrawn(_) => Some("withdraw_voucher"),
-            Deed::RewardClaimed(_) => Some("claim_reward"),
-            Deed::RewardCancelled(_) => Some("cancel_reward"),
-            Deed::BadgeEarned(_) => Some("earn_badge"),
-            Deed::TagAdded(_) => Some("add_tag"),
-            Deed::TagRemoved(_) => Some("remove_tag"),
-            Deed::Notified(_) => Some("notify"),
-            Deed::PointsReminded(_)
-            | Deed::Remembered(_)
-            | Deed::Faulted(_)
-            | Deed::IdentifierAttached(_)
-            | Deed::IdentifierSetAside(_)
-            | Deed::DuplicateSuggested(_)
-            | Deed::DuplicateRejected(_)
-            | Deed::Merged(_)
-            | Deed::Parted(_)
-            | Deed::Erased(_)
-            | Deed::HoldPlaced(_)
-            | Deed::HoldReleased(_)
-            | Deed::Forgotten(_)
-            | Deed::Removed(_)
-            | Deed::PersonalKept(_)
-            | Deed::IdentifierCorrected(_)
-            | Deed::SegmentOverridden(_)
-            | Deed::OverrideCleared(_)
-            | Deed::GiftCardPosted(_)
-            | Deed::TierKept(_)
-            | Deed::PoolMoved(_)
-            | Deed::ReferralMoved(_)
-            | Deed::DrawWon(_)
-            | Deed::LookedUp(_) => None,
+            /// The kind it is stored under.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Deed::$variant(_) => $kind,)*
+                }
+            }
+
+            /// The name of the action that asks for it; none for what is no action.
+            #[must_use]
+            pub const fn action(&self) -> Option<&'static str> {
+                match self {
+                    $(Deed::$variant(_) => deeds!(@action $($action)?),)*
+                }
+            }
         }
-    }
+    };
+    (@action) => { None };
+    (@action $action:literal) => { Some($action) };
+}
+
+deeds! {
+    PointsPosted "points_posted" by "award_points",
+    PointsReminded "points_reminded",
+    CouponClaimed "coupon_claimed" by "claim_coupon",
+    TierKept "tier_kept",
+    CouponReserved "coupon_reserved" by "reserve_coupon",
+    CouponRedeemed "coupon_redeemed" by "redeem_coupon",
+    CouponReleased "coupon_released" by "release_coupon",
+    VoucherIssued "voucher_issued" by "issue_voucher",
+    VoucherWithdrawn "voucher_withdrawn" by "withdraw_voucher",
+    RewardClaimed "reward_claimed" by "claim_reward",
+    RewardCancelled "reward_cancelled" by "cancel_reward",
+    BadgeEarned "badge_earned" by "earn_badge",
+    TagAdded "tag_added" by "add_tag",
+    TagRemoved "tag_removed" by "remove_tag",
+    Notified "notified" by "notify",
+    Remembered "remembered",
+    Faulted "plugin_faulted",
+    IdentifierAttached "identifier_attached",
+    IdentifierSetAside "identifier_set_aside",
+    DuplicateSuggested "duplicate_suggested",
+    DuplicateRejected "duplicate_rejected",
+    Merged "merged",
+    Parted "parted",
+    Erased "erased",
+    HoldPlaced "hold_placed",
+    HoldReleased "hold_released",
+    Forgotten "forgotten",
+    Removed "personal_removed",
+    PersonalKept "personal_kept",
+    IdentifierCorrected "identifier_corrected",
+    SegmentOverridden "segment_overridden",
+    OverrideCleared "override_cleared",
+    CreditPosted "credit_posted" by "grant_credit",
+    GiftCardPosted "gift_card_posted",
+    PoolMoved "pool_moved",
+    ReferralMoved "referral_moved",
+    DrawWon "draw_won",
+    LookedUp "looked_up",
 }
 
 /// The prefix of the kinds that shops define.
 pub const CUSTOM_PREFIX: &str = "shop.";
 
-impl Fact {
-    /// The kind it is stored under; those that the shop defined begin with `shop.`.
-    #[must_use]
-    pub fn kind(&self) -> SmolStr {
-        SmolStr::new_static(match self {
-            Fact::Visited(_) => "visited",
-            Fact::Enquired(_) => "enquired",
-            Fact::CartUpdated(_) => "cart_updated",
-            Fact::OrderPlaced(_) => "order_placed",
-            Fact::PaymentReceived(_) => "payment_received",
-            Fact::Refunded(_) => "refunded",
-            Fact::OrderDelivered(_) => "order_delivered",
-            Fact::Tagged(_) => "tagged",
-            Fact::Untagged(_) => "untagged",
-            Fact::Enlisted(_) => "enlisted",
-            Fact::Unlisted(_) => "unlisted",
-            Fact::CardChanged(_) => "card_changed",
-            Fact::PartyDescribed(_) => "party_described",
-            Fact::Identified(_) => "identified",
-            Fact::Voided(_) => "voided",
-            Fact::ConsentGiven(_) => "consent_given",
-            Fact::ConsentRefused(_) => "consent_refused",
-            Fact::ConsentWithdrawn(_) => "consent_withdrawn",
-            Fact::ConsentRequested(_) => "consent_requested",
-            Fact::Restricted(_) => "restricted",
-            Fact::RestrictionLifted(_) => "restriction_lifted",
-            Fact::Objected(_) => "objected",
-            Fact::ObjectionWithdrawn(_) => "objection_withdrawn",
-            Fact::Contacted(_) => "contacted",
-            Fact::SuppressionLifted(_) => "suppression_lifted",
-            Fact::Tied(_) => "tied",
-            Fact::Untied(_) => "untied",
-            Fact::AttributeSet(_) => "attribute_set",
-            Fact::MessageReceived(_) => "message_received",
-            Fact::CaseOpened(_) => "case_opened",
-            Fact::CaseClosed(_) => "case_closed",
-            Fact::CaseReopened(_) => "case_reopened",
-            Fact::Custom(custom) => {
-                return smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind);
-            }
-            Fact::ContractSigned(_) => "contract_signed",
-            Fact::ContractRenewed(_) => "contract_renewed",
-            Fact::ContractEnded(_) => "contract_ended",
-        })
-    }
+/// Declares the kinds that facts are stored under.
+macro_rules! facts {
+    ($($variant:ident $kind:literal,)*) => {
+        impl Fact {
+            /// All kinds but those that shops defined.
+            pub const KINDS: &[&str] = &[$($kind),*];
 
+            /// The kind it is stored under; those that the shop defined begin with `shop.`.
+            #[must_use]
+            pub fn kind(&self) -> SmolStr {
+                match self {
+                    $(Fact::$variant(_) => SmolStr::new_static($kind),)*
+                    Fact::Custom(custom) => smol_str::format_smolstr!("{CUSTOM_PREFIX}{}", custom.kind),
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    Visited "visited",
+    Enquired "enquired",
+    CartUpdated "cart_updated",
+    OrderPlaced "order_placed",
+    PaymentReceived "payment_received",
+    Refunded "refunded",
+    OrderDelivered "order_delivered",
+    Tagged "tagged",
+    Untagged "untagged",
+    Enlisted "enlisted",
+    Unlisted "unlisted",
+    CardChanged "card_changed",
+    PartyDescribed "party_described",
+    Identified "identified",
+    Voided "voided",
+    ConsentGiven "consent_given",
+    ConsentRefused "consent_refused",
+    ConsentWithdrawn "consent_withdrawn",
+    ConsentRequested "consent_requested",
+    Restricted "restricted",
+    RestrictionLifted "restriction_lifted",
+    Objected "objected",
+    ObjectionWithdrawn "objection_withdrawn",
+    Contacted "contacted",
+    SuppressionLifted "suppression_lifted",
+    Tied "tied",
+    Untied "untied",
+    AttributeSet "attribute_set",
+    MessageReceived "message_received",
+    CaseOpened "case_opened",
+    CaseClosed "case_closed",
+    CaseReopened "case_reopened",
+    ContractSigned "contract_signed",
+    ContractRenewed "contract_renewed",
+    ContractEnded "contract_ended",
+}
+
+impl Fact {
     /// The body as JSON.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
