@@ -66,7 +66,7 @@ pub use batch::{Batch, BatchError, Cells, Column, ROWS_MAX};
 pub use code_folder::CodeFolder;
 pub use engine::{Host, HostError};
 pub use fault::{Fault, GuestText, InputError};
-pub use limits::{Limits, LoadLimits};
+pub use limits::{LOOKUP_KEYS_MAX, Limits, LoadLimits};
 pub use load::{BoxError, LoadError};
 pub use lookup::{Answer, LookupTable, Lookups, Need};
 pub use manifest::{

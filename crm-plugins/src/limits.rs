@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::manifest::WantedLimits;
 
+/// How many keys one look-up may have.
+pub const LOOKUP_KEYS_MAX: usize = 256;
+
 /// The limits of one host. The defaults suit plugins written in a compiled language.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -30,7 +33,7 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// Calls from the guest into the host during one call. 10,000.
     pub host_calls: u32,
-    /// Keys of one look-up. 1,000.
+    /// Keys of one look-up. [`LOOKUP_KEYS_MAX`], which is as many as the CRM answers.
     pub lookup_keys: usize,
     /// Bytes of all keys of one look-up. 64 KiB.
     pub lookup_bytes: usize,
@@ -53,7 +56,7 @@ impl Default for Limits {
             action_args: 32,
             kept_bytes: 64 << 10,
             host_calls: 10_000,
-            lookup_keys: 1_000,
+            lookup_keys: LOOKUP_KEYS_MAX,
             lookup_bytes: 64 << 10,
             log_bytes: 64 << 10,
             quarantine_after: NonZeroU32::MIN.saturating_add(4),

@@ -25,6 +25,9 @@ pub struct WasmWorkflow {
 /// How many look-ups one call may make, one after another.
 const LOOKUPS_MAX: usize = 64;
 
+/// A host lets a guest ask for as much at once as is answered.
+const _: () = assert!(crm_plugins::LOOKUP_KEYS_MAX == crm_core::workflow::LOOKUP_KEYS_MAX);
+
 /// What a plugin can see of a customer.
 #[derive(Debug, Clone, Copy)]
 enum Feature {

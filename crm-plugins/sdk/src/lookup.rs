@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::value::Value;
 
 /// The values of `field` in `source`, one for each of `keys` and in their order; [`Value::Null`]
-/// where the source has none. At most 1,000 keys, of 64 KiB together; `field` is spelled as names are.
+/// where the source has none. At most 256 keys, of 256 bytes each; `field` is spelled as names are.
 ///
 /// # Errors
 ///
