@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crm::Attribute;
 use crm::plugins::{ACTIONS, CUSTOMER, EVENTS, PluginError, STAGE, WasmScorer, WasmWorkflow};
+use crm::{Attribute, Grants};
 use crm_plugin_sdk::Batch;
 use crm_plugins::{Fault, Host, Limits, Manifest, OutputKind, Plugin};
 use serde_json::{Value as Json, json};
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &CheckArgs, limits: &Limits) -> Result<Answer, Error> {
         }
     }
     if troubles.is_empty() {
-        troubles.extend(of_engine(&host, &wasm, &plugin, &params));
+        troubles.extend(of_engine(&plugin, &params));
     }
     let json = json!({
         "bytes": wasm.len(),
@@ -117,11 +117,11 @@ fn try_events(plugin: &Plugin, params: &[crm_plugins::Entry]) -> Result<(), TryF
 }
 
 /// What else a shop's engine has to say: it knows what a host alone does not.
-fn of_engine(host: &Host, wasm: &[u8], plugin: &Plugin, params: &[crm_plugins::Entry]) -> Option<Trouble> {
+fn of_engine(plugin: &Plugin, params: &[crm_plugins::Entry]) -> Option<Trouble> {
     let error = if plugin.is_scorer() {
-        WasmScorer::load(host, wasm, params).err()
+        WasmScorer::of(plugin, params, &Grants::all()).err()
     } else {
-        WasmWorkflow::load(host, wasm, params).err()
+        WasmWorkflow::of(plugin, params).err()
     }?;
     let kind = if let PluginError::Unknown { .. } = error { "unknown_name" } else { "plugin" };
     Some(Trouble { kind, what: advice::causes(&error), advice: advice::of_plugin(&error) })
