@@ -168,7 +168,10 @@ impl Compiler {
         let engine = match role {
             Role::Scorer => Engine::new(&config)?,
             // Where so much address space is not to be had, each instance maps its own.
-            Role::Workflow => Engine::new(pooled(&mut config.clone(), limits)).or_else(|_| Engine::new(&config))?,
+            Role::Workflow => Engine::new(pooled(&mut config.clone(), limits)).or_else(|error| {
+                tracing::debug!(%error, "no room for a pool of instances: each call of a workflow maps its own");
+                Engine::new(&config)
+            })?,
         };
         let linker = sandbox::linker(&engine)?;
         let linker_with_lookups = sandbox::linker_with_lookups(&engine)?;
