@@ -5,7 +5,7 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crm_plugins::{CodeFolder, Host, Limits, LoadError};
@@ -112,6 +112,35 @@ fn a_file_under_another_key_or_of_another_plugin_is_a_miss() {
     let other = folder.files().into_iter().find(|path| *path != file).unwrap();
     fs::copy(&other, &file).unwrap();
     assert!(!is_taken(&folder, 2, &file));
+}
+
+#[test]
+fn a_file_that_others_may_write_is_a_miss_and_is_replaced_by_one_that_they_may_not() {
+    let folder = Folder::new("writable");
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    for mode in [0o646, 0o664, 0o666, 0o777] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert!(!is_taken(&folder, 1, &file), "{mode:o}");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o022, 0);
+        assert!(is_taken(&folder, 1, &file));
+    }
+}
+
+/// Only root can give files away, so elsewhere this finds out nothing. That root's files are taken by other users is not
+/// tested: it takes two users.
+#[test]
+fn a_file_of_another_user_is_a_miss_and_is_replaced() {
+    let folder = Folder::new("stranger");
+    scores(&folder.host(1), &wasm());
+    let file = folder.only();
+    let own = fs::metadata(&file).unwrap().uid();
+    if std::os::unix::fs::chown(&file, Some(own + 4_711), None).is_err() {
+        return;
+    }
+    assert!(!is_taken(&folder, 1, &file));
+    assert_eq!(fs::metadata(&file).unwrap().uid(), own);
+    assert!(is_taken(&folder, 1, &file));
 }
 
 #[test]
