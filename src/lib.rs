@@ -145,7 +145,7 @@ pub use engine::{
     CardUpdated, CardsImported, ConfirmProof, Confirmation, ConfirmedAddress, ConsentRefusal, Crm, Delivered, Delivery,
     DoneTogether, DrawEntries, Drawn, Erasure, ErasureRequest, Executed, FillProgress, FillReport, Found, ImportError,
     Imported, IngestReport, Ingestion, ListReport, MergeOutcome, OptIn, OptInPeek, OptInRequested, OptInState,
-    OptInToken, Overview, PartOutcome, PluginInstalled, PluginStanding, RUNS_MAX, Recorded, Rectification,
+    OptInToken, Overview, PartOutcome, PluginInstalled, PluginRole, PluginStanding, RUNS_MAX, Recorded, Rectification,
     RectifyRefusal, RetentionCount, RetentionOverview, SCORE_BATCH, ScoreExplained, ScoreProgress, ScoreReport,
     ScoreRun, ScoreRunError, ScoreSummary, Selected, Story, Suppressed, SuppressionReason, TieRecorded, ToFill,
     Unsubscribe, UnsubscribeToken, VOUCHERS_AT_ONCE_MAX, VoucherBatch, VoucherGiven, Withdrawal,
@@ -175,7 +175,7 @@ pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
 pub use scorer::{ScoreBatch, Scorer};
-pub use workflow::{Asks, PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+pub use workflow::{Asks, Breaker, PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.
 #[cfg(all(doctest, feature = "sqlite"))]

@@ -4,7 +4,7 @@ use crm_core::attribute::Attribute;
 use crm_core::workflow::{Grants, PluginStamp};
 use crm_core::{CustomerId, SmolStr, Timestamp};
 
-use crate::workflow::PluginFault;
+use crate::workflow::{Breaker, PluginFault};
 
 /// Attributes of many customers, as columns.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,17 @@ pub trait Scorer: std::fmt::Debug + Send {
     /// for its purpose.
     fn grants(&self) -> Option<&Grants> {
         None
+    }
+
+    /// The features that it would like to see, those included that it is not granted. What it is not granted is noted with
+    /// each of its scores.
+    fn asks(&self) -> Vec<SmolStr> {
+        self.attributes().iter().map(|attribute| SmolStr::new_static(attribute.name())).collect()
+    }
+
+    /// Whether it is run. Code of the shop's own always is.
+    fn breaker(&self) -> Breaker {
+        Breaker::Closed
     }
 
     /// Scores a batch: one column for each output, as long as the batch. None is no score.

@@ -305,6 +305,20 @@ impl From<LookupFault> for PluginFault {
     }
 }
 
+/// Whether a plugin is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Breaker {
+    /// It is.
+    Closed,
+    /// It is in quarantine after so many faults in a row: each call of it is a fault, until somebody clears it.
+    Open {
+        /// How many.
+        faults: u32,
+        /// What the last was, such as `deadline`.
+        last: SmolStr,
+    },
+}
+
 /// What a plugin asks for: it has as much of it as the shop grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asks {
@@ -339,6 +353,11 @@ pub trait Workflow: std::fmt::Debug + Send + Sync {
     fn asks(&self) -> &Asks {
         static NOTHING: Asks = Asks::nothing();
         &NOTHING
+    }
+
+    /// Whether it is run. Code of the shop's own always is.
+    fn breaker(&self) -> Breaker {
+        Breaker::Closed
     }
 
     /// Reacts.

@@ -726,6 +726,34 @@ mod wasm {
     }
 
     #[test]
+    fn scorers_are_listed_beside_workflows_and_explained_with_what_each_was_granted() {
+        let wasm = guest_build::build("churn").unwrap();
+        let mut grants = Grants::none();
+        grants.features = Names::these(["recency_*"]);
+        grants.purpose = Some(crm::Purpose::new("marketing").unwrap());
+        let scorer = WasmScorer::load_granted(&host(), &wasm, &[], &grants).unwrap();
+        let stamp = crm::Scorer::stamp(&scorer).clone();
+        let asks = crm::Scorer::asks(&scorer);
+        let (_, crm) = shop_of(crm::Crm::builder().scorer(scorer).workflow(guest(r#""name":"w""#, "", COUNTS)));
+        crm.record(order(day(0), 50)).unwrap();
+        let mut defined = Grants::all();
+        defined.features = Names::none();
+        let definition = Definition::Grants(stamp.name.clone(), Some(Box::new(defined.clone())));
+        crm.define(day(0), definition).unwrap();
+        let [workflow, scorer] = &crm.plugins().unwrap()[..] else { panic!() };
+        assert_eq!((&workflow.role, &workflow.breaker), (&crm::PluginRole::Workflow, &crm::Breaker::Closed));
+        assert_eq!(scorer.role, crm::PluginRole::Scorer { outputs: vec!["churn".into()] });
+        assert_eq!((&scorer.stamp, &scorer.asks.features, &scorer.missing.features), (&stamp, &asks, &asks));
+        assert_eq!((&scorer.granted, scorer.defined.as_ref()), (&grants, Some(&defined)));
+        assert_eq!(scorer.breaker, crm::Breaker::Closed);
+        let standing = || crm.explain_plugin(ana(), &stamp.name).unwrap().unwrap();
+        assert_eq!((&standing().granted, &standing().defined, standing().barred), (&grants, &Some(defined), None));
+        let objected = crm::Objected { to: crm::Objection::Marketing };
+        crm.record(Incoming::new(ana(), day(0), source(), objected)).unwrap();
+        assert!(matches!(standing().barred, Some(crm::Barred::Objected { to: crm::Objection::Marketing, .. })));
+    }
+
+    #[test]
     fn a_guest_that_fails_again_and_again_is_put_into_quarantine_until_the_shop_clears_it() {
         let workflow = guest(r#""name":"broken""#, "", "unreachable");
         let plugin = workflow.plugin().clone();
@@ -737,7 +765,10 @@ mod wasm {
         let told = |trap: usize, quarantined: usize| [vec!["trap"; trap], vec!["quarantined"; quarantined]].concat();
         assert_eq!(faults(&crm), told(5, 2));
         assert!(matches!(plugin.standing(), crm::plugins::Standing::Quarantined { faults: 5, .. }));
+        let breaker = || crm.plugins().unwrap()[0].breaker.clone();
+        assert_eq!(breaker(), crm::Breaker::Open { faults: 5, last: "trap".into() });
         plugin.clear();
+        assert_eq!(breaker(), crm::Breaker::Closed);
         clock.set(day(1));
         crm.record(visit(day(1))).unwrap();
         assert_eq!(faults(&crm), [told(5, 2), told(1, 0)].concat());

@@ -95,7 +95,7 @@ pub use loyalty::{
     PROBLEMS_MAX, PointsImport, PointsImportChecked, PointsImportError, PointsImported, Statement, UnknownCustomers,
 };
 pub use merge::{MergeOutcome, PartOutcome};
-pub use plugin::{PluginInstalled, PluginStanding};
+pub use plugin::{PluginInstalled, PluginRole, PluginStanding};
 pub use query::{Overview, Story};
 pub use record::Recorded;
 pub use rectify::{Rectification, RectifyRefusal};

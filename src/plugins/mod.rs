@@ -19,7 +19,7 @@ pub use crm_plugins::{
 pub use scorer::WasmScorer;
 pub use workflow::WasmWorkflow;
 
-use crate::workflow::PluginFault;
+use crate::workflow::{Breaker, PluginFault};
 
 /// The actions that plugins may ask for.
 pub const ACTIONS: [&str; 4] = ["add_tag", "remove_tag", "award_points", "notify"];
@@ -157,6 +157,13 @@ fn expect(
 
 fn unknown(plugin: &Plugin, what: &'static str, name: &str) -> PluginError {
     PluginError::Unknown { plugin: plugin.name().to_owned(), what, name: name.to_owned() }
+}
+
+fn breaker(plugin: &Plugin) -> Breaker {
+    match plugin.standing() {
+        Standing::Active { .. } => Breaker::Closed,
+        Standing::Quarantined { faults, last } => Breaker::Open { faults, last: SmolStr::new_static(last) },
+    }
 }
 
 fn fault(fault: &Fault) -> PluginFault {

@@ -7,7 +7,7 @@ use crm_plugins::{Batch, Cells, Column, Entry, Host, OutputKind, Plugin};
 
 use super::{PluginError, stamp};
 use crate::scorer::{ScoreBatch, Scorer};
-use crate::workflow::PluginFault;
+use crate::workflow::{Breaker, PluginFault};
 
 /// A scorer in WASM.
 #[derive(Debug)]
@@ -93,6 +93,14 @@ impl Scorer for WasmScorer {
 
     fn grants(&self) -> Option<&Grants> {
         Some(&self.grants)
+    }
+
+    fn asks(&self) -> Vec<SmolStr> {
+        self.plugin().manifest().features.iter().map(SmolStr::new).collect()
+    }
+
+    fn breaker(&self) -> Breaker {
+        super::breaker(self.plugin())
     }
 
     fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {

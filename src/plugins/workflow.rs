@@ -11,7 +11,7 @@ use crm_plugins::{Entry, Fault, Host, LookupTable, Lookups, Need, Plugin, Trigge
 
 use super::action::command;
 use super::{ACTIONS, CUSTOMER, EVENTS, PluginError, STAGE, expect, stamp, unknown};
-use crate::workflow::{Asks, PluginFault, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
+use crate::workflow::{Asks, Breaker, PluginFault, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// A workflow in WASM.
 #[derive(Debug)]
@@ -198,6 +198,10 @@ impl Workflow for WasmWorkflow {
 
     fn asks(&self) -> &Asks {
         &self.asks
+    }
+
+    fn breaker(&self) -> Breaker {
+        super::breaker(self.plugin())
     }
 
     fn handle(&self, call: &WorkflowCall<'_>) -> Result<WorkflowReply, PluginFault> {

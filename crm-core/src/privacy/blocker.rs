@@ -1,7 +1,7 @@
 //! What stands against an erasure.
 
 use super::{HoldName, HoldPlaced, PrivacyPolicy, Record};
-use crate::consent::Objection;
+use crate::consent::{Barred, Objection};
 use crate::credit::{CreditBooks, Outstanding};
 use crate::customer::Customer;
 use crate::definitions::Definitions;
@@ -148,6 +148,15 @@ pub enum Unscored {
         /// Since when.
         since: Timestamp,
     },
+}
+
+impl From<Unscored> for Barred {
+    fn from(unscored: Unscored) -> Self {
+        match unscored {
+            Unscored::Restricted { since } => Barred::Restricted { since },
+            Unscored::Objects { since } => Barred::Objected { to: Objection::Profiling, since },
+        }
+    }
 }
 
 impl Customer {

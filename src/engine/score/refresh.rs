@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crm_core::workflow::{PluginName, PluginStamp};
-use crm_core::{CustomerId, Definitions, Timestamp};
+use crm_core::workflow::{Grants, PluginName, PluginStamp};
+use crm_core::{CustomerId, Definitions, SmolStr, Timestamp};
 use crm_storage::{Parts, ScannedRow, ScoresAsked, Traits};
 use futures_util::lock::Mutex;
 
@@ -15,10 +15,16 @@ use super::page::{Asked, may_score, nothing};
 use super::{SCORE_BATCH, ScoreReport};
 use crate::error::Error;
 use crate::scorer::Scorer;
+use crate::workflow::Breaker;
 
 /// A scorer that is asked when scores are due.
 pub(crate) struct InstalledScorer {
-    stamp: PluginStamp,
+    pub(crate) stamp: PluginStamp,
+    /// The features it asks for, granted or not.
+    pub(crate) asks: Vec<SmolStr>,
+    pub(crate) outputs: Vec<SmolStr>,
+    /// What it was granted when it was loaded: whatever it asks for, if nothing was said.
+    pub(crate) grants: Grants,
     scorer: Mutex<Box<dyn Scorer>>,
 }
 
@@ -30,7 +36,14 @@ impl std::fmt::Debug for InstalledScorer {
 
 impl InstalledScorer {
     pub(crate) fn new(scorer: impl Scorer + 'static) -> Arc<Self> {
-        Arc::new(InstalledScorer { stamp: scorer.stamp().clone(), scorer: Mutex::new(Box::new(scorer)) })
+        let (stamp, asks, outputs) = (scorer.stamp().clone(), scorer.asks(), scorer.outputs().to_vec());
+        let grants = scorer.grants().cloned().unwrap_or_else(Grants::all);
+        Arc::new(InstalledScorer { stamp, asks, outputs, grants, scorer: Mutex::new(Box::new(scorer)) })
+    }
+
+    /// Whether it is run, once the batch is done that it is at work on.
+    pub(crate) async fn breaker(&self) -> Breaker {
+        self.scorer.lock().await.breaker()
     }
 }
 
