@@ -164,6 +164,8 @@ fn alone(store: &Arc<dyn Store>) -> (Duration, u64) {
                 digest: Digest::of(b"linear"),
                 input: Digest::of(&inputs),
                 inputs,
+                recorded_at: Some(day(100)),
+                terms: SmolStr::default(),
             };
             let write = CustomerWrite::scores(row.customer, Expected::At(row.version), vec![score]);
             Commit { writes: vec![write], ..Commit::default() }

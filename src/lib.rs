@@ -110,7 +110,8 @@ pub use crm_core::relationship::{
     Direction, PAST_TIES_MAX, Strength, TIES_MAX, Tie, TieError, TieKind, TieName, TieSide, Tied, Ties, Untie, Untied,
 };
 pub use crm_core::score::{
-    InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScorePolicy, ScoreRunName, ScoreSchedule,
+    InputsError, Score, ScoreInputs, ScoreName, ScoreOutput, ScorePolicy, ScoreRunName, ScoreSchedule, ScoreTerms,
+    TermsError,
 };
 pub use crm_core::segment::{
     Enlisted, ListAbout, ListError, ListName, ListText, MemberDay, MemberDays, Override, OverrideCleared,

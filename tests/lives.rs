@@ -757,7 +757,7 @@ impl Shop {
             let told = events.iter().map(|event| (event.customer, event.id, event.at, &event.body));
             let again = Customer::replay(customer.id(), told, customer.clock().unwrap(), &definitions);
             // They are no events; whether they are those of the rows is seen where the store chooses.
-            let scores = customer.scores().map(|(name, score)| (name.clone(), *score));
+            let scores = customer.scores().map(|(name, score)| (name.clone(), score.clone()));
             let again = again.with_scores(scores, &definitions);
             assert_eq!(again.facts(), customer.facts());
             assert_eq!(again.waiting().collect::<Vec<_>>(), customer.waiting().collect::<Vec<_>>());

@@ -366,6 +366,27 @@ fn a_workflow_is_told_of_the_scores_that_are_kept_and_of_what_moved_by_them() {
 }
 
 #[test]
+fn a_score_for_an_instant_that_was_long_gone_is_told_when_it_was_made() {
+    let (clock, crm) = shop_of(crm::Crm::builder());
+    let outputs: std::collections::BTreeSet<_> = ["spent", "away"].map(|name| ScoreOutput::new(name).unwrap()).into();
+    crm.define(day(0), Definition::Scorer(name("worth"), Some(outputs))).unwrap();
+    let rule = crm.rule(r#"score("worth", "spent") > 30"#).unwrap();
+    crm.define(day(0), Definition::Segment(SegmentName::new("dear").unwrap(), Some(rule))).unwrap();
+    crm.record(order(day(0), 40)).unwrap();
+    clock.set(day(20));
+    crm.score(&mut worth(), day(5)).unwrap();
+    clock.set(day(40));
+    let log = Arc::default();
+    let told = |from: u32, to: u32, known| {
+        let past = WorkflowReplay { known, ..WorkflowReplay::new(day(from), day(to)) };
+        crm.backtest_workflow(&listener(&log), past, |_| {}).unwrap().calls.get("scored").copied()
+    };
+    use crm::Known::{Happened, Recorded};
+    assert_eq!([told(1, 19, Recorded), told(20, 40, Recorded)], [None, Some(2)], "nobody knew of it before");
+    assert_eq!([told(1, 19, Happened), told(20, 40, Happened)], [Some(2), None], "it is as of then");
+}
+
+#[test]
 fn scores_that_are_kept_no_more_are_a_gap() {
     let log = Arc::default();
     let crm = scored_shop(crm::Crm::builder().scores_kept(NonZeroU16::new(2).unwrap()));

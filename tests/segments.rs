@@ -178,7 +178,10 @@ impl Shop {
         let customer = Customer::replay(id, events.iter().copied(), at, definitions);
         let scores = story.scores.iter().map(|row| {
             let which = rules::SCORES.iter().position(|output| *output == row.output).unwrap();
-            (rules::score(which), Score { at: row.at, value: Millionths::of_score(row.value).unwrap() })
+            (
+                rules::score(which),
+                Score { at: row.at, value: Millionths::of_score(row.value).unwrap(), purposes: BTreeSet::new() },
+            )
         });
         customer.with_scores(scores, definitions)
     }

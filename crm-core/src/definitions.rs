@@ -379,6 +379,8 @@ pub struct Definitions {
     referrals: BTreeMap<ReferralName, Versions<Option<Referral>>>,
     draws: BTreeMap<DrawName, Versions<Draw>>,
     grants: BTreeMap<PluginName, Versions<Option<Box<Grants>>>>,
+    /// The plugins of which scores were made for a purpose.
+    made_for_purposes: BTreeSet<PluginName>,
 }
 
 impl Definitions {
@@ -668,6 +670,22 @@ impl Definitions {
     #[must_use]
     pub fn grants(&self, plugin: &PluginName, at: Timestamp) -> Option<&Grants> {
         self.grants.get(plugin)?.at(at)?.as_deref()
+    }
+
+    /// Scores of a plugin are made for a purpose, whoever said so.
+    pub fn note_purposes(&mut self, plugin: PluginName) {
+        self.made_for_purposes.insert(plugin);
+    }
+
+    /// Whether a plugin was ever for a purpose: by a definition, or because [scores were made](Self::note_purposes) for
+    /// one.
+    #[must_use]
+    pub fn has_purposes(&self, plugin: &PluginName) -> bool {
+        if self.made_for_purposes.contains(plugin) {
+            return true;
+        }
+        let versions = self.grants.get(plugin).into_iter().flat_map(|Versions(versions)| versions);
+        versions.into_iter().any(|(_, grants)| grants.as_ref().is_some_and(|grants| grants.purpose.is_some()))
     }
 
     /// The keys of all programmes there ever were.

@@ -235,6 +235,11 @@ pub struct ScoreRow {
     pub input: Digest,
     /// What it was given, as the engine writes it down: a store does not look into it. Empty if nothing was kept.
     pub inputs: Vec<u8>,
+    /// When it was kept; none of one that is older than that this is noted.
+    pub recorded_at: Option<Timestamp>,
+    /// What it was made for and what was withheld from the plugin, as the engine writes it down: a store does not look
+    /// into it. Empty if there is nothing to say, or nothing was kept.
+    pub terms: SmolStr,
 }
 
 /// Which score: of what plugin, which of its outputs, and as of when.
@@ -253,6 +258,15 @@ impl ScoreRow {
     #[must_use]
     pub fn key(&self) -> ScoreKey {
         ScoreKey { plugin: self.plugin.clone(), output: self.output.clone(), at: self.at }
+    }
+
+    /// Whether another one says the same, whenever either was kept.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let ScoreRow { plugin, output, at, value, version, digest, input, inputs, recorded_at: _, terms } = self;
+        (plugin, output, at, value) == (&other.plugin, &other.output, &other.at, &other.value)
+            && (version, digest, input) == (&other.version, &other.digest, &other.input)
+            && (inputs, terms) == (&other.inputs, &other.terms)
     }
 }
 
@@ -416,7 +430,7 @@ macro_rules! masked {
 pub(crate) use masked;
 
 masked!(StateRow: shape; bytes);
-masked!(ScoreRow: plugin, output, at, value, version, digest, input; inputs);
+masked!(ScoreRow: plugin, output, at, value, version, digest, input, recorded_at, terms; inputs);
 masked!(EventRow: id, at, recorded_at, kind, shape, source, cause; body);
 masked!(ChangeRow: at, kind; body);
 masked!(RequestRow: key, digest; answer);
@@ -473,6 +487,8 @@ mod tests {
                     digest,
                     input: digest,
                     inputs: text(),
+                    recorded_at: None,
+                    terms: SmolStr::default(),
                 }
             ),
             format!("{:?}", RequestRow { key: key.clone(), digest, answer: text() }),

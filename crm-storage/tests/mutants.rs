@@ -75,6 +75,10 @@ mutants! {
         "judging::the_first_reason_in_order_is_given",
         "judging::a_malformed_commit_is_refused",
     ];
+    a_store_that_forgets_terms_of_scores_is_caught: ForgetsTermsOfScores by [
+        "scores::when_and_what_for_a_score_was_made_is_kept",
+        "extremes::names_are_kept_as_they_are",
+    ];
     a_store_that_keeps_old_scores_is_caught: KeepsOldScores by [
         "scores::a_score_that_goes_is_gone_and_the_others_stay",
         "scores::a_score_that_goes_in_the_commit_of_another_makes_room_for_it",

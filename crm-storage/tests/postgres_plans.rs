@@ -34,10 +34,10 @@ const FILL: &str = "
             FROM generate_series(2, 120000, 2) i, crm.tenant t
         UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, '02020202-0202-0202-0202-020202020202'::uuid
             FROM generate_series(5000, 120000, 5000) i, crm.tenant t;
-    INSERT INTO crm.score (lane, tenant, customer, plugin, output, at, value, version, digest, input, inputs)
-        SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 1, 0, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea, ''::bytea
+    INSERT INTO crm.score (lane, tenant, customer, plugin, output, at, value, version, digest, input, inputs, terms)
+        SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 1, 0, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea, ''::bytea, ''::bytea
             FROM generate_series(1, 120000) i, crm.tenant t
-        UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 2, 0.9, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea, ''::bytea
+        UNION ALL SELECT i % 1024, t.tenant, md5(i::text)::uuid, 'churn'::bytea, 'risk'::bytea, 2, 0.9, '1'::bytea, '\\x01'::bytea, '\\x01'::bytea, ''::bytea, ''::bytea
             FROM generate_series(3000, 120000, 3000) i, crm.tenant t;";
 
 /// How often a table was read from one end to the other, and how many rows or entries of its indexes.

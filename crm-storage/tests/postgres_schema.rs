@@ -90,8 +90,8 @@ fn every_key_begins_with_the_lane_and_every_table_carries_the_tenant() {
 fn a_plan_says_what_opening_does_and_touches_nothing() {
     with_server(async |_, url| {
         let planned = PostgresStore::plan(&url, &options()).await.expect("a plan");
-        assert_eq!(planned.iter().map(|step| step.number).collect::<Vec<_>>()[..6], [0, 1, 2, 3, 4, 10_000]);
-        assert_eq!(planned.len(), 5 + Column::ALL.len());
+        assert_eq!(planned.iter().map(|step| step.number).collect::<Vec<_>>()[..7], [0, 1, 2, 3, 4, 5, 10_000]);
+        assert_eq!(planned.len(), 6 + Column::ALL.len());
         let refusal = reason(PostgresStore::connect(&url, &options().migrate(false)).await);
         assert!(refusal.contains("not up to date"), "{refusal}");
         let again = PostgresStore::plan(&url, &options()).await.expect("a plan");

@@ -391,7 +391,7 @@ fn a_shops_file_is_taken_only_when_that_is_asked_for() {
     file.close().unwrap();
     assert!(refusal(&path).contains("another program"));
     let options = SqliteOptions::default().beside_other_tables();
-    assert_eq!(SqliteStore::pending(&path, &options).unwrap().len(), 2);
+    assert_eq!(SqliteStore::pending(&path, &options).unwrap().len(), 3);
     let store = SqliteStore::open_with(&path, &options).unwrap();
     assert!(block_on(store.commit(&TenantId::default(), vec![commit(1)])).unwrap()[0].is_ok());
     drop(store);

@@ -199,6 +199,8 @@ fn scores_are_indexed_when_that_is_declared() {
             digest: Digest::of(b""),
             input: Digest::of(b""),
             inputs: Vec::new(),
+            recorded_at: None,
+            terms: "".into(),
         }];
         write
     };

@@ -6,6 +6,7 @@ use crm_core::audit::{AuditAction, AuditEntry};
 use crm_core::event::JsonProblem;
 use crm_core::expression::{Predicate, Vocabulary};
 use crm_core::segment::Filled;
+use crm_core::workflow::PluginName;
 use crm_core::{CustomerId, Definition, DefinitionVersion, Definitions, Timestamp};
 use crm_storage::DefineError;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,8 @@ pub(super) enum Stored {
     Version(DefinitionVersion),
     /// Everybody was asked under these versions of segments: they answer from now on.
     Filled(Vec<Filled>),
+    /// Scores of this plugin are kept that were made for a purpose, said by a definition or only when it was loaded.
+    MadeForPurposes(PluginName),
 }
 
 impl Crm {
@@ -165,6 +168,28 @@ impl Crm {
         self.definitions_at(revision).await
     }
 
+    /// Notes, once for each plugin, that its scores are made for a purpose: from then on stores are not trusted alone with
+    /// rules that ask about them. It is noted before the first of them is kept.
+    pub(super) async fn note_purposes(&self, plugin: &PluginName) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (revision, definitions) = self.latest_definitions().await?;
+            if definitions.has_purposes(plugin) {
+                return Ok(());
+            }
+            if revision == 0 {
+                self.sign().await?;
+                continue;
+            }
+            if let Some(revision) = self.append(revision, &Stored::MadeForPurposes(plugin.clone())).await? {
+                let mut definitions = Definitions::clone(&definitions);
+                definitions.note_purposes(plugin.clone());
+                self.cache_definitions(revision, Arc::new(definitions));
+                return Ok(());
+            }
+        }
+        Err(Error::Busy { attempts: ATTEMPTS_MAX })
+    }
+
     /// Whether the tenant was made with this look-up key is found out before anybody is looked up.
     pub(super) async fn check_lookup_key(&self) -> Result<(), Error> {
         self.check_ledger().await?;
@@ -205,6 +230,7 @@ impl Crm {
                     definitions.add(version).map_err(|e| Error::corrupt(format!("a definition: {e}")))?;
                 }
                 Stored::Filled(filled) => definitions.complete(&filled),
+                Stored::MadeForPurposes(plugin) => definitions.note_purposes(plugin),
             }
         }
         // Only now, because the tags in the ledger are made with the look-up key.

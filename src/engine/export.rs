@@ -12,7 +12,7 @@ use crm_core::customer::Customer;
 use crm_core::event::{Event, EventBody};
 use crm_core::identity::Identifier;
 use crm_core::profile::{Card, ContactKind};
-use crm_core::score::{Score, ScoreInputs, ScoreName};
+use crm_core::score::{Score, ScoreInputs, ScoreName, ScoreTerms};
 use crm_core::{Column, CustomerId, Digest, EventId, SmolStr, Source, Timestamp};
 use crm_storage::{Claim, ClaimKey, Details, Entries, Entry, OutboxEntry, Parts, RequestRow, ScoreRow, Traits};
 use serde::{Deserialize, Serialize};
@@ -113,6 +113,12 @@ pub(super) struct ScoreOut {
     /// What the plugin was given; none if that was not kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) inputs: Option<Vec<InputOut>>,
+    /// When it was kept; none if it is older than that this is noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) recorded_at: Option<Timestamp>,
+    /// What it was made for and what was withheld from the plugin; none if there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) terms: Option<ScoreTerms>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -509,11 +515,12 @@ pub(super) fn sorted(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn score_out(customer: CustomerId, row: ScoreRow) -> ScoreOut {
-    let ScoreRow { plugin, output, at, value, version, digest, input, inputs } = row;
+    let ScoreRow { plugin, output, at, value, version, digest, input, inputs, recorded_at, terms } = row;
+    let terms = ScoreTerms::decode(&terms).ok().filter(|terms| *terms != ScoreTerms::default());
     let inputs = ScoreInputs::decode(&inputs)
         .ok()
         .map(|inputs| inputs.0.into_iter().map(|(attribute, value)| InputOut { attribute, value }).collect());
-    ScoreOut { customer, plugin, output, at, value, version, digest, input, inputs }
+    ScoreOut { customer, plugin, output, at, value, version, digest, input, inputs, recorded_at, terms }
 }
 
 fn request_out(customer: CustomerId, row: RequestRow) -> RequestOut {

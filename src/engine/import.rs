@@ -9,8 +9,8 @@ use crm_core::event::{Event, EventBody};
 use crm_core::identity::{IdentifierKey, MEMBERS_MAX};
 use crm_core::loyalty::VoucherId;
 use crm_core::profile::{Field, Telling};
-use crm_core::score::ScoreInputs;
-use crm_core::workflow::FieldName;
+use crm_core::score::{ScoreInputs, ScoreTerms};
+use crm_core::workflow::{FieldName, PluginName};
 use crm_core::{CustomerId, DefinitionVersion, Digest, EventId, SmolStr, Timestamp};
 use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CounterStep, CustomerWrite, Details,
@@ -377,6 +377,11 @@ impl Crm {
         let events: Vec<Event> = parsed.events.iter().map(|(_, event)| event.clone()).collect();
         let scores: Vec<ScoreRow> =
             parsed.scores.iter().filter(|row| row.customer == parsed.head).map(score_row).collect();
+        for plugin in
+            parsed.scores.iter().filter(|row| row.terms.as_ref().is_some_and(|terms| !terms.purposes.is_empty()))
+        {
+            self.note_purposes(&PluginName::new(&plugin.plugin).map_err(|_| malformed("scores"))?).await?;
+        }
         let mut customer = fold(parsed.head, &events, parsed.clock, newest(&scores), &definitions);
         if customer.digest() != parsed.digest {
             return Err(ImportError::OtherDefinitions.into());
@@ -563,7 +568,7 @@ impl Crm {
 }
 
 fn score_row(told: &ScoreOut) -> ScoreRow {
-    let ScoreOut { customer: _, plugin, output, at, value, version, digest, input, inputs } = told;
+    let ScoreOut { customer: _, plugin, output, at, value, version, digest, input, inputs, recorded_at, terms } = told;
     let inputs = inputs.as_ref().map(|cells| cells.iter().map(|cell| (cell.attribute, cell.value)).collect());
     ScoreRow {
         plugin: plugin.clone(),
@@ -574,6 +579,8 @@ fn score_row(told: &ScoreOut) -> ScoreRow {
         digest: *digest,
         input: *input,
         inputs: inputs.map(|cells| ScoreInputs(cells).encode()).unwrap_or_default(),
+        recorded_at: *recorded_at,
+        terms: terms.as_ref().map(ScoreTerms::encode).unwrap_or_default(),
     }
 }
 

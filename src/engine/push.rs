@@ -92,8 +92,13 @@ fn push(rule: &Predicate, yes: bool, asked: Asked<'_>) -> Pushed {
             }
             Place::Nowhere => match number {
                 Number::Score(name) => {
-                    let known = usable(score(name, Comparison::Ge, i64::MIN));
-                    Pushed::exact(if yes { known } else { Selection::Not(Box::new(known)) })
+                    let known = usable(name, score(name, Comparison::Ge, i64::MIN), asked);
+                    match yes {
+                        true => known,
+                        false if known.exact => Pushed::exact(Selection::Not(Box::new(known.selection))),
+                        // Whoever has one that a purpose bars has none.
+                        false => Pushed::superset(Selection::EVERYBODY),
+                    }
                 }
                 _ => Pushed::superset(Selection::EVERYBODY),
             },
@@ -144,7 +149,7 @@ fn compare(number: &Number, is: Comparison, limit: i64, asked: Asked<'_>) -> Pus
         (Place::Nowhere, Number::Attribute(Attribute::AverageOrder)) => {
             Pushed::superset(Selection::Compare(Column::Orders, Comparison::Gt, 0))
         }
-        (Place::Nowhere, Number::Score(name)) => Pushed::exact(usable(score(name, is, limit))),
+        (Place::Nowhere, Number::Score(name)) => usable(name, score(name, is, limit), asked),
         (Place::Nowhere, Number::Over(happenings, take)) => {
             let of_none = match take {
                 Take::Count | Take::Sum | Take::Products | Take::Categories => Some(0),
@@ -270,10 +275,12 @@ fn score(name: &ScoreName, is: Comparison, limit: i64) -> Selection {
     }
 }
 
-/// Of whom no score is used, none is known.
-fn usable(score: Selection) -> Selection {
+/// Of whom no score is used, none is known. Where a plugin is for some purpose, who may be judged by it is for the rule to
+/// say.
+fn usable(name: &ScoreName, score: Selection, asked: Asked<'_>) -> Pushed {
     let unscored = Selection::In(SetKey::unscored());
-    Selection::All(vec![Selection::Not(Box::new(unscored)), score])
+    let selection = Selection::All(vec![Selection::Not(Box::new(unscored)), score]);
+    Pushed { selection, exact: !asked.definitions.has_purposes(&name.plugin) }
 }
 
 /// Days since an instant compare so with a number now, or will some day: days only grow.

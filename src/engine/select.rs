@@ -4,7 +4,7 @@
 use crm_core::expression::{Predicate, Subject};
 use crm_core::segment::SegmentName;
 use crm_core::{Column, CustomerId, Definitions, Timestamp};
-use crm_storage::Selection;
+use crm_storage::{Parts, Selection};
 
 use super::push::Pushed;
 use super::score::newest;
@@ -104,10 +104,15 @@ impl Crm {
         let mut held = Vec::new();
         // Scores that no definition asks about are not in the states.
         let asks_others = predicate.scores().into_iter().any(|score| !definitions.asked_scores().contains(score));
-        for row in loaded.rows.into_iter().flatten() {
+        let details = match asks_others {
+            true => self.store().details(&self.tenant, ids, Parts::SCORES).await?,
+            false => vec![None; ids.len()],
+        };
+        for (row, details) in loaded.rows.into_iter().zip(details) {
+            let Some(row) = row else { continue };
             let mut customer = self.decode(&row, &definitions).await?.customer;
-            if asks_others {
-                customer.take_scores(newest(&self.scores_of(row.customer).await?));
+            if let Some(details) = details {
+                customer.take_scores(newest(&details.scores));
             }
             let spells = self.past_of(predicate, &customer, now, &definitions).await?;
             let subject = Subject::new(&customer, now, &definitions);

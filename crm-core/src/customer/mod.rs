@@ -40,6 +40,7 @@ pub use spells::Spells;
 pub use together::{RewardSide, pool_deeds, spent_of_pool};
 
 use self::refresh::Refresh;
+use crate::consent::{Barred, Purpose};
 use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody, Fact};
 use crate::expression::Inputs;
@@ -273,11 +274,50 @@ impl Customer {
     }
 
     /// The newest score of a name, as of the last time that a plugin gave one, if a rule asks about it and it may be
-    /// used: of whom the processing is restricted, or who objects to profiling, none is.
+    /// used: of whom the processing is restricted, or who objects to profiling, none is; nor is one that a
+    /// [purpose bars](Self::bars_score), as of the last time anything happened or was due.
     #[must_use]
-    pub fn score(&self, name: &ScoreName) -> Option<Score> {
+    pub fn score(&self, name: &ScoreName) -> Option<&Score> {
+        let scores = self.scores.as_ref()?;
+        let score = scores.get(name)?;
+        (self.unscored().is_none() && !scores.barred().contains(name)).then_some(score)
+    }
+
+    /// The same as of an instant, by the definitions in force then.
+    pub(crate) fn score_at(&self, name: &ScoreName, at: Timestamp, definitions: &Definitions) -> Option<&Score> {
         let score = self.scores.as_ref()?.get(name)?;
-        self.unscored().is_none().then_some(score)
+        self.bars_score(name, &score.purposes, at, definitions).is_none().then_some(score)
+    }
+
+    /// Why a score that was made for some purposes is not used at an instant; none if it is. What counts is what it was
+    /// made for, and what its plugin is defined to be for by now: whoever objects to either, or to profiling, is not
+    /// judged by it (GDPR, Art. 21), and nobody is by what was made for a purpose that the policy in force does not have.
+    #[must_use]
+    pub fn bars_score<'p>(
+        &self,
+        name: &ScoreName,
+        made_for: impl IntoIterator<Item = &'p Purpose>,
+        at: Timestamp,
+        definitions: &'p Definitions,
+    ) -> Option<Barred> {
+        let defined = definitions.grants(&name.plugin, at).and_then(|grants| grants.purpose.as_ref());
+        let purposes = made_for.into_iter().chain(defined);
+        let by_purpose = || self.may_process(purposes, false, at, definitions).err();
+        self.unscored().map(Barred::from).or_else(by_purpose)
+    }
+
+    /// Notes which scores a purpose bars at an instant, so that rules, and stores that are asked them, go by it.
+    fn note_barred_scores(&mut self, at: Timestamp, definitions: &Definitions) {
+        let Some(scores) = self.scores.as_deref() else { return };
+        let is_barred = |(name, score): &(&ScoreName, &Score)| {
+            self.unscored().is_none() && self.bars_score(name, &score.purposes, at, definitions).is_some()
+        };
+        let barred: Vec<ScoreName> = scores.iter().filter(is_barred).map(|(name, _)| name.clone()).collect();
+        if barred.as_slice() == scores.barred() {
+            return;
+        }
+        let moved = self.scores.as_mut().map(|scores| scores.note_barred(barred)).unwrap_or_default();
+        moved.iter().for_each(|name| self.watch.touch(Inputs::score(name)));
     }
 
     /// The newest of each of the customer's scores that rules ask about, by name, whether or not it may be used.

@@ -90,6 +90,7 @@ impl Customer {
         definitions: &Definitions,
         changes: &mut Vec<Change>,
     ) {
+        self.note_barred_scores(at, definitions);
         let touched = std::mem::replace(&mut self.watch.touched, Inputs::NONE);
         let moved = Moved { at, cause, touched };
         if set.is_past {

@@ -14,6 +14,7 @@ use crate::id::Digest;
 use crate::loyalty::{ProgramId, TierName};
 use crate::money::Currency;
 use crate::order::{Basket, Order};
+use crate::score::{Score, ScoreName};
 use crate::segment::{Override, SegmentName, SegmentOverridden, Spell};
 use crate::time::Timestamp;
 
@@ -151,6 +152,13 @@ impl<'a> Subject<'a> {
         self.customer.facts().declared(attribute)
     }
 
+    fn score(&self, name: &ScoreName) -> Option<&'a Score> {
+        match self.derived {
+            Derived::Noted => self.customer.score(name),
+            Derived::WorkedOut(definitions) => self.customer.score_at(name, self.at, definitions),
+        }
+    }
+
     /// When what was said about consent may come to something else.
     pub(super) fn consents_move(&self) -> Option<Timestamp> {
         match self.derived {
@@ -222,7 +230,7 @@ impl Number {
             Number::Points(program) => Some(customer.book(program).map_or(0, |book| clamp(book.balance()))),
             Number::DeclaredWhole(attribute) => subject.declared(attribute)?.whole(),
             Number::DeclaredDecimal(attribute) => subject.declared(attribute)?.decimal().map(Millionths::get),
-            Number::Score(name) => Some(customer.score(name)?.value.get()),
+            Number::Score(name) => Some(subject.score(name)?.value.get()),
             Number::Bucket { name, of } => bucket(customer, name.as_str(), *of),
             Number::Calculate(left, operation, right) => operation.of(left.value(subject)?, right.value(subject)?),
         }

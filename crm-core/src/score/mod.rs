@@ -6,9 +6,13 @@
 mod asked;
 mod inputs;
 mod policy;
+mod terms;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consent::Purpose;
 use crate::fixed::Millionths;
 use crate::flat::FlatMap;
 use crate::text::text_type;
@@ -35,16 +39,19 @@ pub struct ScoreName {
 }
 
 /// A score of one customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     /// As of when.
     pub at: Timestamp,
     /// How much, rounded to the nearest millionth.
     pub value: Millionths,
+    /// What it was [made for](ScoreTerms::purposes): whoever objects to that is not judged by it any more.
+    pub purposes: BTreeSet<Purpose>,
 }
 
 pub use inputs::{InputsError, ScoreInputs};
 pub use policy::{ScorePolicy, ScorePolicyError, ScoreSchedule};
+pub use terms::{ScoreTerms, TermsError};
 
 /// The most scores that a plugin can be declared to give.
 pub const OUTPUTS_MAX: usize = 64;
@@ -54,32 +61,49 @@ pub const SCORES_MAX: usize = 256;
 
 /// The newest of each of a customer's scores that rules ask about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Scores(FlatMap<ScoreName, Score>);
+pub(crate) struct Scores {
+    newest: FlatMap<ScoreName, Score>,
+    /// Those that a purpose barred when segments were asked last, in order.
+    barred: Vec<ScoreName>,
+}
 
 impl Scores {
-    pub(crate) fn get(&self, name: &ScoreName) -> Option<Score> {
-        self.0.get(name).copied()
+    pub(crate) fn get(&self, name: &ScoreName) -> Option<&Score> {
+        self.newest.get(name)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ScoreName, &Score)> {
-        self.0.iter()
+        self.newest.iter()
+    }
+
+    /// Those that a purpose barred when that was noted last.
+    pub(crate) fn barred(&self) -> &[ScoreName] {
+        &self.barred
+    }
+
+    /// Notes which are barred by a purpose; answers which are so and were not, or were and are not.
+    pub(crate) fn note_barred(&mut self, barred: Vec<ScoreName>) -> Vec<ScoreName> {
+        let before = std::mem::replace(&mut self.barred, barred);
+        let only = |one: &[ScoreName], other: &[ScoreName]| -> Vec<ScoreName> {
+            one.iter().filter(|name| !other.contains(name)).cloned().collect()
+        };
+        [only(&before, &self.barred), only(&self.barred, &before)].concat()
     }
 
     /// Takes a score, unless there is one as of a later instant, and answers whether anything changed. It comes to the
     /// same in whatever order scores come, but for two as of one instant, of which the later one replaces the other as
     /// it does among the rows.
     pub(crate) fn take(&mut self, name: &ScoreName, score: Score) -> bool {
-        if self.get(name).is_some_and(|own| own.at > score.at || own == score) {
+        if self.get(name).is_some_and(|own| own.at > score.at || *own == score) {
             return false;
         }
-        self.0.insert(name.clone(), score);
-        if self.0.len() <= SCORES_MAX {
+        self.newest.insert(name.clone(), score);
+        if self.newest.len() <= SCORES_MAX {
             return true;
         }
-        let last = self.0.iter().last().map(|(name, _)| name.clone());
+        let last = self.newest.iter().last().map(|(name, _)| name.clone());
         last.is_some_and(|last| {
-            self.0.remove(&last);
+            self.newest.remove(&last);
             last != *name
         })
     }
@@ -95,7 +119,7 @@ mod tests {
     }
 
     fn score(at: i64, value: i64) -> Score {
-        Score { at: Timestamp::from_millis(at).unwrap(), value: Millionths::new(value) }
+        Score { at: Timestamp::from_millis(at).unwrap(), value: Millionths::new(value), purposes: BTreeSet::new() }
     }
 
     #[test]

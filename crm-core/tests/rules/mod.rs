@@ -85,7 +85,7 @@ pub fn score(which: usize) -> ScoreName {
 
 /// The scores of those whose lives are not scored by anybody: a risk, and no value.
 pub fn scored() -> [(ScoreName, Score); 1] {
-    [(score(0), Score { at: hour(0), value: Millionths::new(750_000) })]
+    [(score(0), Score { at: hour(0), value: Millionths::new(750_000), purposes: BTreeSet::new() })]
 }
 
 /// Scores that are quarters, nearly so, and far off.

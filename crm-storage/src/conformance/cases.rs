@@ -186,6 +186,7 @@ macro_rules! conformance_cases {
             reopening::reopening_keeps_the_feed_and_its_cursors,
             scores::scores_come_in_order,
             scores::a_score_replaces_the_one_of_its_instant,
+            scores::when_and_what_for_a_score_was_made_is_kept,
             scores::a_zero_score_has_no_sign,
             scores::a_score_that_goes_is_gone_and_the_others_stay,
             scores::a_score_that_goes_in_the_commit_of_another_makes_room_for_it,

@@ -123,7 +123,7 @@ pub async fn names_are_kept_as_they_are(fixture: &dyn Fixture) {
         write.events.push(EventRow { kind: (*name).into(), body: name.as_bytes().to_vec(), ..event(number) });
         write.changes.push(ChangeRow { at: at(0), kind: (*name).into(), body: name.as_bytes().to_vec() });
         for score in [score(name, "o", 1, 1.0), score("p", name, 1, 1.0)] {
-            write.scores.push(ScoreRow { version: (*name).into(), ..score });
+            write.scores.push(ScoreRow { version: (*name).into(), terms: (*name).into(), ..score });
         }
     }
     write = write.personal(PersonalMove {

@@ -64,6 +64,8 @@ pub(super) fn score(plugin: &str, output: &str, millis: i64, value: f64) -> Scor
         digest: Digest::of(plugin.as_bytes()),
         input: Digest::of(output.as_bytes()),
         inputs: output.as_bytes().to_vec(),
+        recorded_at: None,
+        terms: SmolStr::default(),
     }
 }
 

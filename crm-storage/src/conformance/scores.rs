@@ -1,10 +1,13 @@
 //! Scores that plugins gave.
 
+use crm_core::Timestamp;
+
 use super::Fixture;
 use super::sample::{create, customer, score, touch};
 use super::shop::Shop;
 use crate::commit::{CustomerWrite, Expected, Version};
 use crate::error::CommitError;
+use crate::row::{ScoreRow, ScoresAsked};
 
 /// By plugin, output and instant, not by when they were written.
 pub async fn scores_come_in_order(fixture: &dyn Fixture) {
@@ -34,6 +37,33 @@ pub async fn a_score_replaces_the_one_of_its_instant(fixture: &dyn Fixture) {
     newer.input = crm_core::Digest::of(b"other input");
     shop.done(touch(1, 1).score(score("a", "x", 1, 4.0)).score(newer.clone())).await;
     assert_eq!(shop.scores(customer(1)).await, [newer, score("a", "x", 2, 1.0)]);
+}
+
+/// When it was kept and what it was made for come back as they were said, also where nothing was said, and go with the
+/// score that another replaces.
+pub async fn when_and_what_for_a_score_was_made_is_kept(fixture: &dyn Fixture) {
+    let shop = Shop::open(fixture).await;
+    let said = |millis, recorded_at, terms: &str| ScoreRow {
+        recorded_at,
+        terms: terms.into(),
+        ..score("a", "x", millis, 1.0)
+    };
+    let rows = [
+        said(1, None, ""),
+        said(2, Some(Timestamp::MIN), r#"{"for":["marketing"]}"#),
+        said(3, Some(Timestamp::MAX), "\u{202e}\"'{}"),
+    ];
+    shop.done(rows.iter().fold(create(1), |write, row| write.score(row.clone()))).await;
+    assert_eq!(shop.scores(customer(1)).await, rows);
+    for row in &rows {
+        let asked = ScoresAsked { plugin: "a".into(), outputs: vec!["x".into()], at: row.at };
+        let page = shop.scan(10, Some(&asked)).await;
+        assert_eq!(page[0].scores[0].known.as_ref(), Some(row));
+    }
+    let again = said(2, None, "");
+    shop.done(touch(1, 1).score(again.clone())).await;
+    let [first, _, third] = rows;
+    assert_eq!(shop.scores(customer(1)).await, [first, again, third]);
 }
 
 /// A zero has no sign, so that scores are the same in every store.

@@ -73,6 +73,11 @@ impl<'row> Columns<'row> {
         Timestamp::from_millis(self.plain()?).map_err(|error| damaged(error.to_string()))
     }
 
+    pub(super) fn time_or_null(&mut self) -> Result<Option<Timestamp>, Fault> {
+        let millis: Option<i64> = self.plain()?;
+        millis.map(Timestamp::from_millis).transpose().map_err(|error| damaged(error.to_string()))
+    }
+
     /// A number that is never negative.
     pub(super) fn count(&mut self) -> Result<u64, Fault> {
         u64::try_from(self.plain::<i64>()?).map_err(|_| damaged("a negative count"))

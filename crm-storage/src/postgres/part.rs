@@ -201,9 +201,12 @@ pub(super) fn all() -> Vec<Part> {
                 ("digest", Bytes),
                 ("input", Bytes),
                 ("inputs", Bytes),
+                ("recorded_at", Big),
+                ("terms", Bytes),
             ],
             " ON CONFLICT (lane, tenant, customer, plugin, output, at) DO UPDATE SET value = excluded.value, \
-             version = excluded.version, digest = excluded.digest, input = excluded.input, inputs = excluded.inputs",
+             version = excluded.version, digest = excluded.digest, input = excluded.input, inputs = excluded.inputs, \
+             recorded_at = excluded.recorded_at, terms = excluded.terms",
         ),
         drop(
             AlarmsGone,

@@ -182,6 +182,8 @@ pub(super) fn score(columns: &mut Columns<'_>) -> Result<ScoreRow, Fault> {
         digest: columns.digest()?,
         input: columns.digest()?,
         inputs: columns.bytes()?,
+        recorded_at: columns.time_or_null()?,
+        terms: columns.text()?,
     })
 }
 

@@ -13,11 +13,12 @@ use crate::error::StorageError;
 use crate::migration::Step;
 
 /// The numbered files.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("rows", include_str!("migrations/0001_rows.sql")),
     ("heads", include_str!("migrations/0002_heads.sql")),
     ("ends", include_str!("migrations/0003_ends.sql")),
     ("inputs", include_str!("migrations/0004_inputs.sql")),
+    ("score terms", include_str!("migrations/0005_score_terms.sql")),
 ];
 
 /// The number of the step that adds the first column; each column after it has the next one.

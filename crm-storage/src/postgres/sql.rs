@@ -250,7 +250,8 @@ texts! {
         };
         traits: Keyed { select: "t.id, t.sets, @columns", table: "customer", keys: ID, rest: "" };
         scores: Keyed {
-            select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input, t.inputs",
+            select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input, t.inputs, \
+                t.recorded_at, t.terms",
             table: "score",
             keys: CUSTOMER,
             rest: " ORDER BY t.customer, t.plugin, t.output, t.at",
@@ -258,7 +259,7 @@ texts! {
         // Of a plugin and some of its outputs, the inputs of one instant only.
         asked_scores: Keyed {
             select: "t.customer, t.plugin, t.output, t.at, t.value, t.version, t.digest, t.input, \
-                CASE WHEN t.at = $6 THEN t.inputs ELSE ''::bytea END",
+                CASE WHEN t.at = $6 THEN t.inputs ELSE ''::bytea END, t.recorded_at, t.terms",
             table: "score",
             keys: CUSTOMER,
             rest: " AND t.plugin = $4 AND t.output = ANY($5) ORDER BY t.customer, t.plugin, t.output, t.at",

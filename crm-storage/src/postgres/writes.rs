@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crm_core::{CustomerId, EventId, SmolStr};
+use crm_core::{CustomerId, EventId, SmolStr, Timestamp};
 use uuid::Uuid;
 
 use super::list::List;
@@ -400,7 +400,7 @@ fn entry<'a>(lane: i16, place: i64, customer: CustomerId, appended: Appended<'a>
     }
 }
 
-fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<'a>; 10] {
+fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<'a>; 12] {
     [
         Cell::Small(lane),
         customer_cell(customer),
@@ -413,5 +413,7 @@ fn score_row<'a>(lane: i16, customer: CustomerId, score: &'a ScoreRow) -> [Cell<
         Cell::Bytes(score.digest.as_bytes()),
         Cell::Bytes(score.input.as_bytes()),
         Cell::Bytes(&score.inputs),
+        Cell::Big(score.recorded_at.map(Timestamp::as_millis)),
+        Cell::Bytes(score.terms.as_bytes()),
     ]
 }

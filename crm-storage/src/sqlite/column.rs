@@ -83,6 +83,11 @@ impl<'row> Columns<'row> {
         Timestamp::from_millis(self.plain()?).map_err(|error| damaged(error.to_string()))
     }
 
+    pub(super) fn time_or_null(&mut self) -> Result<Option<Timestamp>, Fault> {
+        let millis: Option<i64> = self.plain()?;
+        millis.map(Timestamp::from_millis).transpose().map_err(|error| damaged(error.to_string()))
+    }
+
     pub(super) fn version(&mut self) -> Result<Version, Fault> {
         let version: i64 = self.plain()?;
         u64::try_from(version).map(Version).map_err(|_| damaged("a negative version"))

@@ -23,9 +23,10 @@ pub(super) struct Known {
 const FROM_FIRST_LAYOUT: &str = include_str!("migrations/from_first_layout.sql");
 
 /// The steps in order.
-pub(super) const ALL: [Known; 2] = [
+pub(super) const ALL: [Known; 3] = [
     Known { name: "rows", sql: include_str!("migrations/0001_rows.sql") },
     Known { name: "inputs", sql: include_str!("migrations/0002_inputs.sql") },
+    Known { name: "score terms", sql: include_str!("migrations/0003_score_terms.sql") },
 ];
 
 /// Whose database it may be.

@@ -110,6 +110,8 @@ fn score(columns: &mut Columns<'_>) -> Result<ScoreRow, Fault> {
         digest: columns.digest()?,
         input: columns.digest()?,
         inputs: columns.bytes()?,
+        recorded_at: columns.time_or_null()?,
+        terms: columns.text()?,
     })
 }
 
@@ -168,6 +170,8 @@ fn scores_of(
                 digest: columns.digest()?,
                 input: columns.digest()?,
                 inputs: columns.bytes()?,
+                recorded_at: columns.time_or_null()?,
+                terms: columns.text()?,
             });
         }
     }

@@ -101,14 +101,14 @@ pub(super) const FEED: &str = "SELECT position, crm_entry.id, at, kind, body, re
      name, customer FROM crm_entry JOIN crm_tenant ON crm_tenant.id = tenant WHERE position > ?1 ORDER BY position LIMIT ?2";
 pub(super) const FEED_END: &str = "SELECT max(position) FROM crm_entry";
 
-pub(super) const SCORES: &str = "SELECT plugin, output, at, value, version, digest, input, inputs FROM crm_score \
+pub(super) const SCORES: &str = "SELECT plugin, output, at, value, version, digest, input, inputs, recorded_at, terms FROM crm_score \
      WHERE tenant = ?1 AND customer = ?2 ORDER BY plugin, output, at";
 /// What is read of a score beyond its instant is read where it is asked for.
-pub(super) const SCORES_OF: &str = "SELECT at, value, version, digest, input, inputs FROM crm_score \
+pub(super) const SCORES_OF: &str = "SELECT at, value, version, digest, input, inputs, recorded_at, terms FROM crm_score \
      WHERE tenant = ?1 AND customer = ?2 AND plugin = ?3 AND output = ?4 ORDER BY at";
 pub(super) const PUT_SCORE: &str = "INSERT OR REPLACE INTO crm_score \
-     (tenant, customer, plugin, output, at, value, version, digest, input, inputs) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+     (tenant, customer, plugin, output, at, value, version, digest, input, inputs, recorded_at, terms) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 pub(super) const DROP_SCORE: &str =
     "DELETE FROM crm_score WHERE tenant = ?1 AND customer = ?2 AND plugin = ?3 AND output = ?4 AND at = ?5";
 

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use crm_core::{Alarm, SetKey, Source, TenantId};
+use crm_core::{Alarm, SetKey, Source, TenantId, Timestamp};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 
@@ -393,7 +393,9 @@ impl<'a> Tables<'_, '_, 'a> {
             score.version.as_str(),
             &score.digest.as_bytes()[..],
             &score.input.as_bytes()[..],
-            score.inputs
+            score.inputs,
+            score.recorded_at.map(Timestamp::as_millis),
+            score.terms.as_str()
         ])?;
         Ok(())
     }

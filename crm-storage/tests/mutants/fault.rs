@@ -9,6 +9,8 @@ use crm_storage::{Claim, ClaimKey, Commit, Selection};
 pub(crate) enum Fault {
     /// Of several events of a write the last is dropped.
     DropsAnEvent,
+    /// When scores were kept, and what they were made for, is forgotten.
+    ForgetsTermsOfScores,
     /// Scores that are to go stay.
     KeepsOldScores,
     /// A scan brings no scores as of other instants than the one that was asked for.
@@ -143,6 +145,11 @@ impl Fault {
                 }
             }
             Fault::LosesAClaim if commit.claims.len() > 1 => drop(commit.claims.pop()),
+            Fault::ForgetsTermsOfScores => {
+                for score in commit.writes.iter_mut().flat_map(|write| &mut write.scores) {
+                    (score.recorded_at, score.terms) = (None, crm_core::SmolStr::default());
+                }
+            }
             Fault::KeepsOldScores => commit.writes.iter_mut().for_each(|write| write.scores_gone.clear()),
             Fault::BuriesNothing => commit.dead_letters.clear(),
             Fault::PutsChangesLast => {

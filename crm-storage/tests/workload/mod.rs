@@ -268,6 +268,8 @@ fn score(number: u64, version: u64) -> ScoreRow {
         digest: Digest::of(b"plugin"),
         input: Digest::of(&number.to_be_bytes()),
         inputs: version.to_be_bytes().to_vec(),
+        recorded_at: Some(at(version as i64 + 1)),
+        terms: "{}".into(),
     }
 }
 

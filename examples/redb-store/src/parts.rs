@@ -62,19 +62,23 @@ pub(crate) fn entry((at, kind, body, event): EntryParts<'_>) -> Result<Entry, Fa
     Ok(Entry::Event(EventRow { id, at, recorded_at, kind, shape, source, cause, body }))
 }
 
-/// Value, version, digest, input and inputs.
-pub(crate) type ScoreParts<'a> = (f64, &'a str, &'a [u8; 32], &'a [u8; 32], &'a [u8]);
+/// Value, version, digest, input, inputs, when it was kept, and terms.
+pub(crate) type ScoreParts<'a> = (f64, &'a str, &'a [u8; 32], &'a [u8; 32], &'a [u8], Option<i64>, &'a str);
 
 pub(crate) fn score_parts(score: &ScoreRow) -> ScoreParts<'_> {
     // Adding zero takes the sign off a negative zero.
-    (score.value + 0.0, &score.version, score.digest.as_bytes(), score.input.as_bytes(), &score.inputs)
+    let recorded_at = score.recorded_at.map(Timestamp::as_millis);
+    let (digest, input) = (score.digest.as_bytes(), score.input.as_bytes());
+    (score.value + 0.0, &score.version, digest, input, &score.inputs, recorded_at, &score.terms)
 }
 
 pub(crate) fn score(plugin: &str, output: &str, at: i64, parts: ScoreParts<'_>) -> Result<ScoreRow, Fault> {
-    let (value, version, digest, input, inputs) = parts;
+    let (value, version, digest, input, inputs, recorded_at, terms) = parts;
     let (digest, input) = (Digest::from_bytes(*digest), Digest::from_bytes(*input));
     let (plugin, output, version) = (plugin.into(), output.into(), version.into());
-    Ok(ScoreRow { plugin, output, at: instant(at)?, value, version, digest, input, inputs: inputs.into() })
+    let (at, recorded_at) = (instant(at)?, recorded_at.map(instant).transpose()?);
+    let (inputs, terms) = (inputs.into(), terms.into());
+    Ok(ScoreRow { plugin, output, at, value, version, digest, input, inputs, recorded_at, terms })
 }
 
 /// An outbox entry with what became of it so far.

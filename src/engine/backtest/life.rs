@@ -26,7 +26,7 @@ pub(super) enum Told {
     Event(Event),
     /// With whose history it is in.
     Change(CustomerId, Change),
-    /// What one plugin gave as of an instant.
+    /// What one plugin gave as of one instant, with the instant at which it came to be known.
     Scored(Timestamp, Vec<ScoreRow>),
 }
 
@@ -99,14 +99,21 @@ impl Life {
         let born = own.map(of_birth).min();
         let mut told: Vec<(Timestamp, Told)> =
             histories.into_iter().flat_map(|history| known_from(in_order(history), known)).collect();
+        if known == Known::Recorded {
+            moved_when_scored(&mut told, &scores);
+        }
         // What is known from one instant on stays in the order in which it was recorded.
         told.sort_by_key(|(from, _)| *from);
-        let mut given: BTreeMap<(Timestamp, SmolStr), Vec<ScoreRow>> = BTreeMap::new();
+        let mut given: BTreeMap<(Timestamp, SmolStr, Timestamp), Vec<ScoreRow>> = BTreeMap::new();
         for row in scores {
-            given.entry((row.at, row.plugin.clone())).or_default().push(row);
+            let from = match known {
+                Known::Recorded => row.recorded_at.unwrap_or(row.at),
+                Known::Happened => row.at,
+            };
+            given.entry((from, row.plugin.clone(), row.at)).or_default().push(row);
         }
-        for ((at, _), rows) in given {
-            told.insert(place_of_scores(at, &told), (at, Told::Scored(at, rows)));
+        for ((from, ..), rows) in given {
+            told.insert(place_of_scores(from, &told), (from, Told::Scored(from, rows)));
         }
         let looked_up = (0..told.len()).filter(|place| told[*place].1.looked_up().is_some()).collect();
         Life { id, now, told, looked_up, born, is_kin }
@@ -186,8 +193,18 @@ fn in_order(history: Vec<Told>) -> Vec<Told> {
     ordered
 }
 
-/// Of a score is kept as of when it is and not when it was made: it comes after all else that is known from then on, but
-/// before what moved by it and what plugins decided who were told of it.
+/// What moved by a score as of its instant moved when the score was made, which may be later.
+fn moved_when_scored(told: &mut [(Timestamp, Told)], scores: &[ScoreRow]) {
+    for (from, told) in told {
+        if let Told::Change(_, change @ Change { cause: Cause::Scored, .. }) = told {
+            let made = scores.iter().filter(|row| row.at == change.at).filter_map(|row| row.recorded_at).max();
+            *from = made.map_or(*from, |made| made.max(*from));
+        }
+    }
+}
+
+/// A score comes after all else that is known from the same instant on, but before what moved by it and what plugins
+/// decided who were told of it.
 fn place_of_scores(at: Timestamp, told: &[(Timestamp, Told)]) -> usize {
     let begin = told.partition_point(|(from, _)| *from < at);
     let end = told.partition_point(|(from, _)| *from <= at);
@@ -414,6 +431,8 @@ mod tests {
             digest: Digest::of(b"worth"),
             input: Digest::of(b""),
             inputs: Vec::new(),
+            recorded_at: None,
+            terms: SmolStr::default(),
         };
         given.iter().map(row).collect()
     }

@@ -9,7 +9,7 @@ use crm_core::event::{Decision, Deed, Event, EventBody};
 use crm_core::lifecycle::Stage;
 use crm_core::workflow::{Actor, PluginStamp};
 use crm_core::{CustomerId, Definitions, EventId, SmolStr, Timestamp};
-use crm_storage::Entries;
+use crm_storage::{Entries, ScoreRow};
 
 use super::super::Crm;
 use super::answers::{Answer, Answers, Moment, report};
@@ -388,8 +388,8 @@ fn heard(id: CustomerId, told: &Told) -> Vec<Heard> {
             let stage = if let ChangeBody::StageChanged { to, .. } = &change.body { Some(*to) } else { None };
             vec![Heard { trigger: Trigger::of_change(id, change), cause, through: *customer, stage }]
         }
-        Told::Scored(at, rows) => {
-            let trigger = |row| Trigger::of_score(id, *at, row);
+        Told::Scored(_, rows) => {
+            let trigger = |row: &ScoreRow| Trigger::of_score(id, row.at, row);
             rows.iter().map(|row| Heard { trigger: trigger(row), cause: None, through: id, stage: None }).collect()
         }
     }

@@ -1,8 +1,9 @@
 //! What a score was made from.
 
 use crm_core::attribute::Attribute;
+use crm_core::consent::Barred;
 use crm_core::privacy::Unscored;
-use crm_core::score::{InputsError, ScoreInputs, ScoreName};
+use crm_core::score::{InputsError, ScoreInputs, ScoreName, ScoreTerms, TermsError};
 use crm_core::{CustomerId, Digest, SmolStr, Timestamp};
 
 use super::super::Crm;
@@ -28,6 +29,12 @@ pub struct ScoreExplained {
     pub agrees: bool,
     /// Why the score is not used any more, and no other is made; none if nothing stands against it.
     pub unscored: Option<Unscored>,
+    /// The same with the purposes that the score was made for, and that the plugin is defined to be for by now.
+    pub barred: Option<Barred>,
+    /// When it was kept; none if that is older than that this is noted.
+    pub recorded_at: Option<Timestamp>,
+    /// What it was made for, and what the plugin asked for and was not granted, when it was loaded or by definition.
+    pub terms: Result<ScoreTerms, TermsError>,
 }
 
 impl Crm {
@@ -44,20 +51,28 @@ impl Crm {
         customer: CustomerId,
         score: &ScoreName,
     ) -> Result<Option<ScoreExplained>, Error> {
-        let (base, _) = self.base(customer).await?;
+        let (base, definitions) = self.base(customer).await?;
         let base = base.ok_or(Error::NoCustomer { customer })?;
         let customer = base.customer.id();
         let rows = self.scores_of(customer).await?.into_iter();
         let own = rows.filter(|row| row.plugin == score.plugin.as_str() && row.output == score.output.as_str());
-        Ok(own.last().map(|row| ScoreExplained {
-            customer,
-            at: row.at,
-            value: row.value,
-            version: row.version,
-            digest: row.digest,
-            agrees: Digest::of(&row.inputs) == row.input,
-            inputs: ScoreInputs::decode(&row.inputs).map(|inputs| inputs.0),
-            unscored: base.customer.unscored(),
+        Ok(own.last().map(|row| {
+            let terms = ScoreTerms::decode(&row.terms);
+            let made_for = terms.iter().flat_map(|terms| &terms.purposes);
+            let barred = base.customer.bars_score(score, made_for, self.now(), &definitions);
+            ScoreExplained {
+                customer,
+                at: row.at,
+                value: row.value,
+                version: row.version,
+                digest: row.digest,
+                agrees: Digest::of(&row.inputs) == row.input,
+                inputs: ScoreInputs::decode(&row.inputs).map(|inputs| inputs.0),
+                unscored: base.customer.unscored(),
+                barred,
+                recorded_at: row.recorded_at,
+                terms,
+            }
         }))
     }
 }

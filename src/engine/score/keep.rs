@@ -1,5 +1,6 @@
 //! Writing scores: rows alone where no state has to know of them, or all that moves by them in one commit.
 
+use crm_core::score::ScoreTerms;
 use crm_core::workflow::PluginName;
 use crm_core::{CustomerId, Definitions, Timestamp};
 use crm_storage::{Commit, CustomerWrite, Expected, ScoreKey, ScoreRow};
@@ -18,6 +19,7 @@ pub(super) struct Giving<'a> {
     /// Until when what is due of a customer comes first.
     pub(super) until: Timestamp,
     pub(super) definitions: &'a Definitions,
+    pub(super) terms: &'a ScoreTerms,
     /// Whether states have to know.
     pub(super) follows: bool,
 }
@@ -106,7 +108,10 @@ impl Crm {
             let (base, definitions) = self.base(given.customer).await?;
             let base = base.ok_or(Error::NoCustomer { customer: given.customer })?;
             // They may have objected, or have been merged into another, since the batch was scored.
-            if base.customer.unscored().is_some() || base.customer.id() != given.customer {
+            let defined = definitions.grants(giving.plugin, giving.until).and_then(|grants| grants.purpose.as_ref());
+            let purposes = giving.terms.purposes.iter().chain(defined);
+            let allowed = base.customer.may_process(purposes, false, giving.until, &definitions);
+            if allowed.is_err() || base.customer.unscored().is_some() || base.customer.id() != given.customer {
                 return Ok(());
             }
             let writing = if giving.follows {

@@ -9,7 +9,7 @@ mod refresh;
 mod report;
 mod run;
 
-use crm_core::score::{Score, ScoreName, ScoreOutput};
+use crm_core::score::{Score, ScoreName, ScoreOutput, ScoreTerms};
 use crm_core::workflow::{Held, PluginName};
 use crm_core::{Definitions, Millionths, Timestamp};
 use crm_storage::ScoreRow;
@@ -66,7 +66,9 @@ pub(super) fn newest<'r>(rows: impl IntoIterator<Item = &'r ScoreRow>) -> impl I
 }
 
 fn score_of(row: &ScoreRow) -> Option<Score> {
-    Some(Score { at: row.at, value: Millionths::of_score(row.value)? })
+    // Of which it is not known what it was made for, it is not known either who may be judged by it.
+    let ScoreTerms { purposes, withheld: _ } = ScoreTerms::decode(&row.terms).ok()?;
+    Some(Score { at: row.at, value: Millionths::of_score(row.value)?, purposes })
 }
 
 fn score_name(plugin: &str, output: &str) -> Option<ScoreName> {
@@ -82,6 +84,12 @@ pub(super) fn held<'a>(
 ) -> Held<'a> {
     let defined = |at| definitions.grants(&scorer.stamp().name, at);
     Held::of_then(scorer.grants(), defined(then), defined(now))
+}
+
+/// Under what terms a scorer is asked.
+pub(super) fn terms(scorer: &dyn Scorer, held: Held<'_>) -> ScoreTerms {
+    let withheld = scorer.asks().into_iter().filter(|feature| !held.sees(feature)).collect();
+    ScoreTerms { purposes: held.purposes().cloned().collect(), withheld }
 }
 
 /// Whether a rule asks about any of a scorer's scores.

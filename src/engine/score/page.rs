@@ -12,7 +12,7 @@ use crm_storage::{Expected, OutputScores, Scanned, ScannedRow, ScoreKey, ScoreRo
 
 use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::keep::{Given, Giving};
-use super::{ScoreReport, held, is_asked, score_name};
+use super::{ScoreReport, held, is_asked, score_name, terms};
 use crate::error::Error;
 use crate::scorer::{ScoreBatch, Scorer, score_checked};
 
@@ -21,6 +21,12 @@ pub(super) struct Asked {
     pub(super) row: ScannedRow,
     /// Read where the columns are not enough.
     pub(super) base: Option<Base>,
+}
+
+/// What the scores of a batch have in common.
+struct Made {
+    recorded_at: Timestamp,
+    terms: SmolStr,
 }
 
 impl Crm {
@@ -81,7 +87,9 @@ impl Crm {
     ) -> Result<ScoreReport, Error> {
         let mut report = ScoreReport::of(scorer.outputs());
         let plugin = scorer.stamp().name.clone();
-        let giving = Giving { plugin: &plugin, as_of, until: self.now(), definitions, follows };
+        let until = self.now();
+        let terms = terms(scorer, held(scorer, definitions, as_of, until));
+        let giving = Giving { plugin: &plugin, as_of, until, definitions, terms: &terms, follows };
         let asked = self.may_be_scored(scorer, giving, rows, &mut report).await?;
         self.score_asked(scorer, giving, asked, &mut report).await?;
         Ok(report)
@@ -120,10 +128,14 @@ impl Crm {
                 return Ok(());
             }
         };
+        if !giving.terms.purposes.is_empty() && !definitions.has_purposes(giving.plugin) {
+            self.note_purposes(giving.plugin).await?;
+        }
+        let made = Made { recorded_at: self.now(), terms: giving.terms.encode() };
         let mut given = Vec::with_capacity(asked.len());
         for (place, one) in asked.into_iter().enumerate() {
             let Asked { row, base } = one;
-            given.extend(self.given(scorer, &batch, &scores, place, &row, base, definitions, report));
+            given.extend(self.given(scorer, &batch, &scores, place, &row, base, (definitions, &made), report));
         }
         self.keep_scores(giving, given).await
     }
@@ -196,7 +208,7 @@ impl Crm {
         place: usize,
         row: &ScannedRow,
         base: Option<Base>,
-        definitions: &Definitions,
+        (definitions, made): (&Definitions, &Made),
         report: &mut ScoreReport,
     ) -> Option<Given> {
         let expected = base.as_ref().map_or(Expected::At(row.version), |base| base.expected);
@@ -217,12 +229,12 @@ impl Crm {
         for (number, (output, column)) in scorer.outputs().iter().zip(scores).enumerate() {
             let Some(value) = column[place] else { continue };
             report.outputs[number].add(value);
-            let score = score_row(scorer, output, batch.as_of, value, input, inputs.clone());
+            let score = score_row(scorer, output, batch.as_of, value, (input, inputs.clone()), made);
             let Some(kept) = row.scores.get(number) else { continue };
             if !self.has_room(kept, &score, &mut gone) {
                 continue;
             }
-            is_known &= kept.known.as_ref() == Some(&score)
+            is_known &= kept.known.as_ref().is_some_and(|known| known.says_the_same(&score))
                 && base.as_ref().is_none_or(|base| knows(base, &score, definitions));
             rows.push(score);
         }
@@ -270,16 +282,16 @@ fn knows(base: &Base, score: &ScoreRow, definitions: &Definitions) -> bool {
     let name = score_name(&score.plugin, &score.output).filter(|name| definitions.asked_scores().contains(name));
     let Some(name) = name else { return true };
     let own = base.customer.scores().find(|(own, _)| **own == name);
-    own.is_some_and(|(_, own)| own.at > score.at || super::score_of(score) == Some(*own))
+    own.is_some_and(|(_, own)| own.at > score.at || super::score_of(score).as_ref() == Some(own))
 }
 
-pub(super) fn score_row(
+fn score_row(
     scorer: &dyn Scorer,
     output: &SmolStr,
     at: Timestamp,
     value: f64,
-    input: Digest,
-    inputs: Vec<u8>,
+    (input, inputs): (Digest, Vec<u8>),
+    made: &Made,
 ) -> ScoreRow {
     let stamp = scorer.stamp();
     ScoreRow {
@@ -292,5 +304,7 @@ pub(super) fn score_row(
         digest: stamp.digest,
         input,
         inputs,
+        recorded_at: Some(made.recorded_at),
+        terms: made.terms.clone(),
     }
 }

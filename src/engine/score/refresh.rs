@@ -12,7 +12,7 @@ use futures_util::lock::Mutex;
 use super::super::{Crm, PAGE};
 use super::keep::Giving;
 use super::page::{Asked, may_score, nothing};
-use super::{SCORE_BATCH, ScoreReport};
+use super::{SCORE_BATCH, ScoreReport, held, terms};
 use crate::error::Error;
 use crate::scorer::Scorer;
 use crate::workflow::Breaker;
@@ -85,7 +85,8 @@ impl Crm {
         let wanted = ScoresAsked { plugin: installed.stamp.name.clone().into(), outputs, at: as_of };
         let (plugin, definitions) = (&installed.stamp.name, &*definitions);
         // What is due later than this waits for its turn.
-        let giving = Giving { plugin, as_of, until: as_of, definitions, follows: true };
+        let terms = terms(&**scorer, held(&**scorer, definitions, as_of, as_of));
+        let giving = Giving { plugin, as_of, until: as_of, definitions, terms: &terms, follows: true };
         let (mut asked, mut barred) = (Vec::with_capacity(ids.len()), Vec::new());
         for (row, details) in loaded.rows.into_iter().zip(details) {
             let (Some(row), Some(details)) = (row, details) else { continue };

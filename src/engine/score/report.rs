@@ -17,8 +17,8 @@ pub struct ScoreReport {
     pub known: u64,
     /// How many got no score, because the scorer had nothing to say of them.
     pub without: u64,
-    /// How many were left out, because processing is restricted or they object to profiling: see
-    /// [`Customer::unscored`](crm_core::customer::Customer::unscored).
+    /// How many were left out, because processing is restricted or they object to profiling (see
+    /// [`Customer::unscored`](crm_core::customer::Customer::unscored)), or because of what the plugin is for.
     pub skipped: u64,
     /// How many keep the scores they had, because the scorer failed for their batch.
     pub failed: u64,
