@@ -1,17 +1,18 @@
 //! What earning costs: a quote, and an order under a programme of twenty rules beside the same order without any, on the
-//! memory store; and a balance on SQLite beside a raw read of the row it is in.
+//! memory store; a balance on SQLite beside a raw read of the row it is in; and what a customer with a long history costs.
 //!
 //! `cargo bench -p crm --no-default-features --features sqlite --bench loyalty`
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints what it measured")]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crm::blocking::Crm;
-use crm::loyalty::{Cap, Factor, On, Per, Period, Rounding, RoundingPlace};
+use crm::loyalty::{Cap, Factor, On, Per, Period, Rounding, RoundingPlace, UndoPosting};
 use crm::{
-    Cart, Channel, Currency, CustomerId, Definition, DerivedIds, EarningRule, ExternalSystem, Formula, Identifier,
-    Incoming, Ingestion, Line, ManualClock, Money, Multiplier, OrderPlaced, ProductRef, Program, ProgramId, RuleName,
-    Source, Span, SqliteStore, Timestamp, Visited,
+    AwardPoints, Cart, Channel, Command, Currency, CustomerId, Definition, DerivedIds, EarningRule, ExternalSystem,
+    Formula, Identifier, Incoming, Ingestion, Line, ManualClock, Money, Multiplier, OrderPlaced, OrderRef, ProductRef,
+    Program, ProgramId, RedeemPoints, Refunded, RuleName, Source, Span, SqliteStore, Timestamp, Visited,
 };
 
 const ROUNDS: u32 = 2_000;
@@ -161,6 +162,7 @@ fn balances() {
     let mut statement =
         by_hand.prepare("SELECT version, shape, state, sets FROM crm_customer WHERE tenant = ?1 AND id = ?2").unwrap();
     let (mut raw, mut read, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut whole, mut whole_ratios) = (Vec::new(), Vec::new());
     for _ in 0..31 {
         let by_row = micros(|| {
             for id in &ids {
@@ -176,18 +178,28 @@ fn balances() {
                 std::hint::black_box(statement.query_row(row, read).unwrap());
             }
         });
+        let program = points();
         let by_crm = micros(|| {
             for id in &ids {
+                assert_eq!(crm.points(*id, &program).unwrap().unwrap().balance(), 100);
+            }
+        });
+        let by_customer = micros(|| {
+            for id in &ids {
                 let customer = crm.customer(*id).unwrap().unwrap();
-                assert_eq!(customer.book(&points()).unwrap().balance(), 100);
+                assert_eq!(customer.book(&program).unwrap().balance(), 100);
             }
         });
         raw.push(by_row / f64::from(CUSTOMERS));
         read.push(by_crm / f64::from(CUSTOMERS));
         ratios.push(by_crm / by_row);
+        whole.push(by_customer / f64::from(CUSTOMERS));
+        whole_ratios.push(by_customer / by_row);
     }
     let (raw, read, ratio) = (median(raw), median(read), median(ratios));
     println!("a balance on SQLite: {read:.2} us, {ratio:.2} of a raw row's {raw:.2} us (limit {BALANCE_LIMIT})");
+    let (whole, ratio) = (median(whole), median(whole_ratios));
+    println!("the same by the whole customer: {whole:.2} us, {ratio:.2} of a raw row's");
     drop((crm, statement));
     drop(by_hand);
     for end in ["", "-wal", "-shm"] {
@@ -195,8 +207,76 @@ fn balances() {
     }
 }
 
+/// One customer, who buys again and again and pays every second order with points: what an order, a refund, an award, an
+/// undoing and a balance take once there are so many orders. The median of ten each.
+fn history() {
+    let clock = Arc::new(ManualClock::at(day(1)));
+    let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).build();
+    let crm = Crm::from(crm);
+    let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(300));
+    crm.define(Timestamp::MIN, Definition::Program(points(), Some(program))).unwrap();
+    let number = |n: u32| OrderRef::new(format!("o{n}")).unwrap();
+    let then = |n: u32| day(1).plus(Span::millis(u64::from(n) * 60_000_000));
+    let place = |n: u32| {
+        let at = then(n);
+        let placed = OrderPlaced::from(cart()).with_order(number(n));
+        crm.record(Incoming::new(someone(0), at, Source::new("shop").unwrap(), placed)).unwrap().customer
+    };
+    let why = || "bench".parse().unwrap();
+    let (mut orders, mut keys) = (0, 0);
+    for many in [250, 500, 1_000, 2_000, 4_000] {
+        let mut costs: [Vec<f64>; 5] = Default::default();
+        while orders < many + 10 {
+            orders += 1;
+            let measured = orders > many;
+            clock.set(then(orders).plus(Span::millis(1)));
+            let mut customer = None;
+            let order = micros(|| customer = Some(place(orders)));
+            let customer = customer.unwrap();
+            keys += 4;
+            let key = |n: u32| format!("k{}", keys + n);
+            let award = AwardPoints { program: points(), points: 5, reason: why() };
+            let mut awarded = None;
+            let award = micros(|| awarded = Some(crm.execute(customer, Command::AwardPoints(award), &key(0)).unwrap()));
+            if orders % 2 == 0 {
+                let redeem = RedeemPoints {
+                    program: points(),
+                    points: 40,
+                    reason: why(),
+                    order: Some(number(orders)),
+                    total: None,
+                };
+                crm.execute(customer, Command::RedeemPoints(redeem), &key(1)).unwrap();
+            }
+            if !measured {
+                continue;
+            }
+            let at = then(orders).plus(Span::millis(1));
+            let refunded = Refunded { order: Some(number(orders)), amount: Money::new(10, Currency::EUR) };
+            let refunded = Incoming::new(customer, at, Source::new("shop").unwrap(), refunded);
+            let refund = micros(|| drop(crm.record(refunded).unwrap()));
+            let posting = awarded.unwrap().events[0];
+            let undo = Command::UndoPosting(UndoPosting { posting, reason: why() });
+            let undo = micros(|| drop(crm.execute(customer, undo, &key(2)).unwrap()));
+            let balance = micros(|| assert!(crm.points(customer, &points()).unwrap().is_some()));
+            for (costs, cost) in costs.iter_mut().zip([order, award, refund, undo, balance]) {
+                costs.push(cost);
+            }
+        }
+        let [order, award, refund, undo, balance] = costs.map(median);
+        println!(
+            "after {many} orders: an order {order:.0} us, an award {award:.0}, a refund {refund:.0}, an undoing {undo:.0}, \
+             a balance {balance:.1}"
+        );
+    }
+}
+
 fn main() {
+    if std::env::args().any(|argument| argument == "--history") {
+        return history();
+    }
     quotes();
     orders();
     balances();
+    history();
 }

@@ -12,7 +12,7 @@ use crm_core::expression::{Clause, Predicate};
 use crm_core::identity::{Identified, Identifier, Presented, Suggestion};
 use crm_core::interaction::Channel;
 use crm_core::lifecycle::{Cohort, CohortBy, Conversions, Newcomers, Period, Stage, TransitionMatrix};
-use crm_core::loyalty::report::{Bands, Liability, TrialBalance};
+use crm_core::loyalty::report::{Bands, Liability, PointsStanding, TrialBalance};
 use crm_core::loyalty::{
     BatchName, Cart, CouponCode, Draw, DrawName, GivePoints, PoolCommand, ProgramId, ReferralName, RewardOffer, Seed,
     TierOutlook, UseName, VoucherCode,
@@ -322,6 +322,15 @@ impl Crm {
     /// The same.
     pub fn clear_override(&self, customer: CustomerId, cleared: OverrideCleared, key: &str) -> Result<Executed, Error> {
         wait(self.0.clear_override(customer, cleared, key))
+    }
+
+    /// See [`crate::Crm::points`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn points(&self, who: impl Into<Who> + Send, program: &ProgramId) -> Result<Option<PointsStanding>, Error> {
+        wait(self.0.points(who, program))
     }
 
     /// See [`crate::Crm::statement`].

@@ -1,6 +1,7 @@
 //! Random operations on points by many threads at once, each beside a second set of books that is kept as simply as can
-//! be; and many who want the same points at the same time. A part of the operations as a rule, all with `CRM_SOAK=1`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+//! be; and many who want the same points at the same time. A part of the operations as a rule, all with `CRM_SOAK=1`;
+//! `--nocapture` shows how long they took.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::panic, reason = "a panic is how a test fails")]
 
 mod auditor;
 
@@ -11,6 +12,7 @@ mod postgres_server;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
+use std::time::Instant;
 
 use auditor::{At, Book, DAY, Missing, Place, Rules};
 use crm::blocking::Crm;
@@ -27,6 +29,11 @@ const THREADS: usize = 64;
 const CUSTOMERS: usize = 16;
 const PROGRAMS: usize = 3;
 const ROUNDS: usize = 4;
+/// After so many operations of a thread others come in the place of its customers, but for the first one, who stays to the
+/// end and has a long history. Those who left are looked at again at the end of each round.
+const SERVED: usize = 4_000;
+/// Of so many operations at least it is kept of each customer what they were.
+const LOG_KEPT: usize = 60;
 
 fn rules(n: usize) -> Rules {
     let plain = Rules { pending: None, expires: None, missing: Missing::Owed, reinstate: None };
@@ -117,6 +124,8 @@ struct Desk {
     now: At,
     dice: Dice,
     members: Vec<Member>,
+    left: Vec<Member>,
+    steps: usize,
     sent: u64,
     refused: u64,
     name: usize,
@@ -131,18 +140,25 @@ impl Desk {
             now,
             dice: Dice(name as u64 * 7_919 + 1),
             members: Vec::new(),
+            left: Vec::new(),
+            steps: 0,
             sent: 0,
             refused: 0,
             name,
         };
-        for n in 0..CUSTOMERS {
-            let books = (0..PROGRAMS).map(|n| Book::new(rules(n))).collect();
-            let name = format!("{name}-{n}");
-            let (id, _) = desk.record(&name, now, OrderPlaced::new(Money::new(0, Currency::EUR)));
-            let (log, done) = (Vec::new(), vec![Vec::new(); PROGRAMS]);
-            desk.members.push(Member { name, id, books, log, done, placed: Vec::new() });
-        }
+        desk.welcome();
         desk
+    }
+
+    /// Fills the places of those who left.
+    fn welcome(&mut self) {
+        while self.members.len() < CUSTOMERS {
+            let books = (0..PROGRAMS).map(|n| Book::new(rules(n))).collect();
+            let name = format!("{}-{}", self.name, self.members.len() + self.left.len());
+            let (id, _) = self.record(&name, self.now, OrderPlaced::new(Money::new(0, Currency::EUR)));
+            let (log, done) = (Vec::new(), vec![Vec::new(); PROGRAMS]);
+            self.members.push(Member { name, id, books, log, done, placed: Vec::new() });
+        }
     }
 
     fn record(&mut self, who: &str, at: At, fact: impl Into<crm::Fact>) -> (CustomerId, EventId) {
@@ -177,6 +193,11 @@ impl Desk {
     }
 
     fn step(&mut self) {
+        self.steps += 1;
+        if self.steps.is_multiple_of(SERVED) {
+            self.left.extend(self.members.drain(1..));
+            self.welcome();
+        }
         self.now += 1 + if self.dice.one_in(3) { self.dice.below(DAY) } else { 0 };
         self.clock.set(instant(self.now));
         let (member, of) = (self.dice.below(CUSTOMERS as i64) as usize, self.dice.below(PROGRAMS as i64) as usize);
@@ -193,6 +214,9 @@ impl Desk {
         let paid_ref = paid.map(|order| order_ref(&self.members[member].name, order));
         let what = self.dice.below(13);
         let member_log = &mut self.members[member].log;
+        if member_log.len() >= 2 * LOG_KEPT {
+            member_log.drain(..LOG_KEPT);
+        }
         member_log
             .push(format!("{now}: {what} in {of}, {points} points, hold {hold}, order {an_order:?}, paid {paid:?}"));
         match what {
@@ -287,25 +311,27 @@ impl Desk {
         self.members[member].books.iter_mut().for_each(|book| book.tick(now));
         // What is refused writes nothing, not even what is due.
         if refused == self.refused {
-            self.compare(member);
+            self.compare(&self.members[member]);
         }
     }
 
-    fn compare(&self, member: usize) {
-        let member = &self.members[member];
+    fn compare(&self, member: &Member) {
         let customer = self.crm.customer(member.identifier()).unwrap().unwrap();
         for (n, own) in member.books.iter().enumerate() {
+            let standing = self.crm.points(member.id, &program_id(n)).unwrap().unwrap();
             let empty = crm::PointsBook::default();
             let book = customer.book(&program_id(n)).unwrap_or(&empty);
             let PointsTotals { earned, spent, reversed, expired, adjusted, .. } = book.totals();
             let real = (book.balance(), book.pending(), book.held(), book.owed());
+            let told = (standing.balance(), standing.pending, standing.held, standing.owed);
+            assert_eq!(told, (real.0, real.1, real.2, real.3.into()), "{} in {n}, at a glance", member.name);
             let naive = (
                 own.balance(),
                 own.sum(|place| matches!(place, Place::Pending(_))),
                 own.sum(|place| matches!(place, Place::Held(_))),
                 own.owed,
             );
-            let lately = &member.log[member.log.len().saturating_sub(60)..];
+            let lately = &member.log[member.log.len().saturating_sub(LOG_KEPT)..];
             assert_eq!(real, naive, "{} in {n}: {:#?}\n{:#?}\n{lately:#?}", member.name, own.all, book.lots());
             let totals = (own.earned, own.spent, own.reversed, own.expired, own.adjusted);
             assert_eq!((earned, spent, reversed, expired, adjusted), totals, "{}", member.name);
@@ -334,7 +360,8 @@ fn operations(share: usize) -> usize {
     if std::env::var_os("CRM_SOAK").is_some() { 1_000_000 } else { share }
 }
 
-fn audit(store: &Arc<dyn Store>, operations: usize) {
+fn audit(store: &Arc<dyn Store>, name: &str, operations: usize) {
+    let started = Instant::now();
     let start = 20_000 * DAY;
     let (crm, _) = shop(store, start);
     for n in 0..PROGRAMS {
@@ -366,13 +393,13 @@ fn audit(store: &Arc<dyn Store>, operations: usize) {
                     }
                     barrier.wait();
                     desk.clock.set(instant(desk.now));
-                    for member in 0..CUSTOMERS {
-                        desk.members[member].books.iter_mut().for_each(|book| book.tick(desk.now));
-                        desk.compare(member);
+                    for member in desk.members.iter_mut().chain(&mut desk.left) {
+                        member.books.iter_mut().for_each(|book| book.tick(desk.now));
                     }
+                    desk.members.iter().chain(&desk.left).for_each(|member| desk.compare(member));
                     barrier.wait();
                 }
-                desk.members.into_iter().flat_map(|member| member.books).collect::<Vec<Book>>()
+                desk.members.into_iter().chain(desk.left).flat_map(|member| member.books).collect::<Vec<Book>>()
             }
         };
         let desks: Vec<_> = (0..THREADS).map(|name| scope.spawn(work(name))).collect();
@@ -394,12 +421,14 @@ fn audit(store: &Arc<dyn Store>, operations: usize) {
     let outstanding: i128 = all().map(|book| book.sum(|_| true) - i128::from(book.owed)).sum();
     assert_eq!(earned + adjusted, outstanding + spent + reversed + expired);
     assert!(earned > 0 && spent > 0 && reversed > 0 && expired > 0, "the run has something of everything");
+    let (books, took) = (books.iter().flatten().count(), started.elapsed());
+    println!("{name}: {} operations by {THREADS} threads on {books} books in {took:.1?}", steps * ROUNDS * THREADS);
 }
 
 #[test]
 fn the_books_agree_with_naive_ones_in_memory() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    audit(&store, operations(50_000));
+    audit(&store, "memory", operations(50_000));
 }
 
 #[cfg(feature = "sqlite")]
@@ -407,7 +436,7 @@ fn the_books_agree_with_naive_ones_in_memory() {
 fn the_books_agree_with_naive_ones_on_sqlite() {
     let path = std::env::temp_dir().join(format!("crm-auditor-{}.db", std::process::id()));
     let store: Arc<dyn Store> = Arc::new(crm::SqliteStore::open(&path).unwrap());
-    audit(&store, operations(30_000));
+    audit(&store, "SQLite", operations(30_000));
     drop(store);
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
@@ -422,7 +451,7 @@ fn the_books_agree_with_naive_ones_on_postgresql() {
     let options = crm::PostgresOptions::default().lanes(64);
     let store = postgres_server::block_on(crm::PostgresStore::connect(&url, &options)).unwrap();
     let store: Arc<dyn Store> = Arc::new(store);
-    audit(&store, operations(20_000));
+    audit(&store, "PostgreSQL", operations(20_000));
 }
 
 /// 32 at once want points that are there a few times only.

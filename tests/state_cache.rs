@@ -2,10 +2,12 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
 use crm::blocking::Crm;
+use crm::loyalty::report::PointsStanding;
 use crm::{
     Attribute, Cause, Comparison, Currency, Definition, DerivedIds, Digest, ExternalSystem, Identifier, Incoming,
     ManualClock, Money, Number, OrderPlaced, PluginFault, PluginName, PluginStamp, Predicate, Program, ProgramId,
@@ -62,21 +64,28 @@ fn score(crm: &Crm, at: Timestamp, value: f64) {
     assert_eq!(crm.score(&mut Same(stamp, ["risk".into()], value), at).unwrap().scored, 1);
 }
 
+fn who() -> Identifier {
+    Identifier::external(&ExternalSystem::new("shop").unwrap(), "ana").unwrap()
+}
+
 fn order(at: Timestamp) -> Incoming {
-    let ana = Identifier::external(&ExternalSystem::new("shop").unwrap(), "ana").unwrap();
-    Incoming::new(ana, at, Source::new("shop").unwrap(), OrderPlaced::new(Money::new(5_000, Currency::EUR)))
+    Incoming::new(who(), at, Source::new("shop").unwrap(), OrderPlaced::new(Money::new(5_000, Currency::EUR)))
 }
 
 /// Everything that can be seen after a year, with the states spoiled after each step or not.
-fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
+fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>, Vec<Option<PointsStanding>>) {
     let path = std::env::temp_dir().join(format!("crm-state-{spoil}-{}.db", std::process::id()));
+    let standing = RefCell::new(Vec::new());
     let step = |at: Timestamp, work: &dyn Fn(&Crm)| {
         let crm = open(&path, at);
+        let points = |crm: &Crm| crm.points(who(), &ProgramId::new("points").unwrap()).unwrap();
+        standing.borrow_mut().push(points(&crm));
         work(&crm);
+        standing.borrow_mut().push(points(&crm));
         drop(crm);
         if spoil {
             let file = rusqlite::Connection::open(&path).unwrap();
-            file.execute("UPDATE crm_customer SET shape = 9", []).unwrap();
+            file.execute("UPDATE crm_customer SET shape = 60000", []).unwrap();
         }
     };
     let record = |at: Timestamp| step(day(1), &|crm| drop(crm.record(order(at)).unwrap()));
@@ -100,7 +109,7 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
     let mut ids = Vec::new();
     crm.for_each_customer(|customer| ids.push(customer.id())).unwrap();
     assert!(crm.record(ana).unwrap().known);
-    let seen = (crm.overview().unwrap(), crm.story(ids[0]).unwrap().unwrap().changes);
+    let seen = (crm.overview().unwrap(), crm.story(ids[0]).unwrap().unwrap().changes, standing.into_inner());
     drop(crm);
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
@@ -110,8 +119,10 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>) {
 
 #[test]
 fn states_of_another_shape_are_folded_anew_as_if_nothing_was() {
-    let (overview, changes) = run(true);
+    let (overview, changes, standing) = run(true);
     let risky = changes.iter().filter(|change| change.cause == Cause::Scored).map(|change| change.at);
     assert_eq!(risky.collect::<Vec<_>>(), [day(2), day(140)], "in, and out again");
-    assert_eq!((overview, changes), run(false));
+    let balances: Vec<Option<i128>> = standing.iter().map(|one| one.map(|one| one.balance())).collect();
+    assert!(balances.contains(&None) && balances.contains(&Some(150)), "{balances:?}");
+    assert_eq!((overview, changes, standing), run(false));
 }

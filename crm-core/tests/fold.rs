@@ -5,7 +5,7 @@
 use crm_core::attribute::Attribute;
 use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
 use crm_core::custom::{CustomFact, KindName, KindSchema};
-use crm_core::customer::{Customer, PointsStep};
+use crm_core::customer::{Customer, PointsGlance, PointsStep, STATE_SHAPE};
 use crm_core::declared::{AttributeSet, DeclaredName, DeclaredValue};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Events, Happenings, Number, Predicate, Subject, Take};
@@ -14,6 +14,7 @@ use crm_core::identity::{
 };
 use crm_core::interaction::{Channel, Enquired, Visited};
 use crm_core::lifecycle::{IntentRules, LifecyclePolicy, OwnRhythm, Repeated, SegmentPolicy, Typical};
+use crm_core::loyalty::report::PointsStanding;
 use crm_core::loyalty::{Account, AwardPoints, PointsBook, Program, ProgramId, RedeemPoints, TierName};
 use crm_core::messaging::MessageReceived;
 use crm_core::order::{CartUpdated, OrderPlaced, OrderRef, PaymentReceived, Refunded};
@@ -346,6 +347,22 @@ fn check(
     prop_assert_eq!(book.balance(), account(Account::CustomerActive) - i128::from(book.owed()));
     prop_assert_eq!(-i128::from(book.owed()), account(Account::CustomerDebt));
     prop_assert_eq!(book.totals().outstanding(), in_lots - i128::from(book.owed()));
+    // A state tells it before it is read, and what is damaged or cut off is an error and no panic.
+    let state = customer.encode();
+    let standing = PointsStanding {
+        pending: account(Account::CustomerPending),
+        active: account(Account::CustomerActive),
+        held: account(Account::CustomerHeld),
+        owed: -account(Account::CustomerDebt),
+    };
+    prop_assert_eq!(book.standing(), standing);
+    let glance = |bytes: &[u8], program: &ProgramId| Customer::points_at_a_glance(STATE_SHAPE, bytes, program);
+    prop_assert_eq!(glance(&state, &program()), Ok(PointsGlance::Own(standing)));
+    let other = ProgramId::new("other").unwrap();
+    prop_assert_eq!(glance(&state, &other), Ok(PointsGlance::Own(PointsStanding::default())));
+    (0..state.len().min(64)).for_each(|cut| drop(glance(&state[..cut], &program())));
+    prop_assert!(glance(&state[..16], &program()).is_err());
+    prop_assert!(Customer::points_at_a_glance(STATE_SHAPE - 1, &state, &program()).is_err());
     prop_assert_eq!(book.totals().earned, -account(Account::Issued));
     prop_assert_eq!(book.totals().spent, account(Account::Redeemed));
     prop_assert_eq!(book.totals().reversed, account(Account::Reversed));

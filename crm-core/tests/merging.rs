@@ -5,15 +5,16 @@
 use crm_core::attribute::Attribute;
 use crm_core::contract::{ContractEnded, ContractRef, ContractRenewed, ContractSigned};
 use crm_core::credit::{CaptureCredit, CreditHoldName, GrantCredit, HoldCredit, SpendCredit};
-use crm_core::customer::{Command, Customer, PointsStep};
+use crm_core::customer::{Command, Customer, PointsGlance, PointsStep};
 use crm_core::event::{Decision, Deed, EventBody, Fact, Voided};
 use crm_core::expression::{Comparison, Predicate};
 use crm_core::identity::{ExternalSystem, Identified, Identifier, LookupKey};
 use crm_core::interaction::{Channel, Visited};
+use crm_core::loyalty::report::PointsStanding;
 use crm_core::loyalty::{
-    AwardPoints, Benefit, CaptureHold, ClaimCoupon, ClaimReward, Coupon, CouponCode, HoldName, HoldPoints, PostingKind,
-    Program, ProgramId, RedeemCoupon, RedeemPoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, Reward, RewardGives,
-    RewardName,
+    AwardPoints, Benefit, CaptureHold, ClaimCoupon, ClaimReward, Coupon, CouponCode, HoldName, HoldPoints, PointsBook,
+    PostingKind, Program, ProgramId, RedeemCoupon, RedeemPoints, ReleaseCoupon, ReleaseHold, ReserveCoupon, Reward,
+    RewardGives, RewardName,
 };
 use crm_core::order::{OrderPlaced, OrderRef, PaymentReceived, Refunded};
 use crm_core::profile::{Tagged, Untagged};
@@ -382,6 +383,11 @@ proptest! {
         }
         let state = Customer::decode(crm_core::customer::STATE_SHAPE, &merged.encode(), &merged.sets(), &world.definitions).unwrap();
         prop_assert_eq!(&state, &merged);
+        // The points of all of them are told by the state of the one they go on as, and by those of the others where to look.
+        let glance = |customer: &Customer| Customer::points_at_a_glance(crm_core::customer::STATE_SHAPE, &customer.encode(), &program());
+        let standing: PointsStanding = merged.book(&program()).map(PointsBook::standing).unwrap_or_default();
+        prop_assert_eq!(glance(&merged), Ok(PointsGlance::Own(standing)));
+        prop_assert_eq!(glance(&Customer::alias(b.id(), merged.id())), Ok(PointsGlance::Of(merged.id())));
         let total = balance(&merged);
         // What each earned and spent: whose lots were taken does not matter.
         let spent_by = |who: CustomerId| -> i128 {

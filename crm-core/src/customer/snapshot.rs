@@ -40,7 +40,7 @@ pub struct Header {
 }
 
 impl Header {
-    const BYTES: usize = 17;
+    pub(super) const BYTES: usize = 17;
 
     fn write(self, to: &mut Vec<u8>) {
         let instant = |at: Option<Timestamp>| at.map_or(i64::MIN, Timestamp::as_millis).to_le_bytes();
@@ -63,14 +63,15 @@ impl Header {
 }
 
 impl Customer {
-    /// The state as bytes, in the shape [`STATE_SHAPE`], after its [`Header`]. Which segments the customer is in stands
-    /// in the [sets](Customer::sets) alone.
+    /// The state as bytes, in the shape [`STATE_SHAPE`], after its [`Header`] and what is told
+    /// [at a glance](Self::points_at_a_glance). Which segments the customer is in stands in the [sets](Customer::sets) alone.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         exact(|buffer| {
             Header { clock: self.clock, alarm: self.alarm }.write(buffer);
             // Writing to memory what has no unknown lengths cannot fail.
-            let written = postcard::to_extend(self, std::mem::take(buffer));
+            let written = self.write_glance(std::mem::take(buffer));
+            let written = written.and_then(|written| postcard::to_extend(self, written));
             *buffer = written.unwrap_or_default();
         })
     }
@@ -86,7 +87,8 @@ impl Customer {
         }
         let corrupt = |source| SnapshotError::Corrupt { source };
         let header = Header::read(bytes).ok_or_else(|| corrupt(postcard::Error::DeserializeUnexpectedEnd))?;
-        let mut customer: Customer = postcard::from_bytes(&bytes[Header::BYTES..]).map_err(corrupt)?;
+        let state = Customer::after_glance(&bytes[Header::BYTES..]).map_err(corrupt)?;
+        let mut customer: Customer = postcard::from_bytes(state).map_err(corrupt)?;
         customer.clock = header.clock;
         customer.alarm = header.alarm;
         customer.standing.memberships.read(sets, definitions.segment_book());

@@ -1,5 +1,7 @@
 //! One customer's points in one programme: lots, holds, debt, and totals that always add up.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Account;
@@ -395,9 +397,15 @@ impl PointsBook {
         is_voided: impl Fn(&OrderRef) -> bool,
     ) -> Vec<Posting> {
         let mut postings: Vec<Posting> = Vec::new();
+        if self.paid.len() == 0 {
+            return postings;
+        }
+        // The last order of each number: there may be many, and many of them may have been paid for with points.
+        let numbered = orders.iter().filter_map(|order| Some((order.order.as_ref()?, order)));
+        let numbered: HashMap<&OrderRef, &Order> = numbered.collect();
         let mut lot = self.next_lot;
         for (name, paid) in self.paid.iter() {
-            let mut due = match orders.iter().rev().find(|order| order.order.as_ref() == Some(name)) {
+            let mut due = match numbered.get(name) {
                 Some(order) => paid.due(order),
                 None if is_voided(name) => paid.left(),
                 None => continue,

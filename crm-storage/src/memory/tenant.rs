@@ -324,6 +324,16 @@ impl Kept {
         asked.outputs.iter().map(of_output).collect()
     }
 
+    /// Makes room for more entries. Most customers have few, whose vector grows by as much as it needs; of a long one that
+    /// would copy all of it for each commit.
+    fn make_room(&mut self, more: usize) {
+        if self.entries.len() < EventIds::FEW {
+            self.entries.reserve_exact(more);
+        } else {
+            self.entries.reserve(more);
+        }
+    }
+
     fn write(&mut self, write: CustomerWrite) {
         let placed = |appended| match appended {
             Appended::Event(event) => Entry::Event(EventRow::clone(event)),
@@ -337,7 +347,7 @@ impl Kept {
             self.traits = write.traits;
         }
         write.events.iter().for_each(|event| self.event_ids.insert(event.id));
-        self.entries.reserve_exact(write.events.len() + write.changes.len());
+        self.make_room(write.events.len() + write.changes.len());
         if in_order.is_empty() {
             self.entries.extend(write.events.into_iter().map(Entry::Event));
             self.entries.extend(write.changes.into_iter().map(Entry::Change));

@@ -7,6 +7,7 @@
 mod balances;
 mod import;
 mod liability;
+mod points;
 mod statement;
 mod trial_balance;
 

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use super::Posted;
 use crate::id::{CustomerId, EventId};
-use crate::loyalty::{Bucket, Posting, PostingKind, ProgramId};
+use crate::loyalty::{Bucket, PointsBook, Posting, PostingKind, ProgramId};
 use crate::time::Timestamp;
 use crate::workflow::Actor;
 
@@ -43,6 +43,20 @@ impl PointsStanding {
             held: self.held + other.held,
             owed: self.owed + other.owed,
         }
+    }
+}
+
+impl PointsBook {
+    /// What the customer has, by what can be done with it. It takes a step for each lot.
+    #[must_use]
+    pub fn standing(&self) -> PointsStanding {
+        let owed = PointsStanding { owed: self.owed().into(), ..PointsStanding::default() };
+        self.lots().iter().fold(owed, |sum, lot| PointsStanding {
+            pending: sum.pending + i128::from(lot.pending),
+            active: sum.active + i128::from(lot.active),
+            held: sum.held + i128::from(lot.held),
+            owed: sum.owed,
+        })
     }
 }
 
