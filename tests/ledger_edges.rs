@@ -1,0 +1,174 @@
+//! Edges of the ledger, each where a ledger with one small thing wrong would not be noticed otherwise.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+#[allow(dead_code, reason = "each test file uses its part")]
+mod loyal;
+
+use crm::loyalty::{
+    ForfeitPoints, HoldName, HoldPoints, Pending, ReinstatePoints, ReleaseHold, Shortfall, UndoPosting,
+};
+use crm::{
+    Command, CustomerId, Error, EventId, Expiry, LoyaltyError, Program, RedeemPoints, Refusal, Remark, Span, Timestamp,
+};
+use loyal::{Shop, at, generous, points};
+
+fn day(days: u64) -> Timestamp {
+    at(days * 24)
+}
+
+fn why() -> Remark {
+    "test".parse().unwrap()
+}
+
+fn ask(shop: &Shop, who: CustomerId, command: Command, key: &str) -> Result<EventId, LoyaltyError> {
+    match shop.crm.execute(who, command, key) {
+        Ok(done) => Ok(done.events[0]),
+        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn redeem(amount: i64, order: Option<&str>) -> Command {
+    let order = order.map(|order| order.parse().unwrap());
+    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order })
+}
+
+/// What somebody can spend, what they owe, and what their lots have.
+fn has(shop: &Shop, who: CustomerId) -> (i128, i64, i64) {
+    let customer = shop.customer(who);
+    let book = customer.book(&points()).unwrap();
+    (book.balance(), book.owed(), book.lots().iter().map(|lot| lot.left()).sum())
+}
+
+#[test]
+fn of_a_payment_that_is_left_after_another_was_undone_its_share_comes_back() {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    let posting = ask(&shop, ana, redeem(60, Some("1")), "pay").unwrap();
+    ask(&shop, ana, redeem(20, Some("1")), "pay more").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    ask(&shop, ana, Command::UndoPosting(UndoPosting { posting, reason: why() }), "undo").unwrap();
+    assert_eq!(shop.balance(ana), 90);
+    shop.refund("ana", "1", 5, at(0));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (95, 95), "ten of the twenty, less five of the ten earned");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_reinstated_is_of_those_whose_window_is_open_and_not_a_second_time() {
+    let reinstate_within = Some(Span::days(5));
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(10)), reinstate_within, ..generous() });
+    let ana = shop.order("ana", "1", 100, day(0));
+    shop.advance(day(3));
+    shop.order("ana", "2", 40, day(3));
+    // At this very instant the window of the hundred closes.
+    shop.advance(day(15));
+    let back = |key: &str| {
+        let all = ReinstatePoints { program: points(), points: None, reason: why() };
+        ask(&shop, ana, Command::ReinstatePoints(all), key).map(drop)
+    };
+    assert_eq!(back("once"), Ok(()));
+    assert_eq!(shop.balance(ana), 40);
+    assert_eq!(back("twice"), Err(LoyaltyError::NotReinstatable { asked: 0, available: 0 }));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn lots_that_become_active_at_once_pay_a_debt_once() {
+    let shop = Shop::new(Program { pending: Pending::For(Span::days(14)), ..generous() });
+    let ana = shop.order("ana", "1", 100, day(0));
+    shop.advance(day(14));
+    ask(&shop, ana, redeem(100, None), "all").unwrap();
+    shop.void("ana", "1", day(14));
+    assert_eq!(has(&shop, ana), (-100, 100, 0));
+    shop.advance(day(20));
+    shop.order("ana", "2", 30, day(20));
+    shop.order("ana", "3", 90, day(20));
+    shop.advance(day(34));
+    assert_eq!(has(&shop, ana), (20, 0, 20));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_owed_already_counts_against_what_may_be_owed() {
+    let shop = Shop::new(Program { shortfall: Shortfall::OwedUpTo(50), ..generous() });
+    let ana = shop.order("ana", "1", 40, at(0));
+    shop.order("ana", "2", 40, at(0));
+    ask(&shop, ana, redeem(80, None), "all").unwrap();
+    shop.refund("ana", "1", 40, at(0));
+    assert_eq!(has(&shop, ana), (-40, 40, 0));
+    shop.refund("ana", "2", 40, at(0));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((-50, 50, 0), -50), "and thirty are the programme's");
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_released_and_what_comes_back_of_an_order_pays_what_is_owed() {
+    let shop = Shop::new(generous());
+    let ana = shop.order("ana", "1", 100, at(0));
+    let hold: HoldName = "cart".parse().unwrap();
+    let held = HoldPoints { program: points(), points: 40, hold: hold.clone(), until: None };
+    ask(&shop, ana, Command::HoldPoints(held), "hold").unwrap();
+    ask(&shop, ana, redeem(60, Some("2")), "pay").unwrap();
+    shop.order("ana", "2", 10, at(0));
+    shop.void("ana", "1", at(0));
+    assert_eq!(has(&shop, ana), (-90, 90, 40), "what is held is nobody's to take, and ten were there");
+    ask(&shop, ana, Command::ReleaseHold(ReleaseHold { program: points(), hold }), "release").unwrap();
+    assert_eq!(has(&shop, ana), (-50, 50, 0));
+    // Sixty come back, and the ten that it had earned go.
+    shop.void("ana", "2", at(0));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn whoever_leaves_owes_nothing_and_gets_nothing_back() {
+    let reinstate_within = Some(Span::days(5));
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(10)), reinstate_within, ..generous() });
+    let ana = shop.order("ana", "1", 100, day(0));
+    shop.advance(day(11));
+    shop.order("ana", "2", 30, day(11));
+    ask(&shop, ana, redeem(30, None), "all").unwrap();
+    shop.void("ana", "2", day(11));
+    assert_eq!(has(&shop, ana), (-30, 30, 0));
+    let leave =
+        |key: &str| ask(&shop, ana, Command::ForfeitPoints(ForfeitPoints { program: points(), reason: why() }), key);
+    leave("leave").unwrap();
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    let back = ReinstatePoints { program: points(), points: None, reason: why() };
+    let none = Err(LoyaltyError::NotReinstatable { asked: 0, available: 0 });
+    assert_eq!(ask(&shop, ana, Command::ReinstatePoints(back), "back"), none);
+    // What was held is nobody's either.
+    shop.award(ana, 50, "again");
+    let hold: HoldName = "cart".parse().unwrap();
+    let held = HoldPoints { program: points(), points: 40, hold: hold.clone(), until: None };
+    ask(&shop, ana, Command::HoldPoints(held), "hold").unwrap();
+    leave("leave again").unwrap();
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    let release = ReleaseHold { program: points(), hold: hold.clone() };
+    assert_eq!(ask(&shop, ana, Command::ReleaseHold(release), "release"), Err(LoyaltyError::NoHold { hold }));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn each_lot_becomes_active_in_its_own_time_and_may_end_before_it_does() {
+    let pending = Pending::For(Span::days(14));
+    let shop = Shop::new(Program { pending, ..generous() });
+    let ana = shop.order("ana", "1", 100, day(0));
+    shop.advance(day(5));
+    shop.order("ana", "2", 30, day(5));
+    shop.advance(day(14));
+    let waits = |who| shop.customer(who).book(&points()).unwrap().pending();
+    assert_eq!((shop.balance(ana), waits(ana)), (100, 30));
+    shop.advance(day(19));
+    assert_eq!((shop.balance(ana), waits(ana)), (130, 0));
+    shop.check_replay(ana);
+    let shop = Shop::new(Program { pending, expiry: Expiry::After(Span::days(10)), ..generous() });
+    let ana = shop.order("ana", "1", 100, day(0));
+    shop.advance(day(10));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    // Gone is gone: its order takes nothing more along.
+    shop.void("ana", "1", day(10));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    shop.check_replay(ana);
+}
