@@ -5,10 +5,12 @@
 mod loyal;
 
 use crm::loyalty::{
-    ForfeitPoints, HoldName, HoldPoints, Pending, ReinstatePoints, ReleaseHold, Shortfall, UndoPosting,
+    Cap, ForfeitPoints, HoldName, HoldPoints, On, Pending, Per, ReinstatePoints, ReleaseHold, Shortfall, UndoPosting,
 };
 use crm::{
-    Command, CustomerId, Error, EventId, Expiry, LoyaltyError, Program, RedeemPoints, Refusal, Remark, Span, Timestamp,
+    AttributeSet, Command, CustomerId, DeclaredKind, DeclaredName, DeclaredValue, Definition, EarningRule, Error,
+    EventId, Expiry, Formula, Incoming, Ingestion, LoyaltyError, Program, RedeemPoints, Refusal, Remark, RuleName,
+    Source, Span, Timestamp, Visited, Voided,
 };
 use loyal::{Shop, at, generous, points};
 
@@ -170,5 +172,111 @@ fn each_lot_becomes_active_in_its_own_time_and_may_end_before_it_does() {
     // Gone is gone: its order takes nothing more along.
     shop.void("ana", "1", day(10));
     assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_given_again_when_a_refund_was_a_mistake_is_given_once_and_counts_against_a_cap() {
+    let orders: RuleName = "orders".parse().unwrap();
+    let mut program = generous();
+    program.earning[0].cap = Some(Cap { points: 150, per: Per::Ever });
+    let shop = Shop::new(program);
+    let ana = shop.order("ana", "1", 100, at(0));
+    let given = || shop.customer(ana).book(&points()).unwrap().given_by(&orders, None);
+    shop.refund("ana", "1", 60, at(0));
+    assert_eq!((shop.balance(ana), given()), (40, 40));
+    shop.void("ana", &format!("refund of 1 at {}", at(0)), at(0));
+    assert_eq!((shop.balance(ana), given()), (100, 100));
+    let postings = || {
+        let story = shop.crm.story(ana).unwrap().unwrap();
+        story.events.iter().filter(|event| event.body.kind() == "points_posted").count()
+    };
+    // Whatever has everything looked at once more posts nothing of it again.
+    let before = postings();
+    shop.void("ana", "void of nothing", at(0));
+    assert_eq!((postings(), given()), (before, 100));
+    shop.order("ana", "2", 100, at(0));
+    assert_eq!((shop.balance(ana), given()), (150, 150));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_cap_counts_what_was_given_for_a_day_of_the_year() {
+    let birthday = || DeclaredName::new("birthday").unwrap();
+    let mut rule = EarningRule::new("birthday".parse().unwrap(), Formula::Fixed(20));
+    rule.on = On::Yearly(birthday());
+    rule.cap = Some(Cap { points: 30, per: Per::Ever });
+    let shop = Shop::new(generous());
+    let declared = Definition::Attribute(birthday(), Some(DeclaredKind::Instant));
+    shop.crm.define(Timestamp::MIN, declared).unwrap();
+    shop.crm.define(at(0), Definition::Program(points(), Some(generous().earning(rule)))).unwrap();
+    let ana = shop.visitor("ana");
+    let value = Some(DeclaredValue::Instant(Timestamp::parse("1990-07-14").unwrap()));
+    let set = AttributeSet { attribute: birthday(), value };
+    shop.crm.record(Incoming::new(ana, at(0), Source::new("shop").unwrap(), set)).unwrap();
+    let years = [(365, 20), (2 * 365, 30), (5 * 365, 30)];
+    for (days, there) in years {
+        shop.advance(day(days));
+        assert_eq!(shop.balance(ana), there, "after {days} days");
+    }
+    shop.check_replay(ana);
+}
+
+#[test]
+fn an_action_that_is_taken_in_with_its_voiding_earns_nothing() {
+    let mut rule = EarningRule::new("visit".parse().unwrap(), Formula::Fixed(5));
+    rule.on = On::Visit;
+    for how in [Ingestion::live(), Ingestion::history()] {
+        let shop = Shop::new(generous().earning(rule.clone()));
+        let ana = shop.order("ana", "1", 10, at(0));
+        shop.advance(at(9));
+        let told = |key: &str, hour: u64, fact: crm::Fact| {
+            Incoming::new(ana, at(hour), Source::new("shop").unwrap(), fact).with_key(key.parse().unwrap())
+        };
+        let visited = |key: &str, hour| told(key, hour, Visited { channel: crm::Channel::Web, place: None }.into());
+        let voids = |key: &str, hour, of: &str| {
+            let event = EventId::of_fact(&crm::TenantId::default(), &Source::new("shop").unwrap(), of);
+            told(key, hour, Voided { event, reason: None }.into())
+        };
+        // The voiding after what it is about, and before it; and one visit that stands.
+        let all = vec![visited("a", 1), voids("x", 2, "a"), voids("y", 3, "b"), visited("b", 4), visited("c", 5)];
+        shop.crm.ingest(all, how).unwrap();
+        assert_eq!((shop.balance(ana), shop.check_totals()), (15, 15), "{how:?}");
+        shop.check_replay(ana);
+    }
+}
+
+#[test]
+fn what_nobody_gives_any_more_is_not_given_again() {
+    let shop = Shop::new(generous());
+    shop.clock.set(at(1));
+    let ana = shop.order("ana", "1", 100, at(1));
+    shop.refund("ana", "1", 60, at(1));
+    // As it turns out, there was no programme by then.
+    shop.crm.define(at(1), Definition::Program(points(), None)).unwrap();
+    shop.void("ana", &format!("refund of 1 at {}", at(1)), at(1));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((40, 0, 40), 40));
+    // What comes back of the order is taken back still.
+    shop.clock.set(at(2));
+    shop.refund("ana", "1", 100, at(2));
+    assert_eq!((has(&shop, ana), shop.check_totals()), ((0, 0, 0), 0));
+    shop.check_replay(ana);
+}
+
+#[test]
+fn what_is_paid_after_a_refund_comes_back_by_what_comes_back_after_it() {
+    let shop = Shop::new(generous());
+    let ana = shop.rich("ana", 100);
+    shop.order("ana", "1", 10, at(0));
+    shop.refund("ana", "1", 5, at(0));
+    ask(&shop, ana, redeem(40, Some("1")), "pay").unwrap();
+    assert_eq!(shop.balance(ana), 65);
+    // Three of the five that were left, and of the five points that it had earned.
+    shop.clock.set(at(1));
+    shop.refund("ana", "1", 3, at(1));
+    assert_eq!(shop.balance(ana), 65 + 24 - 3);
+    shop.clock.set(at(2));
+    shop.refund("ana", "1", 2, at(2));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
     shop.check_replay(ana);
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::loyalty::{
-    AdjustPoints, CaptureHold, HoldName, HoldPoints, LOYALTY_POINTS_MAX, ReinstatePoints, ReleaseHold, UndoPosting,
+    AdjustPoints, CaptureHold, HOLDS_MAX, HoldName, HoldPoints, LOYALTY_POINTS_MAX, ReinstatePoints, ReleaseHold,
+    UndoPosting,
 };
 use crm::{
     AwardPoints, Command, Currency, CustomerId, Definition, EarningRule, Error, EventId, Expiry, ExternalSystem,
@@ -344,6 +345,12 @@ fn a_hold_is_captured_once_and_for_no_more_than_it_holds() {
         let before = shop.digest();
         assert_eq!(shop.ask(hold("a", 1), "a again"), Err(LoyaltyError::HoldTaken { hold: name("a") }));
         assert_eq!(shop.ask(hold("c", 31), "c"), Err(LoyaltyError::NotEnough { asked: 31, available: 30 }));
+        for until in [at(0), Timestamp::MIN] {
+            let (program, hold, over) =
+                (self::points(), name("over"), Err(LoyaltyError::HoldOver { until, at: at(0) }));
+            let asked = HoldPoints { program, points: 1, hold, until: Some(until) };
+            assert_eq!(shop.ask(Command::HoldPoints(asked), &format!("{until}")), over);
+        }
         let more = Err(LoyaltyError::MoreThanHeld { asked: 41, held: 40 });
         assert_eq!(shop.ask(capture("a", Some(41)), "more"), more);
         for points in [0, -1, i64::MIN] {
@@ -358,6 +365,11 @@ fn a_hold_is_captured_once_and_for_no_more_than_it_holds() {
         assert_eq!(shop.ask(capture("b", None), "after"), gone("b"));
         assert_eq!(shop.ask(release("b"), "release again"), gone("b"));
         assert_eq!(shop.balance(), (75, 0));
+        for n in 0..HOLDS_MAX {
+            shop.ask(hold(&format!("h{n}"), 1), &format!("hold {n}")).unwrap();
+        }
+        assert_eq!(shop.ask(hold("one more", 1), "one more"), Err(LoyaltyError::Holds));
+        assert_eq!(shop.balance(), (11, 0));
     });
 }
 

@@ -9,10 +9,10 @@ mod own;
 
 use std::sync::{Arc, Mutex};
 
-use crm::loyalty::{Period, ReinstatePoints};
+use crm::loyalty::{On, Period, ReinstatePoints};
 use crm::{
-    Command, CustomerId, Definition, Error, Expiry, Grants, LoyaltyError, Program, RedeemPoints, Refusal, Span,
-    TierName, TierRule, Timestamp, WorkflowReply,
+    Command, CustomerId, Definition, EarningRule, Error, Expiry, Formula, Grants, LoyaltyError, Program, RedeemPoints,
+    Refusal, Span, TierName, TierRule, Timestamp, WorkflowReply,
 };
 use loyal::{Shop, at, generous, points};
 use own::Own;
@@ -94,7 +94,9 @@ fn whatever_the_customer_does_puts_off_the_end_of_all_their_points_and_what_the_
 #[test]
 fn what_is_earned_in_a_tier_lasts_longer_and_goes_on_doing_so_when_the_tier_is_lost() {
     let silver = || TierName::new("silver").unwrap();
-    let mut program = Program { expiry: Expiry::After(Span::days(10)), ..generous() };
+    let mut visits = EarningRule::new("visit".parse().unwrap(), Formula::Fixed(2));
+    visits.on = On::Visit;
+    let mut program = Program { expiry: Expiry::After(Span::days(10)), ..generous() }.earning(visits);
     let mut rule = TierRule::new(silver(), 100);
     rule.points_last_longer = Some(Span::days(20));
     program.tiers.rules.push(rule);
@@ -106,13 +108,14 @@ fn what_is_earned_in_a_tier_lasts_longer_and_goes_on_doing_so_when_the_tier_is_l
     shop.advance(day(1));
     shop.order("ana", "2", 40, day(1));
     shop.award(ana, 3, "thanks");
-    assert_eq!(around(&shop, ana, day(10)), (143, 43));
+    shop.visitor("ana");
+    assert_eq!(around(&shop, ana, day(10)), (145, 45));
     // It all comes back that was bought first, and with it goes the tier.
     shop.refund("ana", "1", 100, day(10));
-    assert_eq!((tier(ana), shop.balance(ana)), (None, 43));
+    assert_eq!((tier(ana), shop.balance(ana)), (None, 45));
     shop.order("ana", "3", 7, day(10));
-    assert_eq!(around(&shop, ana, day(20)), (50, 43));
-    assert_eq!(around(&shop, ana, day(31)), (43, 0));
+    assert_eq!(around(&shop, ana, day(20)), (52, 45));
+    assert_eq!(around(&shop, ana, day(31)), (45, 0));
     shop.check_replay(ana);
 }
 
@@ -267,4 +270,16 @@ fn a_programme_that_is_defined_anew_leaves_the_ends_of_what_is_there() {
     shop.order("ana", "2", 7, day(1));
     assert_eq!(around(&shop, ana, day(10)), (107, 7));
     assert_eq!(around(&shop, ana, day(101)), (7, 0));
+}
+
+#[test]
+fn what_is_given_again_when_a_refund_was_a_mistake_ends_when_it_would_have() {
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(10)), ..generous() });
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(2));
+    shop.refund("ana", "1", 60, day(2));
+    shop.advance(day(5));
+    shop.void("ana", &format!("refund of 1 at {}", day(2)), day(5));
+    assert_eq!(around(&shop, ana, day(10)), (100, 0));
+    shop.check_replay(ana);
 }
