@@ -5,12 +5,13 @@
 mod loyal;
 
 use crm::loyalty::{
-    Cap, ForfeitPoints, HoldName, HoldPoints, On, Pending, Per, ReinstatePoints, ReleaseHold, Shortfall, UndoPosting,
+    Cap, ForfeitPoints, HoldName, HoldPoints, ImportedLot, On, Pending, Per, ReinstatePoints, ReleaseHold, Shortfall,
+    UndoPosting,
 };
 use crm::{
     AttributeSet, Command, CustomerId, DeclaredKind, DeclaredName, DeclaredValue, Definition, EarningRule, Error,
-    EventId, Expiry, Formula, Incoming, Ingestion, LoyaltyError, Program, RedeemPoints, Refusal, Remark, RuleName,
-    Source, Span, Timestamp, Visited, Voided,
+    EventId, Expiry, Formula, GivePoints, ImportedBalance, Incoming, Ingestion, LoyaltyError, PointsImport, Program,
+    RedeemPoints, Refusal, Remark, RuleName, Source, Span, Timestamp, Visited, Voided,
 };
 use loyal::{Shop, at, generous, points};
 
@@ -279,4 +280,44 @@ fn what_is_paid_after_a_refund_comes_back_by_what_comes_back_after_it() {
     shop.refund("ana", "1", 2, at(2));
     assert_eq!((shop.balance(ana), shop.check_totals()), (100, 100));
     shop.check_replay(ana);
+}
+
+#[test]
+fn what_ends_soonest_is_spent_first_then_what_is_oldest_and_what_never_ends_last() {
+    let shop = Shop::new(generous());
+    shop.advance(day(10));
+    let ana = shop.visitor("ana");
+    let lot = |earned: u64, end: Option<u64>| {
+        let lot = ImportedLot::new(10, day(earned));
+        end.map_or(lot.clone(), |end| lot.expiring_at(day(end)))
+    };
+    let lots = vec![lot(0, None), lot(3, Some(100)), lot(4, Some(50)), lot(1, Some(100)), lot(2, None)];
+    let import = PointsImport::new(points(), "till".parse().unwrap(), why());
+    let balance = ImportedBalance::new(ana, lots);
+    shop.crm.import_points(&import, || [balance.clone()].into_iter(), |_| {}).unwrap();
+    for (spent, oldest) in [4, 1, 3, 0, 2].into_iter().enumerate() {
+        let first = shop.customer(ana).book(&points()).unwrap().lots()[0].terms.earned_at;
+        assert_eq!(first, day(oldest), "after {spent}");
+        ask(&shop, ana, redeem(10, None), &format!("{spent}")).unwrap();
+    }
+    assert_eq!(shop.customer(ana).book(&points()).unwrap().lots(), []);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn a_gift_out_of_several_lots_pays_what_is_owed_once() {
+    let shop = Shop::new(Program { expiry: Expiry::After(Span::days(100)), ..generous() });
+    let ana = shop.order("ana", "1", 20, at(0));
+    // These last longer, so that they are a lot of their own with whoever gets them too.
+    shop.advance(day(1));
+    shop.award(ana, 25, "more");
+    let ben = shop.order("ben", "2", 30, day(1));
+    ask(&shop, ben, redeem(30, None), "all").unwrap();
+    shop.void("ben", "2", day(1));
+    assert_eq!(has(&shop, ben), (-30, 30, 0));
+    let gift = GivePoints { program: points(), points: 45, reason: why() };
+    shop.crm.give_points(ana, ben, gift, "gift").unwrap();
+    assert_eq!((has(&shop, ana), has(&shop, ben), shop.check_totals()), ((0, 0, 0), (15, 0, 15), 15));
+    shop.check_replay(ana);
+    shop.check_replay(ben);
 }

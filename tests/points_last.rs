@@ -1,10 +1,10 @@
 //! How long points last: every kind of end, at its instant and not before, by time alone; what is told ahead of it, what
 //! lengthens it, and until when it can be taken back.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
 #[allow(dead_code, reason = "each test file uses its part")]
 mod loyal;
-#[allow(dead_code, reason = "each test file uses its part")]
 mod own;
 
 use std::sync::{Arc, Mutex};
@@ -148,6 +148,8 @@ fn it_is_told_ahead_once_how_many_points_will_end_and_when() {
     let told = || std::mem::take(&mut *told.lock().unwrap());
     let ana = shop.order("ana", "1", 100, at(0));
     shop.order("ana", "2", 50, at(0));
+    shop.advance(day(5));
+    shop.order("ana", "5", 11, day(5));
     shop.advance(day(10));
     shop.order("ana", "3", 25, day(10));
     spend(&shop, ana, 30, "some of the first");
@@ -155,8 +157,10 @@ fn it_is_told_ahead_once_how_many_points_will_end_and_when() {
     assert_eq!(told(), []);
     shop.advance(day(25));
     assert_eq!(told(), [(day(23), 120, day(30))], "of all that end together, and nothing of what was spent");
+    shop.advance(day(29));
+    assert_eq!(told(), [(day(28), 11, day(35))], "and not of the first ones again");
     // What is spent meanwhile is not told of again; what ends later is, if it is still there.
-    spend(&shop, ana, 120, "the rest of it");
+    spend(&shop, ana, 131, "the rest of both");
     shop.advance(day(32));
     assert_eq!(told(), []);
     shop.advance(day(50));
