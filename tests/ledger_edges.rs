@@ -321,3 +321,30 @@ fn a_gift_out_of_several_lots_pays_what_is_owed_once() {
     shop.check_replay(ana);
     shop.check_replay(ben);
 }
+
+#[test]
+fn what_was_spent_of_the_others_points_is_settled_once_however_often_they_part() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.rich("ana", 100), shop.visitor("ben"));
+    shop.crm.merge(ana, ben, why()).unwrap();
+    ask(&shop, ben, redeem(60, None), "mug").unwrap();
+    for round in 0..3 {
+        shop.crm.part(ana, ben, why()).unwrap();
+        assert_eq!((shop.own_balance(ana), shop.own_balance(ben)), (100, -60), "round {round}");
+        shop.crm.merge(ana, ben, why()).unwrap();
+        assert_eq!((shop.balance(ana), shop.check_totals()), (40, 40), "round {round}");
+    }
+}
+
+#[test]
+fn what_came_back_of_what_was_spent_of_the_others_points_is_settled_no_more() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.rich("ana", 100), shop.visitor("ben"));
+    shop.crm.merge(ana, ben, why()).unwrap();
+    ask(&shop, ben, redeem(60, Some("1")), "pay").unwrap();
+    shop.order("ben", "1", 10, at(0));
+    // Half of it comes back, and goes to her whose it was.
+    shop.refund("ben", "1", 5, at(0));
+    shop.crm.part(ana, ben, why()).unwrap();
+    assert_eq!((shop.own_balance(ana), shop.own_balance(ben), shop.check_totals()), (100, 5 - 30, 75));
+}
