@@ -33,7 +33,7 @@ fn ask(shop: &Shop, who: CustomerId, command: Command, key: &str) -> Result<Even
 
 fn redeem(amount: i64, order: Option<&str>) -> Command {
     let order = order.map(|order| order.parse().unwrap());
-    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order })
+    Command::RedeemPoints(RedeemPoints { program: points(), points: amount, reason: why(), order, total: None })
 }
 
 /// What somebody can spend, what they owe, and what their lots have.

@@ -128,6 +128,7 @@ fn numbers_that_are_none_or_beyond_the_limit_are_refused_and_nothing_moves() {
                     points,
                     reason: reason.clone(),
                     order: None,
+                    total: None,
                 }),
                 Command::HoldPoints(HoldPoints { program, points, hold: hold.clone(), until: None }),
             ];
@@ -180,7 +181,7 @@ fn what_is_not_there_has_its_own_refusal() {
         assert_eq!(shop.ask(undo, "4"), Err(LoyaltyError::NoPosting { posting }));
         let reinstate = Command::ReinstatePoints(ReinstatePoints { program: points(), points: None, reason: reason() });
         assert_eq!(shop.ask(reinstate, "5"), Err(LoyaltyError::NotReinstatable { asked: 0, available: 0 }));
-        let spend = RedeemPoints { program: points(), points: 101, reason: reason(), order: None };
+        let spend = RedeemPoints { program: points(), points: 101, reason: reason(), order: None, total: None };
         assert_eq!(
             shop.ask(Command::RedeemPoints(spend), "6"),
             Err(LoyaltyError::NotEnough { asked: 101, available: 100 })
@@ -215,7 +216,7 @@ fn refunds_above_what_was_paid_take_back_what_was_given_and_no_more() {
         shop.tell(3, Refunded { order: OrderRef::new("first").ok(), amount: Money::new(10_000, Currency::USD) });
         assert_eq!(shop.balance(), (120, 0));
         // After the points were spent they are owed.
-        let spend = RedeemPoints { program: points(), points: 120, reason: reason(), order: None };
+        let spend = RedeemPoints { program: points(), points: 120, reason: reason(), order: None, total: None };
         shop.ask(Command::RedeemPoints(spend), "all").unwrap();
         shop.tell(4, refund("first", 100));
         assert_eq!(shop.balance(), (-100, 100));
@@ -226,8 +227,15 @@ fn refunds_above_what_was_paid_take_back_what_was_given_and_no_more() {
 fn points_are_gone_from_the_instant_on_at_which_they_expire() {
     on_each_store(|place| {
         let shop = place.shop(Program::point_per_unit(Currency::EUR).expiring_after(Span::millis(3_600_000)));
-        let spend =
-            || Command::RedeemPoints(RedeemPoints { program: points(), points: 100, reason: reason(), order: None });
+        let spend = || {
+            Command::RedeemPoints(RedeemPoints {
+                program: points(),
+                points: 100,
+                reason: reason(),
+                order: None,
+                total: None,
+            })
+        };
         shop.clock.set(at(1));
         assert_eq!(shop.ask(spend(), "late"), Err(LoyaltyError::NotEnough { asked: 100, available: 0 }));
         let shop = place.shop(Program::point_per_unit(Currency::EUR).expiring_after(Span::millis(3_600_000)));
@@ -274,7 +282,13 @@ fn the_same_key_is_answered_alike_and_another_body_is_a_conflict() {
     on_each_store(|place| {
         let shop = place.plain();
         let redeem = |points| {
-            Command::RedeemPoints(RedeemPoints { program: self::points(), points, reason: reason(), order: None })
+            Command::RedeemPoints(RedeemPoints {
+                program: self::points(),
+                points,
+                reason: reason(),
+                order: None,
+                total: None,
+            })
         };
         let first = shop.crm.execute(shop.ana, redeem(10), "key").unwrap();
         let again = shop.crm.execute(shop.ana, redeem(10), "key").unwrap();
@@ -380,7 +394,7 @@ fn of_two_who_redeem_the_whole_balance_at_once_one_gets_it() {
         let begin = std::sync::Barrier::new(2);
         let redeem = |key: &str| {
             begin.wait();
-            let all = RedeemPoints { program: points(), points: 100, reason: reason(), order: None };
+            let all = RedeemPoints { program: points(), points: 100, reason: reason(), order: None, total: None };
             shop.ask(Command::RedeemPoints(all), key).map(drop)
         };
         let both = std::thread::scope(|scope| {

@@ -32,7 +32,8 @@ fn before(instant: Timestamp) -> Timestamp {
 }
 
 fn spend(shop: &Shop, who: CustomerId, amount: i64, key: &str) {
-    let redeem = RedeemPoints { program: points(), points: amount, reason: "a mug".parse().unwrap(), order: None };
+    let redeem =
+        RedeemPoints { program: points(), points: amount, reason: "a mug".parse().unwrap(), order: None, total: None };
     shop.crm.execute(who, Command::RedeemPoints(redeem), key).unwrap();
 }
 
@@ -249,6 +250,7 @@ fn a_voiding_that_is_voided_changes_nothing() {
         points: 60,
         reason: "paid".parse().unwrap(),
         order: Some("1".parse().unwrap()),
+        total: None,
     };
     shop.crm.execute(ana, Command::RedeemPoints(pay), "pay").unwrap();
     shop.order("ana", "1", 10, at(0));
