@@ -198,6 +198,11 @@ mod earning {}
 #[doc = include_str!("../docs/privacy.md")]
 mod privacy {}
 
+/// The guide to tiers, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/loyalty-tiers.md")]
+mod tiers {}
+
 /// The guide to coupons, rewards, stamps and badges, likewise.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/loyalty-rewards.md")]

@@ -182,6 +182,25 @@ fn the_same_request_for_a_reward_is_carried_out_once() {
 }
 
 #[test]
+fn what_is_paid_besides_points_is_told_with_a_reward_and_with_its_claim_and_is_the_shops_to_take() {
+    let price = Money::new(500, Currency::EUR);
+    let shop = Shop::new([reward(Reward { money: Some(price), ..a_mug() })]);
+    let ana = shop.came(0);
+    shop.award(ana, 100);
+    assert_eq!(shop.crm.rewards_for(ana).unwrap()[0].reward.money, Some(price));
+    let claim = shop.claim(ana).unwrap();
+    let story = shop.crm.story(ana).unwrap().unwrap();
+    let claimed = story.events.iter().find_map(|event| match &event.body {
+        crm::EventBody::Decision(crm::Decision { deed: crm::Deed::RewardClaimed(claimed), .. }) => Some(claimed),
+        crm::EventBody::Decision(_) | crm::EventBody::Fact(_) | crm::EventBody::Unrecognised { .. } => None,
+    });
+    let claimed = claimed.unwrap();
+    assert_eq!((claimed.claim, claimed.points, claimed.money), (claim, 100, Some(price)));
+    let customer = shop.customer(ana);
+    assert_eq!((shop.balance(ana), customer.credit_in(Currency::EUR).is_none()), (0, true));
+}
+
+#[test]
 fn a_reward_that_is_given_back_in_time_gives_back_points_and_stock_once() {
     let shop = Shop::new([reward(a_mug().with_stock(1).cancellable_within(Span::days(1)))]);
     let [ana, ben] = [0, 1].map(|n| shop.came(n));

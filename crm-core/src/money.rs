@@ -52,7 +52,8 @@ impl Currency {
     /// The pound sterling.
     pub const GBP: Currency = Currency { code: *b"GBP", exponent: 2 };
 
-    /// A currency by its ISO 4217 code.
+    /// A currency by its ISO 4217 code. One that was withdrawn lately, such as the kuna (`HRK`), is still on the list: orders
+    /// of its time are in it.
     ///
     /// # Errors
     ///
