@@ -349,6 +349,7 @@ mod tests {
             "badabb1d55ead7b74e8dd20b58a0b9c0e5966c71fe70853098af50b7f2857733",
             "6e50c8dd13b926350700476085327f5bf839552f024b82f7909f17c21e07a025",
             "9882b0cb4bb521e28e41b5ee135536c5193a4fe51fa6c0c4f5dce714cd71557e",
+            "1baae48d6183dc18cb3eb3f6dce0d81d8201fcd78f10e7f541a1c2a494b7c859",
         ];
         assert_eq!(files, known);
         for (step, column) in recorded()[FILES.len()..].iter().zip(Column::ALL) {
