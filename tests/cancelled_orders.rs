@@ -293,6 +293,22 @@ fn what_was_reinstated_goes_with_the_order_that_had_earned_it() {
 }
 
 #[test]
+fn what_is_reinstated_of_an_order_that_came_back_meanwhile_goes_at_once() {
+    let shop = fleeting();
+    let ana = shop.order("ana", "1", 100, at(0));
+    let _ = shop.order("ana", "2", 40, at(0));
+    shop.advance(day(11));
+    shop.refund("ana", "1", 50, day(11));
+    shop.void("ana", "2", day(11));
+    assert_eq!(shop.balance(ana), 0, "what expired cannot be taken");
+    ask(&shop, ana, reinstate(None), "again").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (50, 50), "what is left of the first order still earns");
+    shop.refund("ana", "1", 20, day(11));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (30, 30));
+    shop.check_replay(ana);
+}
+
+#[test]
 fn what_was_reinstated_and_expired_again_is_not_taken_back_with_its_order() {
     let shop = fleeting();
     let ana = shop.order("ana", "1", 100, at(0));

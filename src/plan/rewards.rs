@@ -1,11 +1,11 @@
 //! Coupons, vouchers, rewards and badges: what of them is not the customer's alone, and what follows by rules.
 
 use crm_core::change::Cause;
-use crm_core::customer::Refusal;
+use crm_core::customer::{OrdersTouched, Refusal};
 use crm_core::event::{Deed, EventBody};
 use crm_core::loyalty::{
-    AwardPoints, BadgeEarned, CouponRedeemed, CouponReleased, CouponReserved, LoyaltyError, PointsBook, VoucherFrom,
-    VoucherHeld, VoucherId, VoucherIssued,
+    AwardPoints, BadgeEarned, CouponRedeemed, CouponReleased, CouponReserved, LoyaltyError, PointsBook, Posting,
+    PostingKind, VoucherFrom, VoucherHeld, VoucherId, VoucherIssued,
 };
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, EventId, Remark, SmolStr, Timestamp};
@@ -34,6 +34,9 @@ impl Planner<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let undoes = self.postings_undone_by(&deeds)?;
+        let reinstates =
+            |deed: &Deed| matches!(deed, Deed::PointsPosted(Posting { kind: PostingKind::Reinstated { .. }, .. }));
+        let touched = if deeds.iter().any(reinstates) { Some(OrdersTouched::Gone) } else { None };
         let mut ids = Vec::with_capacity(deeds.len());
         for deed in deeds {
             let cause = ids.first().copied();
@@ -43,7 +46,12 @@ impl Planner<'_> {
             ids.extend(self.undo_for_reward(posting, ids.first().copied(), at)?);
         }
         if let Some(first) = ids.first().copied() {
-            self.follow(at, Cause::Event(first), &Chain::NEW)?;
+            let cause = Cause::Event(first);
+            match touched {
+                // What is given back of an order that came back meanwhile goes with it.
+                Some(touched) => self.settle(at, cause, touched)?,
+                None => self.follow(at, cause, &Chain::NEW)?,
+            }
             self.react()?;
         }
         self.elapse(self.context.now)?;

@@ -309,12 +309,19 @@ impl Book {
     pub(crate) fn void(&mut self, order: u32) {
         let Some(known) = self.orders.get_mut(&order).filter(|known| !known.voided) else { return };
         known.voided = true;
-        let due = known.posted.min(known.posted - known.expired).max(0);
+        self.follow(order);
+        let back = self.orders[&order].out.iter().map(|points| points.points).sum();
+        self.come_back(order, back);
+    }
+
+    /// What an order gave and is not entitled to any more goes, but for what expired.
+    fn follow(&mut self, order: u32) {
+        let known = self.orders.entry(order).or_default();
+        let entitled = if known.voided { 0 } else { known.euros - known.refunded };
+        let due = (known.posted - entitled).min(known.posted - known.expired).max(0);
         known.posted -= due;
         self.reversed += i128::from(due);
         self.take_back(due, Some(order));
-        let back = self.orders[&order].out.iter().map(|points| points.points).sum();
-        self.come_back(order, back);
     }
 
     fn is_voided(&self, order: Option<u32>) -> bool {
@@ -324,11 +331,7 @@ impl Book {
     pub(crate) fn refund(&mut self, order: u32, euros: i64) {
         let Some(known) = self.orders.get_mut(&order).filter(|known| !known.voided) else { return };
         known.refunded = (known.refunded + euros).min(known.euros);
-        let entitled = known.euros - known.refunded;
-        let due = (known.posted - entitled).min(known.posted - known.expired).max(0);
-        known.posted -= due;
-        self.reversed += i128::from(due);
-        self.take_back(due, Some(order));
+        self.follow(order);
         let known = &self.orders[&order];
         let back = (known.share() - known.back()).max(0);
         self.come_back(order, back);
@@ -464,6 +467,7 @@ impl Book {
         self.gone.retain(|(_, points, _)| *points > 0);
         self.expired -= i128::from(points);
         let expires = self.rules.expires.map(|lasts| now + lasts);
+        let mut orders: Vec<u32> = back.iter().filter_map(|(order, ..)| *order).collect();
         for (order, first, points) in back.into_iter().filter(|(.., points)| *points > 0) {
             match order {
                 Some(order) => self.orders.entry(order).or_default().expired -= points,
@@ -471,6 +475,10 @@ impl Book {
             }
             self.come_back_of(points, Place::Active, now, expires, (order, first));
         }
+        // Some of it may be of orders that came back meanwhile: those that never were first.
+        orders.sort_by_key(|order| (!self.is_voided(Some(*order)), *order));
+        orders.dedup();
+        orders.into_iter().for_each(|order| self.follow(order));
         true
     }
 
