@@ -164,7 +164,9 @@ impl BareInstance {
         arguments: &A,
         bytes_max: usize,
     ) -> wasmtime::Result<Result<R, FailureOut>> {
-        let function = A::function(&self.functions).ok_or(Stop::Border("this plugin has no such function"))?;
+        let Some(function) = A::function(&self.functions) else {
+            return Err(Stop::Border("this plugin has no such function").into());
+        };
         let mut heap = heap::Heap::new(&mut *store, &self.border);
         let flat = arguments.lower(&mut heap)?;
         let at = function.call(&mut *store, flat)?;

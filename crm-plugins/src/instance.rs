@@ -39,17 +39,30 @@ pub(crate) struct Call<'a> {
     plugin: &'a Plugin,
     started: Instant,
     fuel: Cell<Option<u64>>,
+    /// How long it had been running when the guest was last back.
+    took: Cell<Option<Duration>>,
     _running: Running<'a>,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn begin(plugin: &'a Plugin) -> Call<'a> {
-        Call { plugin, started: Instant::now(), fuel: Cell::new(None), _running: plugin.inner().host.run() }
+        Call {
+            plugin,
+            started: Instant::now(),
+            fuel: Cell::new(None),
+            took: Cell::new(None),
+            _running: plugin.inner().host.run(),
+        }
     }
 
     /// How long the call has been running.
-    pub(crate) fn elapsed(&self) -> Duration {
+    fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// How long it ran: until the guest was back, or until now if it did not come back.
+    pub(crate) fn took(&self) -> Duration {
+        self.took.get().unwrap_or_else(|| self.elapsed())
     }
 
     /// How much fuel the guest took; none if none was counted or the clock stopped it.
@@ -131,6 +144,7 @@ impl<'a> Call<'a> {
         R: Lift + FromGuest + 'static,
     {
         let Instance { store, guest } = instance;
+        self.took.set(None);
         let answer = match guest {
             Guest::Bare(bare) => bare.call::<P, R>(store, &params, self.limits().output_bytes),
             Guest::Component { configure, call } => {
@@ -143,7 +157,9 @@ impl<'a> Call<'a> {
         };
         let answer = answer.map_err(|error| self.explain(store, &error))?;
         // A guest may have slept through its deadline inside the host, where no epoch stops it.
-        if self.elapsed() > self.limits().deadline {
+        let took = self.elapsed();
+        self.took.set(Some(took));
+        if took > self.limits().deadline {
             return Err(self.too_late());
         }
         answer.map_err(refused)

@@ -182,11 +182,13 @@ impl Plugin {
         let result = self.0.meter.admit().and_then(|()| work(&call));
         let fault = result.as_ref().err();
         let kind = fault.map_or("ok", Fault::kind);
-        span.record("outcome", kind);
+        if !span.is_disabled() {
+            span.record("outcome", kind);
+        }
         let opened = self.0.meter.note(&meter::Call {
             fault,
             proves_health: !matches!(step, Step::Configure),
-            took: call.elapsed(),
+            took: call.took(),
             fuel: call.fuel(),
             at_ms,
         });

@@ -31,8 +31,8 @@ impl<'a> Heap<'a> {
         align: u32,
         fill: impl FnOnce(&mut [u8]),
     ) -> wasmtime::Result<Place> {
-        let too_large = Stop::Border("more than a guest's memory can hold");
-        let bytes = items.checked_mul(size).and_then(|bytes| u32::try_from(bytes).ok()).ok_or(too_large)?;
+        let too_large = || Stop::Border("more than a guest's memory can hold");
+        let bytes = items.checked_mul(size).and_then(|bytes| u32::try_from(bytes).ok()).ok_or_else(too_large)?;
         // As many bytes as fit the guest's memory, and none has more than that.
         let length = items as u32;
         if bytes == 0 {

@@ -37,12 +37,11 @@ impl<'a> Reader<'a> {
 
     /// The `length` items of `size` bytes at `at`.
     pub(super) fn items(&mut self, at: u32, length: u32, size: usize, align: usize) -> Result<&'a [u8], Stop> {
-        let bytes = (length as usize).checked_mul(size).ok_or(OUTSIDE)?;
-        let items = self.memory.get(at as usize..).and_then(|rest| rest.get(..bytes)).ok_or(OUTSIDE)?;
-        if !(at as usize).is_multiple_of(align) {
-            return Err(OUTSIDE);
-        }
-        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(Stop::TooMuch)?;
+        let Some(bytes) = (length as usize).checked_mul(size) else { return Err(OUTSIDE) };
+        let items = self.memory.get(at as usize..).and_then(|rest| rest.get(..bytes));
+        let Some(items) = items.filter(|_| (at as usize).is_multiple_of(align)) else { return Err(OUTSIDE) };
+        let Some(left) = self.bytes_left.checked_sub(bytes) else { return Err(Stop::TooMuch) };
+        self.bytes_left = left;
         Ok(items)
     }
 

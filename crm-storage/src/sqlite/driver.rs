@@ -531,8 +531,8 @@ mod tests {
                  SELECT 1, {id}, 1, n % 10, iif(n % 1000 = 0, char(31) || 'tag:vip' || char(31), NULL), 1, x'' FROM n;
              {numbers}, t (t) AS (VALUES (2), (3), (5), (700), (9000))
                  INSERT INTO crm_token SELECT 1, CAST(printf('%016d', t) AS BLOB), {id} FROM n, t WHERE n % t = 0;
-             {numbers} INSERT INTO crm_score SELECT 1, {id}, 'p', 'o', 1, n, '', x'', x'', x'' FROM n;
-             {numbers} INSERT INTO crm_score SELECT 1, {id}, 'p', 'o', 0, -n, '', x'', x'', x'' FROM n;"
+             {numbers} INSERT INTO crm_score SELECT 1, {id}, 'p', 'o', 1, n, '', x'', x'', x'', NULL, '' FROM n;
+             {numbers} INSERT INTO crm_score SELECT 1, {id}, 'p', 'o', 0, -n, '', x'', x'', x'', NULL, '' FROM n;"
         ))
         .unwrap();
         file
