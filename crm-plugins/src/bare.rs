@@ -2,8 +2,8 @@
 //!
 //! All that a component adds to a module which keeps to this contract is the way across its border: the Canonical ABI of
 //! the component model. For the few types that the contract has it is walked here, [`heap`] and [`lower`] inwards and
-//! [`lift`] outwards, and a call then costs a quarter of what it costs through a component. What is not plain
-//! ([`is_plain`]) gets a component.
+//! [`lift`] outwards, and an empty call then takes little more than half of what it takes through a component. What is not
+//! plain ([`is_plain`]) gets a component.
 //!
 //! The rules, from the Canonical ABI: a value's bytes are little-endian and aligned to their own size; a list or a text is
 //! an address and a length, in room that the guest's `cabi_realloc` gave; an answer lies at the address that the function
