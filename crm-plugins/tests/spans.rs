@@ -6,8 +6,10 @@ mod support;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use support::{answer_of, host, scorer, scorer_that_answers, two_rows};
+use crm_plugins::{Host, Limits};
+use support::{answer_of, host, poke, scorer, scorer_that_answers, two_rows, workflow_that_answers};
 use tracing::field::{Field, Visit};
 use tracing::span;
 
@@ -83,4 +85,23 @@ fn each_step_is_a_span_with_its_outcome() {
     let warnings: Vec<_> = spans.iter().filter(|line| line.starts_with("WARN")).collect();
     assert_eq!(warnings, [&format!(r#"WARN message=plugin put into quarantine {plugin} fault="trap""#)]);
     assert_eq!(spans.last().unwrap(), &format!(r#"configure {plugin} outcome="quarantined""#));
+}
+
+/// The instances of workflows come from a pool. A limit of memory so wide that no address space has room for as many
+/// leaves each call to map its own.
+#[test]
+fn that_there_is_no_room_for_a_pool_is_said_and_workflows_run() {
+    let said = |limits: Limits| {
+        let spans = Spans::default();
+        let host = tracing::subscriber::with_default(spans.clone(), || Host::new(limits).unwrap());
+        assert!(poke(&host.load(&workflow_that_answers(&[0; 5], "")).unwrap()).is_ok());
+        let spans = spans.0.lock().unwrap();
+        spans.iter().filter(|line| line.contains("no room for a pool of instances")).cloned().collect::<Vec<_>>()
+    };
+    let mut limits = Limits::default();
+    limits.deadline = Duration::from_secs(5);
+    assert_eq!(said(limits.clone()), Vec::<String>::new());
+    limits.memory_bytes = 1 << 42;
+    let told = said(limits);
+    assert!(told.len() == 1 && told[0].starts_with("DEBUG") && told[0].contains("error="), "{told:?}");
 }
