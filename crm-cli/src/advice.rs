@@ -101,6 +101,13 @@ fn too_large(what: &str) -> String {
             their hosts have to allow it."
         }
         "bytes of one function" => "Split the function, or keep its tables as data and not as code.",
+        "units of work for the compiler in one function" => {
+            "Split the function: it has too many loops, or too many variables that live through too many branches."
+        }
+        "units of work for the compiler" => {
+            "Make the code smaller: leave out what is not used, and build in release mode. Interpreters for JavaScript and Python \
+            are more than the default: try --interpreter."
+        }
         "branch targets" => "Split the `match`, or look the value up in a table.",
         "nested loops" | "nested blocks" => "Split the function; generated code is often nested too deep.",
         "modules" | "instances" => "Build one component, and not one that is composed of many.",

@@ -49,7 +49,8 @@ struct Cli {
     /// Shows what the plugin logs, its panics among it, on the error stream.
     #[arg(long, global = true)]
     log: bool,
-    /// Goes by the limits of a host that trusts interpreters: a file of 24 MiB, functions of 512 KiB, memory of 128 MiB.
+    /// Goes by the limits of a host that trusts interpreters: a file of 24 MiB, functions of 512 KiB, more work
+    /// for the compiler, memory of 128 MiB.
     #[arg(long, global = true)]
     interpreter: bool,
     #[command(subcommand)]
@@ -207,6 +208,8 @@ fn for_interpreters() -> Limits {
     let mut limits = Limits::default();
     limits.load.file_bytes = 24 << 20;
     limits.load.function_bytes = 512 << 10;
+    limits.load.function_work = 40_000_000;
+    limits.load.work = 100_000_000;
     limits.memory_bytes = 128 << 20;
     limits
 }

@@ -35,6 +35,8 @@ fn the_page_on_limits_has_the_defaults() {
         ("nesting", number(load.nesting)),
         ("loop_nesting", number(load.loop_nesting)),
         ("branch_targets", grouped(load.branch_targets.into())),
+        ("function_work", grouped(load.function_work)),
+        ("work", grouped(load.work)),
         ("modules", number(load.modules)),
         ("instances", number(load.instances)),
         ("manifest_bytes", bytes(load.manifest_bytes)),

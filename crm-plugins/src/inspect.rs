@@ -14,6 +14,7 @@ use crate::contract::{self, Roles};
 use crate::limits::Limits;
 use crate::load::LoadError;
 use crate::manifest::{MANIFEST_SECTION, PAGE_BYTES};
+use crate::weigh::Shapes;
 
 /// What a guest may be made of: what compilers emit today and gives the same result everywhere.
 /// Threads, 64-bit and several memories, tail calls, exceptions, garbage collection, relaxed SIMD
@@ -32,6 +33,9 @@ const FEATURES: WasmFeatures = WasmFeatures::FLOATS
 /// Imports of a core module that is a plugin. The contract gives two functions, so whoever imports more imports the same
 /// again and again; what makes a component of it takes time with the square of their number.
 const IMPORTS_MAX: usize = 64;
+
+/// What a function is for the compiler that crosses the border of a component.
+const CROSSING_WORK: u64 = 300;
 
 /// What a file is, once it has passed.
 #[derive(Debug)]
@@ -83,6 +87,10 @@ pub(crate) fn inspect<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Inspection
     if !pass.roles.scorer && !pass.roles.workflow {
         return Err(LoadError::NoRole);
     }
+    if pass.roles.scorer && pass.roles.workflow {
+        // It is compiled for each of them.
+        check_work("units of work for the compiler", pass.counts.work.saturating_mul(2), limits.load.work)?;
+    }
     let manifest = pass.manifest.ok_or(LoadError::NoManifest)?;
     Ok(Inspection { manifest, roles: pass.roles, imports: pass.imports, form: pass.form })
 }
@@ -100,12 +108,16 @@ struct Pass<'a, 'l> {
 struct Counts {
     /// For each module or component around the current place, how many instances it makes of others.
     around: Vec<usize>,
+    /// For each of these the types of its functions, if it is a module.
+    shapes: Vec<Shapes>,
     /// What the instances of the modules and components that are over may come to: a component that is
     /// instantiated makes its own instances each time, and the next one those of that one.
     instances: usize,
     modules: usize,
     functions: usize,
     definitions: usize,
+    /// What the code is for the compiler.
+    work: u64,
     memory_pages: u64,
     table_elements: u64,
     /// Where the next section of the outermost module begins: after its eight-byte header.
@@ -116,16 +128,19 @@ impl<'a> Pass<'a, '_> {
     fn payload(&mut self, payload: Payload<'a>) -> Result<(), LoadError> {
         self.note_section(&payload);
         self.count_definitions(&payload)?;
+        self.note_shapes(&payload)?;
         let outermost = self.counts.around.len() == 1;
         let load = &self.limits.load;
         // Payloads that are not named here are bounded by the number of definitions and checked by the
         // validator.
         if let Payload::Version { .. } = &payload {
             self.counts.around.push(0);
+            self.counts.shapes.push(Shapes::default());
             self.counts.modules += 1;
             check("modules", self.counts.modules, load.modules)?;
         } else if let Payload::End(_) = &payload {
             let made = self.counts.around.pop().unwrap_or_default();
+            self.counts.shapes.pop();
             self.counts.instances = self.counts.instances.saturating_mul(made.max(1));
             check("instances", self.counts.instances, load.instances)?;
         } else if let Payload::CustomSection(section) = &payload {
@@ -140,6 +155,7 @@ impl<'a> Pass<'a, '_> {
         } else if let Payload::ComponentCanonicalSection(section) = &payload {
             // Code is made for each function that crosses the border of a component, too.
             self.add_functions(section.count())?;
+            self.add_work(u64::from(section.count()) * CROSSING_WORK)?;
         } else if let Payload::InstanceSection(section) = payload {
             for instance in section {
                 self.add_instance(matches!(instance?, Instance::Instantiate { .. }))?;
@@ -156,6 +172,21 @@ impl<'a> Pass<'a, '_> {
             self.add_tables(section)?;
         } else if outermost {
             self.check_border(payload)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the types of functions, by which it is known what a call hands over.
+    fn note_shapes(&mut self, payload: &Payload<'a>) -> Result<(), LoadError> {
+        let Some(shapes) = self.counts.shapes.last_mut() else { return Ok(()) };
+        if let Payload::TypeSection(section) = payload {
+            shapes.add_types(section)?;
+        } else if let Payload::ImportSection(section) = payload {
+            for import in section.clone().into_imports() {
+                shapes.add_import(import?.ty);
+            }
+        } else if let Payload::FunctionSection(section) = payload {
+            shapes.add_functions(section)?;
         }
         Ok(())
     }
@@ -271,7 +302,7 @@ impl<'a> Pass<'a, '_> {
         check("declared table elements", elements, self.limits.table_elements)
     }
 
-    fn check_body(&self, body: &FunctionBody<'a>) -> Result<(), LoadError> {
+    fn check_body(&mut self, body: &FunctionBody<'a>) -> Result<(), LoadError> {
         let load = &self.limits.load;
         check("bytes of one function", body.as_bytes().len(), load.function_bytes)?;
         let mut locals = 0_u32;
@@ -298,7 +329,15 @@ impl<'a> Pass<'a, '_> {
                 check("branch targets", targets.len() as usize, load.branch_targets as usize)?;
             }
         }
-        Ok(())
+        let Some(shapes) = self.counts.shapes.last_mut() else { return Ok(()) };
+        let work = shapes.weigh(body)?;
+        check_work("units of work for the compiler in one function", work, load.function_work)?;
+        self.add_work(work)
+    }
+
+    fn add_work(&mut self, work: u64) -> Result<(), LoadError> {
+        self.counts.work = self.counts.work.saturating_add(work);
+        check_work("units of work for the compiler", self.counts.work, self.limits.load.work)
     }
 }
 
@@ -328,6 +367,10 @@ fn definitions(payload: &Payload<'_>) -> u32 {
 
 fn check(what: &'static str, actual: usize, max: usize) -> Result<(), LoadError> {
     if actual > max { Err(LoadError::TooLarge { what, actual, max }) } else { Ok(()) }
+}
+
+fn check_work(what: &'static str, actual: u64, max: u64) -> Result<(), LoadError> {
+    check(what, place(actual), place(max))
 }
 
 /// An offset or a size as an index; what does not fit is larger than any limit.

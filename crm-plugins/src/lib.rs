@@ -59,6 +59,7 @@ mod scorer;
 mod slots;
 mod ticker;
 mod value;
+mod weigh;
 mod wire;
 mod workflow;
 

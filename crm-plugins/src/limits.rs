@@ -105,6 +105,12 @@ pub struct LoadLimits {
     /// their own: a few hundred bytes could otherwise come to more than there is memory. 64, of which an interpreter for
     /// Python takes 40.
     pub instances: usize,
+    /// Work that one function is for the compiler, in units of about a microsecond, by an estimate from the code alone.
+    /// 1,000,000. The compiler may take half a KiB of memory for each unit while it is
+    /// at such a function.
+    pub function_work: u64,
+    /// Work that all code of the file is, once for each role that the plugin has. 10,000,000.
+    pub work: u64,
     /// Bytes of the manifest. 64 KiB.
     pub manifest_bytes: usize,
 }
@@ -122,6 +128,8 @@ impl Default for LoadLimits {
             branch_targets: 4_096,
             modules: 64,
             instances: 64,
+            function_work: 1_000_000,
+            work: 10_000_000,
             manifest_bytes: 64 << 10,
         }
     }

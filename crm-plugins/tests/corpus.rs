@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+#[path = "support/dear.rs"]
+mod dear;
 mod support;
 
 use crm_plugins::{Fault, Host, Plugin};
@@ -137,6 +139,7 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let with = |parts: &str| scorer(parts, "(i32.const 64)");
     let nested = format!("(func {} {})", "loop ".repeat(10_000), "end ".repeat(10_000));
     let unknown = r#"(import "env" "system" (func (param i32) (result i32)))"#;
+    let loops = dear::body(0, &[3, 0x40, 0x0b].repeat(30_000));
     let other = r#"(import "crm:plugin/diag@0.1.0" "emit" (func $emit (param i64)))"#;
     vec![
         ("no WebAssembly", b"#!/bin/sh".to_vec(), "not_wasm"),
@@ -145,6 +148,36 @@ fn files() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("10,000 nested loops", with(&nested), "too_large"),
         ("20,001 functions", with(&"(func) ".repeat(20_001)), "too_large"),
         ("a table of ten million entries", with("(table 10000000 funcref)"), "too_large"),
+        ("a component's parts", b"\0asm\x0d\0\x01\0".to_vec(), "no_role"),
+        (
+            "loops that are work for minutes",
+            dear::Module::new(&[]).fill(dear::NOTHING, &loops, 1 << 20, 1).encode(),
+            "too_large",
+        ),
+        (
+            "a manifest of a hundred kilobytes",
+            module(&" ".repeat(100_000), &scorer_parts(SCORER, "", "(i32.const 64)")),
+            "too_large",
+        ),
+        ("a manifest that is none", module("{", &scorer_parts(SCORER, "", "(i32.const 64)")), "manifest"),
+        ("no role", module(SCORER_MANIFEST, ""), "no_role"),
+        (
+            "another version of the contract",
+            module(SCORER_MANIFEST, &scorer_parts("crm:plugin/scorer@9.0.0", "", "(i32.const 64)")),
+            "unknown_contract",
+        ),
+        (
+            "a role that the manifest does not have",
+            module(WORKFLOW_MANIFEST, &scorer_parts(SCORER, "", "(i32.const 64)")),
+            "mismatch",
+        ),
+        ("compiled code", [b"\x7fELF".to_vec(), vec![0; 64]].concat(), "not_wasm"),
+        ("64-bit memory", with("(memory $large i64 1)"), "invalid"),
+        (
+            "a function missing",
+            module(SCORER_MANIFEST, &format!(r#"(func (export "{SCORER}#score"))"#)),
+            "componentize",
+        ),
         ("threads", with("(func (drop (i32.atomic.load (i32.const 0))))"), "invalid"),
         ("an import that is not given", with(unknown), "unknown_import"),
         ("an import of another type", scorer(other, "(call $emit (i64.const 0)) (i32.const 64)"), "componentize"),

@@ -29,6 +29,8 @@ fn interpreters() -> LoadLimits {
     let mut load = LoadLimits::default();
     load.file_bytes = 24 << 20;
     load.function_bytes = 512 << 10;
+    load.function_work = 40_000_000;
+    load.work = 100_000_000;
     load
 }
 

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic in a test is its report")]
 
+#[path = "support/dear.rs"]
+mod dear;
 mod support;
 
 use std::time::{Duration, Instant};
 
 use crm_plugins::{Host, Limits, LoadError};
+use dear::{Module, NOTHING, OWN, body, repeat};
 use support::{SCORER, SCORER_MANIFEST, host, module, scorer, scorer_parts};
 
 fn refusal(host: &Host, wasm: &[u8]) -> String {
@@ -55,6 +58,83 @@ fn what_hurts_is_refused_quickly_and_named() {
         assert!(refusal.contains(words), "{refusal} instead of {words}");
     }
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+/// Kilobytes that would take the compiler minutes, and gigabytes of memory.
+#[test]
+fn what_is_much_work_for_the_compiler_is_refused_quickly_and_named() {
+    let once = |module: Module, function: Vec<u8>| module.fill(NOTHING, &function, 4 << 20, 1).encode();
+    let plain = || Module::new(&[]);
+    let gets =
+        |count: usize| (0..count).flat_map(|one| [dear::with(0x20, one), vec![0x1a]].concat()).collect::<Vec<_>>();
+    // Each variable is written in the innermost of many blocks, which is left to each of them.
+    let mut nested = [2, 0x40].repeat(200);
+    for one in 0..400 {
+        nested.extend([vec![0x23, 0], dear::with(0x21, one), vec![0x20, 0], dear::with(0x0d, one % 200)].concat());
+    }
+    nested.extend(vec![0x0b; 200]);
+    nested.extend(gets(400));
+    let wide_loops = [[0x41, 0].repeat(1_000), [3, OWN as u8, 0x0b].repeat(500), vec![0x1a; 1_000]].concat();
+    let mut wide_calls = Module::new(&[(0, 1_000)]);
+    let wide = wide_calls.add(OWN, body(0, &[0]));
+    let call = [vec![2, 0x40], dear::with(0x10, wide), vec![0x0c, 0, 0x0b]].concat();
+    let looped = [repeat(&[3, 0x40, 0x20, 0, 0x0d, 0, 0x0b], 20_000), gets(2_000)].concat();
+    let one = "units of work for the compiler in one function are over the limit of 1000000";
+    let all = "units of work for the compiler are over the limit of 10000000";
+    let cases = [
+        ("loops one after another", once(plain(), body(0, &repeat(&[3, 0x40, 0x0b], 100_000))), one),
+        ("loops past many variables", once(plain(), body(2_000, &looped)), one),
+        ("loops that hand a thousand values on", once(Module::new(&[(1_000, 1_000)]), body(0, &wide_loops)), one),
+        ("blocks left in many ways", once(plain(), body(400, &nested)), one),
+        ("calls that give a thousand values", once(wide_calls, body(0, &repeat(&call, 100_000))), one),
+        (
+            "growth again and again",
+            once(plain(), body(0, &[vec![0x41, 0], repeat(&[0x40, 0], 100_000), vec![0x1a]].concat())),
+            one,
+        ),
+        (
+            "tables read again and again",
+            once(plain(), body(0, &[vec![0x41, 0], repeat(&[0x25, 0, 0xd1], 100_000), vec![0x1a]].concat())),
+            one,
+        ),
+        (
+            "functions that take much",
+            Module::new(&[(1_000, 0)]).fill(OWN, &body(0, &[]), 4 << 20, 19_990).encode(),
+            all,
+        ),
+        (
+            "four mebibytes of divisions",
+            plain()
+                .fill(
+                    NOTHING,
+                    &body(1, &[vec![0x20, 0], repeat(&[0x20, 0, 0x6f], 60_000), vec![0x1a]].concat()),
+                    4_000_000,
+                    20_000,
+                )
+                .encode(),
+            all,
+        ),
+    ];
+    let host = host();
+    for (name, wasm, words) in cases {
+        assert!(wasm.len() < 4 << 20, "{name}");
+        let started = Instant::now();
+        let refusal = refusal(&host, &wasm);
+        assert!(refusal.contains(words), "{name}: {refusal} instead of {words}");
+        assert!(started.elapsed() < Duration::from_secs(5), "{name}: {:?}", started.elapsed());
+    }
+    // The same in small is taken.
+    let small = [
+        once(plain(), body(0, &repeat(&[3, 0x40, 0x0b], 300))),
+        once(plain(), body(20, &[repeat(&[3, 0x40, 0x20, 0, 0x0d, 0, 0x0b], 300), gets(20)].concat())),
+        once(
+            Module::new(&[(10, 10)]),
+            body(0, &[[0x41, 0].repeat(10), [3, OWN as u8, 0x0b].repeat(20), vec![0x1a; 10]].concat()),
+        ),
+    ];
+    for wasm in small {
+        assert_eq!(refusal(&host, &wasm), "hostile was loaded");
+    }
 }
 
 /// A component with a manifest and these parts.
