@@ -101,9 +101,17 @@ impl Role {
     }
 }
 
+/// Whose instructions are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fuel {
+    OfWorkflows,
+    OfAll,
+}
+
 /// The compiler for one role, and the code that it made.
 pub(crate) struct Compiler {
     role: Role,
+    has_fuel: bool,
     engine: Engine,
     linker: Linker<Sandbox>,
     linker_with_lookups: Linker<Sandbox>,
@@ -152,10 +160,11 @@ impl Compiler {
     /// Each workflow call has an instance of its own, so these come from a pool that keeps their memory mapped: a new
     /// mapping for each call takes twice as long as all else. A scorer's instance serves many batches, and its memory is
     /// reserved so widely that its code needs no checks of bounds.
-    pub(crate) fn new(role: Role, limits: &Limits) -> Result<Compiler, BoxError> {
+    pub(crate) fn new(role: Role, limits: &Limits, fuel: Fuel) -> Result<Compiler, BoxError> {
+        let has_fuel = role == Role::Workflow || fuel == Fuel::OfAll;
         let mut config = Config::new();
         config
-            .consume_fuel(role == Role::Workflow)
+            .consume_fuel(has_fuel)
             .epoch_interruption(true)
             .max_wasm_stack(STACK_BYTES)
             .concurrency_support(false)
@@ -181,6 +190,7 @@ impl Compiler {
         let compatibility = hasher.0.finalize().into();
         Ok(Compiler {
             role,
+            has_fuel,
             engine,
             linker,
             linker_with_lookups,
@@ -279,7 +289,7 @@ impl Compiler {
             }
             Code::Component(component) => self.link_component(component, has_lookups)?,
         };
-        Ok(Compiled { linked, has_fuel: self.role == Role::Workflow })
+        Ok(Compiled { linked, has_fuel: self.has_fuel })
     }
 
     fn link_component(&self, component: &Component, has_lookups: bool) -> Result<Linked, BoxError> {
@@ -331,7 +341,7 @@ mod tests {
     }
 
     fn compiler(role: Role) -> Compiler {
-        Compiler::new(role, &Limits::default()).unwrap()
+        Compiler::new(role, &Limits::default(), Fuel::OfWorkflows).unwrap()
     }
 
     #[test]
