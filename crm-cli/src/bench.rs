@@ -1,6 +1,7 @@
 //! What a plugin costs, beside native code that does nothing, in turn in one run.
 
 use std::hint::black_box;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crm_plugins::{Batch, Cells, Column, Entry, Fault, Host, Limits, Plugin, TriggerEvent, Workflow, WorkflowOutcome};
@@ -20,11 +21,12 @@ pub(crate) fn run(args: &BenchArgs, limits: &Limits) -> Result<Answer, Error> {
     let host = Host::new(limits.clone())?;
     let plugin = host.load(&wasm).map_err(|source| Error::Refused { path: path.clone(), source })?;
     let params = args.params.read(plugin.manifest())?;
-    let subject = Subject { wasm: &wasm, params: &params, plugin, limits };
+    let subject = Subject { path, wasm: &wasm, params: &params, plugin, limits };
     if subject.plugin.is_scorer() { subject.scorer(args) } else { subject.workflow(args) }
 }
 
 struct Subject<'a> {
+    path: &'a Path,
     wasm: &'a [u8],
     params: &'a [Entry],
     plugin: Plugin,
@@ -54,12 +56,13 @@ impl Subject<'_> {
             let mut scorer = host.scorer(self.params)?;
             scorer.score(&batch).map(drop)
         })?;
+        let fuel = self.fuel_of(&batch)?;
         let text = format!(
             "{rows} customers a batch, median of {} batches\n\
              plugin                {plugin:>10.2} ns a customer\n\
              native, passing on    {native:>10.2} ns a customer\n\
              ratio                 {:>10.1}\n\
-             fuel                        none, scorers are stopped by the clock\n\
+             fuel                  {fuel:>10} a batch, counted once: a shop does not count it\n\
              memory                {:>10} KiB\n\
              file                  {:>10}\n{}",
             args.rounds,
@@ -71,7 +74,7 @@ impl Subject<'_> {
         let json = json!({
             "role": "scorer", "rows": rows, "rounds": args.rounds, "plugin_ns_per_row": plugin,
             "native_ns_per_row": native, "ratio": plugin / native, "memory_bytes": memory,
-            "file_bytes": self.wasm.len(), "fuel": null,
+            "file_bytes": self.wasm.len(), "fuel": fuel,
         });
         Ok(Answer::well(text, json))
     }
@@ -121,6 +124,24 @@ impl Subject<'_> {
             "native_ns_per_event": native, "memory_bytes": memory, "file_bytes": self.wasm.len(), "fuel": fuel,
         });
         Ok(Answer::well(text, json))
+    }
+
+    /// How much fuel a batch takes, in a host of its own that counts it.
+    fn fuel_of(&self, batch: &Batch) -> Result<u64, Error> {
+        let mut limits = self.limits.clone();
+        // Neither is a question here.
+        limits.deadline = Duration::from_secs(10);
+        limits.fuel = u64::MAX >> 1;
+        let host = Host::counting(limits)?;
+        let plugin = host.load(self.wasm).map_err(|source| Error::Refused { path: self.path.into(), source })?;
+        let mut scorer = plugin.scorer(self.params).map_err(failed)?;
+        // An instance has one tank for all its calls, that of its parameters among them.
+        let mut so_far = || -> Result<u64, Error> {
+            scorer.score(batch).map_err(failed)?;
+            Ok(plugin.inspect().counters.last_fuel.unwrap_or_default())
+        };
+        let first = so_far()?;
+        Ok(so_far()?.saturating_sub(first))
     }
 
     /// The least memory, in whole pages, with which `call` succeeds: found by trying.

@@ -322,6 +322,12 @@ fn a_bench_measures_beside_native_code() {
     assert!((65_536.0..16_777_216.0).contains(&memory), "{memory}");
     assert_eq!(json["file_bytes"], std::fs::metadata(folder.join("churn.wasm")).unwrap().len());
 
+    // What a batch takes is counted, the same each time, and more of a larger batch.
+    let fuel = json["fuel"].as_u64().unwrap();
+    let of = |rows: u32| crm(&folder, &format!("bench churn.wasm --rounds 3 --rows {rows} --json")).json();
+    assert_eq!(of(256)["fuel"], fuel);
+    let twice = of(512)["fuel"].as_u64().unwrap();
+    assert!(fuel > 256 && (fuel + fuel / 2..3 * fuel).contains(&twice), "{fuel}, {twice}");
     let json = crm(&folder, "bench winback.wasm --rounds 5 --json").json();
     let fuel = number(&json, "fuel");
     assert!((100.0..1_000_000.0).contains(&fuel), "{fuel}");
