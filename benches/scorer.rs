@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use crm::plugins::{Host, Limits, WasmScorer};
-use crm::{CustomerId, ScoreBatch, Scorer, Timestamp};
+use crm::{Currency, CustomerId, ScoreBatch, Scorer, Timestamp};
 
 const ROWS: usize = 1_024;
 const ROUNDS: usize = 200;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         column(|n| Some(1 + n % 12)),
         column(|n| (n % 10 != 0).then_some(400 + n * 37 % 9_000)),
     ];
-    let batch = ScoreBatch { as_of, customers: &customers, columns };
+    let batch = ScoreBatch { as_of, seed: 0, currency: Currency::EUR, customers: &customers, columns };
 
     let scores = plugin.score(&batch)?;
     let expected = native(&batch);

@@ -150,7 +150,7 @@ fn alone(store: &Arc<dyn Store>) -> (Duration, u64) {
             rows.iter().map(move |row| attribute.of_columns(&row.traits.columns, day(100))).collect()
         };
         let columns: Vec<Vec<Option<i64>>> = FEATURES.into_iter().map(value).collect();
-        let batch = ScoreBatch { as_of: day(100), customers: &customers, columns };
+        let batch = ScoreBatch { as_of: day(100), seed: 0, currency: Currency::EUR, customers: &customers, columns };
         let scores = scorer.score(&batch).unwrap();
         let commit = |(place, row): (usize, &&crm_storage::ScannedRow)| {
             let cells = FEATURES.into_iter().zip(batch.columns.iter().map(|column| column[place]));

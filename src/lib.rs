@@ -175,7 +175,7 @@ pub use lookup::{LOOKUP_ROUNDS_MAX, LookupFault, LookupSource, SourceFailed};
 pub use personal::{KeyError, PersonKey, PersonKeys, PersonalError};
 pub use plan::{CALLS_MAX, CHAIN_MAX, FactRefusal, Outcome};
 pub use points_csv::{BalanceTable, ROW_BYTES_MAX, RowFault};
-pub use scorer::{ScoreBatch, Scorer};
+pub use scorer::{ScoreBatch, Scorer, score_seed};
 pub use workflow::{Asks, Breaker, PluginFault, Trigger, TriggerValue, Workflow, WorkflowCall, WorkflowReply};
 
 /// The guide for embedders, whose code is tested with everything else.

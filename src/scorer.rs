@@ -1,8 +1,8 @@
 //! What scores customers: plugins, or the host's own code.
 
 use crm_core::attribute::Attribute;
-use crm_core::workflow::{Grants, PluginStamp};
-use crm_core::{CustomerId, SmolStr, Timestamp};
+use crm_core::workflow::{Grants, PluginName, PluginStamp};
+use crm_core::{Currency, CustomerId, Digest, SmolStr, Timestamp};
 
 use crate::workflow::{Breaker, PluginFault};
 
@@ -11,10 +11,36 @@ use crate::workflow::{Breaker, PluginFault};
 pub struct ScoreBatch<'a> {
     /// As of when.
     pub as_of: Timestamp,
+    /// Where to draw chance from: [`score_seed`] of the plugin and the instant, so the same for all batches of a run, and
+    /// for whoever scores again.
+    pub seed: u64,
+    /// What amounts are in: the shop's currency of the instant, the euro where none was defined.
+    pub currency: Currency,
     /// Whose; as long as each column.
     pub customers: &'a [CustomerId],
     /// One column for each attribute that the scorer asked for, in its order. What is not granted is missing for all.
     pub columns: Vec<Vec<Option<i64>>>,
+}
+
+/// Where a plugin draws chance from that scores as of an instant: the first eight bytes, big-endian, of the SHA-256 of
+/// `score seed`, a zero byte, the plugin's name, a zero byte, and the instant in milliseconds since 1970-01-01 UTC as eight
+/// bytes, big-endian. All versions of a plugin have the same, so what two of them say can be compared; no customer has a part
+/// in it.
+///
+/// ```
+/// use crm::{PluginName, Timestamp, score_seed};
+///
+/// let (churn, lead) = (PluginName::new("churn")?, PluginName::new("lead")?);
+/// let day = Timestamp::parse("2026-01-31")?;
+/// assert_eq!(score_seed(&churn, day), score_seed(&churn, day));
+/// assert_ne!(score_seed(&churn, day), score_seed(&lead, day));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn score_seed(plugin: &PluginName, as_of: Timestamp) -> u64 {
+    let text = [b"score seed\0", plugin.as_str().as_bytes(), b"\0", &as_of.as_millis().to_be_bytes()].concat();
+    let [a, b, c, d, e, f, g, h, ..] = *Digest::of(&text).as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The scores of a batch: for each output a column.

@@ -65,7 +65,7 @@ fn instant(text: &str) -> Result<Timestamp, Error> {
     Timestamp::parse(text).map_err(|_| Error::Time { text: text.to_owned() })
 }
 
-fn currency(code: &str) -> Result<Currency, Error> {
+pub(crate) fn currency(code: &str) -> Result<Currency, Error> {
     Currency::new(code).map_err(|_| Error::Currency { code: code.to_owned() })
 }
 

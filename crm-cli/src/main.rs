@@ -123,9 +123,13 @@ struct ScoreArgs {
     /// Where to write the scores as CSV; the standard output, unless told otherwise.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The time as of which is scored, as the plugin sees it: 2026-01-31 or 2026-01-31T12:00:00Z.
+    /// The time as of which is scored, as the plugin sees it: 2026-01-31 or 2026-01-31T12:00:00Z; now, unless told
+    /// otherwise. The seed that the plugin sees follows from it.
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
+    /// The currency that amounts are in, as the plugin sees it.
+    #[arg(long, value_name = "CODE", default_value = "EUR")]
+    currency: String,
     #[command(flatten)]
     params: ParamArgs,
 }

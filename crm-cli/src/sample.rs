@@ -2,10 +2,19 @@
 
 use std::sync::Arc;
 
+use crm::plugins::score_context;
+use crm::{Currency, PluginName, Timestamp, score_seed};
 use crm_plugin_sdk::Batch as Sample;
 use crm_plugins::{Answer, Batch, Entry, Lookups, Manifest, TriggerEvent, Value};
 
 use crate::error::Error;
+
+/// What a shop tells a scorer about all rows.
+pub(crate) fn context(manifest: &Manifest, as_of: Timestamp, currency: Currency) -> Vec<Entry> {
+    // A name that no shop takes is complained of elsewhere.
+    let seed = PluginName::new(&manifest.name).map_or(0, |name| score_seed(&name, as_of));
+    score_context(as_of, seed, currency)
+}
 
 /// Customers as shops have them: numbers of usual size, one cell in ten missing.
 pub(crate) fn usual(rows: usize, features: &[String]) -> Result<Batch, Error> {

@@ -3,14 +3,15 @@
 use std::fs::File;
 use std::io::{IsTerminal as _, Write};
 
-use crm_plugins::{Cells, Column, Entry, Fault, Host, Limits, Scorer};
+use crm::{Clock as _, SystemClock, Timestamp};
+use crm_plugins::{Cells, Column, Entry, Fault, Host, Limits, Manifest, Scorer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
-use crate::ScoreArgs;
 use crate::answer::Answer;
 use crate::error::Error;
 use crate::table::{Rows, Table};
+use crate::{ScoreArgs, backtest, sample};
 
 pub(crate) fn run(args: &ScoreArgs, limits: &Limits, json: bool) -> Result<Answer, Error> {
     let path = &args.file;
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &ScoreArgs, limits: &Limits, json: bool) -> Result<Answe
     }
     let manifest = plugin.manifest();
     let params = args.params.read(manifest)?;
-    let context = context(args.as_of.as_deref())?;
+    let context = context(args, manifest)?;
     let mut table = Table::open(&args.data, &manifest.features)?;
     let in_configure = |fault| Error::Fault { place: " while it was configured".into(), fault };
     let mut scorer = plugin.scorer(&params).map_err(in_configure)?;
@@ -62,10 +63,13 @@ fn lines(rows: &Rows, fault: &Fault, scorer: &mut Scorer) -> String {
     }
 }
 
-fn context(as_of: Option<&str>) -> Result<Vec<Entry>, Error> {
-    let Some(text) = as_of else { return Ok(Vec::new()) };
-    let at = crm::Timestamp::parse(text).map_err(|_| Error::Time { text: text.to_owned() })?;
-    Ok(vec![Entry::new("as_of_ms", at.as_millis())])
+/// What a shop would tell the plugin about all rows.
+fn context(args: &ScoreArgs, manifest: &Manifest) -> Result<Vec<Entry>, Error> {
+    let as_of = match &args.as_of {
+        Some(text) => Timestamp::parse(text).map_err(|_| Error::Time { text: text.clone() })?,
+        None => SystemClock.now(),
+    };
+    Ok(sample::context(manifest, as_of, backtest::currency(&args.currency)?))
 }
 
 /// A bar over the bytes of the file; hidden unless somebody looks.

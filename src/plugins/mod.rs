@@ -16,7 +16,7 @@ pub use crm_plugins::{
     Registry, RegistryError, Standing, Value,
 };
 
-pub use scorer::WasmScorer;
+pub use scorer::{WasmScorer, score_context};
 pub use workflow::WasmWorkflow;
 
 use crate::workflow::{Breaker, PluginFault};

@@ -1,8 +1,8 @@
 //! A scorer in WASM.
 
-use crm_core::SmolStr;
 use crm_core::attribute::Attribute;
 use crm_core::workflow::{Grants, PluginStamp};
+use crm_core::{Currency, SmolStr, Timestamp};
 use crm_plugins::{Batch, Cells, Column, Entry, Host, OutputKind, Plugin};
 
 use super::{PluginError, stamp};
@@ -111,9 +111,9 @@ impl Scorer for WasmScorer {
             None => Column::floats(std::iter::repeat_n(None, rows)),
         };
         let columns = self.places.iter().map(column).collect::<Result<_, _>>();
-        let as_of = Entry::new("as_of_ms", batch.as_of.as_millis());
+        let context = score_context(batch.as_of, batch.seed, batch.currency);
         let batch = columns
-            .and_then(|columns| Batch::new(rows, vec![as_of], columns))
+            .and_then(|columns| Batch::new(rows, context, columns))
             .map_err(|error| PluginFault::new(error.to_string()))?;
         let scores = self.scorer.score(&batch);
         // What it saw may be of another tenant than what it sees next, and comes in any order. A fresh instance costs
@@ -122,6 +122,17 @@ impl Scorer for WasmScorer {
         let columns = scores.map_err(|fault| super::fault(&fault))?;
         Ok(columns.iter().map(|column| (0..rows).map(|row| score(column, row)).collect()).collect())
     }
+}
+
+/// What a scorer in WASM is told that is the same for all rows: `as_of_ms`, `seed` as the 64 bits of it, and `currency` by its
+/// code.
+#[must_use]
+pub fn score_context(as_of: Timestamp, seed: u64, currency: Currency) -> Vec<Entry> {
+    vec![
+        Entry::new("as_of_ms", as_of.as_millis()),
+        Entry::new("seed", seed.cast_signed()),
+        Entry::new("currency", currency.code()),
+    ]
 }
 
 /// A cell as a score. Whole numbers are exact up to 2^53, as all of what a plugin is given is; a truth is 1 or 0.

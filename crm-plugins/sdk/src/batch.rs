@@ -46,9 +46,26 @@ impl Batch {
         self.rows
     }
 
-    /// What is the same for all rows: `as_of_ms`, the instant as of which the columns hold.
+    /// What is the same for all rows: [`as_of_ms`](Batch::as_of_ms), [`seed`](Batch::seed) and
+    /// [`currency`](Batch::currency), and what later versions of the host may add.
     pub fn context(&self) -> &Entries {
         &self.context
+    }
+
+    /// The instant as of which the columns hold, in milliseconds since 1970-01-01 UTC.
+    pub fn as_of_ms(&self) -> Option<i64> {
+        self.context.int("as_of_ms")
+    }
+
+    /// Where to draw chance from: the same for all batches of a run, and for a replay; another one for each plugin and
+    /// instant. What it gives for a row must not depend on the rows around it.
+    pub fn seed(&self) -> Option<u64> {
+        self.context.int("seed").map(i64::cast_unsigned)
+    }
+
+    /// The currency that amounts are in, by its ISO 4217 code.
+    pub fn currency(&self) -> Option<&str> {
+        self.context.text("currency")
     }
 
     /// The column `name` as numbers. Whole ones count, exact up to 2^53.

@@ -50,7 +50,8 @@ impl Batch {
         // 2026-01-01 and up to a year more.
         let mut dice = Dice::new(seed);
         let as_of = 1_767_225_600_000 + (dice.below(365) * 86_400_000) as i64;
-        let batch = Batch::new(rows).with_context(Entries::new().with("as_of_ms", as_of));
+        let context = Entries::new().with("as_of_ms", as_of).with("seed", seed.cast_signed()).with("currency", "EUR");
+        let batch = Batch::new(rows).with_context(context);
         features::ALL.iter().fold(batch, |batch, feature| {
             let column = features::sample(feature.unit, &mut dice, rows);
             batch.with(feature.name, column)

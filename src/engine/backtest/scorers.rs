@@ -16,7 +16,7 @@ use super::cost::{ReplayCost, ReplayProgress};
 use super::life::Life;
 use super::replay::{Outlook, ScoreReplay, check_past};
 use crate::error::Error;
-use crate::scorer::{ScoreBatch, ScoreColumns, Scorer, score_checked};
+use crate::scorer::{ScoreBatch, ScoreColumns, Scorer, score_checked, score_seed};
 
 /// What a scorer would have said, held against what then happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,7 +242,8 @@ fn score_page(
             continue;
         }
         let answer = |(asked, columns): (&mut Asked<'_>, Vec<Vec<Option<i64>>>)| {
-            let batch = ScoreBatch { as_of: then, customers: &customers, columns };
+            let seed = score_seed(&asked.scorer.stamp().name, then);
+            let batch = ScoreBatch { as_of: then, seed, currency, customers: &customers, columns };
             asked.score(n, &batch, &happened)
         };
         let answers: Vec<Option<ScoreColumns>> = asked.iter_mut().zip(columns).map(answer).collect();

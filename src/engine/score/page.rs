@@ -14,7 +14,7 @@ use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::keep::{Given, Giving};
 use super::{ScoreReport, held, is_asked, score_name, terms};
 use crate::error::Error;
-use crate::scorer::{ScoreBatch, Scorer, score_checked};
+use crate::scorer::{ScoreBatch, Scorer, score_checked, score_seed};
 
 /// Somebody who is to be scored.
 pub(super) struct Asked {
@@ -117,8 +117,9 @@ impl Crm {
         };
         let column = |attribute| asked.iter().map(|one| value(attribute, one)).collect();
         let customers: Vec<CustomerId> = asked.iter().map(|one| one.row.customer).collect();
-        let batch =
-            ScoreBatch { as_of, customers: &customers, columns: scorer.attributes().iter().map(column).collect() };
+        let columns = scorer.attributes().iter().map(column).collect();
+        let seed = score_seed(&scorer.stamp().name, as_of);
+        let batch = ScoreBatch { as_of, seed, currency, customers: &customers, columns };
         let scores = match score_checked(scorer, &batch) {
             Ok(scores) => scores,
             Err(fault) => {
