@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 /// A currency of ISO 4217 by its alphabetic code, in capitals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "SmolStr", into = "SmolStr")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency {
     code: [u8; 3],
     exponent: u8,
@@ -87,6 +86,18 @@ impl Currency {
     #[must_use]
     pub const fn exponent(&self) -> u32 {
         self.exponent as u32
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.code())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        crate::text::read(from, Self::new)
     }
 }
 

@@ -50,6 +50,30 @@ pub(crate) fn checked(what: &'static str, text: &str, max: usize) -> Result<Smol
     Ok(SmolStr::new(text))
 }
 
+/// Reads a text and what it is to be from it at once: a state has many, and a text of its own for each of them would be
+/// thrown away.
+pub(crate) fn read<'de, D, T, E>(from: D, into: impl Fn(&str) -> Result<T, E>) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    E: std::fmt::Display,
+{
+    struct Text<F>(F);
+
+    impl<T, E: std::fmt::Display, F: Fn(&str) -> Result<T, E>> serde::de::Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<R: serde::de::Error>(self, text: &str) -> Result<T, R> {
+            (self.0)(text).map_err(R::custom)
+        }
+    }
+
+    from.deserialize_str(Text(into))
+}
+
 /// Declares a checked text type: name, what it is called in errors, and its limit in bytes. With `masked` before them
 /// it prints nothing of the text in `Debug`: people write it, and they write about people.
 macro_rules! text_type {
@@ -74,9 +98,15 @@ macro_rules! text_type {
     (@all $(#[$doc:meta])* $name:ident, $what:literal, $max:literal) => {
         $(#[$doc])*
         #[doc = concat!("\n\nAt most ", $max, " bytes of UTF-8 without control characters, not empty; surrounding white space is dropped. Cloning is cheap.")]
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "smol_str::SmolStr", into = "smol_str::SmolStr")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+        #[serde(transparent)]
         pub struct $name(smol_str::SmolStr);
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::text::read(from, |text| Self::new(text))
+            }
+        }
 
         impl $name {
             /// Checks a text.
