@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-/// A buffer that grew beyond this is not kept.
+/// A buffer that grew beyond this is not kept: what was written is handed over in it.
 const KEPT_MAX: usize = 64 * 1024;
 
 thread_local! {
@@ -15,11 +15,12 @@ pub(crate) fn exact(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.clear();
         write(buffer);
-        let bytes = buffer.as_slice().to_vec();
         if buffer.capacity() > KEPT_MAX {
-            *buffer = Vec::new();
+            let mut bytes = std::mem::take(buffer);
+            bytes.shrink_to_fit();
+            return bytes;
         }
-        bytes
+        buffer.as_slice().to_vec()
     })
 }
 
