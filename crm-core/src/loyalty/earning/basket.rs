@@ -200,17 +200,20 @@ pub(super) struct Part {
 
 /// What of an order counts for one rule.
 #[derive(Debug)]
-pub(super) struct Counted {
-    pub(super) parts: SmallVec<[Part; 8]>,
+pub(super) struct Counted<'c, 'p> {
+    counting: &'c Counting<'p>,
+    asked: &'c Lines,
+    /// How many pieces its parts are.
+    pub(super) pieces: u64,
     /// What the parts cost, at most what all of the order does.
     pub(super) minor: u64,
     /// Which share of the parts that is: less than all where the order as a whole was made cheaper.
     pub(super) reduced: Share,
 }
 
-impl Counting<'_> {
-    /// What counts for a rule; none if nothing does.
-    pub(super) fn of(&self, asked: &Lines) -> Option<Counted> {
+impl<'p> Counting<'p> {
+    /// The parts that count for a rule.
+    fn parts<'c>(&'c self, asked: &'c Lines) -> impl Iterator<Item = Part> + use<'c, 'p> {
         let all = asked.products.is_empty() && asked.categories.is_empty();
         let product = |line: &BasketLine<'_>| {
             asked.products.is_empty() || line.product.is_some_and(|product| asked.products.contains(product))
@@ -218,21 +221,32 @@ impl Counting<'_> {
         let category = |line: &BasketLine<'_>| {
             asked.categories.is_empty() || line.category.is_some_and(|category| asked.categories.contains(category))
         };
-        let counted = self.lines.iter().filter(|line| all || (product(line) && category(line)));
-        let mut parts: SmallVec<[Part; 8]> = counted.map(|line| Part::of(line)).collect();
-        if all && (self.rest != 0 || self.nothing_told) {
-            // It is one piece if nothing else is.
-            parts.push(Part { minor: self.rest, pieces: u64::from(self.nothing_told) });
-        }
-        if parts.is_empty() {
-            return None;
-        }
-        let told: i128 = parts.iter().map(|part| part.minor).sum();
+        let lines = self.lines.iter().filter(move |line| all || (product(line) && category(line)));
+        // What no line tells of is one piece if nothing else is.
+        let rest = (all && (self.rest != 0 || self.nothing_told))
+            .then(|| Part { minor: self.rest, pieces: u64::from(self.nothing_told) });
+        lines.map(|line| Part::of(line)).chain(rest)
+    }
+
+    /// What counts for a rule; none if nothing does.
+    pub(super) fn of<'c>(&'c self, asked: &'c Lines) -> Option<Counted<'c, 'p>> {
+        let sum = |sum: Option<(i128, u64)>, part: Part| {
+            let (told, pieces) = sum.unwrap_or_default();
+            Some((told + part.minor, pieces.saturating_add(part.pieces)))
+        };
+        let (told, pieces) = self.parts(asked).fold(None, sum)?;
         let told = u64::try_from(told.max(0)).unwrap_or(u64::MAX);
         let whole = u64::try_from(self.whole.max(0)).unwrap_or(u64::MAX);
         let minor = told.min(whole);
         let reduced = if minor == told { Share::ALL } else { Share { over: minor, under: told } };
-        Some(Counted { parts, minor, reduced })
+        Some(Counted { counting: self, asked, pieces, minor, reduced })
+    }
+}
+
+impl Counted<'_, '_> {
+    /// The parts that count.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Part> {
+        self.counting.parts(self.asked)
     }
 }
 

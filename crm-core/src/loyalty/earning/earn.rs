@@ -3,8 +3,9 @@
 use serde::Serialize;
 use smallvec::SmallVec;
 
+use super::super::period::Period;
 use super::super::{LOYALTY_POINTS_MAX, Pending, Program, RuleShare, TierName};
-use super::basket::{Counted, Counting, Share};
+use super::basket::{Counted, Counting, Part, Share};
 use super::rounded::Fraction;
 use super::{
     Cap, Counts, EarningRule, Factor, Formula, Multiplier, On, Per, Purchase, Rounding, RoundingPlace, RuleName,
@@ -212,11 +213,13 @@ enum Refusal<'r> {
 }
 
 /// What a rule gives before caps.
-struct Gain<'p> {
+struct Gain {
     points: i64,
     counted_minor: Option<i64>,
-    multipliers: SmallVec<[&'p Multiplier; 4]>,
 }
+
+/// Stretches of time that caps hold for.
+type Stretches = SmallVec<[(Period, Stretch); 2]>;
 
 impl Program {
     /// What something earns, with the reasons. `given` answers how many points a rule gave the customer in a stretch of
@@ -226,7 +229,7 @@ impl Program {
     /// before its cap. The sum stops at [`LOYALTY_POINTS_MAX`].
     #[must_use]
     pub fn earn(&self, occasion: &Occasion<'_>, given: impl Fn(&RuleName, Stretch) -> i64) -> Earning {
-        let mut reasons = Vec::new();
+        let mut reasons = Vec::with_capacity(self.earning.len());
         let mut earning = self.work_out(occasion, given, |rule, reason| reasons.push((rule.clone(), reason())));
         earning.reasons = reasons;
         earning
@@ -265,9 +268,11 @@ impl Program {
             return earning;
         }
         let counting = what.purchase().map(|purchase| purchase.counting(&self.exclusions));
+        earning.by_rule.reserve(self.earning.len());
         earning.excluded_minor = counting.as_ref().map_or(0, |counting| clamp(counting.excluded));
         let multipliers: SmallVec<[&Multiplier; 4]> =
             self.multipliers.iter().filter(|multiplier| multiplier.holds(subject, *tier)).collect();
+        let mut stretches = Stretches::new();
         // The most that is left to be given, of either kind.
         let (mut left, mut left_qualifying) = (LOYALTY_POINTS_MAX, LOYALTY_POINTS_MAX);
         for rule in rules {
@@ -279,7 +284,10 @@ impl Program {
                 }
             };
             let would = gain.points;
-            let capped = rule.cap.map_or(would, |cap| would.min(self.room(rule, cap, subject.at, &given)));
+            let capped = rule.cap.map_or(would, |cap| {
+                let stretch = self.stretch(cap.per, subject.at, &mut stretches);
+                would.min(cap.room(stretch.map_or(0, |stretch| given(&rule.name, stretch))))
+            });
             let room = match rule.counts {
                 Counts::Both => left.min(left_qualifying),
                 Counts::Redeemable => left,
@@ -292,7 +300,7 @@ impl Program {
                 _ => Reason::Gave {
                     points,
                     counted_minor: gain.counted_minor,
-                    multiplied_by: gain.multipliers.iter().map(|one| (one.name.clone(), one.by)).collect(),
+                    multiplied_by: rule.multiplied_by(&multipliers).map(|one| (one.name.clone(), one.by)).collect(),
                 },
             });
             let (redeemable, qualifying) = match rule.counts {
@@ -325,8 +333,8 @@ impl Program {
         rule: &'p EarningRule,
         Occasion { subject, what, .. }: &Occasion<'_>,
         counting: Option<&Counting<'_>>,
-        multipliers: &[&'p Multiplier],
-    ) -> Result<Gain<'p>, Refusal<'p>> {
+        multipliers: &[&Multiplier],
+    ) -> Result<Gain, Refusal<'p>> {
         let at = subject.at;
         if self.validity.paused {
             return Err(Refusal::Paused);
@@ -366,17 +374,21 @@ impl Program {
         {
             return Err(Refusal::NotForThem(when));
         }
-        let own = |multiplier: &&&Multiplier| multiplier.rules.is_empty() || multiplier.rules.contains(&rule.name);
-        let multipliers: SmallVec<[&Multiplier; 4]> = multipliers.iter().filter(own).copied().collect();
-        let points = self.points(rule.gives, counted.as_ref(), share, &multipliers);
-        Ok(Gain { points, counted_minor: counted.map(|counted| counted.paid(share)), multipliers })
+        let points = self.points(rule, counted.as_ref(), share, multipliers);
+        Ok(Gain { points, counted_minor: counted.map(|counted| counted.paid(share)) })
     }
 
     /// What a formula comes to, rounded.
-    fn points(&self, gives: Formula, counted: Option<&Counted>, share: Share, multipliers: &[&Multiplier]) -> i64 {
+    fn points(
+        &self,
+        rule: &EarningRule,
+        counted: Option<&Counted<'_, '_>>,
+        share: Share,
+        multipliers: &[&Multiplier],
+    ) -> i64 {
+        let gives = rule.gives;
         let multiplied = |fraction: Fraction| {
-            multipliers
-                .iter()
+            rule.multiplied_by(multipliers)
                 .fold(fraction, |fraction, Multiplier { by: Factor(by), .. }| fraction.times(u64::from(*by)).per(1_000))
         };
         let shared = |fraction: Fraction, Share { over, under }: Share| fraction.times(over).per(under);
@@ -393,7 +405,6 @@ impl Program {
             }
             Formula::PerItem(points) => shared(Fraction::of(amount), share).times(points.into()),
         };
-        let pieces = || counted.parts.iter().fold(0_u64, |sum, part| sum.saturating_add(part.pieces));
         match (gives, self.rounding) {
             (Formula::Fixed(_), _) => self.rounding.of(&multiplied(each(1, Share::ALL))),
             (Formula::PerMoney { points, per_minor }, Rounding::FullSteps) => {
@@ -402,7 +413,7 @@ impl Program {
             }
             (_, Rounding::Down(RoundingPlace::Line) | Rounding::HalfEven(RoundingPlace::Line)) => {
                 let money = matches!(gives, Formula::PerMoney { .. });
-                let of_part = |sum: i64, part: &super::basket::Part| {
+                let of_part = |sum: i64, part: Part| {
                     let (amount, taken) = if money {
                         (u64::try_from(part.minor.unsigned_abs()).unwrap_or(u64::MAX), part.minor < 0)
                     } else {
@@ -412,27 +423,34 @@ impl Program {
                     let points = if taken { -self.rounding.taken(&points) } else { self.rounding.of(&points) };
                     sum.saturating_add(points)
                 };
-                counted.parts.iter().fold(0, of_part).clamp(0, LOYALTY_POINTS_MAX)
+                counted.parts().fold(0, of_part).clamp(0, LOYALTY_POINTS_MAX)
             }
             (Formula::PerMoney { .. }, _) => self.rounding.of(&multiplied(each(counted.minor, Share::ALL))),
-            (Formula::PerItem(_), _) => self.rounding.of(&multiplied(each(pieces(), Share::ALL))),
+            (Formula::PerItem(_), _) => self.rounding.of(&multiplied(each(counted.pieces, Share::ALL))),
         }
     }
 
-    /// How many points a rule may give yet.
-    fn room(
-        &self,
-        rule: &EarningRule,
-        Cap { points, per }: Cap,
-        at: Timestamp,
-        given: &impl Fn(&RuleName, Stretch) -> i64,
-    ) -> i64 {
-        let before = match per {
-            Per::Event => 0,
-            Per::Period(period) => given(&rule.name, Some((period.begin(at, self.zone), period.end(at, self.zone)))),
-            Per::Ever => given(&rule.name, None),
+    /// The stretch of time that a cap holds for around an instant; none where it is of one order or action. Rules mostly
+    /// have the same, so those that were worked out are kept.
+    fn stretch(&self, per: Per, at: Timestamp, known: &mut Stretches) -> Option<Stretch> {
+        let period = match per {
+            Per::Event => return None,
+            Per::Ever => return Some(None),
+            Per::Period(period) => period,
         };
-        i64::try_from(points).unwrap_or(i64::MAX).saturating_sub(before.max(0)).max(0)
+        let there = known.iter().find(|(own, _)| *own == period).map(|(_, stretch)| *stretch);
+        Some(there.unwrap_or_else(|| {
+            let stretch = Some((period.begin(at, self.zone), period.end(at, self.zone)));
+            known.push((period, stretch));
+            stretch
+        }))
+    }
+}
+
+impl Cap {
+    /// How many points a rule may give yet that gave so many before.
+    fn room(self, before: i64) -> i64 {
+        i64::try_from(self.points).unwrap_or(i64::MAX).saturating_sub(before.max(0)).max(0)
     }
 }
 
@@ -450,6 +468,14 @@ impl Rounding {
             Rounding::FullSteps | Rounding::Down(_) => fraction.up(),
             Rounding::HalfEven(_) => fraction.half_even(),
         }
+    }
+}
+
+impl EarningRule {
+    /// What multiplies it, of what multiplies anything.
+    fn multiplied_by<'m>(&self, multipliers: &[&'m Multiplier]) -> impl Iterator<Item = &'m Multiplier> {
+        let own = |multiplier: &&Multiplier| multiplier.rules.is_empty() || multiplier.rules.contains(&self.name);
+        multipliers.iter().copied().filter(own)
     }
 }
 
@@ -478,7 +504,7 @@ impl Refusal<'_> {
     }
 }
 
-impl Counted {
+impl Counted<'_, '_> {
     /// What was paid of it in money, in minor units and rounded down.
     fn paid(&self, Share { over, under }: Share) -> i64 {
         let paid = u128::from(self.minor) * u128::from(over) / u128::from(under.max(1));

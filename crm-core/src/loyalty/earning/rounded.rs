@@ -8,11 +8,14 @@ use super::super::LOYALTY_POINTS_MAX;
 /// A whole number in words of 64 bits, the lowest first.
 type Words = SmallVec<[u64; 8]>;
 
+/// The factors of a product.
+type Factors = SmallVec<[u64; 2]>;
+
 /// A product over a product; nothing is lost before it is rounded.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fraction {
-    over: SmallVec<[u64; 8]>,
-    under: SmallVec<[u64; 8]>,
+    over: Factors,
+    under: Factors,
 }
 
 impl Fraction {
@@ -21,14 +24,14 @@ impl Fraction {
     }
 
     pub(super) fn times(mut self, number: u64) -> Self {
-        self.over.push(number);
+        add(&mut self.over, number);
         self
     }
 
     /// Divided by a number. By nothing is not divided.
     pub(super) fn per(mut self, number: u64) -> Self {
         if number > 1 {
-            self.under.push(number);
+            add(&mut self.under, number);
         }
         self
     }
@@ -74,6 +77,14 @@ impl Fraction {
             rest |= divide(&mut words, *number) != 0;
         }
         (words, rest)
+    }
+}
+
+/// One more factor; it is multiplied with the last one where that fits, as it does for what people pay.
+fn add(factors: &mut Factors, number: u64) {
+    match factors.last_mut() {
+        Some(last) if last.checked_mul(number).is_some() => *last = last.saturating_mul(number),
+        _ => factors.push(number),
     }
 }
 
