@@ -85,19 +85,13 @@ impl Customer {
                     },
                     voided: |fact| self.facts.is_voided(fact),
                 };
-                let posted = reconciling.postings(book, orders, &own, gone);
-                if touched == OrdersTouched::None {
-                    postings.extend(posted.into_iter().map(|posting| (member, posting)));
-                    continue;
+                let (posted, after) = reconciling.postings(book, orders, &own, gone);
+                postings.extend(posted.into_iter().map(|posting| (member, posting)));
+                if touched != OrdersTouched::None {
+                    let is_voided = |order: &OrderRef| self.facts.orders().is_voided(order);
+                    let returned = after.returns(program, all_orders, is_voided);
+                    postings.extend(returned.into_iter().map(|posting| (member, posting)));
                 }
-                let mut after = None;
-                if !posted.is_empty() {
-                    let after = after.insert(book.clone());
-                    posted.iter().for_each(|posting| after.apply(posting));
-                }
-                let is_voided = |order: &OrderRef| self.facts.orders().is_voided(order);
-                let returned = after.as_ref().unwrap_or(book).returns(program, all_orders, is_voided);
-                postings.extend(posted.into_iter().chain(returned).map(|posting| (member, posting)));
             }
         };
         let members = if touched == OrdersTouched::None {

@@ -400,6 +400,14 @@ impl PointsBook {
         if self.paid.len() == 0 {
             return postings;
         }
+        // Nearly always nothing came back since this was asked last, of no order of any number.
+        let is_due = |order: &Order| {
+            let paid = order.order.as_ref().filter(|_| order.refunded > 0).and_then(|name| self.paid.get(name));
+            paid.is_some_and(|paid| paid.due(order) > 0)
+        };
+        if !orders.iter().any(is_due) && !self.paid.iter().any(|(name, _)| is_voided(name)) {
+            return postings;
+        }
         // The last order of each number: there may be many, and many of them may have been paid for with points.
         let numbered = orders.iter().filter_map(|order| Some((order.order.as_ref()?, order)));
         let numbered: HashMap<&OrderRef, &Order> = numbered.collect();
@@ -633,6 +641,7 @@ impl PointsBook {
     pub(crate) fn apply(&mut self, posting: &Posting) {
         self.apply_hold(posting);
         let mut gone_of: Vec<(Giver, i64)> = Vec::new();
+        let mut emptied = false;
         for change in &posting.moves {
             let place = match change.opens {
                 Some(terms) => {
@@ -650,6 +659,7 @@ impl PointsBook {
             let terms = self.lots[place].terms;
             let bucket = self.lots[place].bucket_mut(change.bucket);
             *bucket = bucket.saturating_add(change.points);
+            emptied |= self.lots[place].left() == 0;
             let gone = change.points.saturating_neg();
             if posting.kind.is_end() {
                 gone_of.push((Giver::of(&terms), gone));
@@ -675,7 +685,9 @@ impl PointsBook {
                 self.lent.note(Lent { to, points: gone, terms }, &self.lots);
             }
         }
-        self.lots.retain(|lot| lot.left() != 0);
+        if emptied {
+            self.lots.retain(|lot| lot.left() != 0);
+        }
         self.owed = self.owed.saturating_add(posting.owed);
         let points = posting.points();
         if let Some(account) = posting.kind.account() {

@@ -71,9 +71,15 @@ where
     J: Fn(&Order, &PointsBook) -> Option<Earning>,
     V: Fn(EventId) -> bool,
 {
-    /// The postings that bring a book in line with some orders and with what was earned just now. With `all`, the orders
-    /// are all there are, and what was posted for anything that is no longer there is taken back.
-    pub(crate) fn postings(&self, book: &PointsBook, orders: &[Order], earned: &[&Earned], all: bool) -> Vec<Posting> {
+    /// The postings that bring a book in line with some orders and with what was earned just now, and the book as they leave
+    /// it. With `all`, the orders are all there are, and what was posted for anything that is no longer there is taken back.
+    pub(crate) fn postings<'b>(
+        &self,
+        book: &'b PointsBook,
+        orders: &[Order],
+        earned: &[&Earned],
+        all: bool,
+    ) -> (Vec<Posting>, Cow<'b, PointsBook>) {
         // One fact may be several actions, such as a visit that is the first thing told of somebody.
         let given = |fact: EventId| book.shares_of(fact).is_some_and(Shares::has_action);
         let actions: SmallVec<[&Earned; 2]> =
@@ -111,7 +117,7 @@ where
                 self.give(&mut book, &mut postings, earning, terms, program);
             }
         }
-        postings
+        (postings, book)
     }
 
     /// All that something earned. An order that earned nothing is recorded too where it might earn something if it were
