@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::timer::{Alarm, AlarmKind};
 
 /// The shape in which states are written now.
-pub const STATE_SHAPE: u16 = 9;
+pub const STATE_SHAPE: u16 = 10;
 
 /// A stored state that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

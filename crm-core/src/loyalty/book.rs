@@ -706,13 +706,10 @@ impl PointsBook {
                 let told = self.by_fact.get_or_default(fact);
                 told.posted = told.posted.saturating_add(whole(points - i128::from(posting.borne)));
                 told.at = told.at.or(posting.qualifying.map(|qualifying| qualifying.at));
-                let gives = matches!(posting.kind, PostingKind::Earned { .. });
-                for share in &posting.by_rule {
-                    if gives {
-                        told.shares.give(&mut self.rules, share);
-                    } else {
-                        told.shares.take(&mut self.rules, share);
-                    }
+                if matches!(posting.kind, PostingKind::Earned { .. }) {
+                    told.shares.give(&mut self.rules, &posting.by_rule);
+                } else {
+                    told.shares.take(&mut self.rules, &posting.by_rule);
                 }
             }
             PostingKind::Awarded { .. } => {
