@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crm_core::customer::{Customer, Quote};
-use crm_core::event::Fact;
+use crm_core::event::{Event, Fact};
 use crm_core::loyalty::{Cart, LoyaltyError, ProgramId};
 use crm_core::order::OrderPlaced;
 use crm_core::{CustomerId, Definitions, Timestamp};
@@ -13,7 +13,7 @@ use crm_storage::Expected;
 use super::{Base, Crm};
 use crate::error::Error;
 use crate::incoming::Who;
-use crate::plan::FactRefusal;
+use crate::plan::{FactRefusal, Need, Planner};
 
 impl Crm {
     /// What an order of this cart would earn in a programme if it were placed now, with the reason of each rule, and how
@@ -74,12 +74,32 @@ impl Crm {
         let now = self.now();
         Fact::OrderPlaced(OrderPlaced::from(cart.clone())).check().map_err(FactRefusal::from)?;
         let (base, definitions) = self.quoted_base(&who, now).await?;
+        if let Ok(told) = self.quoted_at_once(base, &definitions, now, &asked) {
+            return Ok(told);
+        }
+        let (base, definitions) = self.quoted_base(&who, now).await?;
         let context = self.context(&definitions, now, false);
         let planned = self.plan(context, &base, |mut planner| {
             planner.elapse(now)?;
             Ok(asked(planner.customer(), now, &definitions))
         });
         planned.await
+    }
+
+    /// By what was loaded alone: it is enough for nearly all, and need not be copied then.
+    fn quoted_at_once<T>(
+        &self,
+        base: Base,
+        definitions: &Definitions,
+        now: Timestamp,
+        asked: impl Fn(&Customer, Timestamp, &Definitions) -> T,
+    ) -> Result<T, Need> {
+        // Somebody new has no history, and that is the whole of it.
+        let history: Option<&[Event]> = matches!(base.expected, Expected::New).then_some(&[]);
+        let context = self.context(definitions, now, false);
+        let mut planner = Planner::new(context, base.customer, history).through(base.through);
+        planner.elapse(now)?;
+        Ok(asked(planner.customer(), now, definitions))
     }
 
     async fn quoted_base(&self, who: &Who, now: Timestamp) -> Result<(Base, Arc<Definitions>), Error> {
