@@ -23,8 +23,9 @@ impl Definitions {
     /// Every version of every programme: by name, and of each the oldest first, with from when until when it holds. What
     /// ends a programme is none.
     pub fn program_versions(&self) -> impl Iterator<Item = (&ProgramId, &Program, Timestamp, Option<Timestamp>)> {
-        let of = move |id| self.versions_of(id).map(move |(program, from, until)| (id, program, from, until));
-        self.programs.keys().flat_map(of)
+        self.programs
+            .iter()
+            .flat_map(|(id, versions)| versions.held().map(move |(program, from, until)| (id, program, from, until)))
     }
 
     /// Every version of one programme, the oldest first, with from when until when it holds.
@@ -32,9 +33,7 @@ impl Definitions {
         &'d self,
         id: &ProgramId,
     ) -> impl Iterator<Item = (&'d Program, Timestamp, Option<Timestamp>)> + Clone + use<'d> {
-        let versions = self.programs.get(id).map(|Versions(versions)| versions.as_slice()).unwrap_or_default();
-        let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
-        versions.iter().zip(ends).filter_map(|((from, program), until)| Some((program.as_ref()?, *from, until)))
+        self.programs.get(id).into_iter().flat_map(Versions::held)
     }
 
     /// Whether any version of a programme says something of points that are there already: when they end, or when their
@@ -66,11 +65,9 @@ impl Definitions {
     pub fn stamp_card_versions(
         &self,
     ) -> impl Iterator<Item = (&StampCardName, &StampCard, Timestamp, Option<Timestamp>)> {
-        self.stamp_cards.iter().flat_map(|(name, Versions(versions))| {
-            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
-            let held = versions.iter().zip(ends);
-            held.filter_map(move |((from, card), until)| Some((name, card.as_deref()?, *from, until)))
-        })
+        self.stamp_cards
+            .iter()
+            .flat_map(|(name, versions)| versions.held().map(move |(card, from, until)| (name, &**card, from, until)))
     }
 
     /// A badge in force.

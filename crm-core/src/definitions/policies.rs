@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Definitions;
-use super::versions::Versions;
 use crate::consent::{ConsentPolicy, DEFAULT_POLICY};
 use crate::identity::IdentityRules;
 use crate::lifecycle::{LifecyclePolicy, SegmentPolicy};
@@ -73,11 +72,9 @@ impl Definitions {
     pub fn retention_versions(
         &self,
     ) -> impl Iterator<Item = (&RetentionName, &RetentionPolicy, Timestamp, Option<Timestamp>)> {
-        self.retentions.iter().flat_map(|(name, Versions(versions))| {
-            let ends = versions.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
-            let held = versions.iter().zip(ends);
-            held.filter_map(move |((from, policy), until)| Some((name, policy.as_ref()?, *from, until)))
-        })
+        self.retentions
+            .iter()
+            .flat_map(|(name, versions)| versions.held().map(move |(policy, from, until)| (name, policy, from, until)))
     }
 
     /// How customers are valued; the defaults where nothing was defined.

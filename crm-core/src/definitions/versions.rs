@@ -21,3 +21,11 @@ impl<T> Versions<T> {
         self.0.push((from, version));
     }
 }
+
+impl<T> Versions<Option<T>> {
+    /// The versions that do not end what they are of, each with from when until when it holds.
+    pub(super) fn held(&self) -> impl Iterator<Item = (&T, Timestamp, Option<Timestamp>)> + Clone {
+        let ends = self.0.iter().skip(1).map(|(from, _)| Some(*from)).chain([None]);
+        self.0.iter().zip(ends).filter_map(|((from, version), until)| Some((version.as_ref()?, *from, until)))
+    }
+}
