@@ -5,10 +5,11 @@ use rust_decimal::prelude::{RoundingStrategy, ToPrimitive};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// A currency of ISO 4217 by its alphabetic code, in capitals.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A currency of ISO 4217 by its alphabetic code, in capitals, by which they are ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency {
-    code: [u8; 3],
+    listed: iso_currency::Currency,
+    /// Found once: the list says it by a search.
     exponent: u8,
 }
 
@@ -45,11 +46,11 @@ pub enum MoneyError {
 
 impl Currency {
     /// The euro.
-    pub const EUR: Currency = Currency { code: *b"EUR", exponent: 2 };
+    pub const EUR: Currency = Currency { listed: iso_currency::Currency::EUR, exponent: 2 };
     /// The US dollar.
-    pub const USD: Currency = Currency { code: *b"USD", exponent: 2 };
+    pub const USD: Currency = Currency { listed: iso_currency::Currency::USD, exponent: 2 };
     /// The pound sterling.
-    pub const GBP: Currency = Currency { code: *b"GBP", exponent: 2 };
+    pub const GBP: Currency = Currency { listed: iso_currency::Currency::GBP, exponent: 2 };
 
     /// A currency by its ISO 4217 code. One that was withdrawn lately, such as the kuna (`HRK`), is still on the list: orders
     /// of its time are in it.
@@ -69,23 +70,33 @@ impl Currency {
             let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
             MoneyError::UnknownCurrency { code: if is_code { code.to_owned() } else { "***".to_owned() } }
         };
-        let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| unknown())?;
         let listed = iso_currency::Currency::from_code(code).ok_or_else(unknown)?;
         let exponent = listed.exponent().and_then(|e| u8::try_from(e).ok()).ok_or_else(unknown)?;
-        Ok(Currency { code: bytes, exponent })
+        Ok(Currency { listed, exponent })
     }
 
     /// The three letters.
     #[must_use]
-    pub fn code(&self) -> &str {
-        // Only ASCII letters from the list get in.
-        std::str::from_utf8(&self.code).unwrap_or("XXX")
+    pub fn code(&self) -> &'static str {
+        self.listed.code()
     }
 
     /// How many decimals its minor unit has: 2 for EUR, 0 for JPY, 3 for KWD.
     #[must_use]
     pub const fn exponent(&self) -> u32 {
         self.exponent as u32
+    }
+}
+
+impl Ord for Currency {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.code().cmp(other.code())
+    }
+}
+
+impl PartialOrd for Currency {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -110,7 +121,7 @@ impl TryFrom<SmolStr> for Currency {
 
 impl From<Currency> for SmolStr {
     fn from(currency: Currency) -> Self {
-        SmolStr::new(currency.code())
+        SmolStr::new_static(currency.code())
     }
 }
 
@@ -259,6 +270,12 @@ mod tests {
         for bad in ["", "eur", "EURO", "ZZZ", "XAU", "€€€"] {
             assert!(Currency::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn currencies_are_ordered_by_their_codes_and_not_as_the_list_is() {
+        let [xcg, zar, aoa] = ["XCG", "ZAR", "AOA"].map(|code| Currency::new(code).unwrap());
+        assert!(aoa < Currency::EUR && Currency::EUR < xcg && xcg < zar);
     }
 
     #[test]
