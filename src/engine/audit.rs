@@ -12,7 +12,7 @@ use crm_storage::{Commit, Cursor, CustomerWrite, Entries, Entry, EventRow, Expec
 
 use futures_util::lock::Mutex;
 
-use super::{ATTEMPTS_MAX, Crm, PAGE, Settled};
+use super::{ATTEMPTS_MAX, Crm, PAGE};
 use crate::error::Error;
 use crate::plan::Prepared;
 
@@ -179,11 +179,7 @@ impl Crm {
 
     /// Whether nobody else was first.
     async fn append_audit(&self, write: CustomerWrite) -> Result<bool, Error> {
-        match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
-            Settled::Done | Settled::Replayed(_) => Ok(true),
-            Settled::Refused(error) if error.is_lost_race() => self.lost().map(|()| false),
-            Settled::Refused(error) => Err(Error::corrupt(error)),
-        }
+        self.try_settle(Commit { writes: vec![write], ..Commit::default() }).await
     }
 
     /// Where the log ends. That is a cache like every state: one that cannot be read is read from the log.

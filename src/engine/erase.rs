@@ -496,10 +496,8 @@ impl Crm {
             let plan = planned.await?.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
             let (mut writing, _) = self.written(plan, &base).await?;
             writing.note([entry.clone()]);
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(true);
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

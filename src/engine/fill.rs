@@ -8,14 +8,14 @@ use crm_core::change::{Cause, Change, ChangeBody};
 use crm_core::event::JsonProblem;
 use crm_core::segment::{Filled, SegmentName, Unfilled};
 use crm_core::{CustomerId, Definitions, SetKey, SetKind, SmolStr, Timestamp};
-use crm_storage::{ChangeRow, Commit, CommitError, CustomerWrite, Enrolled, Enrolment, Expected, Selection, StateRow};
+use crm_storage::{ChangeRow, Commit, CustomerWrite, Enrolled, Enrolment, Expected, Selection, StateRow};
 use serde::{Deserialize, Serialize};
 
 use super::define::Stored;
 use super::push::Pushed;
 use super::select::customers;
 use super::writing::Writing;
-use super::{ATTEMPTS_MAX, Base, Crm, PAGE, Settled};
+use super::{ATTEMPTS_MAX, Base, Crm, PAGE};
 use crate::error::Error;
 use crate::plan::Planner;
 
@@ -338,11 +338,7 @@ impl Crm {
     async fn keep_fill(&self, kept: &Kept, expected: Expected) -> Result<(), Error> {
         let bytes = serde_json::to_vec(kept).map_err(|e| Error::corrupt(JsonProblem::from(&e)))?;
         let write = CustomerWrite::new(self.fill_row, expected, StateRow { shape: PROGRESS_SHAPE, bytes });
-        match self.settle(Commit { writes: vec![write], ..Commit::default() }).await? {
-            Settled::Done | Settled::Replayed(_) => Ok(()),
-            Settled::Refused(CommitError::Conflict { .. }) => self.lost(),
-            Settled::Refused(error) => Err(Error::corrupt(error)),
-        }
+        self.try_settle(Commit { writes: vec![write], ..Commit::default() }).await.map(drop)
     }
 }
 

@@ -417,10 +417,8 @@ impl Crm {
                 seen.push(base.customer.id());
                 self.note_in(&mut writing, &base, &definitions, by, deed(other)).await?;
             }
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(());
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

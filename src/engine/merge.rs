@@ -15,7 +15,7 @@ use super::audit::{because, by_shop};
 use super::leads::{Known, alone};
 use super::score::newest;
 use super::writing::Writing;
-use super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use super::{ATTEMPTS_MAX, Base, Crm};
 use crate::error::Error;
 use crate::plan::{Plan, told_in};
 
@@ -214,12 +214,8 @@ impl Crm {
             self.lead_on(&mut plan).await?;
             let (mut writing, changes) = rows.write(plan)?;
             writing.note(merged_entries(&noted, heads, head, members.len(), &reason)?);
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => {
-                    return Ok(MergeOutcome { customer: head, known: false, changes });
-                }
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(MergeOutcome { customer: head, known: false, changes });
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -314,12 +310,8 @@ impl Crm {
             let entry = AuditEntry::new(by.clone(), AuditAction::Unmerged { from: stayed }).about(left);
             let entry = entry.with_number("customers", lists[0].len() as i64)?;
             writing.note([because(entry, Some(&reason))?]);
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => {
-                    return Ok(PartOutcome { left, stayed, changes });
-                }
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(PartOutcome { left, stayed, changes });
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

@@ -479,11 +479,9 @@ impl Crm {
             });
             let Some(plan) = planned.await? else { return Ok(None) };
             let (writing, changes) = self.written(plan, &base).await?;
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(Some(changes)),
-                // It claims and gives up nothing but that by which somebody is known.
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            // It claims and gives up nothing but that by which somebody is known.
+            if self.try_settle(writing).await? {
+                return Ok(Some(changes));
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

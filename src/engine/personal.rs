@@ -9,7 +9,7 @@ use crm_core::{CustomerId, SmolStr};
 use crm_storage::{Commit, Details, Parts, PersonalMove};
 
 use super::card::is_of_card;
-use super::{ATTEMPTS_MAX, Crm, Settled};
+use super::{ATTEMPTS_MAX, Crm};
 use crate::error::Error;
 use crate::personal::{PersonKey, PersonalError, Place};
 
@@ -56,10 +56,8 @@ impl Crm {
             for write in writing.commit.writes.iter_mut().filter(|write| write.customer == customer) {
                 write.personal = moved.take();
             }
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(());
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

@@ -14,7 +14,7 @@ use crm_storage::Claim;
 use super::audit::because;
 use super::card::CardUpdated;
 use super::writing::Writing;
-use super::{ATTEMPTS_MAX, CardTold, Crm, Settled};
+use super::{ATTEMPTS_MAX, CardTold, Crm};
 use crate::error::Error;
 use crate::personal::PersonalError;
 use crate::plan::identifier_claim;
@@ -209,10 +209,8 @@ impl Crm {
                 commit.claims.push(Claim { key, customer: holder, event });
             }
             writing.note([entry.clone()]);
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(());
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

@@ -12,11 +12,11 @@ use crm_core::loyalty::{
 };
 use crm_core::order::OrderRef;
 use crm_core::{CustomerId, Definitions, EventId, Timestamp};
-use crm_storage::{Claim, Commit, CommitError, CustomerWrite, Expected, Release, StateRow};
+use crm_storage::{Claim, Commit, CustomerWrite, Expected, Release, StateRow};
 use serde::{Deserialize, Serialize};
 
 use super::command::Asked;
-use super::{ATTEMPTS_MAX, Crm, Executed, Settled};
+use super::{ATTEMPTS_MAX, Crm, Executed};
 use crate::error::Error;
 use crate::plan::{Need, Planner, voucher_claim};
 
@@ -284,10 +284,8 @@ impl Crm {
             }
             let releases = vec![Release { key: key.clone(), customer: owner.customer }];
             let claims = vec![Claim { key: key.clone(), customer: blocked, event: owner.event }];
-            match self.settle(Commit { releases, claims, ..Commit::default() }).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(CommitError::NotOwned { .. }) => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(Commit { releases, claims, ..Commit::default() }).await? {
+                return Ok(true);
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -323,10 +321,8 @@ impl Crm {
             let event = EventId::of_decision(id, row.issued);
             let claims = codes.iter().map(|code| voucher_claim(self.voucher_id(code)));
             let claims = claims.map(|key| Claim { key, customer: id, event }).collect();
-            match self.settle(Commit { writes: vec![write], claims, ..Commit::default() }).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(row),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(Commit { writes: vec![write], claims, ..Commit::default() }).await? {
+                return Ok(row);
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
@@ -414,10 +410,8 @@ impl Crm {
             let Some(event) = events.into_iter().next() else { return Ok(None) };
             let plan = plan.ok_or_else(|| Error::corrupt("a decision that changes nothing"))?;
             let (writing, _) = self.written(plan, &base).await?;
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(Some(event)),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(Some(event));
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

@@ -87,7 +87,17 @@ impl Crm {
         Ok(self.settle_noted(writing).await?.0)
     }
 
-    /// The same; gives the number of the last entry of the audit log besides, if there is any.
+    /// Commits what belongs to one decision and has no answer of its own; `false` if another writer was first: then it is to
+    /// be decided anew.
+    pub(super) async fn try_settle(&self, writing: impl Into<Writing> + Send) -> Result<bool, Error> {
+        match self.settle(writing).await? {
+            Settled::Done | Settled::Replayed(_) => Ok(true),
+            Settled::Refused(error) if error.is_lost_race() => self.lost().map(|()| false),
+            Settled::Refused(error) => Err(Error::corrupt(error)),
+        }
+    }
+
+    /// The same as [`settle`](Self::settle); gives the number of the last entry of the audit log besides, if there is any.
     pub(super) async fn settle_noted(
         &self,
         writing: impl Into<Writing> + Send,

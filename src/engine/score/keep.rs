@@ -120,10 +120,8 @@ impl Crm {
             } else {
                 rows_alone(given.customer, base.expected, &given.rows, &given.gone).into()
             };
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(()),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(());
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

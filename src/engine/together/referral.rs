@@ -11,7 +11,7 @@ use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
 use crm_storage::Commit;
 
 use super::super::writing::Writing;
-use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::{Before, DoneTogether, Once, Planned, became_one, refused};
 use crate::error::Error;
 use crate::plan::{FactRefusal, Prepared};
@@ -224,10 +224,8 @@ impl Crm {
             if let Some(plan) = theirs.plan {
                 self.write(&mut writing, plan, &new).await?;
             }
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(true);
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })

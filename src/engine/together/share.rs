@@ -6,7 +6,7 @@ use crm_core::workflow::Actor;
 use crm_core::{CustomerId, Definitions, Remark, Timestamp};
 
 use super::super::writing::Writing;
-use super::super::{ATTEMPTS_MAX, Base, Crm, Settled};
+use super::super::{ATTEMPTS_MAX, Base, Crm};
 use super::{Before, became_one};
 use crate::error::Error;
 use crate::plan::{Context, Deeds};
@@ -41,10 +41,8 @@ impl Crm {
             } else {
                 self.send(&moving, &member, pool.as_ref(), &mut writing).await?;
             }
-            match self.settle(writing).await? {
-                Settled::Done | Settled::Replayed(_) => return Ok(true),
-                Settled::Refused(error) if error.is_lost_race() => self.lost()?,
-                Settled::Refused(error) => return Err(Error::corrupt(error)),
+            if self.try_settle(writing).await? {
+                return Ok(true);
             }
         }
         Err(Error::Busy { attempts: ATTEMPTS_MAX })
