@@ -6,9 +6,7 @@
 mod loyal;
 
 use crm::loyalty::{AdjustPoints, CaptureHold, ForfeitPoints, HoldPoints, ReinstatePoints, UndoPosting};
-use crm::{
-    Command, CustomerId, Error, Expiry, LoyaltyError, OrderRef, Program, RedeemPoints, Refusal, Remark, Span, Timestamp,
-};
+use crm::{Command, CustomerId, Expiry, LoyaltyError, OrderRef, Program, RedeemPoints, Remark, Span, Timestamp};
 use loyal::{Shop, at, generous, points};
 
 fn why() -> Remark {
@@ -25,11 +23,7 @@ fn redeem(amount: i64, order: &str) -> Command {
 }
 
 fn ask(shop: &Shop, id: CustomerId, command: Command, key: &str) -> Result<crm::EventId, LoyaltyError> {
-    match shop.crm.execute(id, command, key) {
-        Ok(done) => Ok(done.events[0]),
-        Err(Error::Refused(Refusal::Loyalty(error))) => Err(error),
-        Err(error) => panic!("{error}"),
-    }
+    shop.ask(id, command, key)
 }
 
 /// An hour on, which has come.

@@ -12,7 +12,7 @@ use crm::{
     Allowance, CustomerId, Definition, Error, GiftExpiry, GiftPolicy, GivePoints, LoyaltyError, MemoryStore, Program,
     ProgramId, Refusal, Span, Store, Timestamp, TogetherError,
 };
-use loyal::{Shop, all_at_once, at, generous, points};
+use loyal::{Shop, all_at_once, at, generous, points, refused};
 use proptest::prelude::*;
 
 fn gift(amount: i64) -> GivePoints {
@@ -20,11 +20,7 @@ fn gift(amount: i64) -> GivePoints {
 }
 
 fn give(shop: &Shop, from: CustomerId, to: CustomerId, amount: i64, key: &str) -> Result<(), LoyaltyError> {
-    match shop.crm.give_points(from, to, gift(amount), key) {
-        Ok(_) => Ok(()),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(other) => panic!("{other:?}"),
-    }
+    refused(shop.crm.give_points(from, to, gift(amount), key)).map(drop)
 }
 
 fn why(refused: Result<(), LoyaltyError>) -> TogetherError {

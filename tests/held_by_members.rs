@@ -5,7 +5,7 @@
 mod loyal;
 
 use crm::loyalty::{CaptureHold, HoldName, HoldPoints, ReleaseHold};
-use crm::{Command, CustomerId, Error, LoyaltyError, Refusal, Remark, Timestamp};
+use crm::{Command, CustomerId, LoyaltyError, Remark, Timestamp};
 use loyal::{Shop, at, generous, points};
 
 fn why() -> Remark {
@@ -18,11 +18,7 @@ fn cart() -> HoldName {
 
 fn ask(shop: &Shop, id: CustomerId, command: Command) -> Result<(), LoyaltyError> {
     let key = format!("{id} {}", shop.crm.story(id).unwrap().unwrap().events.len());
-    match shop.crm.execute(id, command, &key) {
-        Ok(_) => Ok(()),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(other) => panic!("{other:?}"),
-    }
+    shop.ask(id, command, &key).map(drop)
 }
 
 fn hold(shop: &Shop, id: CustomerId, amount: i64, until: Option<Timestamp>) -> Result<(), LoyaltyError> {

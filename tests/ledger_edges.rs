@@ -9,9 +9,9 @@ use crm::loyalty::{
     UndoPosting,
 };
 use crm::{
-    AttributeSet, Command, CustomerId, DeclaredKind, DeclaredName, DeclaredValue, Definition, EarningRule, Error,
-    EventId, Expiry, Formula, GivePoints, ImportedBalance, Incoming, Ingestion, LoyaltyError, PointsImport, Program,
-    RedeemPoints, Refusal, Remark, RuleName, Source, Span, Timestamp, Visited, Voided,
+    AttributeSet, Command, CustomerId, DeclaredKind, DeclaredName, DeclaredValue, Definition, EarningRule, EventId,
+    Expiry, Formula, GivePoints, ImportedBalance, Incoming, Ingestion, LoyaltyError, PointsImport, Program,
+    RedeemPoints, Remark, RuleName, Source, Span, Timestamp, Visited, Voided,
 };
 use loyal::{Shop, at, generous, points};
 
@@ -24,11 +24,7 @@ fn why() -> Remark {
 }
 
 fn ask(shop: &Shop, who: CustomerId, command: Command, key: &str) -> Result<EventId, LoyaltyError> {
-    match shop.crm.execute(who, command, key) {
-        Ok(done) => Ok(done.events[0]),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(error) => panic!("{error}"),
-    }
+    shop.ask(who, command, key)
 }
 
 fn redeem(amount: i64, order: Option<&str>) -> Command {

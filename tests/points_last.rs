@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use crm::loyalty::{On, Period, ReinstatePoints};
 use crm::{
-    Command, CustomerId, Definition, EarningRule, Error, Expiry, Formula, Grants, LoyaltyError, Program, RedeemPoints,
-    Refusal, Span, TierName, TierRule, Timestamp, WorkflowReply,
+    Command, CustomerId, Definition, EarningRule, Expiry, Formula, Grants, LoyaltyError, Program, RedeemPoints, Span,
+    TierName, TierRule, Timestamp, WorkflowReply,
 };
 use loyal::{Shop, at, generous, points};
 use own::Own;
@@ -185,11 +185,7 @@ fn what_ended_can_be_given_back_until_its_window_closes_and_lasts_anew() {
             reason: "she asked nicely".parse().unwrap(),
         })
     };
-    let ask = |shop: &Shop, who, command, key: &str| match shop.crm.execute(who, command, key) {
-        Ok(_) => Ok(()),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(error) => panic!("{error}"),
-    };
+    let ask = |shop: &Shop, who, command, key: &str| shop.ask(who, command, key).map(drop);
     let none = Err(LoyaltyError::NotReinstatable { asked: 0, available: 0 });
     let shop = Shop::new(window.clone());
     let ana = shop.order("ana", "1", 100, at(0));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crm::loyalty::{Pending, ProgramError, Shortfall};
 use crm::{
     Command, CustomerId, Definition, Error, Expiry, LoyaltyError, MemberAllowance, MemoryStore, OnLeaving, PoolCommand,
-    PoolKind, PoolPolicy, Program, RedeemPoints, Refusal, Remark, Span, Store,
+    PoolKind, PoolPolicy, Program, RedeemPoints, Remark, Span, Store,
 };
 use loyal::{Shop, all_at_once, at, generous, points};
 use proptest::prelude::*;
@@ -38,11 +38,7 @@ fn pool(shop: &Shop, owner: CustomerId, command: PoolCommand, key: &str) {
 
 fn spend(shop: &Shop, id: CustomerId, amount: i64) -> Result<(), LoyaltyError> {
     let redeem = RedeemPoints { program: points(), points: amount, reason: why(), order: None, total: None };
-    match shop.crm.execute(id, Command::RedeemPoints(redeem), &format!("spend {amount} of {id}")) {
-        Ok(_) => Ok(()),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(other) => panic!("{other:?}"),
-    }
+    shop.ask(id, Command::RedeemPoints(redeem), &format!("spend {amount} of {id}")).map(drop)
 }
 
 fn pending(shop: &Shop, id: CustomerId) -> i128 {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use crm::loyalty::{Period, UndoPosting};
 use crm::{
-    Allowance, Command, CustomerId, Decision, Deed, Error, EventBody, LoyaltyError, MemberAllowance, MemoryStore,
-    OnLeaving, PoolCommand, PoolKind, PoolPolicy, PoolStep, Program, Refusal, Remark, Store, TogetherError,
+    Allowance, Command, CustomerId, Decision, Deed, EventBody, LoyaltyError, MemberAllowance, MemoryStore, OnLeaving,
+    PoolCommand, PoolKind, PoolPolicy, PoolStep, Program, Remark, Store, TogetherError,
 };
-use loyal::{Shop, all_at_once, at, generous, points};
+use loyal::{Shop, all_at_once, at, generous, points, refused};
 use proptest::prelude::*;
 
 fn why(text: &str) -> Remark {
@@ -20,11 +20,7 @@ fn why(text: &str) -> Remark {
 }
 
 fn ask(shop: &Shop, owner: CustomerId, command: PoolCommand, key: &str) -> Result<bool, LoyaltyError> {
-    match shop.crm.pool(owner, &points(), command, key) {
-        Ok(done) => Ok(done.replayed),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(other) => panic!("{other:?}"),
-    }
+    refused(shop.crm.pool(owner, &points(), command, key)).map(|done| done.replayed)
 }
 
 fn open(shop: &Shop, owner: CustomerId) {

@@ -6,8 +6,8 @@ mod loyal;
 
 use crm::loyalty::{CaptureHold, HoldPoints, Redemption, UndoPosting};
 use crm::{
-    Cart, Command, Currency, CustomerId, Error, EventId, Identifier, LoyaltyError, MemberAllowance, Money, OrderRef,
-    PoolCommand, PoolKind, Program, RedeemPoints, Refusal, Remark, Timestamp,
+    Cart, Command, Currency, CustomerId, EventId, Identifier, LoyaltyError, MemberAllowance, Money, OrderRef,
+    PoolCommand, PoolKind, Program, RedeemPoints, Remark, Timestamp,
 };
 use loyal::{Shop, at, generous, points};
 
@@ -26,11 +26,7 @@ fn program() -> Program {
 
 fn ask(shop: &Shop, id: CustomerId, command: Command) -> Result<EventId, LoyaltyError> {
     let key = format!("{id} {}", shop.crm.story(id).unwrap().unwrap().events.len());
-    match shop.crm.execute(id, command, &key) {
-        Ok(done) => Ok(done.events[0]),
-        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
-        Err(other) => panic!("{other:?}"),
-    }
+    shop.ask(id, command, &key)
 }
 
 fn redeem(

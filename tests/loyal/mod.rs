@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::{
-    AwardPoints, Command, Currency, Customer, CustomerId, Definition, EventId, ExternalSystem, GiftPolicy, Identifier,
-    Incoming, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program, ProgramId, Refunded, Source,
-    Span, Store, TenantId, Timestamp, Visited, Voided,
+    AwardPoints, Command, Currency, Customer, CustomerId, Definition, Error, EventId, ExternalSystem, GiftPolicy,
+    Identifier, Incoming, LoyaltyError, ManualClock, MemoryStore, Money, OrderPlaced, OrderRef, PoolPolicy, Program,
+    ProgramId, Refunded, Refusal, Source, Span, Store, TenantId, Timestamp, Visited, Voided,
 };
 
 pub(crate) fn at(hour: u64) -> Timestamp {
@@ -66,6 +66,11 @@ impl Shop {
         self.crm.execute(id, Command::AwardPoints(award), key).unwrap();
     }
 
+    /// A command, by which one event came about at least; or the rule that is against it.
+    pub(crate) fn ask(&self, id: CustomerId, command: Command, key: &str) -> Result<EventId, LoyaltyError> {
+        refused(self.crm.execute(id, command, key)).map(|done| done.events[0])
+    }
+
     pub(crate) fn order(&self, who: &str, number: &str, euros: i64, at: Timestamp) -> CustomerId {
         let placed = OrderPlaced::new(Money::new(euros * 100, Currency::EUR));
         self.incoming(who, at, number, placed.with_order(OrderRef::new(number).unwrap()))
@@ -123,6 +128,16 @@ impl Shop {
         let definitions = self.crm.definitions().unwrap();
         let again = Customer::replay(story.customer.id(), events.into_iter(), clock, &definitions);
         assert_eq!(again.digest(), story.customer.digest(), "folded anew it is another customer");
+    }
+}
+
+/// What a rule of loyalty refused; a test asks about nothing else that may be wrong.
+#[allow(dead_code, reason = "each test file uses its part")]
+pub(crate) fn refused<T>(answer: Result<T, Error>) -> Result<T, LoyaltyError> {
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(Error::Refused(Refusal::Loyalty(refusal))) => Err(refusal),
+        Err(error) => panic!("{error:?}"),
     }
 }
 
