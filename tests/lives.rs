@@ -4,6 +4,7 @@
 //! `lives/check.rs` says what holds afterwards.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod by_function;
 #[path = "lives/check.rs"]
 mod check;
 #[path = "lives/definitions.rs"]

@@ -3,19 +3,21 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
+mod by_function;
 mod own;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::{
-    Attribute, AuditAction, AuditActor, CardUpdate, Channel, Command, Comparison, ConsentWithdrawn, CrmBuilder,
-    Currency, CustomerId, Deed, Definition, Digest, EventBody, Field, FieldName, FieldValue, GivePoints, Grants,
-    Identifier, Incoming, LookupSource, ManualClock, Method, Money, Names, OrderPlaced, PluginFault, PluginStamp,
-    PoolCommand, Predicate, Program, Purpose, ScoreBatch, Scorer, SegmentName, SmolStr, SourceFailed, SourceName, Span,
-    Strength, Tag, TenantId, Tie, TieKind, Timestamp, View, ViewName, Visited, Which,
+    AuditAction, AuditActor, CardUpdate, Channel, Command, Comparison, ConsentWithdrawn, CrmBuilder, Currency,
+    CustomerId, Deed, Definition, EventBody, Field, FieldName, FieldValue, GivePoints, Grants, Identifier, Incoming,
+    LookupSource, ManualClock, Method, Money, Names, OrderPlaced, PoolCommand, Predicate, Program, Purpose,
+    SegmentName, SmolStr, SourceFailed, SourceName, Span, Strength, Tag, TenantId, Tie, TieKind, Timestamp, View,
+    ViewName, Visited, Which,
 };
 use own::{Own, ask, day, points, somebody, source, tell};
 
@@ -232,30 +234,11 @@ fn when_customers_are_merged_and_parted_by_hand() {
     });
 }
 
-/// Scores everybody the same.
-#[derive(Debug)]
-struct Same(PluginStamp, [SmolStr; 1]);
-
-impl Scorer for Same {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-    fn attributes(&self) -> &[Attribute] {
-        &[]
-    }
-    fn outputs(&self) -> &[SmolStr] {
-        &self.1
-    }
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        Ok(vec![vec![Some(0.5); batch.customers.len()]])
-    }
-}
-
 #[test]
 fn when_customers_are_scored() {
     check("scored", |shop| {
-        let stamp = PluginStamp { name: "same".parse().unwrap(), version: "1".into(), digest: Digest::of(b"same") };
-        let report = shop.crm.score(&mut Same(stamp, ["same".into()]), day(0)).unwrap();
+        let mut same = ByFunction::new("same", &[], &["same"], |_, _| vec![Some(0.5)]);
+        let report = shop.crm.score(&mut same, day(0)).unwrap();
         assert_eq!(report.scored, 2);
         for who in [shop.ana, shop.ben] {
             assert_eq!(shop.crm.story(who).unwrap().unwrap().scores.len(), 1, "and the score is kept");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
+mod by_function;
 mod own;
 
 use std::collections::BTreeMap;
@@ -10,12 +11,13 @@ use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::{
-    Attribute, Command, Definition, Digest, Field, FieldName, FieldValue, Fields, Grants, Incoming, LookupSource,
-    Names, Objected, Objection, ObjectionWithdrawn, PluginFault, PluginName, PluginStamp, Purpose, ReplayGaps,
-    ScoreBatch, ScoreOutput, Scorer, SegmentName, SmolStr, SourceFailed, SourceName, Span, Tag, TenantId, Verdict,
-    Workflow, WorkflowBacktest, WorkflowReplay, WorkflowReply,
+    Attribute, Command, Definition, Field, FieldName, FieldValue, Fields, Grants, Incoming, LookupSource, Names,
+    Objected, Objection, ObjectionWithdrawn, PluginFault, PluginName, Purpose, ReplayGaps, ScoreOutput, SegmentName,
+    SmolStr, SourceFailed, SourceName, Span, Tag, TenantId, Verdict, Workflow, WorkflowBacktest, WorkflowReplay,
+    WorkflowReply,
 };
 use own::{Own, ana, ask, day, faults, messages, order, shop_of, source, tell, visit};
 
@@ -290,31 +292,10 @@ fn a_workflow_is_not_called_for_whoever_objects_to_its_purpose_by_then() {
 // ---- scores ----
 
 /// Two scores: the spend in hundreds, and the days since the last order.
-#[derive(Debug)]
-struct Worth(PluginStamp, [SmolStr; 2]);
-
-impl Scorer for Worth {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[Attribute::Spend, Attribute::RecencyDays]
-    }
-
-    fn outputs(&self) -> &[SmolStr] {
-        &self.1
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        let hundredths = |column: &Vec<Option<i64>>| column.iter().map(|cell| cell.map(|n| n as f64 / 100.0)).collect();
-        Ok(batch.columns.iter().map(hundredths).collect())
-    }
-}
-
-fn worth() -> Worth {
-    let stamp = PluginStamp { name: name("worth"), version: "1".into(), digest: Digest::of(b"worth") };
-    Worth(stamp, ["spent".into(), "away".into()])
+fn worth() -> ByFunction {
+    let hundredths = |cell: &Option<i64>| cell.map(|n| n as f64 / 100.0);
+    let of = [Attribute::Spend, Attribute::RecencyDays];
+    ByFunction::new("worth", &of, &["spent", "away"], move |_, row| row.iter().map(hundredths).collect())
 }
 
 /// Notes what it is told of, with the segments of then, and tags whoever is scored high.

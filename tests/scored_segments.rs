@@ -1,15 +1,16 @@
 //! Segments that ask for scores: they move in the commit that keeps the score, and say why.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+mod by_function;
+
 use std::sync::{Arc, Mutex};
 
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::{
-    Attribute, Cause, ChangeBody, Channel, Comparison, CustomerId, Definition, DerivedIds, Digest, ExternalSystem,
-    Identifier, Incoming, ManualClock, Millionths, Number, PluginFault, PluginName, PluginStamp, Predicate, ScoreBatch,
-    ScoreName, ScoreOutput, Scorer, SegmentName, SmolStr, Source, Span, Timestamp, Visited, Workflow, WorkflowCall,
-    WorkflowReply,
+    Cause, ChangeBody, Channel, Comparison, CustomerId, Definition, DerivedIds, Digest, ExternalSystem, Identifier,
+    Incoming, ManualClock, Millionths, Number, PluginFault, PluginName, PluginStamp, Predicate, ScoreName, ScoreOutput,
+    SegmentName, Source, Span, Timestamp, Visited, Workflow, WorkflowCall, WorkflowReply,
 };
 
 fn day(day: u32) -> Timestamp {
@@ -28,30 +29,8 @@ fn segment(name: &str) -> SegmentName {
     SegmentName::new(name).unwrap()
 }
 
-/// Gives the scores that it was told.
-#[derive(Debug)]
-struct Told(PluginStamp, [SmolStr; 1], BTreeMap<CustomerId, f64>);
-
-impl Scorer for Told {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[]
-    }
-
-    fn outputs(&self) -> &[SmolStr] {
-        &self.1
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        Ok(vec![batch.customers.iter().map(|id| self.2.get(id).copied()).collect()])
-    }
-}
-
-fn told(scores: &[(CustomerId, f64)]) -> Told {
-    Told(stamp("churn"), ["risk".into()], scores.iter().copied().collect())
+fn told(scores: &[(CustomerId, f64)]) -> ByFunction {
+    ByFunction::told("churn", "risk", scores.iter().copied())
 }
 
 /// Notes what it hears, in order.

@@ -2,6 +2,7 @@
 //! chooses, and worked out anew from the events. Over each store.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::wildcard_enum_match_arm, reason = "a panic is how a test fails")]
 
+mod by_function;
 #[cfg(feature = "postgres")]
 #[path = "../crm-storage/tests/postgres_server/mod.rs"]
 mod postgres_server;
@@ -11,11 +12,11 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::{
-    Attribute, CustomerId, Definition, Definitions, DerivedIds, Digest, Identifier, Incoming, ManualClock, MemoryStore,
-    Millionths, PluginFault, PluginStamp, Predicate, Score, ScoreBatch, Scorer, SegmentName, SmolStr, Source, Store,
-    Subject, Tag, Tagged, TenantId, Timestamp,
+    CustomerId, Definition, Definitions, DerivedIds, Identifier, Incoming, ManualClock, MemoryStore, Millionths,
+    Predicate, Score, SegmentName, Source, Store, Subject, Tag, Tagged, TenantId, Timestamp,
 };
 use crm_core::change::ChangeBody;
 use crm_core::customer::Customer;
@@ -24,36 +25,6 @@ use rules::{CaseStep, Step, fact_of, hour, rule, steps};
 
 fn segment(name: &str) -> SegmentName {
     SegmentName::new(name).unwrap()
-}
-
-/// Gives the scores that it was told.
-#[derive(Debug)]
-struct Told {
-    stamp: PluginStamp,
-    outputs: [SmolStr; 2],
-    values: BTreeMap<CustomerId, [Option<f64>; 2]>,
-}
-
-impl Scorer for Told {
-    fn stamp(&self) -> &PluginStamp {
-        &self.stamp
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[]
-    }
-
-    fn outputs(&self) -> &[SmolStr] {
-        &self.outputs
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        let column = |which: usize| {
-            let of = |id: &CustomerId| self.values.get(id).and_then(|values| values[which]);
-            batch.customers.iter().map(of).collect()
-        };
-        Ok(vec![column(0), column(1)])
-    }
 }
 
 /// Whose score, which, and how much.
@@ -145,8 +116,9 @@ impl Shop {
             }
         }
         let name = rules::score(0).plugin;
-        let stamp = PluginStamp { name, version: "1".into(), digest: Digest::of(b"told") };
-        let mut told = Told { stamp, outputs: rules::SCORES.map(SmolStr::new), values };
+        let mut told = ByFunction::new(name.as_str(), &[], &rules::SCORES, move |id, _| {
+            values.get(&id).copied().unwrap_or_default().to_vec()
+        });
         assert!(self.crm.score(&mut told, hour(at)).unwrap().faults.is_empty());
     }
 

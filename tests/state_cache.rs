@@ -2,16 +2,19 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod by_function;
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::loyalty::report::PointsStanding;
 use crm::{
-    Attribute, Cause, Comparison, Currency, Definition, DerivedIds, Digest, ExternalSystem, Identifier, Incoming,
-    ManualClock, Money, Number, OrderPlaced, PluginFault, PluginName, PluginStamp, Predicate, Program, ProgramId,
-    ScoreBatch, ScoreName, ScoreOutput, Scorer, SegmentName, SmolStr, Source, Span, SqliteStore, Timestamp,
+    Attribute, Cause, Comparison, Currency, Definition, DerivedIds, ExternalSystem, Identifier, Incoming, ManualClock,
+    Money, Number, OrderPlaced, PluginName, Predicate, Program, ProgramId, ScoreName, ScoreOutput, SegmentName, Source,
+    Span, SqliteStore, Timestamp,
 };
 
 fn day(day: u32) -> Timestamp {
@@ -37,31 +40,9 @@ fn risk() -> ScoreName {
     ScoreName { plugin: PluginName::new("risk").unwrap(), output: ScoreOutput::new("risk").unwrap() }
 }
 
-/// Gives everybody the same score.
-#[derive(Debug)]
-struct Same(PluginStamp, [SmolStr; 1], f64);
-
-impl Scorer for Same {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[]
-    }
-
-    fn outputs(&self) -> &[SmolStr] {
-        &self.1
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        Ok(vec![vec![Some(self.2); batch.customers.len()]])
-    }
-}
-
 fn score(crm: &Crm, at: Timestamp, value: f64) {
-    let stamp = PluginStamp { name: risk().plugin, version: "1".into(), digest: Digest::of(b"same") };
-    assert_eq!(crm.score(&mut Same(stamp, ["risk".into()], value), at).unwrap().scored, 1);
+    let mut same = ByFunction::new("risk", &[], &["risk"], move |_, _| vec![Some(value)]);
+    assert_eq!(crm.score(&mut same, at).unwrap().scored, 1);
 }
 
 fn who() -> Identifier {

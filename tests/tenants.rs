@@ -4,14 +4,17 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
+mod by_function;
+
 use std::sync::Arc;
 
+use by_function::ByFunction;
 use crm::blocking::Crm;
 use crm::{
     Attribute, ClaimCoupon, Command, Comparison, Currency, CustomerId, Definition, Delivered, FieldName, FieldValue,
     Identifier, Incoming, Ingestion, ManualClock, Money, OrderPlaced, OrderRef, PluginFault, PluginName, PluginStamp,
-    Predicate, Program, ProgramId, ScoreBatch, Scorer, Source, Span, SqliteStore, Tag, TenantId, Timestamp, Workflow,
-    WorkflowCall, WorkflowReply,
+    Predicate, Program, ProgramId, Source, Span, SqliteStore, Tag, TenantId, Timestamp, Workflow, WorkflowCall,
+    WorkflowReply,
 };
 
 fn day(day: u32) -> Timestamp {
@@ -48,26 +51,8 @@ fn stamp(name: &str) -> PluginStamp {
 }
 
 /// Gives everybody what they spent, so that the scores of two shops differ.
-#[derive(Debug)]
-struct BySpend(PluginStamp);
-
-impl Scorer for BySpend {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[Attribute::Spend]
-    }
-
-    fn outputs(&self) -> &[crm::SmolStr] {
-        const OUTPUTS: &[crm::SmolStr] = &[crm::SmolStr::new_static("spend")];
-        OUTPUTS
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        Ok(vec![batch.columns[0].iter().map(|spend| spend.map(|spend| spend as f64)).collect()])
-    }
+fn by_spend() -> ByFunction {
+    ByFunction::new("by-spend", &[Attribute::Spend], &["spend"], |_, row| vec![row[0].map(|spend| spend as f64)])
 }
 
 /// A shop that does a little of everything, each thing with its own mark.
@@ -85,7 +70,7 @@ fn furnish(crm: &Crm, mark: &str, euros: i64) -> CustomerId {
     let coupon = ClaimCoupon { coupon: "ONCE".parse().unwrap(), uses: 1 };
     crm.execute(customer, Command::ClaimCoupon(coupon), "coupon").unwrap();
     crm.keep_personal(customer, &[(FieldName::new("name").unwrap(), Some(mark))]).unwrap();
-    crm.score(&mut BySpend(stamp("by-spend")), day(1)).unwrap();
+    crm.score(&mut by_spend(), day(1)).unwrap();
     customer
 }
 

@@ -1,52 +1,30 @@
 //! The shop to which it happens.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::loyalty::Period;
 use crm::{
-    Allowance, Attribute, AttributeSet, AuditActor, AwardPoints, BatchName, CancelReward, CaptureCredit, CardLine,
-    CardUpdate, CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseReopened, Channel, ClaimCoupon,
-    ClaimReward, Command, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Counted,
-    CreditHoldName, Currency, CustomerId, DeclaredKind, DeclaredValue, Definition, Digest, ErasureRequest, Error,
-    EventId, FieldName, GiftCardCode, GiftCardSale, GiftPolicy, GrantCredit, HoldCredit, HoldName, HoldPlaced,
-    Incoming, Ingestion, InviteToTier, ManualClock, MemberAllowance, MessageReceived, Method, Money, Name, Objected,
-    Objection, OnLeaving, OptIn, OptInToken, OrderPlaced, Party, PartyDescribed, PaymentReceived, PersonalError,
-    PluginFault, PluginStamp, PoolCommand, PoolKind, PoolPolicy, Presented, Program, ProgramId, Record, RedeemCoupon,
-    RedeemPoints, Referral, Refunded, ReleaseCoupon, ReleaseCredit, ReserveCoupon, Restricted, RestrictionLifted,
-    RevokeTier, Role, ScoreBatch, Scorer, SegmentName, SmolStr, Span, SpendCredit, Store, Strength, SuppressionReason,
-    Tag, TenantId, Tie, TieKind, Untie, UseName, Visited, Voided, VoucherBatch, VoucherCode, Which, Who,
+    Allowance, AttributeSet, AuditActor, AwardPoints, BatchName, CancelReward, CaptureCredit, CardLine, CardUpdate,
+    CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseReopened, Channel, ClaimCoupon, ClaimReward,
+    Command, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Counted, CreditHoldName, Currency,
+    CustomerId, DeclaredKind, DeclaredValue, Definition, ErasureRequest, Error, EventId, FieldName, GiftCardCode,
+    GiftCardSale, GiftPolicy, GrantCredit, HoldCredit, HoldName, HoldPlaced, Incoming, Ingestion, InviteToTier,
+    ManualClock, MemberAllowance, MessageReceived, Method, Money, Name, Objected, Objection, OnLeaving, OptIn,
+    OptInToken, OrderPlaced, Party, PartyDescribed, PaymentReceived, PersonalError, PoolCommand, PoolKind, PoolPolicy,
+    Presented, Program, ProgramId, Record, RedeemCoupon, RedeemPoints, Referral, Refunded, ReleaseCoupon,
+    ReleaseCredit, ReserveCoupon, Restricted, RestrictionLifted, RevokeTier, Role, SegmentName, Span, SpendCredit,
+    Store, Strength, SuppressionReason, Tag, TenantId, Tie, TieKind, Untie, UseName, Visited, Voided, VoucherBatch,
+    VoucherCode, Which, Who,
 };
 
+use super::by_function::ByFunction;
 use super::definitions::{kept_tiers, predicates, rewards};
 use super::names::{
     MANY, address, bring, case_number, device, email, euros, hour, marketing, mug, number, order_number, points, proof,
     risk, size, source, ten_off, tier, why,
 };
 use super::steps::{By, Step, Told};
-
-/// Gives the scores that it was told.
-#[derive(Debug)]
-struct Scores(PluginStamp, [SmolStr; 1], BTreeMap<CustomerId, f64>);
-
-impl Scorer for Scores {
-    fn stamp(&self) -> &PluginStamp {
-        &self.0
-    }
-
-    fn attributes(&self) -> &[Attribute] {
-        &[]
-    }
-
-    fn outputs(&self) -> &[SmolStr] {
-        &self.1
-    }
-
-    fn score(&mut self, batch: &ScoreBatch<'_>) -> Result<Vec<Vec<Option<f64>>>, PluginFault> {
-        Ok(vec![batch.customers.iter().map(|id| self.2.get(id).copied()).collect()])
-    }
-}
 
 pub(super) struct Shop {
     pub(super) crm: Crm,
@@ -243,8 +221,7 @@ impl Shop {
             }
             Step::Score(at, scores) => {
                 let of = |(n, score): &(u8, f64)| (self.crm.customer(self.met(*n)).unwrap().unwrap().id(), *score);
-                let stamp = PluginStamp { name: risk().plugin, version: "1".into(), digest: Digest::of(b"risk") };
-                let mut scorer = Scores(stamp, ["risk".into()], scores.iter().map(of).collect());
+                let mut scorer = ByFunction::told(risk().plugin.as_str(), "risk", scores.iter().map(of));
                 assert!(self.crm.score(&mut scorer, hour(*at)).unwrap().faults.is_empty());
             }
             Step::Redeem(n, count) => {
