@@ -94,9 +94,9 @@ pub use crm_core::order::{
     PaymentReceived, ProductRef, Refunded, Turnover,
 };
 pub use crm_core::privacy::{
-    Blocked, Blocker, Erased, ErasureAttempt, ErasureRecord, ErasureTag, Forget, Forgotten, HOLDS_MAX, HoldName,
-    HoldPlaced, HoldRefusal, HoldReleased, IdentifierCorrected, PersonalKept, PrivacyError, PrivacyPolicy, Record,
-    RecordError, Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf,
+    Blocked, Blocker, Erased, ErasureAttempt, ErasureRecord, ErasureTag, Forget, Forgotten, HoldPlaced, HoldRefusal,
+    HoldReleased, IdentifierCorrected, LEGAL_HOLDS_MAX, LegalHoldName, PersonalKept, PrivacyError, PrivacyPolicy,
+    Record, RecordError, Removal, Removed, RetentionAction, RetentionDue, RetentionMark, RetentionName, RetentionOf,
     RetentionPolicy, RetentionSince, Unscored, View, ViewName,
 };
 pub use crm_core::profile::{

@@ -329,7 +329,7 @@ proptest! {
                     }
                 }
                 Step::Hold(n, placed) => {
-                    let name = crm::HoldName::new("audit").unwrap();
+                    let name = crm::LegalHoldName::new("audit").unwrap();
                     let hold = crm::HoldPlaced { name: name.clone(), record: crm::Record::Everything, until: None };
                     match known(*n) {
                         Some(id) if *placed => crm.hold(id, hold, crm::AuditActor::Rule).unwrap(),

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use crm::blocking::Crm;
 use crm::{
     ActorName, AuditAction, AuditActor, Barred, Blocker, CardUpdate, Channel, ContactPoint, ContactQuery, Currency,
-    CustomerId, Definition, ErasureRecord, ErasureRequest, Error, Field, FieldName, FileLedger, HoldName, HoldPlaced,
-    HoldRefusal, Identifier, Incoming, ManualClock, Money, Name, OrderPlaced, PersonalError, PrivacyPolicy, Purpose,
-    Record, Refunded, Restricted, Source, Span, Tag, Timestamp, View, ViewName, Visited,
+    CustomerId, Definition, ErasureRecord, ErasureRequest, Error, Field, FieldName, FileLedger, HoldPlaced,
+    HoldRefusal, Identifier, Incoming, LegalHoldName, ManualClock, Money, Name, OrderPlaced, PersonalError,
+    PrivacyPolicy, Purpose, Record, Refunded, Restricted, Source, Span, Tag, Timestamp, View, ViewName, Visited,
 };
 
 use failing::{Failing, Fate};
@@ -181,7 +181,7 @@ fn nothing_goes_over_a_legal_hold_until_it_is_over_or_released() {
     over_each_store("hold", |shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
-        let named = |text| HoldName::new(text).unwrap();
+        let named = |text| LegalHoldName::new(text).unwrap();
         let until = Some(day(30));
         let hold = HoldPlaced { name: named("audit"), record: Record::Everything, until };
         crm.hold(ana, hold.clone(), by()).unwrap();
@@ -359,7 +359,7 @@ impl crm::ErasureLedger for Notebook {
 }
 
 fn suit() -> HoldPlaced {
-    HoldPlaced { name: HoldName::new("suit").unwrap(), record: Record::Everything, until: None }
+    HoldPlaced { name: LegalHoldName::new("suit").unwrap(), record: Record::Everything, until: None }
 }
 
 struct Raced {

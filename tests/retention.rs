@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use crm::blocking::Crm;
 use crm::{
     ActorName, AuditAction, AuditActor, Birthday, Blocker, CardUpdate, Channel, ContactPoint, Contacted, Currency,
-    CustomerId, Deed, Definition, EventBody, Fact, Field, FieldName, FileLedger, Forget, HoldName, HoldPlaced,
-    Identifier, IdentifierKind, Incoming, Ingestion, ManualClock, MemoryStore, Money, Name, OrderPlaced, Purpose,
+    CustomerId, Deed, Definition, EventBody, Fact, Field, FieldName, FileLedger, Forget, HoldPlaced, Identifier,
+    IdentifierKind, Incoming, Ingestion, LegalHoldName, ManualClock, MemoryStore, Money, Name, OrderPlaced, Purpose,
     Record, Refunded, Restricted, RestrictionLifted, RetentionName, RetentionPolicy, RetentionSince, SearchQuery,
     Source, Span, Stage, Store, Strength, Tie, TieKind, Timestamp, Visited, Voided,
 };
@@ -210,7 +210,7 @@ fn what_stands_against_an_erasure_postpones_it_to_its_end() {
     over_each_store("held", |shop| {
         let crm = &shop.crm;
         let hold = |name: &str, until| {
-            let name = HoldName::new(name).unwrap();
+            let name = LegalHoldName::new(name).unwrap();
             HoldPlaced { name, record: Record::Everything, until }
         };
         shop.keeps("all", RetentionPolicy::erase(RetentionSince::FirstSeen, Span::days(10)));
@@ -232,7 +232,7 @@ fn what_stands_against_an_erasure_postpones_it_to_its_end() {
         assert_eq!(erased(21), [false; 4]);
         assert_eq!(erased(29), [false, false, true, false]);
         assert_eq!(erased(30), [true, false, true, false]);
-        crm.release_hold(ben, &HoldName::new("suit").unwrap(), by()).unwrap();
+        crm.release_hold(ben, &LegalHoldName::new("suit").unwrap(), by()).unwrap();
         shop.tells(dan, 30, RestrictionLifted { reason: None });
         assert_eq!(erased(30), [true; 4]);
     });
@@ -695,7 +695,7 @@ proptest! {
                 };
                 ids.push(customer);
                 if let What::Hold(days) = what {
-                    let name = HoldName::new("h").unwrap();
+                    let name = LegalHoldName::new("h").unwrap();
                     let hold = HoldPlaced { name, record: Record::Everything, until: Some(day(60 + days)) };
                     crm.hold(customer, hold, by()).unwrap();
                 }

@@ -2,7 +2,7 @@
 
 use crm_core::audit::AuditActor;
 use crm_core::identity::{Identifier, Presented};
-use crm_core::privacy::{HoldName, HoldPlaced, RetentionDue, RetentionName, RetentionPolicy, ViewName};
+use crm_core::privacy::{HoldPlaced, LegalHoldName, RetentionDue, RetentionName, RetentionPolicy, ViewName};
 use crm_core::profile::{Card, CardUpdate};
 use crm_core::{CustomerId, Source, Timestamp};
 
@@ -62,7 +62,7 @@ impl Crm {
     /// # Errors
     ///
     /// As there.
-    pub fn release_hold(&self, customer: CustomerId, name: &HoldName, by: AuditActor) -> Result<bool, Error> {
+    pub fn release_hold(&self, customer: CustomerId, name: &LegalHoldName, by: AuditActor) -> Result<bool, Error> {
         wait(self.0.release_hold(customer, name, by))
     }
 

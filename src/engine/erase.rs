@@ -11,7 +11,7 @@ use crm_core::audit::{AuditAction, AuditActor, AuditEntry};
 use crm_core::customer::Customer;
 use crm_core::event::{Decision, Deed, Event, EventBody, Fact};
 use crm_core::identity::{DuplicateRejected, IdentifierKey};
-use crm_core::privacy::{Blocked, Blocker, Erased, HoldName, HoldPlaced, HoldRefusal, HoldReleased};
+use crm_core::privacy::{Blocked, Blocker, Erased, HoldPlaced, HoldRefusal, HoldReleased, LegalHoldName};
 use crm_core::relationship::{Direction, TieKind, Untie};
 use crm_core::workflow::Actor;
 use crm_core::{CustomerId, EventId, Remark, Source, Timestamp};
@@ -435,7 +435,7 @@ impl Crm {
     ///
     /// # Errors
     ///
-    /// `Hold` if there are [`HOLDS_MAX`](crm_core::privacy::HOLDS_MAX) others or it would be over already,
+    /// `Hold` if there are [`LEGAL_HOLDS_MAX`](crm_core::privacy::LEGAL_HOLDS_MAX) others or it would be over already,
     /// `NoCustomer`, `Storage` if the store failed, `Busy` if other writers were first each time.
     pub async fn hold(&self, customer: CustomerId, hold: HoldPlaced, by: AuditActor) -> Result<(), Error> {
         let now = self.now();
@@ -448,8 +448,8 @@ impl Crm {
                 return Ok(None);
             }
             let others = known.holds().filter(|there| there.name != hold.name).count();
-            if others >= crm_core::privacy::HOLDS_MAX {
-                let max = crm_core::privacy::HOLDS_MAX;
+            if others >= crm_core::privacy::LEGAL_HOLDS_MAX {
+                let max = crm_core::privacy::LEGAL_HOLDS_MAX;
                 return Err(HoldRefusal::TooMany { customer, max }.into());
             }
             Ok(Some(Deed::HoldPlaced(hold.clone())))
@@ -463,7 +463,12 @@ impl Crm {
     /// # Errors
     ///
     /// `NoCustomer`, `Storage` if the store failed, `Busy` if other writers were first each time.
-    pub async fn release_hold(&self, customer: CustomerId, name: &HoldName, by: AuditActor) -> Result<bool, Error> {
+    pub async fn release_hold(
+        &self,
+        customer: CustomerId,
+        name: &LegalHoldName,
+        by: AuditActor,
+    ) -> Result<bool, Error> {
         self.decide_and_note(customer, "hold_released", name, by, |known| {
             let is_there = known.holds().any(|hold| hold.name == *name);
             Ok(is_there.then(|| Deed::HoldReleased(HoldReleased { name: name.clone() })))
@@ -477,7 +482,7 @@ impl Crm {
         &self,
         customer: CustomerId,
         action: &str,
-        name: &HoldName,
+        name: &LegalHoldName,
         by: AuditActor,
         decide: impl Fn(&Customer) -> Result<Option<Deed>, Error> + Send + Sync,
     ) -> Result<bool, Error> {

@@ -9,7 +9,7 @@ use crm::{
     CartUpdated, CaseClosed, CaseKind, CaseOpened, CaseOutcome, CaseReopened, Channel, ClaimCoupon, ClaimReward,
     Command, ConfirmProof, ConsentGiven, ConsentWithdrawn, ContactPoint, Contacted, Counted, CreditHoldName, Currency,
     CustomerId, DeclaredKind, DeclaredValue, Definition, ErasureRequest, Error, EventId, FieldName, GiftCardCode,
-    GiftCardSale, GiftPolicy, GrantCredit, HoldCredit, HoldName, HoldPlaced, Incoming, Ingestion, InviteToTier,
+    GiftCardSale, GiftPolicy, GrantCredit, HoldCredit, HoldPlaced, Incoming, Ingestion, InviteToTier, LegalHoldName,
     ManualClock, MemberAllowance, MessageReceived, Method, Money, Name, Objected, Objection, OnLeaving, OptIn,
     OptInToken, OrderPlaced, Party, PartyDescribed, PaymentReceived, PersonalError, PoolCommand, PoolKind, PoolPolicy,
     Presented, Program, ProgramId, Record, RedeemCoupon, RedeemPoints, Referral, Refunded, ReleaseCoupon,
@@ -375,7 +375,7 @@ impl Shop {
             }
             Step::Reject(one, other) => self.crm.reject_duplicate(self.met(*one), self.met(*other), why()).unwrap(),
             Step::Hold(n, placed) => {
-                let name = HoldName::new("audit").unwrap();
+                let name = LegalHoldName::new("audit").unwrap();
                 let hold = HoldPlaced { name: name.clone(), record: Record::Everything, until: None };
                 if *placed {
                     or_refused(self.crm.hold(self.met(*n), hold, AuditActor::Rule));

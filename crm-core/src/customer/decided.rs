@@ -8,7 +8,7 @@ use crate::event::{Decision, Deed};
 use crate::flat::{FlatMap, FlatSet};
 use crate::identity::{Doubts, Held};
 use crate::loyalty::{HeldTiers, PointsBook, ProgramId, RewardsHeld, Together};
-use crate::privacy::{HoldName, HoldPlaced, Retained};
+use crate::privacy::{HoldPlaced, LegalHoldName, Retained};
 use crate::segment::{SegmentName, SegmentOverridden};
 use crate::text::Tag;
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ pub struct DecidedState {
     pub(super) identifiers: Held,
     pub(super) actions: FlatMap<SmolStr, u64>,
     pub(super) plugins: FlatMap<PluginName, PluginKept>,
-    pub(crate) holds: FlatMap<HoldName, HoldPlaced>,
+    pub(crate) holds: FlatMap<LegalHoldName, HoldPlaced>,
     pub(crate) erased: bool,
     pub(super) doubts: Doubts,
     pub(crate) retained: Retained,

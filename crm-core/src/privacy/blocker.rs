@@ -1,6 +1,6 @@
 //! What stands against an erasure.
 
-use super::{HoldName, HoldPlaced, PrivacyPolicy, Record};
+use super::{HoldPlaced, LegalHoldName, PrivacyPolicy, Record};
 use crate::consent::{Barred, Objection};
 use crate::credit::{CreditBooks, Outstanding};
 use crate::customer::Customer;
@@ -11,7 +11,7 @@ use crate::order::OrderRef;
 use crate::time::Timestamp;
 
 /// How many legal holds there may be on what is known of one customer.
-pub const HOLDS_MAX: usize = 32;
+pub const LEGAL_HOLDS_MAX: usize = 32;
 
 /// One thing that stands against an erasure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum Blocker {
     /// The law has something kept (GDPR, Art. 17(3)). Nothing goes over that: release it first.
     LegalHold {
         /// What the hold is called.
-        name: HoldName,
+        name: LegalHoldName,
         /// What it is about.
         record: Record,
         /// Until when; none until it is released.

@@ -11,7 +11,7 @@ use super::RetentionMark;
 
 text_type!(
     /// What a legal hold is called, such as `tax audit 2026`. Nothing that is personal about a customer.
-    HoldName, "name of a legal hold", 64
+    LegalHoldName, "name of a legal hold", 64
 );
 
 /// The customer was erased: what was personal is gone, and nobody is found by what they were known by. It is in the
@@ -45,7 +45,7 @@ pub enum Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldPlaced {
     /// What it is called. Another one of that name takes its place.
-    pub name: HoldName,
+    pub name: LegalHoldName,
     /// What has to be kept.
     pub record: Record,
     /// Until when, this instant not included; none until it is released. It is in the state too, whose form leaves
@@ -66,5 +66,5 @@ impl HoldPlaced {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldReleased {
     /// Which one.
-    pub name: HoldName,
+    pub name: LegalHoldName,
 }

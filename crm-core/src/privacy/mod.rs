@@ -7,8 +7,8 @@ mod policy;
 mod record;
 mod retention;
 
-pub use blocker::{Blocked, Blocker, HOLDS_MAX, HoldRefusal, Unscored};
-pub use event::{Erased, HoldName, HoldPlaced, HoldReleased, Record};
+pub use blocker::{Blocked, Blocker, HoldRefusal, LEGAL_HOLDS_MAX, Unscored};
+pub use event::{Erased, HoldPlaced, HoldReleased, LegalHoldName, Record};
 pub use policy::{PrivacyError, PrivacyPolicy, RETURN_WINDOW_MAX, VIEW_FIELDS_MAX, View, ViewName};
 pub use record::{ErasureAttempt, ErasureRecord, ErasureTag, RECORD_TAGS_MAX, RecordError};
 pub(crate) use retention::Retained;
