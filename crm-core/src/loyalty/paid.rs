@@ -41,7 +41,7 @@ impl PaidFor {
 
     /// How many points of it came back.
     fn back(&self) -> i64 {
-        self.points() - self.left()
+        self.points().saturating_sub(self.left())
     }
 
     pub(super) fn spend(&mut self, points: i64, refunded: i64) {
@@ -58,16 +58,16 @@ impl PaidFor {
     /// As large a share of the points as of the money that came back since they were spent, rounded down.
     fn share(&self, order: &Order) -> i64 {
         let of = |(points, before): &(i64, i64)| {
-            let (back, of) = (order.refunded - before, order.total.minor() - before);
+            let (back, of) = (order.refunded.saturating_sub(*before), order.total.minor().saturating_sub(*before));
             let share = i128::from(*points) * i128::from(back.max(0)) / i128::from(of.max(1));
             i64::try_from(share).unwrap_or(*points).min(*points)
         };
-        self.spent.iter().map(of).sum()
+        self.spent.iter().map(of).fold(0, i64::saturating_add)
     }
 
     /// How many points are to come back with what came back of the order.
     pub(super) fn due(&self, order: &Order) -> i64 {
-        self.share(order) - self.back()
+        self.share(order).saturating_sub(self.back())
     }
 
     /// How many points come back when a payment is undone: so many that of the others no more has come back than their
@@ -76,11 +76,13 @@ impl PaidFor {
         let mut others = self.clone();
         others.forget(payment);
         let share = order.map_or(0, |order| others.share(order));
-        (payment.points - (self.back() - share)).clamp(0, payment.points).min(self.left())
+        let gone = self.back().saturating_sub(share);
+        payment.points.saturating_sub(gone).clamp(0, payment.points).min(self.left())
     }
 
     /// A payment was undone: the order was not paid with it.
-    pub(super) fn forget(&mut self, UndonePayment { mut points, refunded }: UndonePayment) {
+    pub(super) fn forget(&mut self, UndonePayment { points, refunded }: UndonePayment) {
+        let mut points = points.max(0);
         for alike in [true, false] {
             for (spent, before) in self.spent.iter_mut().rev() {
                 if alike && *before != refunded {
