@@ -118,6 +118,19 @@ impl Shop {
         self.define(0, Definition::Segment(dear(), Some(rule)));
     }
 
+    /// Two whose scores were made for marketing, which was said when the plugin was loaded, or by a definition; and what
+    /// was said when it was loaded.
+    fn scored_for_marketing(&self, loaded: bool) -> ([CustomerId; 2], Option<Grants>) {
+        self.ask();
+        let all = [self.order("ana", 1, 900), self.order("ben", 1, 900)];
+        if !loaded {
+            self.define(2, Definition::Grants(worth().plugin, Some(Box::new(for_marketing()))));
+        }
+        let grants = loaded.then(for_marketing);
+        assert_eq!(self.score(10, grants.clone()).scored, 2);
+        (all, grants)
+    }
+
     fn selected(&self, text: &str) -> BTreeSet<CustomerId> {
         let rule = self.crm.rule(text).unwrap();
         let all = self.crm.select(&rule, None, 10).unwrap().customers.into_iter().collect::<BTreeSet<_>>();
@@ -159,17 +172,10 @@ fn over_each_store(check: impl Fn(&Shop)) {
 
 #[test]
 fn whoever_objects_to_what_a_score_was_made_for_is_not_judged_by_it_until_they_do_no_more() {
-    // Said when the plugin was loaded, or by a definition.
     for loaded in [true, false] {
         over_each_store(|shop| {
-            shop.ask();
-            let all = [shop.order("ana", 1, 900), shop.order("ben", 1, 900)];
+            let (all, grants) = shop.scored_for_marketing(loaded);
             let [ana, ben] = all;
-            if !loaded {
-                shop.define(2, Definition::Grants(worth().plugin, Some(Box::new(for_marketing()))));
-            }
-            let grants = loaded.then(for_marketing);
-            assert_eq!(shop.score(10, grants.clone()).scored, 2);
             assert_eq!(shop.dear(&all), all.into());
             shop.tell("ana", 12, Objected { to: Objection::Marketing });
             assert_eq!(shop.dear(&all), [ben].into());
@@ -199,20 +205,13 @@ fn a_score_for_no_purpose_counts_whatever_somebody_says_of_marketing() {
 fn a_purpose_that_the_policy_does_not_have_any_more_bars_the_scores_that_were_made_for_it() {
     for loaded in [true, false] {
         over_each_store(|shop| {
-            shop.ask();
-            let all = [shop.order("ana", 1, 900), shop.order("ben", 1, 900)];
+            let (all, _) = shop.scored_for_marketing(loaded);
             let [ana, _] = all;
-            if !loaded {
-                shop.define(2, Definition::Grants(worth().plugin, Some(Box::new(for_marketing()))));
-            }
-            shop.score(10, loaded.then(for_marketing));
             let mut policy = ConsentPolicy::default();
             policy.purposes.retain(|rule| rule.purpose != marketing());
             shop.define(20, Definition::Consent(policy));
             assert_eq!(shop.barred(ana), Some(Barred::UnknownPurpose { purpose: marketing() }));
-            if !loaded {
-                assert!(shop.selected(r#"score("worth") > 5.0"#).is_empty(), "a store is asked by what is defined now");
-            }
+            assert!(shop.selected(r#"score("worth") > 5.0"#).is_empty(), "a rule is asked by what is defined now");
             shop.visit("ana", 21);
             assert!(!shop.noted(&all).contains(&ana), "who is there follows with the next event");
             shop.crm.refresh().unwrap();
@@ -277,7 +276,14 @@ fn what_a_score_was_made_for_and_what_was_withheld_is_shown_with_it_and_goes_alo
         let other = Shop::over(Arc::new(MemoryStore::new()));
         other.clock.set(day(11));
         other.ask();
+        // What is refused leaves nothing behind, and says nothing of the plugin either.
+        let mut spoiled = export.clone();
+        spoiled["digest"] = "00".repeat(32).into();
+        assert!(other.crm.import(&spoiled).is_err());
+        let is_noted = || other.crm.definitions().unwrap().has_purposes(&worth().plugin);
+        assert!(!is_noted());
         other.crm.import(&export).unwrap();
+        assert!(is_noted());
         let explained = |shop: &Shop| shop.crm.explain_score(ana, &worth()).unwrap();
         assert_eq!(explained(&other), explained(shop));
     });

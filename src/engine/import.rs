@@ -377,11 +377,10 @@ impl Crm {
         let events: Vec<Event> = parsed.events.iter().map(|(_, event)| event.clone()).collect();
         let scores: Vec<ScoreRow> =
             parsed.scores.iter().filter(|row| row.customer == parsed.head).map(score_row).collect();
-        for plugin in
-            parsed.scores.iter().filter(|row| row.terms.as_ref().is_some_and(|terms| !terms.purposes.is_empty()))
-        {
-            self.note_purposes(&PluginName::new(&plugin.plugin).map_err(|_| malformed("scores"))?).await?;
-        }
+        let for_purposes = |row: &&ScoreOut| row.terms.as_ref().is_some_and(|terms| !terms.purposes.is_empty());
+        let plugins: BTreeSet<&SmolStr> = parsed.scores.iter().filter(for_purposes).map(|row| &row.plugin).collect();
+        let plugins: Vec<PluginName> =
+            plugins.into_iter().map(PluginName::new).collect::<Result<_, _>>().map_err(|_| malformed("scores"))?;
         let mut customer = fold(parsed.head, &events, parsed.clock, newest(&scores), &definitions);
         if customer.digest() != parsed.digest {
             return Err(ImportError::OtherDefinitions.into());
@@ -418,6 +417,10 @@ impl Crm {
         let mut requests = Vec::with_capacity(parsed.requests.len());
         for (at, request) in parsed.requests.iter().enumerate() {
             requests.push(request_commit(request).ok_or_else(|| malformed(format!("requests[{at}]")))?);
+        }
+        // Only now, because what is refused leaves nothing behind, and before the first of their scores is kept.
+        for plugin in &plugins {
+            self.note_purposes(plugin).await?;
         }
         for _ in 0..ATTEMPTS_MAX {
             let mut commit = whole.clone();
