@@ -158,6 +158,7 @@ pub(crate) struct BareInstance {
 
 impl BareInstance {
     /// Calls the function that takes such arguments. `bytes_max` bounds what is read of its answer.
+    #[inline]
     pub(crate) fn call<A: Arguments, R: FromGuest>(
         &self,
         store: &mut Store<Sandbox>,

@@ -23,6 +23,7 @@ use crate::wire::{self, EntryIn, FailureOut};
 pub(crate) struct Instance {
     store: Store<Sandbox>,
     guest: Guest,
+    has_fuel: bool,
 }
 
 enum Guest {
@@ -101,7 +102,7 @@ impl<'a> Call<'a> {
                 Guest::Component { configure: func(&mut store, configure)?, call: func(&mut store, call)? }
             }
         };
-        let mut instance = Instance { store, guest };
+        let mut instance = Instance { store, guest, has_fuel: compiled.has_fuel };
         let params = wire::entries(params);
         self.call::<(&[EntryIn<'_>],), ()>(&mut instance, (&params,))?;
         Ok(instance)
@@ -114,6 +115,7 @@ impl<'a> Call<'a> {
     }
 
     /// Calls `score` or `handle`.
+    #[inline]
     pub(crate) fn run<P, R>(&self, instance: &mut Instance, params: P) -> Result<R, Fault>
     where
         P: ComponentNamedList + Lower + Arguments,
@@ -121,7 +123,7 @@ impl<'a> Call<'a> {
     {
         let result = self.call::<P, R>(instance, params);
         // Fuel may read 0 after an epoch stopped a guest.
-        if !matches!(result, Err(Fault::Deadline { .. })) {
+        if instance.has_fuel && !matches!(result, Err(Fault::Deadline { .. })) {
             let left = instance.store.get_fuel().ok();
             self.fuel.set(left.map(|left| self.limits().fuel.saturating_sub(left)));
         }
@@ -135,15 +137,16 @@ impl<'a> Call<'a> {
     fn fill_up(&self, store: &mut Store<Sandbox>) {
         let limits = self.limits();
         store.data_mut().begin_call(self.started, limits);
-        store.set_epoch_deadline(self.plugin.inner().host.ticks(limits.deadline));
+        store.set_epoch_deadline(self.plugin.inner().deadline_ticks);
     }
 
+    #[inline]
     fn call<P, R>(&self, instance: &mut Instance, params: P) -> Result<R, Fault>
     where
         P: ComponentNamedList + Lower + Arguments,
         R: Lift + FromGuest + 'static,
     {
-        let Instance { store, guest } = instance;
+        let Instance { store, guest, .. } = instance;
         self.took.set(None);
         let answer = match guest {
             Guest::Bare(bare) => bare.call::<P, R>(store, &params, self.limits().output_bytes),

@@ -140,11 +140,13 @@ fn load_in(span: &Span, host: &Arc<HostInner>, bytes: &[u8]) -> Result<Plugin, L
         let compiler = host.compiler(role);
         is_role.then(|| guarded(|| compiler.code(source, has_lookups, host.code_folder()))).transpose()
     };
+    let limits = host.limits().narrowed(&manifest.limits);
     Ok(Plugin::new(PluginInner {
         scorer: compile(roles.scorer, Role::Scorer).map_err(LoadError::Compile)?,
         workflow: compile(roles.workflow, Role::Workflow).map_err(LoadError::Compile)?,
         host: Arc::clone(host),
-        limits: host.limits().narrowed(&manifest.limits),
+        deadline_ticks: host.ticks(limits.deadline),
+        limits,
         meter: Meter::new(host.limits().quarantine_after),
         manifest,
         digest: Sha256::digest(bytes).into(),

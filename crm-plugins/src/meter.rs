@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,8 @@ pub(crate) struct Call<'a> {
 #[derive(Debug)]
 pub(crate) struct Meter {
     quarantine_after: NonZeroU32,
+    /// Whether `state.open` is some, for those who only want to know that. Changed with it, under its lock.
+    is_open: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -82,7 +85,7 @@ struct State {
 
 impl Meter {
     pub(crate) fn new(quarantine_after: NonZeroU32) -> Meter {
-        Meter { quarantine_after, state: Mutex::default() }
+        Meter { quarantine_after, is_open: AtomicBool::new(false), state: Mutex::default() }
     }
 
     pub(crate) fn standing(&self) -> Standing {
@@ -101,11 +104,15 @@ impl Meter {
     pub(crate) fn clear(&self) {
         let mut state = self.state();
         state.open = None;
+        self.is_open.store(false, Ordering::Release);
         state.faults_in_a_row = 0;
     }
 
     /// Whether a call may run.
     pub(crate) fn admit(&self) -> Result<(), Fault> {
+        if !self.is_open.load(Ordering::Acquire) {
+            return Ok(());
+        }
         match self.standing() {
             Standing::Active { .. } => Ok(()),
             Standing::Quarantined { faults, last } => Err(Fault::Quarantined { faults, last }),
@@ -138,6 +145,7 @@ impl Meter {
                 state.faults_in_a_row = state.faults_in_a_row.saturating_add(1);
                 let opens = state.faults_in_a_row >= self.quarantine_after.get();
                 state.open = opens.then_some(kind);
+                self.is_open.store(opens, Ordering::Release);
                 opens
             }
             None | Some(Fault::Refused { .. }) => {

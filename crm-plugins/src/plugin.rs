@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Span};
 
 use crate::code::Compiled;
 use crate::engine::HostInner;
@@ -30,6 +31,8 @@ pub(crate) struct PluginInner {
     pub(crate) manifest: Manifest,
     /// The host's, or less where the manifest says that less is enough.
     pub(crate) limits: Limits,
+    /// How many ticks of the host's clock a call has.
+    pub(crate) deadline_ticks: u64,
     pub(crate) digest: [u8; 32],
     pub(crate) file_bytes: usize,
     pub(crate) imports: Vec<String>,
@@ -210,6 +213,10 @@ pub(crate) enum Step {
 impl Step {
     /// Names the plugin, never its customers.
     fn span(self, plugin: &Plugin) -> Span {
+        // The macros would ask the same, after they have collected what the span holds.
+        if LevelFilter::current() < Level::DEBUG {
+            return Span::none();
+        }
         let (plugin, version, outcome) = (plugin.name(), plugin.version(), tracing::field::Empty);
         match self {
             Step::Configure => tracing::debug_span!("configure", plugin, version, outcome),

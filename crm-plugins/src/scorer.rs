@@ -78,6 +78,7 @@ fn check_input(plugin: &Plugin, batch: &Batch) -> Result<(), InputError> {
     if actual == expected { Ok(()) } else { Err(InputError::Columns { expected, actual }) }
 }
 
+#[inline]
 fn score_with(call: &Call<'_>, plugin: &Plugin, instance: &mut Instance, batch: &Batch) -> Result<Vec<Column>, Fault> {
     let context = wire::entries(batch.context());
     let columns = wire::columns(batch.columns());
@@ -88,7 +89,11 @@ fn score_with(call: &Call<'_>, plugin: &Plugin, instance: &mut Instance, batch: 
         return Err(Fault::ColumnCount { expected: outputs.len(), actual: columns.len() });
     }
     let rows = batch.rows() as usize;
-    outputs.iter().zip(columns).map(|(output, column)| check(output, column, rows)).collect()
+    let mut scores = Vec::with_capacity(columns.len());
+    for (output, column) in outputs.iter().zip(columns) {
+        scores.push(check(output, column, rows)?);
+    }
+    Ok(scores)
 }
 
 /// A fresh instance, configured.
@@ -105,6 +110,7 @@ impl fmt::Debug for Scorer {
     }
 }
 
+#[inline]
 fn check(output: &Output, column: ColumnOut, rows: usize) -> Result<Column, Fault> {
     let name = || output.name.clone();
     let cells = Cells::from(column.cells);

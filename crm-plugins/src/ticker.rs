@@ -59,7 +59,7 @@ impl Ticker {
     /// Keeps the clock ticking until the guard is dropped.
     pub(crate) fn run(&self) -> Running<'_> {
         self.shared.running.fetch_add(1, Ordering::SeqCst);
-        if self.shared.asleep.swap(false, Ordering::SeqCst) {
+        if self.shared.asleep.load(Ordering::SeqCst) && self.shared.asleep.swap(false, Ordering::SeqCst) {
             self.wake();
         }
         Running(&self.shared)

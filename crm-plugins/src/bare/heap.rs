@@ -18,6 +18,13 @@ pub(super) struct Place {
     pub(super) length: u32,
 }
 
+impl Place {
+    /// That of nothing: an address that is aligned, and that nobody reads.
+    pub(super) fn empty(align: u32) -> Place {
+        Place { at: align, length: 0 }
+    }
+}
+
 impl<'a> Heap<'a> {
     pub(super) fn new<S: AsContextMut<Data = Sandbox>>(store: &'a mut S, border: &'a Border) -> Heap<'a> {
         Heap { store: store.as_context_mut(), border }
@@ -36,8 +43,7 @@ impl<'a> Heap<'a> {
         // As many bytes as fit the guest's memory, and none has more than that.
         let length = items as u32;
         if bytes == 0 {
-            // An address that is aligned, and that nobody reads.
-            return Ok(Place { at: align, length });
+            return Ok(Place { length, ..Place::empty(align) });
         }
         let at = self.make_room(bytes, align)?;
         let memory = self.border.memory.data_mut(&mut self.store);

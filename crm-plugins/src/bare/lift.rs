@@ -1,5 +1,8 @@
 //! The contract's types on their way out of a guest. Whatever the guest's memory holds, what comes of it is a value of the
 //! contract or an error, and no more is read than allowed.
+//!
+//! What is inlined here is what each batch's answer goes through: it is some hundred bytes, which are otherwise moved from one
+//! caller to the next.
 
 use crate::sandbox::Stop;
 use crate::wire::{ActionOut, CellsOut, ColumnOut, DictionaryOut, EntryOut, FailureOut, OutcomeOut, ValueOut};
@@ -16,7 +19,11 @@ pub(crate) trait FromGuest: Sized {
 
     /// Reads the items of a list.
     fn lift_all(slots: &[u8], reader: &mut Reader<'_>) -> Result<Vec<Self>, Stop> {
-        slots.chunks_exact(Self::SIZE).map(|slot| Self::lift(slot, reader)).collect()
+        let mut items = Vec::with_capacity(slots.len() / Self::SIZE);
+        for slot in slots.chunks_exact(Self::SIZE) {
+            items.push(Self::lift(slot, reader)?);
+        }
+        Ok(items)
     }
 }
 
@@ -49,6 +56,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.items(at, length, 1, 1)?).map_err(|_| TEXT)
     }
 
+    #[inline]
     fn list<T: FromGuest>(&mut self, slot: &[u8], offset: usize) -> Result<Vec<T>, Stop> {
         let slots = self.items(word(slot, offset), word(slot, offset + 4), T::SIZE, T::ALIGN)?;
         T::lift_all(slots, self)
@@ -60,6 +68,7 @@ impl<'a> Reader<'a> {
 }
 
 /// What a function answered whose answer lies at `at`: a result, its case in the first byte.
+#[inline]
 pub(super) fn answer<T: FromGuest>(memory: &[u8], at: u32, bytes_max: usize) -> Result<Result<T, FailureOut>, Stop> {
     let mut reader = Reader::new(memory, bytes_max);
     let size = 4 + T::SIZE.max(FailureOut::SIZE);
@@ -94,6 +103,7 @@ impl<T: FromGuest> FromGuest for Vec<T> {
     const SIZE: usize = 8;
     const ALIGN: usize = 4;
 
+    #[inline]
     fn lift(slot: &[u8], reader: &mut Reader<'_>) -> Result<Vec<T>, Stop> {
         reader.list(slot, 0)
     }
@@ -157,6 +167,7 @@ impl FromGuest for ColumnOut {
     const SIZE: usize = 28;
     const ALIGN: usize = 4;
 
+    #[inline]
     fn lift(slot: &[u8], reader: &mut Reader<'_>) -> Result<ColumnOut, Stop> {
         let cells = match case(slot) {
             0 => CellsOut::Floats(reader.list(slot, 4)?),

@@ -126,6 +126,7 @@ fn borrowed(value: &ValueAnswer) -> ValueIn<'_> {
     }
 }
 
+#[inline]
 fn entries(heap: &mut Heap<'_>, entries: &[EntryIn<'_>]) -> wasmtime::Result<Place> {
     list(heap, entries, ENTRY_SIZE, 8, |heap, entry, slot| {
         place(slot, 0, bytes(heap, entry.name.as_bytes())?);
@@ -191,6 +192,7 @@ fn column(heap: &mut Heap<'_>, column: &ColumnIn<'_>, slot: &mut [u8]) -> wasmti
 }
 
 /// A list of records. What they hold is put before them.
+#[inline]
 fn list<T>(
     heap: &mut Heap<'_>,
     items: &[T],
@@ -198,6 +200,9 @@ fn list<T>(
     align: u32,
     mut write: impl FnMut(&mut Heap<'_>, &T, &mut [u8]) -> wasmtime::Result<()>,
 ) -> wasmtime::Result<Place> {
+    if items.is_empty() {
+        return Ok(Place::empty(align));
+    }
     let mut slots = vec![0; items.len().saturating_mul(size)];
     for (item, slot) in items.iter().zip(slots.chunks_exact_mut(size)) {
         write(heap, item, slot)?;
