@@ -15,7 +15,8 @@ pub(crate) enum Format {
     Bytes,
 }
 
-const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+/// What the columns are called.
+pub(crate) const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 impl Format {
     pub(crate) const ALL: [Format; 3] = [Format::Rows, Format::Columns, Format::Bytes];
