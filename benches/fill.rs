@@ -137,9 +137,8 @@ fn copied(from: &Path, name: &str) -> PathBuf {
 fn main() {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--customers").skip(1);
     let customers: u64 = arguments.next().map_or(1_000_000, |count| count.parse().unwrap());
-    let folder = std::env::temp_dir().join(format!("crm-bench-fill-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = folder.join("base.db");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("base.db");
     let start = Instant::now();
     make(&file, customers);
     let bytes = std::fs::metadata(&file).unwrap().len();
@@ -163,5 +162,4 @@ fn main() {
     }
     ratios.sort_by(f64::total_cmp);
     println!("median ratio {:.2}, limit {LIMIT}", ratios[ROUNDS / 2]);
-    drop(std::fs::remove_dir_all(&folder));
 }

@@ -146,7 +146,8 @@ fn orders() {
 /// Balances of customers who ordered twice under a programme of one rule, and the same rows by hand on a connection of
 /// its own. The sides take turns.
 fn balances() {
-    let path = std::env::temp_dir().join(format!("crm-loyalty-bench-{}.db", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.db");
     let store = SqliteStore::open(&path).unwrap();
     let crm = Crm::from(crm::Crm::builder().store(store).clock(ManualClock::at(day(2))).ids(DerivedIds).build());
     let program = Program::point_per_unit(Currency::EUR).expiring_after(Span::days(365));
@@ -200,11 +201,6 @@ fn balances() {
     println!("a balance on SQLite: {read:.2} us, {ratio:.2} of a raw row's {raw:.2} us (limit {BALANCE_LIMIT})");
     let (whole, ratio) = (median(whole), median(whole_ratios));
     println!("the same by the whole customer: {whole:.2} us, {ratio:.2} of a raw row's");
-    drop((crm, statement));
-    drop(by_hand);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
 }
 
 /// One customer, who buys again and again and pays every second order with points: what an order, a refund, an award, an

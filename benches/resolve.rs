@@ -129,8 +129,6 @@ fn main() {
         }
     }
     assert!(customers >= 10 * MERGED_EVERY, "at least {} customers", 10 * MERGED_EVERY);
-    let folder = std::env::temp_dir().join(format!("crm-resolve-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    measure(&folder.join("bench.db"), customers);
-    drop(std::fs::remove_dir_all(&folder));
+    let folder = tempfile::tempdir().unwrap();
+    measure(&folder.path().join("bench.db"), customers);
 }

@@ -225,9 +225,8 @@ fn main() {
     told("memory: a run", ours, &format!("(limit: {PER_SECOND:.0} at least)"));
     told("memory: the store alone", own, &format!("ratio {:.2}", ours / own));
 
-    let folder = std::env::temp_dir().join(format!("crm-scores-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let base = folder.join("base.db");
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base.db");
     let open = |file: &Path| -> Arc<dyn Store> { Arc::new(SqliteStore::open(file).unwrap()) };
     make(&open(&base), customers);
     let (mut ours, mut own) = (Vec::new(), Vec::new());
@@ -242,7 +241,6 @@ fn main() {
     let (ours, own) = (median(ours), median(own));
     told("SQLite: a run", ours, &format!("ratio {:.2} (limit: {LIMIT})", ours / own));
     told("SQLite: the store alone", own, "");
-    std::fs::remove_dir_all(folder).unwrap();
 
     let count = 20_000.min(customers) as u32;
     let (took, scored) = followed(count);

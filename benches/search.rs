@@ -150,8 +150,8 @@ fn main() {
             _ => {}
         }
     }
-    let path =
-        kept.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("crm-search-{}.db", std::process::id())));
+    let folder = tempfile::tempdir().unwrap();
+    let path = kept.unwrap_or_else(|| folder.path().join("crm.db"));
     let is_filled = path.exists();
     let crm = open(&path);
     if !is_filled {
@@ -201,9 +201,5 @@ fn main() {
         let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
         let ran = ran.get(ROUNDS / 2).map_or("-".to_owned(), |ran| format!("{:.2}", millis(*ran)));
         println!("| {what} | {found} | {:.2} | {:.2} | {ran} | {verdict} |", millis(median), millis(worst));
-    }
-    if kept.is_none() {
-        drop(crm);
-        drop(std::fs::remove_file(&path));
     }
 }

@@ -48,29 +48,14 @@ fn visit(who: &str) -> Incoming {
     Incoming::new(who, day(0), Source::new("shop").unwrap(), visit)
 }
 
-struct File(std::path::PathBuf);
-
-impl File {
-    fn new(name: &str) -> Self {
-        File(std::env::temp_dir().join(format!("crm-audit-{name}-{}.db", std::process::id())))
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
-        }
-    }
-}
-
 /// Does something with a CRM over each store.
-fn over_each_store(name: &str, work: impl Fn(Crm)) {
+fn over_each_store(work: impl Fn(Crm)) {
     work(crm(Arc::new(MemoryStore::new())));
-    let file = File::new(name);
     #[cfg(feature = "sqlite")]
-    work(crm(Arc::new(crm::SqliteStore::open(&file.0).unwrap())));
-    drop(file);
+    {
+        let folder = tempfile::tempdir().unwrap();
+        work(crm(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())));
+    }
 }
 
 fn whole_log(crm: &Crm) -> Vec<AuditRecord> {
@@ -89,7 +74,7 @@ fn whole_log(crm: &Crm) -> Vec<AuditRecord> {
 
 #[test]
 fn a_log_is_read_page_by_page_signed_and_checked_and_tenants_have_their_own() {
-    over_each_store("pages", |crm| {
+    over_each_store(|crm| {
         assert_eq!(crm.verify_audit(&[], &keys()).unwrap().head, Head::EMPTY);
         assert!(whole_log(&crm).is_empty());
         let ana = crm.record(visit("ana")).unwrap().customer;
@@ -121,7 +106,7 @@ fn a_log_is_read_page_by_page_signed_and_checked_and_tenants_have_their_own() {
 
 #[test]
 fn the_log_is_nobody_and_is_nowhere_among_customers() {
-    over_each_store("nobody", |crm| {
+    over_each_store(|crm| {
         let stream = CustomerId::of_audit_log(crm.as_async().tenant_id());
         crm.audit(read(0)).unwrap();
         let nobody = |crm: &Crm, customers: u64| {
@@ -172,7 +157,7 @@ fn the_log_is_nobody_and_is_nowhere_among_customers() {
 
 #[test]
 fn entries_noted_by_many_at_once_make_one_chain() {
-    over_each_store("threads", |crm| {
+    over_each_store(|crm| {
         std::thread::scope(|scope| {
             for thread in 0..8 {
                 let crm = &crm;
@@ -332,19 +317,24 @@ fn a_log_can_be_checked_with_code_of_ones_own() {
 #[cfg(feature = "sqlite")]
 mod in_a_file {
     use super::*;
+    use std::path::PathBuf;
+
     use rusqlite::{Connection, params};
+    use tempfile::TempDir;
 
     /// Does something to the rows of the log in a file, and answers what is found.
     struct Vandal {
-        file: File,
+        file: PathBuf,
+        _folder: TempDir,
         crm: Crm,
         kept: Checkpoint,
     }
 
     impl Vandal {
-        fn new(name: &str) -> Self {
-            let file = File::new(name);
-            let crm = crm(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("crm.db");
+            let crm = crm(Arc::new(crm::SqliteStore::open(&file).unwrap()));
             crm.record(visit("ana")).unwrap();
             for n in 0..5 {
                 crm.audit(read(n)).unwrap();
@@ -352,12 +342,12 @@ mod in_a_file {
             crm.audit_checkpoint().unwrap();
             crm.audit(AuditEntry::new(AuditActor::Rule, AuditAction::KeysRotated)).unwrap();
             let kept = crm.audit_checkpoint().unwrap();
-            Vandal { file, crm, kept }
+            Vandal { file, _folder: folder, crm, kept }
         }
 
         /// What is found once something was done; it is undone after that.
         fn found(&self, kept: &[Checkpoint], vandalise: impl FnOnce(&Connection)) -> Result<(), Tampering> {
-            let mut file = Connection::open(&self.file.0).unwrap();
+            let mut file = Connection::open(&self.file).unwrap();
             file.execute_batch(
                 "CREATE TABLE IF NOT EXISTS saved_entry AS SELECT * FROM crm_entry; \
                  CREATE TABLE IF NOT EXISTS saved_customer AS SELECT * FROM crm_customer",
@@ -380,7 +370,7 @@ mod in_a_file {
         }
 
         fn positions(&self) -> Vec<i64> {
-            let file = Connection::open(&self.file.0).unwrap();
+            let file = Connection::open(&self.file).unwrap();
             let mut rows =
                 file.prepare("SELECT position FROM crm_entry WHERE kind = 'audit' ORDER BY position").unwrap();
             rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
@@ -389,7 +379,7 @@ mod in_a_file {
 
     #[test]
     fn whatever_is_done_to_a_row_is_found() {
-        let vandal = Vandal::new("rows");
+        let vandal = Vandal::new();
         let positions = vandal.positions();
         assert_eq!(positions.len(), 8);
         assert_eq!(vandal.found(std::slice::from_ref(&vandal.kept), |_| {}), Ok(()));
@@ -414,7 +404,7 @@ mod in_a_file {
         }
         // One bit of each byte of an entry; which of the bits it is does not matter to how it is found.
         let position = positions[2];
-        let file = Connection::open(&vandal.file.0).unwrap();
+        let file = Connection::open(&vandal.file).unwrap();
         let body: Vec<u8> =
             file.query_row("SELECT body FROM crm_entry WHERE position = ?1", [position], |row| row.get(0)).unwrap();
         for at in 0..body.len() {
@@ -429,7 +419,7 @@ mod in_a_file {
 
     #[test]
     fn rows_that_are_gone_moved_or_doubled_are_found() {
-        let vandal = Vandal::new("moved");
+        let vandal = Vandal::new();
         let positions = vandal.positions();
         let delete = |file: &Connection, from: i64, to: i64| {
             file.execute("DELETE FROM crm_entry WHERE kind = 'audit' AND position BETWEEN ?1 AND ?2", [from, to])
@@ -473,8 +463,8 @@ mod in_a_file {
 
     #[test]
     fn a_log_goes_on_after_its_state_was_lost_and_never_twice_from_one_place() {
-        let vandal = Vandal::new("state");
-        let file = Connection::open(&vandal.file.0).unwrap();
+        let vandal = Vandal::new();
+        let file = Connection::open(&vandal.file).unwrap();
         // As after an update that changes the shape of all states.
         file.execute("UPDATE crm_customer SET shape = 9", []).unwrap();
         assert_eq!(vandal.crm.overview().unwrap().customers, 1);
@@ -490,8 +480,8 @@ mod in_a_file {
 
     #[test]
     fn an_entry_is_noted_inside_a_transaction_of_the_shops_or_not_at_all() {
-        let vandal = Vandal::new("inside");
-        let mut shop = Connection::open(&vandal.file.0).unwrap();
+        let vandal = Vandal::new();
+        let mut shop = Connection::open(&vandal.file).unwrap();
         crm::sqlite::install(&mut shop).unwrap();
         for keep in [false, true] {
             let transaction = shop.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
@@ -512,7 +502,7 @@ mod in_a_file {
 
 #[test]
 fn suppressing_exporting_and_taking_in_are_noted_and_nothing_of_whom() {
-    over_each_store("noted", |crm| {
+    over_each_store(|crm| {
         let address = |who: &str| crm::Identifier::email(&format!("{who}@example.com")).unwrap();
         let came = |who: &str| {
             let visit = Visited { channel: Channel::Web, place: None };

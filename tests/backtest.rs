@@ -7,8 +7,6 @@
 mod laws;
 #[path = "backtest/scorers.rs"]
 mod scorers;
-#[cfg(feature = "sqlite")]
-mod scratch;
 #[path = "backtest/shop.rs"]
 mod shop;
 #[cfg(feature = "sqlite")]

@@ -2,9 +2,6 @@
 //! judged by it, in states and in stores alike.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-#[cfg(feature = "sqlite")]
-mod scratch;
-
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -165,8 +162,8 @@ fn over_each_store(check: impl Fn(&Shop)) {
     check(&Shop::over(Arc::new(MemoryStore::new())));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        check(&Shop::over(Arc::new(crm::SqliteStore::open(&file.0).unwrap())));
+        let folder = tempfile::tempdir().unwrap();
+        check(&Shop::over(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())));
     }
 }
 

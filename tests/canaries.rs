@@ -354,7 +354,7 @@ fn on_postgres() -> Option<(crm::PostgresStore, String)> {
 }
 
 /// Takes a walk over memory, over SQLite and over PostgreSQL.
-fn over_each_store(name: &str, build: impl Fn() -> crm::CrmBuilder, walk: impl Fn(&Crm, &mut Patch)) {
+fn over_each_store(build: impl Fn() -> crm::CrmBuilder, walk: impl Fn(&Crm, &mut Patch)) {
     #[cfg(feature = "postgres")]
     if let Some((store, _)) = on_postgres() {
         assert_eq!(leaks(&Crm::from(build().store(store).build()), &walk), Vec::<String>::new());
@@ -362,17 +362,15 @@ fn over_each_store(name: &str, build: impl Fn() -> crm::CrmBuilder, walk: impl F
     assert_eq!(leaks(&Crm::from(build().build()), &walk), Vec::<String>::new());
     #[cfg(feature = "sqlite")]
     {
-        let path = std::env::temp_dir().join(format!("crm-canaries-{name}-{}.db", std::process::id()));
-        drop(std::fs::remove_file(&path));
-        let store = crm::SqliteStore::open(&path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = crm::SqliteStore::open(folder.path().join("crm.db")).unwrap();
         assert_eq!(leaks(&Crm::from(build().store(store).build()), &walk), Vec::<String>::new());
     }
-    let _ = name;
 }
 
 #[test]
 fn no_canary_gets_out_of_any_call() {
-    over_each_store("calls", crm::Crm::builder, walk);
+    over_each_store(crm::Crm::builder, walk);
 }
 
 /// Prints whatever it is called with and whatever it answers, and repeats what it hears.
@@ -627,7 +625,7 @@ fn walk_further(crm: &Crm, field: &mut Patch) {
 #[test]
 fn no_canary_gets_out_of_remarks_plugins_ties_and_links() {
     let nosy = || Nosy { stamp: stamp("nosy"), printed: Mutex::default() };
-    over_each_store("further", || crm::Crm::builder().workflow(nosy()), walk_further);
+    over_each_store(|| crm::Crm::builder().workflow(nosy()), walk_further);
 }
 
 /// A value for each field of the card, with a word of its own in each part that is text.
@@ -766,7 +764,7 @@ fn walk_every_field(crm: &Crm, field: &mut Patch) {
 
 #[test]
 fn no_canary_gets_out_of_any_field_of_the_card_or_any_kind_of_identifier() {
-    over_each_store("fields", crm::Crm::builder, walk_every_field);
+    over_each_store(crm::Crm::builder, walk_every_field);
 }
 
 /// PostgreSQL quotes the row that broke a constraint, and a value that it cannot read.

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod drawer;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,8 +45,13 @@ fn on_each_store(test: impl Fn(Crm)) {
     test(Crm::from(crm::Crm::builder().clock(clock()).person_keys(Drawer::default()).build()));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        test(Crm::from(crm::Crm::builder().clock(clock()).store(crm::SqliteStore::open(&file.0).unwrap()).build()));
+        let folder = tempfile::tempdir().unwrap();
+        test(Crm::from(
+            crm::Crm::builder()
+                .clock(clock())
+                .store(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())
+                .build(),
+        ));
     }
 }
 
@@ -374,9 +377,9 @@ proptest! {
 #[cfg(feature = "sqlite")]
 #[test]
 fn nothing_of_a_card_can_be_read_in_the_file() {
-    let path = std::env::temp_dir().join(format!("crm-card-{}.db", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.db");
     let log = path.with_extension("db-wal");
-    drop(std::fs::remove_file(&path));
     let store = crm::SqliteStore::open(&path).unwrap();
     let crm = Crm::from(crm::Crm::builder().clock(Arc::new(ManualClock::at(day(28)))).store(store).build());
     let ana = visit(&crm, "ana@example.com");
@@ -392,7 +395,6 @@ fn nothing_of_a_card_can_be_read_in_the_file() {
     for secret in ["canary", "小明", "王", "886912345678", "02-29", "taipei", "台北", "zh-hant"] {
         assert!(!has(secret), "{secret}");
     }
-    std::fs::remove_file(&path).unwrap();
 }
 
 /// On each store there is without a server, at one time, twice: each id is the same in both.
@@ -403,9 +405,10 @@ fn on_two_of_each_store(test: impl Fn(&Crm, &Crm)) {
     two(build().person_keys(Drawer::default()), build().person_keys(Drawer::default()));
     #[cfg(feature = "sqlite")]
     {
-        let files = [scratch::Scratch::new(), scratch::Scratch::new()];
-        let on = |file: &scratch::Scratch| build().store(crm::SqliteStore::open(&file.0).unwrap());
-        two(on(&files[0]), on(&files[1]));
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let on =
+            |folder: &tempfile::TempDir| build().store(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap());
+        two(on(&folders[0]), on(&folders[1]));
     }
 }
 

@@ -7,17 +7,14 @@ mod shop;
 
 use shop::{Basket, Shop};
 
-fn path(name: &str) -> std::path::PathBuf {
-    std::env::temp_dir().join(format!("crm-checkout-{}-{name}.db", std::process::id()))
-}
-
 fn basket(order: &str, points: i64, coupon: Option<&'static str>) -> Basket<'static> {
     Basket { order: order.into(), cents: 4_990, points, coupon }
 }
 
 #[test]
 fn a_refused_coupon_or_redemption_leaves_no_sale_and_no_order() {
-    let path = path("refused");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
     let mut shop = Shop::open(&path).unwrap();
     shop.define_rules().unwrap();
     shop.check_out("ana", &basket("1", 0, Some("SPRING"))).unwrap();
@@ -33,12 +30,12 @@ fn a_refused_coupon_or_redemption_leaves_no_sale_and_no_order() {
     shop.check_out("eve", &basket("5", 49, None)).unwrap();
     assert_eq!((shop.sales().unwrap(), shop.points("eve").unwrap()), (3, 0));
     shop.close().unwrap();
-    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
 fn tills_that_sell_at_once_never_sell_a_coupon_too_often_or_points_twice() {
-    let path = path("tills");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.db");
     let shop = Shop::open(&path).unwrap();
     shop.define_rules().unwrap();
     let sold: Vec<bool> = std::thread::scope(|scope| {
@@ -64,5 +61,4 @@ fn tills_that_sell_at_once_never_sell_a_coupon_too_often_or_points_twice() {
     assert_eq!(count(2), 1, "her first two orders earn 98, and after that there are never 90 again");
     assert_eq!((shop.sales().unwrap(), shop.points("ana").unwrap()), (4, 8));
     shop.close().unwrap();
-    std::fs::remove_file(path).unwrap();
 }

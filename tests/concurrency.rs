@@ -85,11 +85,8 @@ fn instances_over_one_memory_store_do_not_get_in_each_others_way() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn instances_over_one_sqlite_file_do_not_get_in_each_others_way() {
-    let path = std::env::temp_dir().join(format!("crm-concurrency-{}.db", std::process::id()));
-    check(Arc::new(crm::SqliteStore::open(&path).unwrap()));
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
+    let folder = tempfile::tempdir().unwrap();
+    check(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 /// Somebody is parted from whoever voided what they are known by, while a third who came to it gives it up; or several

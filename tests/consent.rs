@@ -17,18 +17,8 @@ use crm::{
 struct Shop {
     crm: Crm,
     clock: Arc<ManualClock>,
-    /// The file of the database, if there is one.
-    path: Option<std::path::PathBuf>,
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        for end in ["", "-wal", "-shm"] {
-            if let Some(path) = &self.path {
-                let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-            }
-        }
-    }
+    /// Where its file is, if it has one.
+    folder: Option<tempfile::TempDir>,
 }
 
 fn at(text: &str) -> Timestamp {
@@ -40,22 +30,20 @@ fn noon() -> Timestamp {
 }
 
 /// The same shop on each store.
-fn shops(name: &str) -> Vec<Shop> {
+fn shops() -> Vec<Shop> {
     let clock = || Arc::new(ManualClock::at(noon()));
     let memory = clock();
     let crm = Crm::from(crm::Crm::builder().clock(Arc::clone(&memory)).build());
     #[cfg_attr(not(feature = "sqlite"), allow(unused_mut, reason = "there is no other store then"))]
-    let mut shops = vec![Shop { crm, clock: memory, path: None }];
+    let mut shops = vec![Shop { crm, clock: memory, folder: None }];
     #[cfg(feature = "sqlite")]
     {
-        let path = std::env::temp_dir().join(format!("crm-consent-{name}-{}.db", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let store = crm::SqliteStore::open(&path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let store = crm::SqliteStore::open(folder.path().join("crm.db")).unwrap();
         let clock = clock();
         let crm = Crm::from(crm::Crm::builder().store(store).clock(Arc::clone(&clock)).build());
-        shops.push(Shop { crm, clock, path: Some(path) });
+        shops.push(Shop { crm, clock, folder: Some(folder) });
     }
-    let _ = name;
     shops
 }
 
@@ -145,7 +133,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Error>) -> ConsentRefusal {
 
 #[test]
 fn a_token_is_looked_at_without_effect_and_used_once() {
-    for shop in shops("once") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&number());
         let token = shop.asks(ana);
@@ -189,7 +177,7 @@ fn a_token_is_looked_at_without_effect_and_used_once() {
 
 #[test]
 fn a_token_that_is_wrong_late_overtaken_or_for_another_address_is_refused() {
-    for shop in shops("refused") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let token = shop.asks(ana);
@@ -231,7 +219,7 @@ fn a_token_that_is_wrong_late_overtaken_or_for_another_address_is_refused() {
 
 #[test]
 fn whoever_proves_an_address_is_one_person_with_its_holder() {
-    for shop in shops("joined") {
+    for shop in shops() {
         let (ana, ben) = (shop.visitor(&number()), shop.visitor(&email()));
         let token = shop.asks(ana);
         let confirmed = shop.crm.confirm_opt_in(&token, by()).unwrap();
@@ -244,7 +232,7 @@ fn whoever_proves_an_address_is_one_person_with_its_holder() {
 
 #[test]
 fn an_address_that_is_somebody_elses_stays_theirs() {
-    for shop in shops("taken") {
+    for shop in shops() {
         let (ana, ben) = (shop.visitor(&number()), shop.visitor(&email()));
         // They have different numbers of one system, so nothing makes them one.
         for (who, key) in [(ana, "one"), (ben, "another")] {
@@ -265,7 +253,7 @@ fn an_address_that_is_somebody_elses_stays_theirs() {
 
 #[test]
 fn two_confirmations_at_the_same_moment_are_one_event() {
-    for shop in shops("race") {
+    for shop in shops() {
         let ana = shop.visitor(&number());
         for round in 1..=20 {
             let token = shop.asks(ana);
@@ -288,7 +276,7 @@ fn two_confirmations_at_the_same_moment_are_one_event() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn neither_tokens_nor_addresses_are_in_the_file() {
-    for shop in shops("canary").into_iter().filter(|shop| shop.path.is_some()) {
+    for shop in shops().into_iter().filter(|shop| shop.folder.is_some()) {
         let ana = shop.visitor(&number());
         let token = shop.asks(ana);
         shop.crm.confirm_opt_in(&token, by()).unwrap();
@@ -297,7 +285,7 @@ fn neither_tokens_nor_addresses_are_in_the_file() {
             .unwrap();
         let unused = shop.asks(ana).expose();
         let raw: Vec<u8> = (0..32).map(|n| u8::from_str_radix(&unused[2 * n..2 * n + 2], 16).unwrap()).collect();
-        let path = shop.path.clone().unwrap();
+        let path = shop.folder.as_ref().unwrap().path().join("crm.db");
         let mut bytes = Vec::new();
         for end in ["", "-wal"] {
             bytes.extend(std::fs::read(format!("{}{end}", path.display())).unwrap_or_default());
@@ -313,7 +301,7 @@ fn neither_tokens_nor_addresses_are_in_the_file() {
 
 #[test]
 fn suppression_survives_erasing_and_coming_back() {
-    for shop in shops("suppressed") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let token = shop.asks(ana);
@@ -356,7 +344,7 @@ fn suppression_survives_erasing_and_coming_back() {
 
 #[test]
 fn nobody_is_asked_at_an_address_that_is_suppressed_for_whatever_reason() {
-    for shop in shops("unasked") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let asked = || OptIn::new(marketing(), Channel::Email, email(), proof(Method::Form));
@@ -382,7 +370,7 @@ fn nobody_is_asked_at_an_address_that_is_suppressed_for_whatever_reason() {
 
 #[test]
 fn a_hundred_thousand_addresses_are_suppressed_once_each() {
-    for shop in shops("many") {
+    for shop in shops() {
         let all = |count: u32| (0..count).map(|n| Identifier::email(&format!("n{}@example.com", n % 100_000)).unwrap());
         let suppress = |count| shop.crm.suppress_all(all(count), SuppressionReason::PublicList, &source()).unwrap();
         assert_eq!(suppress(60_000), 60_000);
@@ -396,7 +384,7 @@ fn a_hundred_thousand_addresses_are_suppressed_once_each() {
 
 #[test]
 fn erased_is_erased_for_open_tokens_too() {
-    for shop in shops("erased") {
+    for shop in shops() {
         let ana = shop.visitor(&email());
         let token = shop.asks(ana);
         shop.crm.erase(ana).unwrap();
@@ -410,7 +398,7 @@ fn erased_is_erased_for_open_tokens_too() {
 
 #[test]
 fn one_click_withdraws_once_and_works_again_after_a_new_consent() {
-    for shop in shops("click") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let link = crm.unsubscribe_token(ana, marketing(), Channel::Email);
@@ -459,7 +447,7 @@ fn one_click_withdraws_once_and_works_again_after_a_new_consent() {
 
 #[test]
 fn stop_holds_whenever_it_arrives_and_from_whomever() {
-    for shop in shops("stop") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&number());
         let stop = || ConsentWithdrawn::new(Which::All, Channel::Sms, Method::Reply);
@@ -490,7 +478,7 @@ fn stop_holds_whenever_it_arrives_and_from_whomever() {
 
 #[test]
 fn history_cannot_allow_what_it_does_not_prove() {
-    for shop in shops("history") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let given_at = at("2019-05-01T10:00:00Z");
@@ -530,7 +518,7 @@ fn history_cannot_allow_what_it_does_not_prove() {
 
 #[test]
 fn a_consent_lapses_by_itself_and_one_from_the_future_waits() {
-    for shop in shops("time") {
+    for shop in shops() {
         let crm = &shop.crm;
         let ana = shop.visitor(&email());
         let tomorrow = crm.now().plus(Span::days(1));
@@ -574,7 +562,7 @@ fn a_consent_lapses_by_itself_and_one_from_the_future_waits() {
 
 #[test]
 fn messages_are_counted_and_nights_are_quiet_where_the_customer_is() {
-    for shop in shops("caps") {
+    for shop in shops() {
         let crm = &shop.crm;
         let policy = ConsentPolicy {
             time_zone: "Europe/Berlin".parse().unwrap(),
@@ -610,7 +598,7 @@ fn messages_are_counted_and_nights_are_quiet_where_the_customer_is() {
 
 #[test]
 fn nobody_is_allowed_by_a_channel_whose_address_is_not_known() {
-    for shop in shops("no-address") {
+    for shop in shops() {
         let ana = shop.visitor(&email());
         // By what a message goes out, and for what nobody has to allow.
         let service = Purpose::new("service").unwrap();

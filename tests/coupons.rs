@@ -3,8 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod redeemers;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -552,8 +550,8 @@ fn of_thirty_two_at_once_as_many_get_a_coupon_as_may_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn of_thirty_two_at_once_as_many_get_a_coupon_as_may_on_sqlite() {
-    let file = scratch::Scratch::new();
-    hold_against_many(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    hold_against_many(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 #[test]

@@ -2,9 +2,6 @@
 //! its time, and apart from points.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-#[cfg(feature = "sqlite")]
-mod scratch;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -99,8 +96,8 @@ fn over_each_store(work: impl Fn(&Arc<ManualClock>, Arc<dyn Store>)) {
     work(&clock(), Arc::new(MemoryStore::new()));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        work(&clock(), Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        work(&clock(), Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     }
 }
 

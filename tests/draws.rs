@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod loyal;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -151,8 +149,8 @@ fn however_many_draw_at_once_it_is_drawn_once() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn however_many_draw_at_once_in_sqlite_it_is_drawn_once() {
-    let file = scratch::Scratch::new();
-    drawn_once(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    drawn_once(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 /// The sum of squared deviations over what is expected, for a number of kinds.

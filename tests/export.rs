@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 #[cfg_attr(not(feature = "sqlite"), allow(dead_code, reason = "there is no file then"))]
-mod scratch;
-
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -47,10 +45,10 @@ fn shop() -> (Arc<ManualClock>, Crm) {
     (clock, crm)
 }
 
-/// An empty CRM, over a file that is there as long as it is.
+/// An empty CRM, over a folder that is there as long as it is.
 struct Empty {
     crm: Crm,
-    _file: Option<scratch::Scratch>,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl std::ops::Deref for Empty {
@@ -66,16 +64,16 @@ fn empty(of: &Crm, at: Timestamp) -> Vec<Empty> {
     let mut stores: Vec<(Arc<dyn Store>, _)> = vec![(Arc::new(MemoryStore::new()), None)];
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        stores.push((Arc::new(crm::SqliteStore::open(&file.0).unwrap()), Some(file)));
+        let folder = tempfile::tempdir().unwrap();
+        stores.push((Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()), Some(folder)));
     }
     let definitions = of.export_definitions().unwrap();
-    let shops = stores.into_iter().map(|(store, _file)| {
+    let shops = stores.into_iter().map(|(store, _folder)| {
         let (clock, crm) = shop_on(store);
         clock.set(at);
         assert_eq!(crm.import_definitions(&definitions).unwrap(), 2);
         assert_eq!(crm.import_definitions(&definitions).unwrap(), 0);
-        Empty { crm, _file }
+        Empty { crm, _folder }
     });
     shops.collect()
 }
@@ -485,9 +483,9 @@ fn a_history_comes_back_in_the_order_between_its_events_and_changes() {
     let export = crm.export(ana).unwrap().unwrap();
     let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
     #[cfg(feature = "sqlite")]
-    let file = scratch::Scratch::new();
+    let folder = tempfile::tempdir().unwrap();
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    stores.push(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     for store in stores {
         let (clock, again) = shop_on(Arc::clone(&store));
         clock.set(crm.now());

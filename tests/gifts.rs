@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod loyal;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::sync::Arc;
 
@@ -208,10 +206,10 @@ fn however_many_give_one_balance_away_in_memory_exactly_what_is_there_goes() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn however_many_give_one_balance_away_in_sqlite_exactly_what_is_there_goes() {
-    let file = scratch::Scratch::new();
-    all_give_one_balance_away(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
-    let file = scratch::Scratch::new();
-    two_give_each_other(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    all_give_one_balance_away(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    two_give_each_other(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 #[test]

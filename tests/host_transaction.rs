@@ -4,7 +4,6 @@
 
 mod drawer;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crm::blocking::Crm;
@@ -19,29 +18,30 @@ use crm::{
     Which, Wording,
 };
 use drawer::Drawer;
+use tempfile::TempDir;
 
 /// A shop with its own table in the same file as the CRM.
 struct Shop {
-    path: PathBuf,
+    _folder: TempDir,
     connection: Connection,
     crm: Crm,
 }
 
 impl Shop {
-    fn open(name: &str) -> Self {
-        Self::open_as(name, crm::Crm::builder())
+    fn open() -> Self {
+        Self::open_with(crm::Crm::builder())
     }
 
-    fn open_as(name: &str, builder: CrmBuilder) -> Self {
-        let path = std::env::temp_dir().join(format!("crm-host-{}-{name}", std::process::id()));
-        remove(&path);
+    fn open_with(builder: CrmBuilder) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
         let mut connection = Connection::open(&path).unwrap();
         connection.execute_batch("CREATE TABLE sale (number TEXT PRIMARY KEY, cents INTEGER NOT NULL)").unwrap();
         install(&mut connection).unwrap();
         let store = SqliteStore::open_with(&path, &SqliteOptions::default().beside_other_tables()).unwrap();
         let crm = Crm::from(builder.store(store).build());
         crm.define(Timestamp::MIN, program("points")).unwrap();
-        Shop { path, connection, crm }
+        Shop { _folder: folder, connection, crm }
     }
 
     fn sales(&self) -> i64 {
@@ -50,20 +50,6 @@ impl Shop {
 
     fn balance(&self) -> Option<i128> {
         self.crm.customer(ana()).unwrap().map(|ana| ana.book(&points()).map_or(0, |book| book.balance()))
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        drop(std::fs::remove_file(file));
     }
 }
 
@@ -98,7 +84,7 @@ fn begin(connection: &mut Connection) -> crm::sqlite::rusqlite::Transaction<'_> 
 
 #[test]
 fn what_the_shop_commits_is_there_with_the_crms_part() {
-    let mut shop = Shop::open("commit");
+    let mut shop = Shop::open();
     let transaction = begin(&mut shop.connection);
     transaction.execute("INSERT INTO sale VALUES ('1', 5000)", []).unwrap();
     let mut inside = shop.crm.within(&transaction).unwrap();
@@ -124,7 +110,7 @@ fn what_the_shop_commits_is_there_with_the_crms_part() {
 
 #[test]
 fn what_the_shop_rolls_back_never_was() {
-    let mut shop = Shop::open("rollback");
+    let mut shop = Shop::open();
     shop.crm.record(order("1", 50)).unwrap();
     let before = shop.crm.story(ana()).unwrap();
     let transaction = begin(&mut shop.connection);
@@ -145,7 +131,7 @@ fn what_the_shop_rolls_back_never_was() {
 
 #[test]
 fn a_refused_command_leaves_the_shops_transaction_as_it_was() {
-    let mut shop = Shop::open("refused");
+    let mut shop = Shop::open();
     let customer = shop.crm.record(order("1", 50)).unwrap().customer;
     let transaction = begin(&mut shop.connection);
     transaction.execute("INSERT INTO sale VALUES ('2', 7000)", []).unwrap();
@@ -167,7 +153,7 @@ fn a_refused_command_leaves_the_shops_transaction_as_it_was() {
 
 #[test]
 fn retries_under_one_key_are_carried_out_once_inside_and_outside() {
-    let mut shop = Shop::open("retry");
+    let mut shop = Shop::open();
     let customer = shop.crm.record(order("1", 50)).unwrap().customer;
     let award =
         || Command::AwardPoints(AwardPoints { program: points(), points: 5, reason: "welcome".parse().unwrap() });
@@ -183,7 +169,7 @@ fn retries_under_one_key_are_carried_out_once_inside_and_outside() {
 
 #[test]
 fn a_connection_that_is_not_ready_is_refused_with_the_reason() {
-    let mut shop = Shop::open("ready");
+    let mut shop = Shop::open();
     let refusal = |crm: &Crm, connection: &Connection| match crm.within(connection) {
         Err(Error::Storage(StorageError::Open { reason, .. })) => reason,
         other => panic!("it should be refused: {other:?}"),
@@ -210,7 +196,7 @@ fn a_connection_that_is_not_ready_is_refused_with_the_reason() {
 
 #[test]
 fn a_transaction_that_only_read_and_is_out_of_date_cannot_step_in() {
-    let mut shop = Shop::open("stale");
+    let mut shop = Shop::open();
     let transaction = shop.connection.transaction().unwrap();
     transaction.query_row("SELECT count(*) FROM sale", [], |row| row.get::<_, i64>(0)).unwrap();
     shop.crm.record(order("1", 50)).unwrap();
@@ -222,7 +208,7 @@ fn a_transaction_that_only_read_and_is_out_of_date_cannot_step_in() {
 
 #[test]
 fn what_fails_half_way_is_undone_and_the_rest_of_the_transaction_stays() {
-    let mut shop = Shop::open("half");
+    let mut shop = Shop::open();
     let customer = shop.crm.record(order("1", 50)).unwrap().customer;
     let transaction = begin(&mut shop.connection);
     transaction.execute("INSERT INTO sale VALUES ('2', 7000)", []).unwrap();
@@ -244,7 +230,7 @@ fn what_fails_half_way_is_undone_and_the_rest_of_the_transaction_stays() {
 
 #[test]
 fn what_is_asked_inside_after_the_shop_lost_its_transaction_is_refused() {
-    let mut shop = Shop::open("lost");
+    let mut shop = Shop::open();
     shop.connection.execute("INSERT INTO sale VALUES ('1', 5000)", []).unwrap();
     let transaction = begin(&mut shop.connection);
     let mut inside = shop.crm.within(&transaction).unwrap();
@@ -261,7 +247,7 @@ fn what_is_asked_inside_after_the_shop_lost_its_transaction_is_refused() {
 
 #[test]
 fn what_is_asked_inside_after_the_crm_lost_the_transaction_is_refused() {
-    let mut shop = Shop::open("lost-by-crm");
+    let mut shop = Shop::open();
     let customer = shop.crm.record(order("1", 50)).unwrap().customer;
     let transaction = begin(&mut shop.connection);
     transaction.execute("INSERT INTO sale VALUES ('2', 7000)", []).unwrap();
@@ -284,7 +270,7 @@ fn what_is_asked_inside_after_the_crm_lost_the_transaction_is_refused() {
 
 #[test]
 fn a_key_outside_is_not_destroyed_by_what_may_be_rolled_back() {
-    let mut shop = Shop::open_as("keys", crm::Crm::builder().person_keys(Drawer::default()));
+    let mut shop = Shop::open_with(crm::Crm::builder().person_keys(Drawer::default()));
     let customer = shop.crm.record(order("1", 50)).unwrap().customer;
     let name = FieldName::new("name").unwrap();
     shop.crm.keep_personal(customer, &[(name.clone(), Some("Ana"))]).unwrap();
@@ -298,7 +284,7 @@ fn a_key_outside_is_not_destroyed_by_what_may_be_rolled_back() {
 
 #[test]
 fn inside_the_definitions_of_that_database_count() {
-    let mut shop = Shop::open("definitions");
+    let mut shop = Shop::open();
     // As many definitions, and others.
     let crm = Crm::in_memory();
     crm.define(Timestamp::MIN, program("silver")).unwrap();
@@ -312,7 +298,7 @@ fn inside_the_definitions_of_that_database_count() {
 
 #[test]
 fn inside_the_look_up_key_is_checked_against_that_database() {
-    let mut shop = Shop::open("look-up-key");
+    let mut shop = Shop::open();
     let crm = Crm::from(crm::Crm::builder().lookup_key(LookupKey::new(&[2; 32])).build());
     // It has been checked against a store of its own, with as many definitions.
     crm.define(Timestamp::MIN, program("points")).unwrap();
@@ -323,7 +309,7 @@ fn inside_the_look_up_key_is_checked_against_that_database() {
 
 #[test]
 fn whoever_waits_for_the_shops_transaction_keeps_nobody_from_reading() {
-    let mut shop = Shop::open("reading");
+    let mut shop = Shop::open();
     // Many, since long lists are read by the thread that writes.
     let orders = (0..80).map(|number: i64| order_of(&number.to_string(), &number.to_string(), 1));
     shop.crm.ingest(orders, Ingestion::history()).unwrap();
@@ -340,7 +326,7 @@ fn whoever_waits_for_the_shops_transaction_keeps_nobody_from_reading() {
 
 #[test]
 fn the_shops_views_and_triggers_are_as_they_were_after_an_erasure() {
-    let shop = Shop::open("views");
+    let shop = Shop::open();
     let name = FieldName::new("name").unwrap();
     let customers = ["ana", "ben", "zoe"].map(|who| {
         let customer = shop.crm.record(order_of(who, who, 50)).unwrap().customer;
@@ -399,7 +385,7 @@ fn proof() -> Proof {
 #[test]
 fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_them() {
     let clock = ManualClock::at(Timestamp::parse("2026-01-06T12:00:00Z").unwrap());
-    let mut shop = Shop::open_as("words", crm::Crm::builder().clock(clock));
+    let mut shop = Shop::open_with(crm::Crm::builder().clock(clock));
     let [ana, ben] = ["ana", "ben"].map(|who| shop.crm.record(order_of(who, who, 50)).unwrap().customer);
     let source = || Source::new("shop").unwrap();
     let mail = |who: &str| Identifier::email(&format!("{who}@example.com")).unwrap();
@@ -470,7 +456,7 @@ fn consent_ties_and_cards_are_written_inside_and_a_rollback_leaves_nothing_of_th
 
 #[test]
 fn an_erasure_inside_ends_the_ties_of_all_who_were_merged() {
-    let mut shop = Shop::open("erased-ties");
+    let mut shop = Shop::open();
     let people = ["ana", "anna", "ben"];
     let [ana, anna, ben] = people.map(|who| shop.crm.record(order_of(who, who, 50)).unwrap().customer);
     let source = || Source::new("shop").unwrap();
@@ -540,7 +526,7 @@ fn together(shop: &mut Shop, commits: bool) {
 
 #[test]
 fn what_customers_do_together_is_in_the_shops_transaction_wholly_or_not_at_all() {
-    let mut shop = Shop::open("together");
+    let mut shop = Shop::open();
     let pools = crm::PoolPolicy { members: 5, each: None, on_leaving: crm::OnLeaving::Stay, share_millionths: 0 };
     let gifts = Some(crm::GiftPolicy::default());
     let program = Program { gifts, pools: Some(pools), ..Program::point_per_unit(Currency::EUR) };

@@ -5,8 +5,6 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind among all")]
 
 mod own;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -205,8 +203,8 @@ fn on_each_store(test: impl Fn(Arc<dyn Store>)) {
     test(Arc::new(MemoryStore::new()));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        test(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        test(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     }
 }
 

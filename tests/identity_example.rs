@@ -2,31 +2,8 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// A file of its own for each test, gone afterwards.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str) -> Self {
-        let file = File(std::env::temp_dir().join(format!("crm-identity-example-{name}-{}.db", std::process::id())));
-        file.remove();
-        file
-    }
-
-    fn remove(&self) {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
-        }
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
 
 fn run(db: Option<&Path>) -> Output {
     // Tests are in `deps`, examples beside it. `cargo test` builds both.
@@ -76,9 +53,9 @@ fn the_story_is_the_same_twice_and_on_both_stores() {
         assert!(memory.contains(line), "{line:?} is missing in {memory}");
     }
     assert_eq!(memory, told(None));
-    let files = [File::new("one"), File::new("two")];
-    for file in &files {
-        assert_eq!(memory, told(Some(&file.0)));
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["one.db", "two.db"] {
+        assert_eq!(memory, told(Some(&folder.path().join(name))));
     }
 }
 
@@ -97,10 +74,11 @@ fn nothing_personal_is_printed_but_in_her_own_file() {
 
 #[test]
 fn a_file_that_is_there_already_is_left_alone() {
-    let file = File::new("there");
-    std::fs::write(&file.0, "the shop's own").unwrap();
-    let output = run(Some(&file.0));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("crm.db");
+    std::fs::write(&file, "the shop's own").unwrap();
+    let output = run(Some(&file));
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
-    assert_eq!(std::fs::read_to_string(&file.0).unwrap(), "the shop's own");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "the shop's own");
 }

@@ -11,8 +11,6 @@ mod check;
 mod definitions;
 #[path = "lives/names.rs"]
 mod names;
-#[cfg(feature = "sqlite")]
-mod scratch;
 #[path = "lives/shop.rs"]
 mod shop;
 #[path = "lives/steps.rs"]
@@ -79,9 +77,9 @@ proptest! {
     fn whatever_happens_comes_to_the_same_on_sqlite(steps in proptest::collection::vec(step(), 0..30)) {
         // What follows from a token is of a random id.
         let steps: Vec<Step> = steps.into_iter().filter(|step| !matches!(step, Step::Ask(..) | Step::Voucher(..))).collect();
-        let (file, elsewhere) = (scratch::Scratch::new(), scratch::Scratch::new());
-        let open = |file: &scratch::Scratch| Arc::new(crm::SqliteStore::open(&file.0).unwrap());
-        let (on_disk, in_memory) = (walk(&steps, open(&file)), walk(&steps, Arc::new(MemoryStore::new())));
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let open = |folder: &tempfile::TempDir| Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap());
+        let (on_disk, in_memory) = (walk(&steps, open(&folder)), walk(&steps, Arc::new(MemoryStore::new())));
         prop_assert_eq!(on_disk.crm.overview().unwrap(), in_memory.crm.overview().unwrap());
         on_disk.check_choosing();
         on_disk.check_exporting(vec![open(&elsewhere)]);

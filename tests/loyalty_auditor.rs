@@ -434,13 +434,9 @@ fn the_books_agree_with_naive_ones_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn the_books_agree_with_naive_ones_on_sqlite() {
-    let path = std::env::temp_dir().join(format!("crm-auditor-{}.db", std::process::id()));
-    let store: Arc<dyn Store> = Arc::new(crm::SqliteStore::open(&path).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap());
     audit(&store, "SQLite", operations(30_000));
-    drop(store);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
 }
 
 #[cfg(feature = "postgres")]
@@ -519,11 +515,8 @@ fn points_that_many_want_go_as_often_as_they_are_there_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn points_that_many_want_go_as_often_as_they_are_there_on_sqlite() {
-    let path = std::env::temp_dir().join(format!("crm-contended-{}.db", std::process::id()));
-    contend(&(Arc::new(crm::SqliteStore::open(&path).unwrap()) as Arc<dyn Store>));
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
+    let folder = tempfile::tempdir().unwrap();
+    contend(&(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()) as Arc<dyn Store>));
 }
 
 #[cfg(feature = "postgres")]

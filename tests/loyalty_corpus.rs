@@ -5,8 +5,6 @@
 #[cfg(feature = "postgres")]
 #[path = "../crm-storage/tests/postgres_server/mod.rs"]
 mod postgres_server;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -58,8 +56,8 @@ fn on_each_store(test: impl Fn(&Place)) {
     over(Arc::new(MemoryStore::new()));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        over(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        over(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     }
     #[cfg(feature = "postgres")]
     if let Some(server) = postgres_server::server() {

@@ -15,9 +15,8 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Three households: one that buys for 800 dollars, one for 40, and one that only uses a coupon.
-fn files() -> [std::path::PathBuf; 2] {
-    let [baskets, redeemed] = ["baskets", "redeemed"]
-        .map(|name| std::env::temp_dir().join(format!("crm-loyalty-example-{name}-{}.csv", std::process::id())));
+fn files(folder: &std::path::Path) -> [std::path::PathBuf; 2] {
+    let [baskets, redeemed] = ["baskets.csv", "redeemed.csv"].map(|name| folder.join(name));
     let rows = "time,household,basket,department,pieces,cents\n2017-01-03 12:00:00,1,a,GROCERY,3,50000\n\
                 2017-01-03 12:00:00,1,a,PRODUCE,1,10000\n2017-01-03 12:00:00,1,a,FUEL,1,3000\n\
                 2017-01-20 12:00:00,1,b,GROCERY,9,20050\n2017-01-21 12:00:00,2,c,,1,4000\n";
@@ -28,7 +27,8 @@ fn files() -> [std::path::PathBuf; 2] {
 
 #[test]
 fn a_basket_earns_what_was_quoted_and_the_books_balance() {
-    let files = files();
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(folder.path());
     let [baskets, redeemed] = files.each_ref().map(|file| file.to_str().unwrap());
     let output = run(&["--baskets", baskets, "--redemptions", redeemed, "--household", "1"]);
     let text = String::from_utf8(output.stdout).unwrap();
@@ -46,7 +46,6 @@ fn a_basket_earns_what_was_quoted_and_the_books_balance() {
     assert!(text.lines().last().unwrap().starts_with("The books balance:"), "{text}");
 
     let nobody = run(&["--baskets", baskets, "--redemptions", redeemed, "--household", "9"]);
-    files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
     assert_eq!(nobody.status.code(), Some(2));
     assert_eq!(String::from_utf8(nobody.stderr).unwrap(), "loyalty: no household 9 in the file\n");
     assert_eq!(run(&["--baskets", "nowhere.csv"]).status.code(), Some(2));

@@ -5,8 +5,6 @@
 
 mod between;
 mod failing;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -196,6 +194,6 @@ fn a_large_programme_is_taken_in_with_its_totals_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_large_programme_is_taken_in_with_its_totals_on_sqlite() {
-    let file = scratch::Scratch::new();
-    take_in(Arc::new(crm::SqliteStore::open(&file.0).unwrap()), "SQLite");
+    let folder = tempfile::tempdir().unwrap();
+    take_in(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()), "SQLite");
 }

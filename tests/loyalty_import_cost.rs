@@ -3,7 +3,6 @@
 #![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod scratch;
 #[path = "sql_capture/trace.rs"]
 mod trace;
 
@@ -40,8 +39,11 @@ impl Cost {
 
 /// Of taking in so many balances of people who are new, and of sending them again.
 fn costs(many: u64) -> (Cost, Cost) {
-    let file = scratch::Scratch::new();
-    let crm = crm::Crm::builder().clock(ManualClock::at(day(100))).store(SqliteStore::open(&file.0).unwrap()).build();
+    let folder = tempfile::tempdir().unwrap();
+    let crm = crm::Crm::builder()
+        .clock(ManualClock::at(day(100)))
+        .store(SqliteStore::open(folder.path().join("crm.db")).unwrap())
+        .build();
     let crm = Crm::from(crm);
     let points = ProgramId::new("points").unwrap();
     let program = Program::point_per_unit(Currency::EUR);

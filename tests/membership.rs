@@ -28,32 +28,28 @@ fn segment(name: &str) -> SegmentName {
 struct Shop {
     crm: Crm,
     clock: Arc<ManualClock>,
+    /// Where its file is, if it has one.
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// A shop on each kind of store.
 fn shops() -> Vec<Shop> {
-    let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
+    let mut stores: Vec<(Arc<dyn Store>, _)> = vec![(Arc::new(MemoryStore::new()), None)];
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(fresh()).unwrap()));
-    let shops = stores.into_iter().map(|store| {
+    {
+        let folder = tempfile::tempdir().unwrap();
+        stores.push((Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()), Some(folder)));
+    }
+    let shops = stores.into_iter().map(|(store, _folder)| {
         let clock = Arc::new(ManualClock::at(hour(0)));
         let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).shared_store(store).build();
         let crm = Crm::from(crm);
         for definition in rules::defined() {
             crm.define(Timestamp::MIN, definition).unwrap();
         }
-        Shop { crm, clock }
+        Shop { crm, clock, _folder }
     });
     shops.collect()
-}
-
-#[cfg(feature = "sqlite")]
-fn fresh() -> std::path::PathBuf {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("crm-membership-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(format!("{next}.db"))
 }
 
 fn who(n: usize) -> Identifier {

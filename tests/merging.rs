@@ -2,9 +2,6 @@
 //! so on every store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-#[cfg(feature = "sqlite")]
-mod scratch;
-
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -493,8 +490,8 @@ proptest! {
 
     #[test]
     fn merging_comes_to_the_same_on_sqlite(steps in proptest::collection::vec(step(), 0..30)) {
-        let file = scratch::Scratch::new();
-        let on_disk = walk(&steps, Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let on_disk = walk(&steps, Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
         prop_assert_eq!(on_disk, walk(&steps, Arc::new(crm::MemoryStore::new())));
     }
 }

@@ -174,8 +174,8 @@ fn nothing_is_kept_beside_values_whose_key_is_gone() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn what_the_host_was_to_be_told_is_erased_everywhere() {
-    let path = std::env::temp_dir().join(format!("crm-personal-{}.db", std::process::id()));
-    drop(std::fs::remove_file(&path));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.db");
     let stamp = crm::PluginStamp {
         name: crm::PluginName::new("telling").unwrap(),
         version: "1".into(),
@@ -193,6 +193,5 @@ fn what_the_host_was_to_be_told_is_erased_everywhere() {
     assert!(export.contains("notified") && !export.contains("Canary"), "{export}");
     drop(crm);
     let bytes = std::fs::read(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
     assert!(!bytes.windows(6).any(|window| window == b"Canary"));
 }

@@ -311,14 +311,15 @@ mod inside {
     use crm::sqlite::install;
     use crm::sqlite::rusqlite::{Connection, TransactionBehavior};
     use crm::{SqliteOptions, SqliteStore};
+    use tempfile::TempDir;
 
-    fn shop(name: &str, slow: bool) -> (Shop, Connection, std::path::PathBuf) {
-        let path = std::env::temp_dir().join(format!("crm-paths-{}-{name}", std::process::id()));
-        drop(std::fs::remove_file(&path));
+    fn shop(slow: bool) -> (Shop, Connection, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
         let mut connection = Connection::open(&path).unwrap();
         install(&mut connection).unwrap();
         let store = SqliteStore::open_with(&path, &SqliteOptions::default().beside_other_tables()).unwrap();
-        (Shop::over("visited", crm::Crm::builder().store(store), slow), connection, path)
+        (Shop::over("visited", crm::Crm::builder().store(store), slow), connection, folder)
     }
 
     fn visit() -> Incoming {
@@ -327,7 +328,7 @@ mod inside {
 
     #[test]
     fn a_transaction_of_the_shops_sees_cards_and_sources_and_rolled_back_nothing_was_refused() {
-        let (shop, mut connection, path) = shop("quick", false);
+        let (shop, mut connection, _folder) = shop(false);
         for kept in [false, true] {
             shop.seen.lock().unwrap().clear();
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
@@ -341,13 +342,11 @@ mod inside {
             }
             assert_eq!((shop.refusals(), shop.faults().len()), (usize::from(kept), usize::from(kept)));
         }
-        drop(shop);
-        drop(std::fs::remove_file(path));
     }
 
     #[test]
     fn what_a_transaction_would_have_to_wait_for_is_a_fault_of_the_call_and_the_fact_stays() {
-        let (shop, mut connection, path) = shop("slow", true);
+        let (shop, mut connection, _folder) = shop(true);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
         let mut inside = shop.crm.within(&transaction).unwrap();
         let recorded = inside.record(visit()).unwrap();
@@ -359,7 +358,5 @@ mod inside {
         let again = Incoming::new(somebody("ben"), day(0), source(), visited());
         shop.crm.record(again).unwrap();
         assert_eq!(shop.seen.lock().unwrap().len(), 1);
-        drop(shop);
-        drop(std::fs::remove_file(path));
     }
 }

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod loyal;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::sync::Arc;
 
@@ -295,10 +293,10 @@ fn allowances_hold_in_memory_however_many_spend_at_once() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn allowances_hold_in_sqlite_however_many_spend_at_once() {
-    let file = scratch::Scratch::new();
-    allowances_hold(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
-    let file = scratch::Scratch::new();
-    one_pool_is_spent_once(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    allowances_hold(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    one_pool_is_spent_once(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 proptest! {

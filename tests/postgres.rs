@@ -51,15 +51,14 @@ async fn open(store: Arc<dyn Store>, clock: &Arc<ManualClock>) -> Crm {
 #[test]
 fn the_same_facts_give_the_same_customers_byte_for_byte_on_every_backend() {
     let Some(server) = server() else { return };
-    let file = std::env::temp_dir().join(format!("crm-backends-{}.db", std::process::id()));
-    drop(std::fs::remove_file(&file));
+    let folder = tempfile::tempdir().unwrap();
     let url = server.url(&server.database());
     block_on(async {
         let plain = PostgresOptions::default().lanes(16).schema("plain");
         let sharded = PostgresOptions::default().lanes(16).schema("sharded").dialect(Dialect::Sharded);
         let stores: [Arc<dyn Store>; 4] = [
             Arc::new(MemoryStore::new()),
-            Arc::new(SqliteStore::open(&file).unwrap()),
+            Arc::new(SqliteStore::open(folder.path().join("crm.db")).unwrap()),
             Arc::new(PostgresStore::connect(&url, &plain).await.unwrap()),
             Arc::new(PostgresStore::connect(&url, &sharded).await.unwrap()),
         ];
@@ -90,7 +89,6 @@ fn the_same_facts_give_the_same_customers_byte_for_byte_on_every_backend() {
         assert_eq!(seen[0].0.customers, 40);
         assert!(seen.iter().all(|other| *other == seen[0]), "{seen:#?}");
     });
-    std::fs::remove_file(file).unwrap();
 }
 
 #[test]

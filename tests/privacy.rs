@@ -36,14 +36,6 @@ fn name(text: &str) -> FieldName {
     FieldName::new(text).unwrap()
 }
 
-fn fresh(path: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("crm-privacy-{path}-{}", std::process::id()));
-    for end in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{end}", path.display())));
-    }
-    path
-}
-
 struct Shop {
     crm: Crm,
     clock: Arc<ManualClock>,
@@ -71,22 +63,20 @@ impl Shop {
     }
 }
 
-fn over_each_store(test: &str, check: impl Fn(Shop)) {
+fn over_each_store(check: impl Fn(Shop)) {
     // With ids that follow from whom they are given to, so that somebody may be given one that is taken.
     let builder = || crm::Crm::builder().ids(crm::DerivedIds);
     check(Shop::on(builder()));
     #[cfg(feature = "sqlite")]
     {
-        let path = fresh(test);
-        check(Shop::on(builder().store(crm::SqliteStore::open(&path).unwrap())));
-        fresh(test);
+        let folder = tempfile::tempdir().unwrap();
+        check(Shop::on(builder().store(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())));
     }
-    let _ = test;
 }
 
 #[test]
 fn an_open_order_stands_against_an_erasure_until_it_cannot_be_sent_back() {
-    over_each_store("open", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let event = shop.buys(ana, "1");
@@ -106,7 +96,7 @@ fn an_open_order_stands_against_an_erasure_until_it_cannot_be_sent_back() {
 
 #[test]
 fn the_time_to_send_an_order_back_begins_when_it_arrives() {
-    over_each_store("arrives", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let until = |who| {
             let Err(Error::Blocked(blocked)) = crm.erase(who) else { panic!("an open order") };
@@ -136,7 +126,7 @@ fn the_time_to_send_an_order_back_begins_when_it_arrives() {
 
 #[test]
 fn an_order_that_was_sent_back_does_not_stand_against_it_and_a_forced_erasure_says_so() {
-    over_each_store("forced", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
         shop.buys(ana, "1");
@@ -178,7 +168,7 @@ fn was_forced(crm: &Crm, customer: CustomerId) -> bool {
 
 #[test]
 fn nothing_goes_over_a_legal_hold_until_it_is_over_or_released() {
-    over_each_store("hold", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let named = |text| LegalHoldName::new(text).unwrap();
@@ -214,7 +204,7 @@ fn nothing_goes_over_a_legal_hold_until_it_is_over_or_released() {
 
 #[test]
 fn a_merged_customer_is_erased_whole_and_stays_erased_when_parted() {
-    over_each_store("merged", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, other) = (shop.visitor("ana"), shop.visitor("anna"));
         crm.keep_personal(ana, &[(name("city"), Some("Porto"))]).unwrap();
@@ -241,7 +231,7 @@ fn a_merged_customer_is_erased_whole_and_stays_erased_when_parted() {
 
 #[test]
 fn what_comes_after_an_erasure_is_kept_by_id_and_leads_to_nobody() {
-    over_each_store("after", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         shop.buys(ana, "1");
@@ -270,7 +260,7 @@ fn what_comes_after_an_erasure_is_kept_by_id_and_leads_to_nobody() {
 
 #[test]
 fn who_comes_back_after_an_erasure_at_the_very_instant_they_first_came_is_somebody_new() {
-    over_each_store("again", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let visit =
             |who: crm::Who| Incoming::new(who, day(0), source(), Visited { channel: Channel::Web, place: None });
@@ -295,7 +285,7 @@ fn who_comes_back_after_an_erasure_at_the_very_instant_they_first_came_is_somebo
 
 #[test]
 fn the_report_and_the_audit_log_say_how_much_and_nothing_of_whom() {
-    over_each_store("report", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let card = CardUpdate::new()
@@ -455,7 +445,8 @@ fn a_guest_who_only_stated_an_address_is_known_to_have_been_erased() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_restored_backup_erases_the_person_again() {
-    let (path, backup, ledger) = (fresh("live"), fresh("backup"), fresh("ledger"));
+    let folder = tempfile::tempdir().unwrap();
+    let [path, backup, ledger] = ["live", "backup", "ledger"].map(|name| folder.path().join(name));
     let open = |path: &PathBuf| {
         let store = crm::SqliteStore::open(path).unwrap();
         Shop::on(crm::Crm::builder().store(store).erasure_ledger(FileLedger::new(&ledger)))
@@ -505,15 +496,11 @@ fn a_restored_backup_erases_the_person_again() {
     assert_eq!(crm.reapply_erasures(&ledger_file).unwrap(), 0);
     std::fs::write(&ledger, format!("{line}\n{{\"at\":1}}\n")).unwrap();
     assert!(matches!(crm.reapply_erasures(&ledger_file), Err(Error::Ledger(_))));
-    drop(shop);
-    for path in ["live", "backup", "ledger"] {
-        fresh(path);
-    }
 }
 
 #[test]
 fn a_view_shows_its_fields_and_no_others_and_is_noted() {
-    over_each_store("view", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let card = CardUpdate::new()
@@ -547,7 +534,7 @@ fn a_view_shows_its_fields_and_no_others_and_is_noted() {
 
 #[test]
 fn what_is_put_right_is_in_the_card_and_in_the_audit_log() {
-    over_each_store("rectify", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let named = |given| CardUpdate::new().name(Name::new(given, "Silva").unwrap());
@@ -564,7 +551,7 @@ fn what_is_put_right_is_in_the_card_and_in_the_audit_log() {
 
 #[test]
 fn who_was_erased_is_on_no_list_and_is_merged_with_nobody() {
-    over_each_store("lists", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let visit = || Visited { channel: Channel::Web, place: None };
         let guest = Incoming::new([email("ana").unverified()], shop.clock_now(), source(), visit());

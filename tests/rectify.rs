@@ -1,7 +1,6 @@
 //! A wrong identifier is put right, and what was done with somebody's data is in the audit log: over each store.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -25,14 +24,6 @@ fn email(who: &str) -> Identifier {
 
 fn by() -> AuditActor {
     AuditActor::Host(ActorName::new("support:17").unwrap())
-}
-
-fn fresh(path: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("crm-rectify-{path}-{}", std::process::id()));
-    for end in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{end}", path.display())));
-    }
-    path
 }
 
 struct Shop {
@@ -81,15 +72,13 @@ fn visit() -> Visited {
     Visited { channel: Channel::Web, place: None }
 }
 
-fn over_each_store(test: &str, check: impl Fn(Shop)) {
+fn over_each_store(check: impl Fn(Shop)) {
     check(Shop::on(crm::Crm::builder()));
     #[cfg(feature = "sqlite")]
     {
-        let path = fresh(test);
-        check(Shop::on(crm::Crm::builder().store(crm::SqliteStore::open(&path).unwrap())));
-        fresh(test);
+        let folder = tempfile::tempdir().unwrap();
+        check(Shop::on(crm::Crm::builder().store(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())));
     }
-    let _ = test;
 }
 
 fn why() -> Rectification {
@@ -98,7 +87,7 @@ fn why() -> Rectification {
 
 #[test]
 fn the_right_address_leads_to_them_and_the_wrong_one_to_nobody() {
-    over_each_store("right", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("anna");
         shop.tells(ana, crm.identified(&email("anna")));
@@ -148,7 +137,7 @@ fn the_right_address_leads_to_them_and_the_wrong_one_to_nobody() {
 
 #[test]
 fn a_correction_is_of_what_is_known_and_by_what_can_be() {
-    over_each_store("refused", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("anna");
         let refusal = |wrong: &Identifier, right: crm::Presented| match crm.rectify_identifier(ana, wrong, &right, by())
@@ -174,7 +163,7 @@ fn a_correction_is_of_what_is_known_and_by_what_can_be() {
 
 #[test]
 fn of_somebody_who_was_merged_the_one_is_put_right_who_has_it_and_stays_so_when_parted() {
-    over_each_store("merged", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, ben) = (shop.visitor("anna"), shop.visitor("ben"));
         crm.merge(ana, ben, "one".parse().unwrap()).unwrap();
@@ -195,7 +184,7 @@ fn of_somebody_who_was_merged_the_one_is_put_right_who_has_it_and_stays_so_when_
 
 #[test]
 fn the_reason_for_a_correction_of_the_card_is_in_the_audit_log() {
-    over_each_store("card", |shop| {
+    over_each_store(|shop| {
         let ana = shop.visitor("ana");
         let card = CardUpdate::new().name(Name::new("Ana", "Silva").unwrap());
         shop.crm.rectify(ana, card, &source(), day(0), why()).unwrap();
@@ -206,7 +195,7 @@ fn the_reason_for_a_correction_of_the_card_is_in_the_audit_log() {
 
 #[test]
 fn merging_and_parting_are_noted_with_who_did_it() {
-    over_each_store("noted", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
         let into = crm.merge_by(ana, ben, "shown at the till".parse().unwrap(), by()).unwrap().customer;
@@ -236,7 +225,7 @@ fn merging_and_parting_are_noted_with_who_did_it() {
 
 #[test]
 fn what_bars_the_use_of_data_is_noted_once_with_its_source() {
-    over_each_store("bars", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let restricted = || Incoming::new(ana, day(0), source(), Restricted { reason: None });
@@ -300,7 +289,7 @@ fn a_merge_inside_a_transaction_of_the_shops_is_noted_with_it_or_not_at_all() {
 
 #[test]
 fn the_wrong_address_leads_to_one_who_was_parted_and_is_known_by_it() {
-    over_each_store("right-shared", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
         let remark = || "test".parse::<crm::Remark>().unwrap();

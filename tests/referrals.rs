@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod loyal;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::sync::Arc;
 
@@ -311,8 +309,8 @@ fn in_memory_each_is_rewarded_once_and_no_ring_is_closed() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn in_sqlite_each_is_rewarded_once_and_no_ring_is_closed() {
-    let file = scratch::Scratch::new();
-    everybody_advances(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
-    let file = scratch::Scratch::new();
-    nobody_closes_a_ring(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    everybody_advances(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    nobody_closes_a_ring(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }

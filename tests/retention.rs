@@ -113,24 +113,13 @@ impl Shop {
     }
 }
 
-#[cfg(feature = "sqlite")]
-fn on_disk(name: &str) -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("crm-retention-{name}-{}", std::process::id()));
-    for end in ["", "-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{end}", path.display())));
-    }
-    path
-}
-
-fn over_each_store(test: &str, check: impl Fn(Shop)) {
+fn over_each_store(check: impl Fn(Shop)) {
     check(Shop::in_memory());
     #[cfg(feature = "sqlite")]
     {
-        let path = on_disk(test);
-        check(Shop::on(Arc::new(crm::SqliteStore::open(&path).unwrap()), crm::Crm::builder()));
-        on_disk(test);
+        let folder = tempfile::tempdir().unwrap();
+        check(Shop::on(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()), crm::Crm::builder()));
     }
-    let _ = test;
 }
 
 /// A stored state is a cache: folded anew from the stored events it is the same.
@@ -145,7 +134,7 @@ fn is_its_fold(crm: &Crm, who: CustomerId) {
 
 #[test]
 fn who_never_bought_goes_when_it_is_time_and_not_before() {
-    over_each_store("prospects", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
         shop.tells(ben, 0, OrderPlaced::new(Money::new(5_000, Currency::EUR)));
@@ -178,7 +167,7 @@ fn who_never_bought_goes_when_it_is_time_and_not_before() {
 
 #[test]
 fn what_they_do_moves_the_date_and_what_the_shop_does_leaves_it() {
-    over_each_store("moves", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         shop.keeps("prospects", prospects());
         let ana = shop.visitor("ana");
@@ -207,7 +196,7 @@ fn what_they_do_moves_the_date_and_what_the_shop_does_leaves_it() {
 
 #[test]
 fn what_stands_against_an_erasure_postpones_it_to_its_end() {
-    over_each_store("held", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let hold = |name: &str, until| {
             let name = LegalHoldName::new(name).unwrap();
@@ -240,7 +229,7 @@ fn what_stands_against_an_erasure_postpones_it_to_its_end() {
 
 #[test]
 fn of_whom_every_fact_was_voided_it_is_counted_from_the_last_voiding() {
-    over_each_store("voided", |shop| {
+    over_each_store(|shop| {
         shop.keeps("prospects", prospects());
         let ana = shop.visitor("ana");
         let visit = shop.tells(ana, 3, visit());
@@ -281,7 +270,7 @@ fn an_order_that_was_sent_back_makes_a_prospect_of_them_again() {
 
 #[test]
 fn device_identifiers_go_each_in_its_own_time_and_count_again_when_they_are_told_again() {
-    over_each_store("devices", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let policy = RetentionPolicy::forget(
             Forget::identifiers([IdentifierKind::Device]),
@@ -320,7 +309,7 @@ fn device_identifiers_go_each_in_its_own_time_and_count_again_when_they_are_told
 
 #[test]
 fn fields_go_and_the_customer_stays_and_what_is_told_anew_is_kept_anew() {
-    over_each_store("fields", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         let ana = shop.visitor("ana");
         let card = || {
@@ -363,7 +352,7 @@ fn fields_go_and_the_customer_stays_and_what_is_told_anew_is_kept_anew() {
 
 #[test]
 fn whoever_was_merged_is_one_person_and_goes_as_one() {
-    over_each_store("merged", |shop| {
+    over_each_store(|shop| {
         let crm = &shop.crm;
         shop.keeps("prospects", prospects());
         let ana = shop.visitor("ana");
@@ -388,7 +377,7 @@ fn whoever_was_merged_is_one_person_and_goes_as_one() {
 
 #[test]
 fn whoever_goes_is_tied_to_nobody_and_taken_for_nobody() {
-    over_each_store("tied", |shop| {
+    over_each_store(|shop| {
         shop.keeps("prospects", prospects());
         let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
         let tie = Tie { from: ana, to: ben, kind: TieKind::Referred, strength: Strength::FULL };
@@ -437,9 +426,9 @@ fn what_was_decided_is_finished_though_it_was_cut_off() {
     // The decision, and after it that the rows are gone: each lost, or done and not answered.
     let cuts: [&[Fate]; 4] =
         [&[Fate::Lost], &[Fate::Unanswered], &[Fate::Lost, Fate::Fine], &[Fate::Unanswered, Fate::Fine]];
-    for (number, cut) in cuts.into_iter().enumerate() {
+    for cut in cuts {
         for by_erasing in [false, true] {
-            over_each_store(&format!("cut{number}"), |shop| {
+            over_each_store(|shop| {
                 let crm = &shop.crm;
                 let ana = shop.visitor("ana");
                 crm.keep_personal(ana, &[(field("city"), Some("Porto"))]).unwrap();
@@ -533,15 +522,14 @@ fn what_a_policy_decides_is_in_the_ledger_before_and_taken_back_if_it_was_not_de
 
 #[test]
 fn who_goes_is_in_the_ledger_so_that_a_backup_does_not_bring_them_back() {
-    let path = std::env::temp_dir().join(format!("crm-retention-ledger-{}", std::process::id()));
-    drop(std::fs::remove_file(&path));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
     let shop = Shop::on(Arc::new(MemoryStore::new()), crm::Crm::builder().erasure_ledger(FileLedger::new(&path)));
     let ana = shop.visitor("ana");
     shop.keeps("prospects", prospects());
     shop.on_day(100);
     assert!(shop.is_erased(ana));
     assert_eq!(shop.crm.erased_at(&email("ana"), &FileLedger::new(&path)).unwrap(), Some(day(100)));
-    drop(std::fs::remove_file(&path));
 }
 
 #[test]
@@ -588,7 +576,8 @@ fn a_policy_that_was_ended_does_nothing_more_and_a_later_one_acts_from_its_own_d
 #[test]
 fn nothing_of_what_went_is_left_in_any_file() {
     use crm_storage::{Parts, block_on};
-    let path = on_disk("raw");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.db");
     let shop = Shop::on(Arc::new(crm::SqliteStore::open(&path).unwrap()), crm::Crm::builder());
     let crm = &shop.crm;
     let tenant = crm.as_async().tenant_id().clone();
@@ -634,7 +623,6 @@ fn nothing_of_what_went_is_left_in_any_file() {
     let all = files();
     assert_eq!(gone.iter().filter(|bytes| is_in(bytes, &all)).count(), 0);
     assert!(is_in(&stays, &all));
-    on_disk("raw");
 }
 
 #[derive(Debug, Clone)]

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod redeemers;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::sync::Arc;
 
@@ -635,6 +633,6 @@ fn of_thirty_two_at_once_as_many_get_a_reward_as_there_are_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn of_thirty_two_at_once_as_many_get_a_reward_as_there_are_on_sqlite() {
-    let file = scratch::Scratch::new();
-    redeemers::a_reward(&(Arc::new(crm::SqliteStore::open(&file.0).unwrap()) as Arc<dyn Store>));
+    let folder = tempfile::tempdir().unwrap();
+    redeemers::a_reward(&(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()) as Arc<dyn Store>));
 }

@@ -2,9 +2,6 @@
 //! moves them, and a question to the store is answered alike.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
-#[cfg(feature = "sqlite")]
-mod scratch;
-
 use std::sync::Arc;
 
 use crm::blocking::Crm;
@@ -122,8 +119,8 @@ fn segments_follow_credit_vouchers_and_badges_in_memory() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn segments_follow_credit_vouchers_and_badges_on_sqlite() {
-    let file = scratch::Scratch::new();
-    segments_follow(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    segments_follow(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
 }
 
 #[test]

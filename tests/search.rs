@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod drawer;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use crm::blocking::Crm;
 use crm::{
@@ -43,8 +41,10 @@ fn on_each_store(test: impl Fn(Crm)) {
     test(Crm::from(crm::Crm::builder().person_keys(Drawer::default()).build()));
     #[cfg(feature = "sqlite")]
     {
-        let file = scratch::Scratch::new();
-        test(Crm::from(crm::Crm::builder().store(crm::SqliteStore::open(&file.0).unwrap()).build()));
+        let folder = tempfile::tempdir().unwrap();
+        test(Crm::from(
+            crm::Crm::builder().store(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()).build(),
+        ));
     }
 }
 
@@ -139,17 +139,15 @@ fn tenants_and_other_keys_find_nothing() {
 #[cfg(feature = "sqlite")]
 #[test]
 fn a_store_made_with_another_key_is_refused() {
-    let path = std::env::temp_dir().join(format!("crm-search-{}.db", std::process::id()));
-    drop(std::fs::remove_file(&path));
+    let folder = tempfile::tempdir().unwrap();
     let open = |secret: u8| {
-        let store = crm::SqliteStore::open(&path).unwrap();
+        let store = crm::SqliteStore::open(folder.path().join("crm.db")).unwrap();
         Crm::from(crm::Crm::builder().store(store).lookup_key(crm::LookupKey::new(&[secret; 32])).build())
     };
     named(&open(1), 1, "Ana", "Lopes");
     let query = SearchQuery::new("ana").unwrap();
     assert!(matches!(open(2).search(&query, 10), Err(crm::Error::LookupKey)));
     assert_eq!(open(1).search(&query, 10).unwrap().len(), 1);
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

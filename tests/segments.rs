@@ -33,16 +33,23 @@ type Scored = (usize, usize, f64);
 struct Shop {
     crm: Crm,
     clock: Arc<ManualClock>,
+    /// Where its file is, if it has one.
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// A shop on each kind of store, with these segments beside those that rules ask about.
 fn shops(segments: &[(&str, &Predicate)]) -> Vec<Shop> {
-    let mut stores: Vec<(Arc<dyn Store>, TenantId)> = vec![(Arc::new(MemoryStore::new()), TenantId::default())];
+    let mut stores: Vec<(Arc<dyn Store>, TenantId, _)> =
+        vec![(Arc::new(MemoryStore::new()), TenantId::default(), None)];
     #[cfg(feature = "sqlite")]
-    stores.push((Arc::new(crm::SqliteStore::open(fresh()).unwrap()), TenantId::default()));
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crm::SqliteStore::open(folder.path().join("crm.db")).unwrap();
+        stores.push((Arc::new(store), TenantId::default(), Some(folder)));
+    }
     #[cfg(feature = "postgres")]
-    stores.extend(postgres());
-    let shops = stores.into_iter().map(|(store, tenant)| {
+    stores.extend(postgres().map(|(store, tenant)| (store, tenant, None)));
+    let shops = stores.into_iter().map(|(store, tenant, _folder)| {
         let clock = Arc::new(ManualClock::at(hour(0)));
         let crm = crm::Crm::builder().clock(Arc::clone(&clock)).ids(DerivedIds).shared_store(store).build();
         let crm = Crm::from(crm.tenant(tenant));
@@ -52,7 +59,7 @@ fn shops(segments: &[(&str, &Predicate)]) -> Vec<Shop> {
         for (name, rule) in segments {
             crm.define(Timestamp::MIN, Definition::Segment(segment(name), Some((*rule).clone()))).unwrap();
         }
-        Shop { crm, clock }
+        Shop { crm, clock, _folder }
     });
     shops.collect()
 }
@@ -76,15 +83,6 @@ fn postgres() -> Option<(Arc<dyn Store>, TenantId)> {
         Some(Arc::new(store) as Arc<dyn Store>)
     });
     store.as_ref().map(|store| (Arc::clone(store), TenantId::new(format!("shop-{number}")).unwrap()))
-}
-
-#[cfg(feature = "sqlite")]
-fn fresh() -> std::path::PathBuf {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("crm-segments-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(format!("{next}.db"))
 }
 
 fn who(n: usize) -> Identifier {

@@ -15,8 +15,8 @@ fn run(arguments: &[&str]) -> Output {
 }
 
 /// Six orders of three customers in two months.
-fn orders() -> std::path::PathBuf {
-    let path = std::env::temp_dir().join(format!("crm-segments-example-{}.csv", std::process::id()));
+fn orders(folder: &std::path::Path) -> std::path::PathBuf {
+    let path = folder.join("orders.csv");
     let rows = "buyer,day,total\n1,2026-01-05,100\n1,2026-01-20,100\n1,2026-02-10,100\n2,2026-01-07,30\n\
                 3,2026-01-31,20\n3,2026-02-28,40\n";
     std::fs::write(&path, rows).unwrap();
@@ -25,7 +25,8 @@ fn orders() -> std::path::PathBuf {
 
 #[test]
 fn memberships_are_what_the_rules_say_after_every_order_and_when_time_alone_goes_by() {
-    let path = orders();
+    let folder = tempfile::tempdir().unwrap();
+    let path = orders(folder.path());
     let file = path.to_str().unwrap();
     let columns = "customer=buyer,time=day,amount=total";
     let output = run(&["--orders", file, "--columns", columns, "--customer", "1", "--days", "60"]);
@@ -44,7 +45,6 @@ fn memberships_are_what_the_rules_say_after_every_order_and_when_time_alone_goes
     assert_eq!(text.lines().last(), Some("Asked anew, all 36 answers are the same."));
 
     let nobody = run(&["--orders", file, "--columns", columns, "--customer", "9", "--days", "1"]);
-    std::fs::remove_file(path).unwrap();
     assert_eq!(nobody.status.code(), Some(2));
     assert_eq!(String::from_utf8(nobody.stderr).unwrap(), "segments: no customer 9 in the file\n");
     assert_eq!(run(&["--orders", "nowhere.csv"]).status.code(), Some(2));

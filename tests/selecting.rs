@@ -134,8 +134,7 @@ fn the_store_chooses_by_the_currency_that_was_defined_last() {
 
 #[test]
 fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
-    let path = std::env::temp_dir().join(format!("crm-selecting-large-{}.db", std::process::id()));
-    drop(std::fs::remove_file(&path));
+    let folder = tempfile::tempdir().unwrap();
     let any = |clauses: usize, clause: &Predicate| Predicate::Any(vec![clause.clone(); clauses - 1]);
     let deep =
         |depth: usize, clause: &Predicate| (1..depth).fold(clause.clone(), |inner, _| Predicate::Not(Box::new(inner)));
@@ -145,7 +144,7 @@ fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
         Predicate::StageIn(Stage::ALL.into_iter().collect()),
         Predicate::orders_in_last(30, Comparison::Eq, 1),
     ];
-    for store in [None, Some(crm::SqliteStore::open(&path).unwrap())] {
+    for store in [None, Some(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())] {
         let crm = shop(&[vec![(45, Some(2_000))]], store);
         for clause in &clauses {
             for legal in [any(Predicate::CLAUSES_MAX, clause), deep(Predicate::DEPTH_MAX, clause)] {
@@ -161,7 +160,6 @@ fn the_largest_predicates_are_answered_and_larger_ones_are_refused() {
             assert!(matches!(crm.select(&deep, None, 9), Err(Error::Predicate(LimitError::TooDeep { .. }))));
         }
     }
-    std::fs::remove_file(&path).unwrap();
 }
 
 proptest! {
@@ -173,9 +171,8 @@ proptest! {
         predicates in prop::collection::vec(predicate(), 1..6),
         on_sqlite in prop::bool::weighted(0.1),
     ) {
-        let path = std::env::temp_dir().join(format!("crm-selecting-{}.db", std::process::id()));
-        drop(std::fs::remove_file(&path));
-        let crm = shop(&lives, on_sqlite.then(|| crm::SqliteStore::open(&path).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let crm = shop(&lives, on_sqlite.then(|| crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
         for predicate in predicates {
             let asked = asked(&crm, &predicate);
             prop_assert_eq!(&selected(&crm, &predicate, 3), &asked, "{:?}", predicate);

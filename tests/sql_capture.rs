@@ -199,13 +199,12 @@ fn cases() -> u32 {
 
 #[test]
 fn no_statement_to_sqlite_has_anything_of_a_rule_in_it() {
-    let folder = std::env::temp_dir().join(format!("crm-capture-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     // With every index and without one: what is asked first differs.
     let indexed = SqliteOptions::default().indexed(&[Column::Orders, Column::Spend]).index_sets(&SetKind::ALL);
     for (n, options) in [SqliteOptions::default(), indexed].iter().enumerate() {
         let run = |name: &str, use_rules: &dyn Fn(&Shop)| {
-            let path = folder.join(format!("{name}-{n}.db"));
+            let path = folder.path().join(format!("{name}-{n}.db"));
             trace::captured(|| {
                 let store = SqliteStore::open_with(&path, options).unwrap();
                 use_rules(&Shop::over(Arc::new(store)));
@@ -215,7 +214,6 @@ fn no_statement_to_sqlite_has_anything_of_a_rule_in_it() {
         let hostile = run("hostile", &|shop| shop.use_hostile_rules(cases()));
         check(&plain, &hostile);
     }
-    drop(std::fs::remove_dir_all(&folder));
 }
 
 #[cfg(feature = "postgres")]

@@ -55,7 +55,8 @@ fn order(at: Timestamp) -> Incoming {
 
 /// Everything that can be seen after a year, with the states spoiled after each step or not.
 fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>, Vec<Option<PointsStanding>>) {
-    let path = std::env::temp_dir().join(format!("crm-state-{spoil}-{}.db", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crm.db");
     let standing = RefCell::new(Vec::new());
     let step = |at: Timestamp, work: &dyn Fn(&Crm)| {
         let crm = open(&path, at);
@@ -92,9 +93,6 @@ fn run(spoil: bool) -> (crm::Overview, Vec<crm::Change>, Vec<Option<PointsStandi
     assert!(crm.record(ana).unwrap().known);
     let seen = (crm.overview().unwrap(), crm.story(ids[0]).unwrap().unwrap().changes, standing.into_inner());
     drop(crm);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-    }
     seen
 }
 

@@ -8,29 +8,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-/// A folder of its own for each test, gone afterwards.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("crm-storefront-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, content: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn file(folder: &TempDir, name: &str, content: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    path
 }
 
 fn storefront(db: &Path) -> Command {
@@ -98,8 +81,8 @@ fn odd_shop(shuffle: u64) -> String {
 
 #[test]
 fn real_orders_go_in_and_customers_come_out() {
-    let folder = Folder::new("default");
-    let db = folder.0.join("shop.db");
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("shop.db");
     let first = json(&mut storefront(&db));
     check_books(&first);
     assert_eq!(first["rows"]["read"], 6_919);
@@ -130,11 +113,11 @@ fn real_orders_go_in_and_customers_come_out() {
 
 #[test]
 fn the_order_of_rows_does_not_matter_and_each_row_is_accounted_for() {
-    let folder = Folder::new("shuffled");
+    let folder = tempfile::tempdir().unwrap();
     let mut reports = Vec::new();
     for shuffle in 0..3 {
-        let orders = folder.file(&format!("orders-{shuffle}.csv"), &odd_shop(shuffle));
-        let db = folder.0.join(format!("{shuffle}.db"));
+        let orders = file(&folder, &format!("orders-{shuffle}.csv"), &odd_shop(shuffle));
+        let db = folder.path().join(format!("{shuffle}.db"));
         let report = json(storefront(&db).arg("--orders").arg(orders).args(["--currency", "GBP"]));
         check_books(&report);
         assert_eq!(report["rows"]["read"], 401);
@@ -152,10 +135,10 @@ fn the_order_of_rows_does_not_matter_and_each_row_is_accounted_for() {
 
 #[test]
 fn columns_can_be_named() {
-    let folder = Folder::new("columns");
+    let folder = tempfile::tempdir().unwrap();
     let orders =
-        folder.file("orders.csv", "buyer,day,sum\nana,2020-01-01,10.00\nben,2020-01-02,5.5\nana,2020-02-01,-10\n");
-    let db = folder.0.join("shop.db");
+        file(&folder, "orders.csv", "buyer,day,sum\nana,2020-01-01,10.00\nben,2020-01-02,5.5\nana,2020-02-01,-10\n");
+    let db = folder.path().join("shop.db");
     let columns = ["--columns", "customer=buyer,time=day,amount=sum", "--currency", "EUR"];
     let report = json(storefront(&db).arg("--orders").arg(&orders).args(columns).args(["--as-of", "2020-03-01"]));
     check_books(&report);
@@ -167,9 +150,9 @@ fn columns_can_be_named() {
 
 #[test]
 fn bad_input_is_one_line_and_exit_code_2_and_the_database_is_as_it_was() {
-    let folder = Folder::new("bad");
-    let db = folder.0.join("shop.db");
-    let good = folder.file("good.csv", "customer,date,amount\nana,2020-01-01,10\n");
+    let folder = tempfile::tempdir().unwrap();
+    let db = folder.path().join("shop.db");
+    let good = file(&folder, "good.csv", "customer,date,amount\nana,2020-01-01,10\n");
     let before = json(storefront(&db).arg("--orders").arg(&good));
     let bytes = std::fs::read(&db).unwrap();
     let refused = |output: Output| {
@@ -180,18 +163,18 @@ fn bad_input_is_one_line_and_exit_code_2_and_the_database_is_as_it_was() {
     };
     let huge = "customer,date,amount\nana,2020-01-01,10\nben,2020-01-01,1e400\n";
     let files = [
-        folder.file("huge.csv", huge),
-        folder.file("missing.csv", "customer,date\nana,2020-01-01\n"),
-        folder.file("text.csv", "this is no table at all\n"),
-        folder.file("empty.csv", ""),
-        folder.file("binary.csv", "\u{0}\u{1}\u{2}customer,date,amount\u{0}"),
-        folder.0.join("not-there.csv"),
-        folder.0.clone(),
+        file(&folder, "huge.csv", huge),
+        file(&folder, "missing.csv", "customer,date\nana,2020-01-01\n"),
+        file(&folder, "text.csv", "this is no table at all\n"),
+        file(&folder, "empty.csv", ""),
+        file(&folder, "binary.csv", "\u{0}\u{1}\u{2}customer,date,amount\u{0}"),
+        folder.path().join("not-there.csv"),
+        folder.path().to_owned(),
         std::env::current_exe().unwrap(),
     ];
     for file in files {
         refused(storefront(&db).arg("--json").arg("--orders").arg(&file).output().unwrap());
-        let new = folder.0.join("new.db");
+        let new = folder.path().join("new.db");
         refused(storefront(&new).arg("--orders").arg(&file).output().unwrap());
         assert!(!new.exists(), "{} made a database", file.display());
     }
@@ -206,9 +189,9 @@ fn bad_input_is_one_line_and_exit_code_2_and_the_database_is_as_it_was() {
 
 #[test]
 fn a_kill_during_ingest_loses_nothing() {
-    let folder = Folder::new("kill");
-    let undisturbed = json(&mut storefront(&folder.0.join("undisturbed.db")));
-    let db = folder.0.join("killed.db");
+    let folder = tempfile::tempdir().unwrap();
+    let undisturbed = json(&mut storefront(&folder.path().join("undisturbed.db")));
+    let db = folder.path().join("killed.db");
     let mut killed = 0;
     let mut wait = Duration::from_millis(150);
     while killed < 3 {

@@ -100,8 +100,8 @@ fn sees_its_own(crm: &Crm, customer: CustomerId, mark: &str, other: &str, euros:
 
 #[test]
 fn two_shops_in_one_store_never_meet() {
-    let path = std::env::temp_dir().join(format!("crm-tenants-{}.db", std::process::id()));
-    for store in [None, Some(SqliteStore::open(&path).unwrap())] {
+    let folder = tempfile::tempdir().unwrap();
+    for store in [None, Some(SqliteStore::open(folder.path().join("crm.db")).unwrap())] {
         let clock = Arc::new(ManualClock::at(day(1)));
         let builder = crm::Crm::builder().clock(Arc::clone(&clock)).workflow(Teller(stamp("teller")));
         let builder = match store {
@@ -148,5 +148,4 @@ fn two_shops_in_one_store_never_meet() {
         assert!(a.customer(ana()).unwrap().is_none() && b.customer(ana()).unwrap().is_some());
         assert_eq!(b.personal(in_b).unwrap().len(), 1);
     }
-    std::fs::remove_file(path).unwrap();
 }

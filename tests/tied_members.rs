@@ -77,17 +77,14 @@ fn count(ties: &Between) -> usize {
 }
 
 /// Does something with a CRM over each store.
-fn over_each_store(name: &str, clock: &Arc<ManualClock>, work: impl Fn(&Crm)) {
+fn over_each_store(clock: &Arc<ManualClock>, work: impl Fn(&Crm)) {
     let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
-    let path = std::env::temp_dir().join(format!("crm-tied-{name}-{}.db", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(&path).unwrap()));
+    stores.push(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     while let Some(store) = stores.pop() {
         clock.set(hour(10));
         work(&Crm::from(crm::Crm::builder().shared_store(store).clock(Arc::clone(clock)).build()));
-    }
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", path.display()));
     }
 }
 
@@ -98,7 +95,7 @@ fn clock() -> Arc<ManualClock> {
 #[test]
 fn a_tie_ends_for_both_sides_through_whichever_member_its_end_is_told() {
     let clock = clock();
-    over_each_store("ends", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 4);
         let [ana, anna, acme, acne] = met[..] else { panic!("four") };
         crm.tie(tie(ana, acme, TieKind::WorksFor, 500), hour(1), source(), key(1)).unwrap();
@@ -119,7 +116,7 @@ fn a_tie_ends_for_both_sides_through_whichever_member_its_end_is_told() {
 #[test]
 fn a_tie_of_each_member_is_one_of_its_own_and_all_end_together() {
     let clock = clock();
-    over_each_store("own", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 3);
         let [ana, anna, acme] = met[..] else { panic!("three") };
         crm.tie(tie(ana, acme, TieKind::WorksFor, 300), hour(1), source(), key(1)).unwrap();
@@ -141,7 +138,7 @@ fn a_tie_of_each_member_is_one_of_its_own_and_all_end_together() {
 #[test]
 fn a_tie_that_is_told_late_has_ended_if_its_end_was_told_through_another_member() {
     let clock = clock();
-    over_each_store("late", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 4);
         let [ana, anna, acme, acne] = met[..] else { panic!("four") };
         // Told while they were two: it says nothing of the others.
@@ -170,7 +167,7 @@ fn a_tie_that_is_told_late_has_ended_if_its_end_was_told_through_another_member(
 #[test]
 fn whoever_is_erased_is_tied_to_nobody_and_cannot_be_tied_again() {
     let clock = clock();
-    over_each_store("erased", &clock, |crm| {
+    over_each_store(&clock, |crm| {
         let met = meet(crm, 5);
         let [ana, anna, ben, acme, zoe] = met[..] else { panic!("five") };
         crm.tie(tie(ana, ben, TieKind::Referred, 500), hour(1), source(), key(1)).unwrap();

@@ -2,8 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
 
 mod failing;
-#[cfg(feature = "sqlite")]
-mod scratch;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -67,9 +65,9 @@ fn mirrored(crm: &Crm, customers: &[CustomerId]) -> BTreeSet<(CustomerId, Seen)>
 fn over_each_store(clock: &Arc<ManualClock>, work: impl Fn(&Crm)) {
     let mut stores: Vec<Arc<dyn Store>> = vec![Arc::new(MemoryStore::new())];
     #[cfg(feature = "sqlite")]
-    let file = scratch::Scratch::new();
+    let folder = tempfile::tempdir().unwrap();
     #[cfg(feature = "sqlite")]
-    stores.push(Arc::new(crm::SqliteStore::open(&file.0).unwrap()));
+    stores.push(Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap()));
     while let Some(store) = stores.pop() {
         work(&Crm::from(crm::Crm::builder().shared_store(store).clock(Arc::clone(clock)).build()));
     }

@@ -32,11 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(number) => number.parse()?,
         Err(_) => 100_000,
     };
-    let folder = std::env::temp_dir().join(format!("crm-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let outcome = run(customers, &folder);
-    std::fs::remove_dir_all(&folder)?;
-    outcome
+    run(customers, tempfile::tempdir()?.path())
 }
 
 fn run(customers: u32, folder: &std::path::Path) -> Result<(), Box<dyn Error>> {

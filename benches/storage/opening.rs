@@ -6,10 +6,10 @@ use crm_storage::conformance::block_on;
 use crm_storage::{SqliteStore, Store};
 
 use crate::report::{Report, median, time};
-use crate::workload::{Base, Folder, customer};
+use crate::workload::{Base, customer};
 
 pub(crate) fn run(report: &mut Report, quick: bool) {
-    let folder = Folder::new("opening");
+    let folder = tempfile::tempdir().unwrap();
     let tenant = TenantId::default();
     let mut used = Vec::new();
     for (name, customers) in [("small", 10_000), ("large", if quick { 20_000 } else { 1_600_000 })] {

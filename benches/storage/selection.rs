@@ -7,11 +7,11 @@ use crm_storage::{Selection, SqliteOptions, SqliteStore, Store};
 use rusqlite::Connection;
 
 use crate::report::{Report, in_turn};
-use crate::workload::{Base, Folder};
+use crate::workload::Base;
 
 pub(crate) fn run(report: &mut Report, quick: bool) {
     let customers = if quick { 2_000 } else { 1_000_000 };
-    let folder = Folder::new("selection");
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let tenant = TenantId::default();
     let store = SqliteStore::open_with(&path, &SqliteOptions::default().cache_kib(1 << 20)).unwrap();

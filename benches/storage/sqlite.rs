@@ -8,10 +8,11 @@ use std::time::Duration;
 use crm_core::TenantId;
 use crm_storage::conformance::block_on;
 use crm_storage::{Commit, SqliteOptions, SqliteStore, Store};
+use tempfile::TempDir;
 
 use crate::by_hand::ByHand;
 use crate::report::{Report, in_turn, median, rate, shown, time};
-use crate::workload::{Base, Folder, customer};
+use crate::workload::{Base, customer};
 
 /// All of it, or the batches of 1 alone.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum Extent {
 
 pub(crate) fn run(report: &mut Report, extent: Extent, quick: bool) {
     let customers = if quick { 2_000 } else { 200_000 };
-    let folder = Folder::new("sqlite");
+    let folder = tempfile::tempdir().unwrap();
     let tenant = TenantId::default();
     let store = SqliteStore::open_with(folder.path().join("store"), &SqliteOptions::default()).unwrap();
     let mut by_hand = ByHand::open(&folder.path().join("by-hand"));
@@ -141,7 +142,7 @@ fn commit_beside_a_sync(
     store: &SqliteStore,
     tenant: &TenantId,
     base: &mut Base,
-    folder: &Folder,
+    folder: &TempDir,
     quick: bool,
 ) {
     let calls = if quick { 20 } else { 3_000 };

@@ -1,8 +1,6 @@
 //! The workload: customers who are there already, drawn uniformly; each commit moves one of them on by an
 //! event with a body of 200 bytes and a state of 256.
 
-use std::path::{Path, PathBuf};
-
 use crm_core::{Column, Columns, CustomerId, EventId, Timestamp};
 use crm_storage::{Commit, CustomerWrite, EventRow, Expected, StateRow, Traits, Version};
 
@@ -99,25 +97,4 @@ pub(crate) fn traits(number: u64, version: u64) -> Traits {
         columns.set(Column::LastOrder, Some(1_690_000_000_000 + (dice.roll() % 10_000_000_000) as i64));
     }
     Traits { columns, sets: Vec::new() }
-}
-
-/// A folder of a run's own, gone with it.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("crm-bench-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
 }

@@ -11,7 +11,8 @@ const ROUNDS: usize = 21;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wasm = guest_build::build("churn")?;
-    let folder = std::env::temp_dir().join(format!("crm-plugins-bench-{}", std::process::id()));
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path().join("code");
     let with_folder = || -> Result<Host, Box<dyn std::error::Error>> {
         Ok(Host::with_code_folder(Limits::default(), CodeFolder::open(&folder, &[7; 32])?)?)
     };
@@ -24,7 +25,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let keeping = with_folder()?;
     keeping.load(&wasm)?;
     let kept = median(|| keeping.load(&wasm).map(drop))?;
-    std::fs::remove_dir_all(&folder)?;
 
     println!("loading churn ({} bytes), median of {ROUNDS}: compiled {compiled:?}", wasm.len());
     let ratio = |took: Duration| compiled.as_secs_f64() / took.as_secs_f64();

@@ -10,25 +10,29 @@ use std::path::{Path, PathBuf};
 
 use crm_plugins::{CodeFolder, Host, Limits, LoadError};
 use support::{answer_of, scorer_that_answers};
+use tempfile::TempDir;
 
 /// A folder that is gone when the test is over.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("crm-plugins-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Folder(path)
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    /// Where code is kept; made by whoever keeps the first there.
+    fn path(&self) -> PathBuf {
+        self.0.path().join("code")
     }
 
     fn host(&self, secret: u8) -> Host {
         let mut limits = Limits::default();
         limits.deadline = std::time::Duration::from_secs(5);
-        Host::with_code_folder(limits, CodeFolder::open(&self.0, &[secret; 32]).unwrap()).unwrap()
+        Host::with_code_folder(limits, CodeFolder::open(self.path(), &[secret; 32]).unwrap()).unwrap()
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> = fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         files
     }
@@ -37,12 +41,6 @@ impl Folder {
         let files = self.files();
         assert_eq!(files.len(), 1, "{files:?}");
         files[0].clone()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -68,7 +66,7 @@ fn is_taken(folder: &Folder, secret: u8, file: &Path) -> bool {
 
 #[test]
 fn code_is_kept_and_taken_by_the_next_host() {
-    let folder = Folder::new("kept");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     assert!(is_taken(&folder, 1, &file));
@@ -77,7 +75,7 @@ fn code_is_kept_and_taken_by_the_next_host() {
 
 #[test]
 fn a_file_that_was_touched_is_a_miss_and_is_replaced() {
-    let folder = Folder::new("touched");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     let good = fs::read(&file).unwrap();
@@ -100,7 +98,7 @@ fn a_file_that_was_touched_is_a_miss_and_is_replaced() {
 
 #[test]
 fn a_file_under_another_key_or_of_another_plugin_is_a_miss() {
-    let folder = Folder::new("foreign");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     assert!(!is_taken(&folder, 2, &file));
@@ -116,7 +114,7 @@ fn a_file_under_another_key_or_of_another_plugin_is_a_miss() {
 
 #[test]
 fn a_file_that_others_may_write_is_a_miss_and_is_replaced_by_one_that_they_may_not() {
-    let folder = Folder::new("writable");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     for mode in [0o646, 0o664, 0o666, 0o777] {
@@ -131,7 +129,7 @@ fn a_file_that_others_may_write_is_a_miss_and_is_replaced_by_one_that_they_may_n
 /// tested: it takes two users.
 #[test]
 fn a_file_of_another_user_is_a_miss_and_is_replaced() {
-    let folder = Folder::new("stranger");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     let own = fs::metadata(&file).unwrap().uid();
@@ -145,12 +143,12 @@ fn a_file_of_another_user_is_a_miss_and_is_replaced() {
 
 #[test]
 fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
-    let folder = Folder::new("gone");
+    let folder = Folder::new();
     let host = folder.host(1);
-    fs::remove_dir_all(&folder.0).unwrap();
+    fs::remove_dir_all(folder.path()).unwrap();
     assert_eq!(scores(&host, &wasm()), [Some(0.25), Some(0.75)]);
     // Nor does one where a directory stands in a file's place.
-    fs::create_dir_all(&folder.0).unwrap();
+    fs::create_dir_all(folder.path()).unwrap();
     scores(&folder.host(1), &wasm());
     let file = folder.only();
     fs::remove_file(&file).unwrap();
@@ -161,14 +159,14 @@ fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
 
 #[test]
 fn what_a_process_that_was_killed_left_half_written_is_in_nobodys_way() {
-    let folder = Folder::new("left");
+    let folder = Folder::new();
     let host = folder.host(1);
     scores(&host, &wasm());
     let file = folder.only();
     fs::remove_file(&file).unwrap();
     // As a process of the same number had it, in another container for example, and may still be writing it.
     let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-    let left = |count: u32| folder.0.join(format!("{name}.{}-{count}.new", std::process::id()));
+    let left = |count: u32| folder.path().join(format!("{name}.{}-{count}.new", std::process::id()));
     (0..100).for_each(|count| fs::write(left(count), "half").unwrap());
     assert_eq!(scores(&folder.host(1), &wasm()), [Some(0.25), Some(0.75)]);
     assert!(file.exists(), "the code is kept");
@@ -177,8 +175,8 @@ fn what_a_process_that_was_killed_left_half_written_is_in_nobodys_way() {
 
 #[test]
 fn hosts_that_share_a_folder_with_each_other_and_with_a_vandal_score_as_ever() {
-    let folder = Folder::new("shared");
-    fs::create_dir_all(&folder.0).unwrap();
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path()).unwrap();
     let guests: Vec<(Vec<u8>, f64)> =
         [0.125, 0.25, 0.5].map(|score| (scorer_that_answers(&answer_of(&[score, score])), score)).to_vec();
     let rounds = if std::env::var_os("CRM_SOAK").is_some() { 200 } else { 10 };
@@ -223,7 +221,7 @@ fn hosts_that_share_a_folder_with_each_other_and_with_a_vandal_score_as_ever() {
 
 #[test]
 fn compiled_code_is_refused_by_name_whoever_made_it() {
-    let folder = Folder::new("refused");
+    let folder = Folder::new();
     scores(&folder.host(1), &wasm());
     let ours = fs::read(folder.only()).unwrap();
     let engine = wasmtime::Engine::default();
@@ -237,7 +235,7 @@ fn compiled_code_is_refused_by_name_whoever_made_it() {
 
 #[test]
 fn scorers_and_workflows_are_kept_apart() {
-    let folder = Folder::new("roles");
+    let folder = Folder::new();
     let host = folder.host(1);
     scores(&host, &wasm());
     support::poke(&host.load(&support::workflow_that_answers(&[0; 5], "")).unwrap()).unwrap();

@@ -40,12 +40,12 @@ fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
         return;
     }
     let own = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate");
-    let folder = std::env::temp_dir().join(format!("crm-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder for the certificate");
+    let folder = tempfile::tempdir().expect("a folder for the certificate");
+    let folder = folder.path();
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     std::fs::write(&certificate, own.cert.pem()).expect("it is written");
     std::fs::write(&key, own.signing_key.serialize_pem()).expect("it is written");
-    give_to_server(&[&folder, &certificate, &key]);
+    give_to_server(&[folder, &certificate, &key]);
     let (address, port) = free();
     let settings = [
         format!("listen_addresses={address}"),
@@ -78,5 +78,4 @@ fn a_store_connects_over_tls_and_only_to_whom_it_trusts() {
             assert!(PostgresStore::connect(&url, &options).await.is_err(), "no TLS where it is required");
         });
     }
-    std::fs::remove_dir_all(folder).expect("the folder goes");
 }

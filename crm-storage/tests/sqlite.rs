@@ -2,24 +2,22 @@
 //! for everything.
 #![cfg(feature = "sqlite-unbundled")]
 
-mod scratch;
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use crm_storage::conformance::Fixture;
 use crm_storage::{SqliteOptions, SqliteStore, Store};
-use scratch::Scratch;
+use tempfile::TempDir;
 
 struct Files {
-    scratch: Scratch,
+    scratch: TempDir,
     options: SqliteOptions,
 }
 
 impl Files {
     fn new(options: SqliteOptions) -> Self {
-        Files { scratch: Scratch::new(), options }
+        Files { scratch: tempfile::tempdir().expect("a folder for the test"), options }
     }
 
     fn path(&self) -> PathBuf {

@@ -3,8 +3,6 @@
 #![cfg(feature = "sqlite-unbundled")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-mod scratch;
-
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +14,6 @@ use crm_storage::{
     Commit, Copies, CustomerWrite, Expected, OutboxEntry, PersonalMove, SqliteOptions, SqliteStore, StateRow, Store,
     Token, Version,
 };
-use scratch::Scratch;
 
 const CUSTOMERS: u64 = 180;
 
@@ -95,7 +92,7 @@ fn found(directory: &Path) -> BTreeSet<u64> {
 
 #[test]
 fn nothing_of_an_erased_customer_is_left_in_any_file() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(scratch.path().join("shop.crm")).unwrap();
     let tenant = TenantId::default();
     let commit_all = |numbers: Vec<u64>, round| {
@@ -123,7 +120,7 @@ fn nothing_of_an_erased_customer_is_left_in_any_file() {
 
 #[test]
 fn a_large_file_is_scrubbed_when_asked() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let store =
         SqliteStore::open_with(scratch.path().join("shop.crm"), &SqliteOptions::default().scrub_up_to(0)).unwrap();
     let tenant = TenantId::default();
@@ -142,7 +139,7 @@ fn a_large_file_is_scrubbed_when_asked() {
 
 #[test]
 fn a_reader_that_holds_on_to_a_copy_makes_it_pending_until_it_ends() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let options = SqliteOptions::default().busy_timeout(Duration::from_millis(50));
     let store = SqliteStore::open_with(&path, &options).unwrap();
@@ -163,7 +160,7 @@ fn a_reader_that_holds_on_to_a_copy_makes_it_pending_until_it_ends() {
 
 #[test]
 fn an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     // It waits for longer than all that follows takes, also on a machine that has much else to do.
     let options = SqliteOptions::default().busy_timeout(Duration::from_secs(120));
@@ -198,7 +195,7 @@ fn an_erasure_that_waits_for_a_reader_keeps_nobody_from_writing() {
 
 #[test]
 fn an_erasure_that_cannot_clear_copies_says_what_it_erased() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let store = SqliteStore::open(&path).unwrap();
     let tenant = TenantId::default();

@@ -6,7 +6,6 @@
 #![allow(clippy::print_stdout, reason = "with --nocapture it is told how many calls there were")]
 
 mod faulty_vfs;
-mod scratch;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -19,7 +18,6 @@ use std::time::Duration;
 use crm_storage::{SqliteOptions, SqliteStore, StorageError};
 use faulty_vfs::platter::{Keep, Platter};
 use faulty_vfs::{Call, Damage, Disk, Event, Fault, Lasts, Mark};
-use scratch::Scratch;
 use workload::{Answer, Day, Standing, Step, assert_sound, soak};
 
 const FILE: &str = "shop.crm";
@@ -172,7 +170,7 @@ impl<'a> Shop<'a> {
 
     /// What another process would find that came just now, the one that has the files open having died.
     fn check_crash(&self, step: &Step, when: &dyn std::fmt::Debug) {
-        let copy = Scratch::new();
+        let copy = tempfile::tempdir().unwrap();
         let disk = Disk::watch(copy.path());
         for file in std::fs::read_dir(self.path.parent().unwrap()).unwrap() {
             let file = file.unwrap();
@@ -210,7 +208,7 @@ fn assert_typed(failures: &[StorageError], when: &dyn std::fmt::Debug) {
 /// Runs a day on a disk of which the `nth` call fails. Says whether there were that many.
 fn run(day: &Day, trial: &Trial, nth: u64) -> bool {
     let when = &(trial, nth);
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let disk = Disk::watch(scratch.path());
     let mut shop = Shop::new(day, scratch.path(), &disk, trial.options());
     for (at, step) in [Step::Reopen].iter().chain(&day.steps).enumerate() {
@@ -368,7 +366,7 @@ fn a_log_that_cannot_be_copied_back_while_the_store_rests_is_all_or_nothing() {
 
 /// Runs a day and gives what happened to the disk. The `nth` sync fails, if one is to.
 fn recorded(day: &Day, failing_sync: Option<u64>) -> Vec<Event> {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let disk = Disk::watch(scratch.path());
     disk.record();
     if let Some(nth) = failing_sync {
@@ -432,7 +430,7 @@ fn event_name(event: &Event) -> String {
 }
 
 fn check_image(day: &Day, platter: &Platter, keep: Keep, told: &[Standing], when: &dyn std::fmt::Debug) {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     platter.image(keep, scratch.path());
     let disk = Disk::watch(scratch.path());
     let mut shop = Shop::new(day, scratch.path(), &disk, Trial::once(&[], Damage::Full).options());
@@ -484,7 +482,7 @@ fn the_loss_of_power_while_a_store_recovers_from_one_is_all_or_nothing() {
     let told = vec![Standing::Absent; day.deeds.len()];
     let chosen = |at: usize, _: &Event| at as u64 % step == first % step;
     replay(Platter::default(), told, &events, chosen, |platter, told, at| {
-        let scratch = Scratch::new();
+        let scratch = tempfile::tempdir().unwrap();
         platter.image(Keep::Some(at as u64), scratch.path());
         let found = Platter::of(scratch.path());
         let disk = Disk::watch(scratch.path());
@@ -545,7 +543,7 @@ const LIMITED: &str = "CRM_STORAGE_LIMITED_FILE";
 fn a_day_under_a_limit() {
     let Ok(directory) = std::env::var(LIMITED) else { return };
     let day = Day::new(CUSTOMERS);
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     // Elsewhere, so that the files of the store are those of the system and nothing else.
     let disk = Disk::watch(scratch.path());
     let mut shop = Shop::new(&day, Path::new(&directory), &disk, Trial::once(&[], Damage::Full).options());
@@ -569,7 +567,7 @@ fn a_file_system_that_lets_no_file_grow_is_all_or_nothing() {
     let day = Day::new(CUSTOMERS);
     let mut stopped = 0;
     for kib in [24_u32, 64, 100, 140, 180, 240, 300, 400, 500, 700] {
-        let scratch = Scratch::new();
+        let scratch = tempfile::tempdir().unwrap();
         // The shell sets the limit, and has its signal ignored, so that writes fail instead.
         let output = Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"", "sh", &(kib * 2).to_string()])

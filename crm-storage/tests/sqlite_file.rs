@@ -3,8 +3,6 @@
 #![cfg(feature = "sqlite-unbundled")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-mod scratch;
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,7 +12,6 @@ use crm_storage::{
     AlarmMove, ChangeRow, Claim, ClaimKey, Commit, CommitError, Committed, CustomerWrite, Entries, Entry, EventRow,
     Expected, OutboxEntry, Parts, Selection, SqliteOptions, SqliteStore, StateRow, StorageError, Store, Version,
 };
-use scratch::Scratch;
 
 fn customer(number: u64) -> CustomerId {
     CustomerId::from_uuid(uuid::Uuid::from_u64_pair(number, 0))
@@ -88,7 +85,7 @@ fn filled_from(path: &Path, first: u64, commits: u64) {
 
 #[test]
 fn a_newer_file_is_refused_and_untouched() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     filled(&path, 5);
     let file = rusqlite::Connection::open(&path).unwrap();
@@ -101,7 +98,7 @@ fn a_newer_file_is_refused_and_untouched() {
 
 #[test]
 fn a_newer_schema_that_is_only_in_the_log_is_refused_and_the_file_untouched() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     filled(&path, 5);
     let other = rusqlite::Connection::open(&path).unwrap();
@@ -119,7 +116,7 @@ fn a_newer_schema_that_is_only_in_the_log_is_refused_and_the_file_untouched() {
 
 #[test]
 fn another_programs_file_is_refused_and_untouched() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let database = scratch.path().join("other.db");
     let file = rusqlite::Connection::open(&database).unwrap();
     file.execute_batch(
@@ -142,7 +139,7 @@ fn another_programs_file_is_refused_and_untouched() {
 
 #[test]
 fn an_empty_file_becomes_a_store() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("file:shop?mode=memory");
     std::fs::write(&path, "").unwrap();
     filled(&path, 1);
@@ -152,7 +149,7 @@ fn an_empty_file_becomes_a_store() {
 
 #[test]
 fn a_damaged_file_gives_errors_and_no_panic() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     filled(&path, 300);
     let whole = std::fs::read(&path).unwrap();
@@ -194,7 +191,7 @@ fn a_damaged_file_gives_errors_and_no_panic() {
 
 #[test]
 fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     filled(&path, 3);
     let file = rusqlite::Connection::open(&path).unwrap();
@@ -223,7 +220,7 @@ fn a_row_of_another_shape_is_corrupt_and_not_a_panic() {
 
 #[test]
 fn several_stores_share_a_file() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     // All of them find no file, and make it together.
     let stores: Vec<_> = std::thread::scope(|scope| {
@@ -258,7 +255,7 @@ fn several_stores_share_a_file() {
 /// Whoever copies the file alone meanwhile has all of it.
 #[test]
 fn the_log_is_copied_back_when_nothing_happens() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let store = SqliteStore::open(&path).unwrap();
     block_on(store.commit(&TenantId::default(), vec![commit(1)])).unwrap();
@@ -281,7 +278,7 @@ fn the_log_is_copied_back_when_nothing_happens() {
 
 #[test]
 fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(scratch.path().join("shop.crm")).unwrap();
     let tenant = TenantId::default();
     for number in 0..50 {
@@ -302,7 +299,7 @@ fn a_caller_who_goes_away_leaves_its_commit_whole_or_absent() {
 
 #[test]
 fn one_callers_damaged_row_fails_nobody_elses_commit() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let store = SqliteStore::open(&path).unwrap();
     let (ours, theirs) = (TenantId::new("ours").unwrap(), TenantId::new("theirs").unwrap());
@@ -328,7 +325,7 @@ fn one_callers_damaged_row_fails_nobody_elses_commit() {
 
 #[test]
 fn declared_columns_are_indexed_and_others_are_not() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let indexes = || {
         let file = rusqlite::Connection::open(&path).unwrap();
@@ -354,7 +351,7 @@ fn declared_columns_are_indexed_and_others_are_not() {
 
 #[test]
 fn the_steps_that_a_file_lacks_can_be_read_before_it_is_opened() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let options = SqliteOptions::default();
     let pending = || SqliteStore::pending(&path, &options).unwrap();
@@ -368,7 +365,7 @@ fn the_steps_that_a_file_lacks_can_be_read_before_it_is_opened() {
 
 #[test]
 fn a_step_that_was_altered_is_refused() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     filled(&path, 1);
     let alter = |sql: &str| rusqlite::Connection::open(&path).unwrap().execute(sql, []).unwrap();
@@ -380,7 +377,7 @@ fn a_step_that_was_altered_is_refused() {
 
 #[test]
 fn a_shops_file_is_taken_only_when_that_is_asked_for() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.db");
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
@@ -409,7 +406,7 @@ fn a_shops_file_is_taken_only_when_that_is_asked_for() {
 
 #[test]
 fn a_file_of_the_first_layout_is_brought_up_to_date_with_all_that_is_in_it() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch("PRAGMA journal_mode = WAL; PRAGMA application_id = 0x63726d73; PRAGMA user_version = 1")

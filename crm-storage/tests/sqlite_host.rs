@@ -2,8 +2,6 @@
 #![cfg(feature = "sqlite-unbundled")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-mod scratch;
-
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -13,7 +11,7 @@ use crm_storage::conformance::block_on;
 use crm_storage::sqlite::{HostTransaction, install};
 use crm_storage::{Commit, Copies, CustomerWrite, Expected, Selection, SqliteStore, StateRow, Store};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use scratch::Scratch;
+use tempfile::TempDir;
 
 fn customer(number: u64) -> CustomerId {
     CustomerId::from_uuid(uuid::Uuid::from_u64_pair(number, 0))
@@ -23,7 +21,7 @@ fn commit(number: u64) -> Commit {
     CustomerWrite::new(customer(number), Expected::New, StateRow { shape: 1, bytes: vec![7; 30] }).into()
 }
 
-fn shop(scratch: &Scratch) -> Connection {
+fn shop(scratch: &TempDir) -> Connection {
     let mut connection = Connection::open(scratch.path().join("shop.db")).unwrap();
     install(&mut connection).unwrap();
     connection
@@ -35,7 +33,7 @@ fn begin(connection: &mut Connection) -> Transaction<'_> {
 
 #[test]
 fn a_tenant_that_the_shop_went_back_behind_is_made_again() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let mut shop = shop(&scratch);
     let transaction = begin(&mut shop);
     let (ours, theirs) = (TenantId::new("ours").unwrap(), TenantId::new("theirs").unwrap());
@@ -54,7 +52,7 @@ fn a_tenant_that_the_shop_went_back_behind_is_made_again() {
 
 #[test]
 fn what_another_thread_asks_is_answered_while_the_shops_thread_waits_for_it() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let mut shop = shop(&scratch);
     let (done, finished) = channel();
     // Apart, so that the test fails and does not hang when nobody is woken.
@@ -77,7 +75,7 @@ fn what_another_thread_asks_is_answered_while_the_shops_thread_waits_for_it() {
 
 #[test]
 fn scrubbing_inside_is_put_off_and_leaves_the_shops_settings_alone() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let mut shop = shop(&scratch);
     shop.busy_timeout(Duration::from_millis(1234)).unwrap();
     let transaction = begin(&mut shop);

@@ -2,8 +2,6 @@
 #![cfg(feature = "sqlite-unbundled")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-mod scratch;
-
 use std::path::Path;
 
 use crm_core::expression::Comparison;
@@ -12,7 +10,6 @@ use crm_storage::conformance::block_on;
 use crm_storage::sqlite::HostTransaction;
 use crm_storage::{CustomerWrite, Expected, ScoreRow, Selection, SqliteOptions, SqliteStore, StateRow, Store, Version};
 use rusqlite::config::DbConfig;
-use scratch::Scratch;
 
 fn customer(number: u64) -> CustomerId {
     CustomerId::from_uuid(uuid::Uuid::from_u64_pair(number, 0))
@@ -65,7 +62,7 @@ fn open(path: &Path, options: &SqliteOptions) -> SqliteStore {
 
 #[test]
 fn sets_are_indexed_by_the_kinds_that_are_declared() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let plain = SqliteOptions::default();
     let store = open(&path, &plain);
@@ -98,7 +95,7 @@ fn sets_are_indexed_by_the_kinds_that_are_declared() {
 
 #[test]
 fn an_index_of_sets_follows_every_write_whoever_makes_it() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     // Opened before the index is declared, as by another process.
     let before = open(&path, &SqliteOptions::default());
@@ -135,7 +132,7 @@ fn an_index_of_sets_follows_every_write_whoever_makes_it() {
 
 #[test]
 fn an_index_of_sets_is_kept_inside_a_shops_transaction() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.db");
     let options = SqliteOptions::default().beside_other_tables().index_sets(&[SetKind::Tag]);
     let store = open(&path, &options);
@@ -166,7 +163,7 @@ fn an_index_of_sets_is_kept_inside_a_shops_transaction() {
 
 #[test]
 fn a_commit_that_moves_no_set_writes_nothing_for_them() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let store = open(&path, &SqliteOptions::default().index_sets(&[SetKind::Tag]));
     commit(&store, vec![write(1, 0, &["tag:a", "tag:b"])]);
@@ -186,7 +183,7 @@ fn a_commit_that_moves_no_set_writes_nothing_for_them() {
 
 #[test]
 fn scores_are_indexed_when_that_is_declared() {
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let scored = |number, before, at, value| {
         let mut write = write(number, before, &[]);

@@ -4,7 +4,6 @@
 #![cfg(all(unix, feature = "sqlite-unbundled"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails is a test that fails")]
 
-mod scratch;
 #[allow(dead_code, reason = "a whole day at the shop is for other tests")]
 mod workload;
 
@@ -18,7 +17,6 @@ use std::time::Duration;
 use crm_core::{CustomerId, EventId, TenantId};
 use crm_storage::conformance::block_on;
 use crm_storage::{ChangeRow, Claim, ClaimOwner, Entries, Entry, EventRow, SqliteStore, StorageError, Store, Version};
-use scratch::Scratch;
 use workload::{Order, assert_sound, commit, customer, due, event, event_row, everybody, lease, soak};
 
 const FILE: &str = "CRM_STORAGE_KILL_TEST_FILE";
@@ -82,7 +80,7 @@ struct Round {
 #[test]
 fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let rounds = if soak() { 1000 } else { 200 };
-    let scratch = Scratch::new();
+    let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("shop.crm");
     let mut chance = Chance(std::process::id().into());
     println!("the seed is {}", chance.0);

@@ -8,7 +8,8 @@ mod shop;
 use shop::{Basket, Shop};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::temp_dir().join(format!("crm-checkout-{}.db", std::process::id()));
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("shop.db");
     let mut shop = Shop::open(&path)?;
     shop.define_rules()?;
 
@@ -21,8 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     report(&mut shop, "ana", &Basket { order: "3".into(), cents: 1_000, points: 40, coupon: None })?;
     report(&mut shop, "ana", &Basket { order: "4".into(), cents: 1_000, points: 40, coupon: None })?;
 
-    shop.close()?;
-    Ok(std::fs::remove_file(&path)?)
+    shop.close()
 }
 
 #[allow(clippy::print_stdout, reason = "it is what the example shows")]

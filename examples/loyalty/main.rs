@@ -49,12 +49,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(help) => help.exit(),
     };
-    let file = std::env::temp_dir().join(format!("crm-loyalty-{}.db", std::process::id()));
-    let result = run(&arguments, &file);
-    for end in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{end}", file.display()));
-    }
-    match result {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // There is nobody left to tell when standard error is closed.
@@ -64,14 +59,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments, file: &Path) -> Result<(), Failure> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data");
     let or = |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| data.join(name));
     let baskets = journey::baskets(&or(&arguments.baskets, "journey_baskets.csv.gz"))?;
     let redeemed = journey::redemptions(&or(&arguments.redemptions, "journey_redemptions.csv"))?;
     let out = &mut std::io::stdout().lock();
 
-    let mut shop = Shop::open(file, &redeemed)?;
+    let folder = tempfile::tempdir()?;
+    let mut shop = Shop::open(&folder.path().join("shop.db"), &redeemed)?;
     shop.live_through(out, &baskets, &redeemed)?;
     let household = match &arguments.household {
         Some(household) => household.clone(),

@@ -9,14 +9,13 @@ use crm::{
 };
 
 use super::shop::{Noting, Own, day, euros, source, thanks, who};
-use crate::scratch::Scratch;
 
 /// The same facts on another store give the same scores and the same requests.
 #[test]
 fn every_store_gives_the_same_backtest() {
-    let file = Scratch::new();
+    let folder = tempfile::tempdir().unwrap();
     let stores: [Arc<dyn crm::Store>; 2] =
-        [Arc::new(crm::MemoryStore::new()), Arc::new(crm::SqliteStore::open(&file.0).unwrap())];
+        [Arc::new(crm::MemoryStore::new()), Arc::new(crm::SqliteStore::open(folder.path().join("crm.db")).unwrap())];
     let reports = stores.map(|store| {
         let clock = Arc::new(ManualClock::at(day(90)));
         let builder = crm::Crm::builder().shared_store(store).clock(Arc::clone(&clock)).ids(DerivedIds);

@@ -61,11 +61,9 @@ use writer::{Access, Writer};
 /// ```
 /// use crm_storage::SqliteStore;
 ///
-/// # let directory = std::env::temp_dir().join(format!("crm-storage-doc-{}", std::process::id()));
-/// # std::fs::create_dir_all(&directory)?;
+/// # let directory = tempfile::tempdir()?;
+/// # let directory = directory.path();
 /// let store = SqliteStore::open(directory.join("shop.crm"))?;
-/// # drop(store);
-/// # std::fs::remove_dir_all(directory)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]

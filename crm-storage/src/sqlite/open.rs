@@ -276,9 +276,8 @@ mod tests {
 
     #[test]
     fn every_setting_is_what_was_asked_for() {
-        let directory = std::env::temp_dir().join(format!("crm-storage-open-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let opened = open(&directory.join("settings"), &SqliteOptions::default()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let opened = open(&directory.path().join("settings"), &SqliteOptions::default()).unwrap();
         let read = |file: &Connection, pragma| {
             file.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
         };
@@ -310,6 +309,5 @@ mod tests {
         assert_eq!(read(&opened.writer, "cache_size"), (-128 * 1024_i64).into());
         assert!(opened.readers[0].execute("DELETE FROM crm_tenant", []).is_err());
         drop(opened);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -451,12 +451,6 @@ mod tests {
 
     type Work = Box<dyn FnMut(&mut Session<'_>) -> Result<(), Fault> + Send>;
 
-    fn scratch(name: &str) -> std::path::PathBuf {
-        let directory = std::env::temp_dir().join(format!("crm-storage-writer-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        directory
-    }
-
     fn writer(directory: &std::path::Path) -> Writer {
         Writer::start(Connection::open(directory.join("file")).unwrap(), Duration::from_secs(5)).unwrap()
     }
@@ -467,8 +461,8 @@ mod tests {
 
     #[test]
     fn a_caller_who_only_waits_does_its_work_itself_and_another_does_not() {
-        let directory = scratch("itself");
-        let writer = writer(&directory);
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(directory.path());
         let here = std::thread::current().id();
         // The thread begins with a look at the queue, and may have the connection then.
         assert!((0..1000).any(|_| block_on(who(&writer)) == here));
@@ -477,13 +471,12 @@ mod tests {
             assert_ne!(runtime.block_on(who(&writer)), here);
         }
         drop(writer);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn callers_on_one_thread_share_a_transaction() {
-        let directory = scratch("share");
-        let writer = writer(&directory);
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(directory.path());
         let begin = |session: &mut Session<'_>| {
             Ok(session.connection.execute_batch("DROP TABLE IF EXISTS done; CREATE TABLE done (number)")?)
         };
@@ -505,14 +498,13 @@ mod tests {
         // The thread begins with a look at the queue, and may take the first of them then.
         assert!((0..1000).any(|_| together() == (16, 0)));
         drop(writer);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     /// Whoever is answered first asks again at once, and may not have that to themselves.
     #[test]
     fn callers_on_one_thread_who_ask_again_share_each_transaction() {
-        let directory = scratch("again");
-        let writer = writer(&directory);
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(directory.path());
         let begin = |session: &mut Session<'_>| {
             Ok(session.connection.execute_batch("DROP TABLE IF EXISTS done; CREATE TABLE done (number)")?)
         };
@@ -535,13 +527,12 @@ mod tests {
         // The thread begins with a look at the queue, and may take the first of them then.
         assert!((0..1000).any(|_| before() == [(0, 8); 8]));
         drop(writer);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn what_a_caller_asked_for_who_went_away_is_done_nevertheless() {
-        let directory = scratch("away");
-        let writer = writer(&directory);
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(directory.path());
         let (done, told) = std::sync::mpsc::channel();
         block_on(async {
             let mut job =
@@ -552,13 +543,12 @@ mod tests {
         });
         told.recv_timeout(Duration::from_secs(10)).unwrap();
         drop(writer);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn a_quiet_log_is_copied_back_at_its_size_and_cut_later() {
-        let directory = scratch("log");
-        let connection = Connection::open(directory.join("file")).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open(directory.path().join("file")).unwrap();
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).unwrap();
         connection.execute_batch("CREATE TABLE some (number); INSERT INTO some VALUES (1)").unwrap();
         let patience = Duration::from_secs(1);
@@ -567,7 +557,7 @@ mod tests {
         let mut rest_after = |idle| {
             kept.last = Instant::now().checked_sub(idle).unwrap();
             let pause = kept.rest(patience);
-            (kept.log, pause.is_some(), std::fs::metadata(directory.join("file-wal")).unwrap().len() > 0)
+            (kept.log, pause.is_some(), std::fs::metadata(directory.path().join("file-wal")).unwrap().len() > 0)
         };
         assert_eq!(rest_after(Duration::ZERO), (Log::Written, true, true));
         assert_eq!(rest_after(IDLE), (Log::CopiedBack, true, true));
@@ -576,33 +566,34 @@ mod tests {
         assert_eq!(rest_after(QUIET), (Log::Cut, false, false));
         drop(kept);
         drop(desk);
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     /// It is a bug of ours. Nobody waits for ever then, and the lock for writing is free.
     #[test]
     fn work_that_panics_is_unknown_and_the_last() {
-        let directory = scratch("panic");
+        let directory = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for here in [true, false] {
-            let writer = writer(&directory);
+            let writer = writer(directory.path());
             let work = |_: &mut Session<'_>| -> Result<(), Fault> { panic!("as it should in this test") };
             let ask = writer.ask("work", Access::Write(1), work);
             let answer = if here { block_on(ask) } else { runtime.block_on(ask) };
             assert!(matches!(answer, Err(StorageError::Unknown { .. })), "{answer:?}");
             let after = block_on(writer.ask("work", Access::Write(1), |_| Ok(())));
             assert!(after.is_err());
-            Connection::open(directory.join("file")).unwrap().execute_batch("BEGIN IMMEDIATE; ROLLBACK").unwrap();
+            Connection::open(directory.path().join("file"))
+                .unwrap()
+                .execute_batch("BEGIN IMMEDIATE; ROLLBACK")
+                .unwrap();
         }
-        std::fs::remove_dir_all(directory).unwrap();
     }
 
     /// The group fails because one of its jobs does, and somebody else takes the lock before they are done one
     /// by one.
     #[test]
     fn jobs_that_are_done_again_wait_for_the_lock_once_in_all() {
-        let directory = scratch("lock");
-        let path = directory.join("file");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
         let connect = || Connection::open(&path).unwrap();
         let patience = Duration::from_millis(1_000);
         let writer = Writer::start(connect(), patience).unwrap();
@@ -636,6 +627,5 @@ mod tests {
         // Once for each would be ten times as long.
         assert!(start.elapsed() < 8 * patience, "{:?}", start.elapsed());
         drop((writer, thief));
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }

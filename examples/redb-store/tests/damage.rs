@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 #[test]
 fn a_damaged_file_is_refused() {
-    let path = std::env::temp_dir().join(format!("redb-store-damage-{}.redb", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shop.redb");
     let tenant = TenantId::default();
     let store = RedbStore::open(&path).unwrap();
     let commit = |number| {
@@ -34,5 +35,4 @@ fn a_damaged_file_is_refused() {
         }
     }
     assert!(refused > 0);
-    std::fs::remove_file(&path).unwrap();
 }
