@@ -401,6 +401,32 @@ fn what_was_reinstated_of_an_award_and_expired_again_is_not_taken_when_it_is_und
     shop.check_replay(ana);
 }
 
+#[test]
+fn what_had_expired_of_an_award_is_not_given_back_once_the_award_is_undone() {
+    let shop = fleeting();
+    let ana = shop.visitor("ana");
+    let award = |points_| Command::AwardPoints(crm::AwardPoints { program: points(), points: points_, reason: why() });
+    // Two at one instant, and another one.
+    let [first, second] =
+        [100, 50].map(|points| ask(&shop, ana, award(points), &format!("award of {points}")).unwrap());
+    later(&shop, 1);
+    ask(&shop, ana, award(30), "another").unwrap();
+    ask(&shop, ana, redeem(20, "1"), "pay").unwrap();
+    shop.advance(day(11));
+    assert_eq!(shop.balance(ana), 0);
+    ask(&shop, ana, undo(first), "undo").unwrap();
+    let many = LoyaltyError::NotReinstatable { asked: 61, available: 60 };
+    assert_eq!(ask(&shop, ana, reinstate(Some(61)), "too many"), Err(many));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (0, 0), "what had expired of it is not taken");
+    ask(&shop, ana, undo(second), "undo the other").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (-20, -20), "of both twenty were spent");
+    let many = LoyaltyError::NotReinstatable { asked: 31, available: 30 };
+    assert_eq!(ask(&shop, ana, reinstate(Some(31)), "still too many"), Err(many));
+    ask(&shop, ana, reinstate(None), "again").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (10, 10));
+    shop.check_replay(ana);
+}
+
 /// One commit for all of them.
 fn ingest(shop: &Shop, facts: Vec<crm::Incoming>, how: crm::Ingestion) {
     let number = facts.len() as u64;

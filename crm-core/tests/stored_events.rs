@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 136] = [
+const STORED: [(&str, &str); 137] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -132,6 +132,10 @@ const STORED: [(&str, &str); 136] = [
     (
         "points_posted",
         r#"{"by":"shop","deed":{"program":"points","kind":{"reinstated":{"reason":"sorry"}},"moves":[{"lot":4,"points":5,"opens":{"origin":{"reawarded":852076800000},"earned_at":853286400000,"waits":null,"expires_at":null}}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"shop","deed":{"program":"points","kind":{"undone":{"posting":"018cc251-f400-7000-8000-000000000000","account":"issued","gone":{"awarded_at":852076800000,"points":60},"reason":"mistake"}},"moves":[{"lot":0,"points":-40}],"owed":0}}"#,
     ),
     ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
     (

@@ -491,8 +491,23 @@ impl Book {
         match self.done[which].take() {
             None => false,
             Some(Doing::Gave(points, given)) => {
-                // What has expired by itself is not taken once more.
-                let points = (points - self.given_gone.get(&given).copied().unwrap_or(0)).max(0);
+                // What has expired by itself is not taken once more, and counts for one of those that were given then.
+                let own = self.given_gone.entry(given).or_default();
+                let mut gone = points.min(*own);
+                *own -= gone;
+                let points = points - gone;
+                // Nor is it given back any more, what could be for longest first.
+                for (_, open, of) in self.gone.iter_mut().rev() {
+                    for (order, first, there) in of {
+                        if order.is_none() && *first == given {
+                            let part = gone.min(*there);
+                            gone -= part;
+                            *there -= part;
+                            *open -= part;
+                        }
+                    }
+                }
+                self.gone.retain(|(_, points, _)| *points > 0);
                 self.earned -= i128::from(points);
                 self.take_back(points, None);
                 true

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Account;
 use super::earning::{RuleName, RuleNames, Shares, Yearly, given};
 use super::event::{LotMove, Posting, PostingKind, Qualifying};
-use super::gone::{AllGone, Giver};
+use super::gone::{AllGone, Giver, UndoneAward};
 use super::hold::{Hold, HoldEnd, HoldKey, HoldName};
 use super::lent::{Lent, LentOut};
 use super::lots::{Bucket, Lot, LotTerms, Waits};
@@ -444,7 +444,7 @@ impl PointsBook {
     pub(crate) fn reinstate(&self, mut posting: Posting, points: i64, terms: LotTerms) -> Posting {
         // An instant is told though nothing counts towards a tier: by it the fold knows which windows are open.
         posting.qualifying = Some(Qualifying { points: 0, at: terms.earned_at });
-        let back = self.gone.clone().give_back(points, Some(terms.earned_at));
+        let back = self.gone.clone().give_back(points, terms.earned_at);
         let mut lot = self.next_lot;
         for (giver, points) in back {
             let before = posting.moves.len();
@@ -462,7 +462,12 @@ impl PointsBook {
         let points = i64::try_from(undone.points()).unwrap_or(0);
         if points >= 0 {
             posting.qualifying = undone.qualifying.map(|own| Qualifying { points: -own.points, ..own });
-            return self.take(posting, (points - gone).max(0), None, shortfall);
+            let own = gone.map(|gone| UndoneAward { points: gone.points.clamp(0, points), ..gone });
+            let own = own.filter(|own| own.points > 0);
+            if let PostingKind::Undone { gone, .. } = &mut posting.kind {
+                *gone = own;
+            }
+            return self.take(posting, points - own.map_or(0, |own| own.points), None, shortfall);
         }
         posting.spent_by = undone.spent_by;
         let mut lot = self.next_lot;
@@ -731,13 +736,13 @@ impl PointsBook {
                     posting.spent_by.iter().for_each(|to| self.lent.back(*to, points, terms));
                 }
             }
-            PostingKind::Undone { posting: undone, order, paid: payment, .. } => {
+            PostingKind::Undone { posting: undone, order, paid: payment, gone, .. } => {
                 self.undone.insert(*undone);
-                if let Some(order) = order {
+                gone.iter().for_each(|gone| self.gone.forget(*gone));
+                if let (Some(order), Some(payment)) = (order, payment) {
                     let paid = self.paid.get_or_default(order);
-                    // One that does not say which payment it was is of the last ones.
-                    paid.come_back(whole(points), |by| payment.is_none() || by == posting.spent_by);
-                    paid.forget(payment.unwrap_or(UndonePayment { points: whole(points), refunded: i64::MIN }));
+                    paid.come_back(whole(points), |by| by == posting.spent_by);
+                    paid.forget(*payment);
                     if paid.is_all_back() {
                         self.paid.remove(order);
                     }
@@ -752,8 +757,7 @@ impl PointsBook {
                 self.gone.note(*until, gone_of);
             }
             PostingKind::Reinstated { .. } => {
-                let opened = || posting.moves.iter().find_map(|change| change.opens).map(|terms| terms.earned_at);
-                let at = posting.qualifying.map(|told| told.at).or_else(opened);
+                let at = posting.qualifying.map_or(Timestamp::MIN, |told| told.at);
                 for (giver, points) in self.gone.give_back(whole(points), at) {
                     if let Giver::Fact(fact) = giver {
                         let expired = &mut self.by_fact.get_or_default(&fact).expired;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::earning::RuleName;
+use super::gone::UndoneAward;
 use super::hold::{HoldEnd, HoldName};
 use super::lots::{Bucket, LotTerms};
 use super::paid::UndonePayment;
@@ -120,6 +121,9 @@ pub enum PostingKind {
         /// What the order was paid with it, where not all of that had come back before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         paid: Option<UndonePayment>,
+        /// What of an award had expired by then: it cannot be given back any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gone: Option<UndoneAward>,
         /// Why.
         reason: Remark,
     },

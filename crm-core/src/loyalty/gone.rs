@@ -37,6 +37,15 @@ impl Giver {
     }
 }
 
+/// Points of an award that was undone, which were gone by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoneAward {
+    /// When they were awarded.
+    pub awarded_at: Timestamp,
+    /// How many.
+    pub points: i64,
+}
+
 /// What expired at one time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Gone {
@@ -63,11 +72,10 @@ impl AllGone {
         }
     }
 
-    /// So much of it is given back, at an instant if that is known: the oldest first, and of what expired together what
-    /// facts had earned.
-    pub(super) fn give_back(&mut self, mut points: i64, at: Option<Timestamp>) -> Vec<(Giver, i64)> {
+    /// So much of it is given back at an instant: the oldest first, and of what expired together what facts had earned.
+    pub(super) fn give_back(&mut self, mut points: i64, at: Timestamp) -> Vec<(Giver, i64)> {
         let mut back: Vec<(Giver, i64)> = Vec::new();
-        for gone in self.0.iter_mut().filter(|gone| at.is_none_or(|at| gone.until > at)) {
+        for gone in self.0.iter_mut().filter(|gone| gone.until > at) {
             for (giver, there) in &mut gone.of {
                 let part = points.min(*there);
                 if part == 0 {
@@ -80,10 +88,26 @@ impl AllGone {
                     None => back.push((*giver, part)),
                 }
             }
-            gone.of.retain(|(_, points)| *points > 0);
         }
-        self.0.retain(|gone| !gone.of.is_empty());
+        self.sweep();
         back
+    }
+
+    /// So much of what was awarded at an instant never was: it cannot be given back, what could be for longest first.
+    pub(super) fn forget(&mut self, UndoneAward { awarded_at, mut points }: UndoneAward) {
+        for (giver, there) in self.0.iter_mut().rev().flat_map(|gone| &mut gone.of) {
+            if *giver == Giver::Award(awarded_at) {
+                let part = points.min(*there);
+                points -= part;
+                *there -= part;
+            }
+        }
+        self.sweep();
+    }
+
+    fn sweep(&mut self) {
+        self.0.iter_mut().for_each(|gone| gone.of.retain(|(_, points)| *points > 0));
+        self.0.retain(|gone| !gone.of.is_empty());
     }
 
     /// How many points can be given back at an instant.

@@ -68,6 +68,7 @@ pub use error::LoyaltyError;
 pub use event::{LotMove, PointsReminded, Posting, PostingKind, Qualifying, RuleShare};
 pub use expiry::Expiry;
 pub use gift::{Gift, GiftExpiry, GiftPolicy, GivePoints};
+pub use gone::UndoneAward;
 pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use import::{IMPORT_ENTRIES_MAX, ImportFault, ImportName, ImportPoints, ImportSums, ImportedLot};

@@ -80,7 +80,7 @@ fn order(name: &OrderRef, minor: i64, refunded: i64) -> Order {
 }
 
 fn undoing<'a>(undone: &'a Posting, orders: &'a [Order]) -> Undoing<'a> {
-    Undoing { undone, took: Vec::new(), gone: 0, settled: false, order: orders.first() }
+    Undoing { undone, took: Vec::new(), gone: None, settled: false, order: orders.first() }
 }
 
 /// When the first points end that can expire, and how many do.

@@ -3,7 +3,7 @@
 use super::book::PointsBook;
 use super::command::UndoPosting;
 use super::event::{Posting, PostingKind};
-use super::gone::Giver;
+use super::gone::{Giver, UndoneAward};
 use super::lots::LotTerms;
 use super::{LoyaltyError, Program};
 use crate::id::EventId;
@@ -17,9 +17,9 @@ pub(crate) struct Undoing<'a> {
     pub(crate) undone: &'a Posting,
     /// The lots it took from, as they were, and how many points of each.
     pub(crate) took: Vec<(LotTerms, i64)>,
-    /// How many of the points that it gave have expired and were not given back, or were left behind: these are not taken
-    /// once more.
-    pub(crate) gone: i64,
+    /// How many of the points that were awarded when it was have expired and were not given back, or were left behind, and
+    /// were not undone yet: these are not taken once more.
+    pub(crate) gone: Option<UndoneAward>,
     /// Whether all that was paid for its order came back since.
     pub(crate) settled: bool,
     /// Its order, as far as it is known.
@@ -42,7 +42,10 @@ impl<'a> Undoing<'a> {
         let took = out.filter_map(|change| Some((opened(change.lot)?, change.points.saturating_neg()))).collect();
         // What was spent of it and came back may be in another lot, which is as it was.
         let awarded_at = undone.moves.iter().find_map(|change| change.opens?.awarded_at());
-        let gone = awarded_at.map_or(0, |at| gone_of(at, postings.clone().map(|(_, posting)| posting)));
+        let gone = awarded_at.map(|awarded_at| {
+            let points = gone_of(awarded_at, postings.clone().map(|(_, posting)| posting));
+            UndoneAward { awarded_at, points }
+        });
         let name = undone.kind.order();
         let settled = name.is_some() && is_settled(id, undone.kind.order(), postings);
         let order = orders.iter().rev().find(|order| name.is_some() && order.order.as_ref() == name);
@@ -50,7 +53,7 @@ impl<'a> Undoing<'a> {
     }
 }
 
-/// How many points that were awarded at an instant are gone.
+/// How many points that were awarded at an instant are gone, less what was counted when another of these awards was undone.
 fn gone_of<'a>(awarded_at: Timestamp, postings: impl Iterator<Item = &'a Posting>) -> i64 {
     let mut book = PointsBook::default();
     let mut gone = 0_i64;
@@ -67,6 +70,10 @@ fn gone_of<'a>(awarded_at: Timestamp, postings: impl Iterator<Item = &'a Posting
         book.apply(posting);
         if matches!(posting.kind, PostingKind::Reinstated { .. }) {
             gone = gone.saturating_sub(before - book.expired_of(Giver::Award(awarded_at)));
+        } else if let PostingKind::Undone { gone: Some(undone), .. } = &posting.kind
+            && undone.awarded_at == awarded_at
+        {
+            gone = gone.saturating_sub(undone.points);
         }
     }
     gone
@@ -134,7 +141,8 @@ impl UndoPosting {
         };
         let not = || LoyaltyError::NotUndoable { posting, kind: undone.kind.name() };
         let (reason, order) = (self.reason.clone(), undone.kind.order().cloned());
-        let kind = PostingKind::Undone { posting, account: account.ok_or_else(not)?, order, paid: None, reason };
+        let kind =
+            PostingKind::Undone { posting, account: account.ok_or_else(not)?, order, paid: None, gone: None, reason };
         let shortfall = program.map(|program| program.shortfall).unwrap_or_default();
         Ok(book.undo(Posting::new(undone.program.clone(), kind), undoing, shortfall))
     }
