@@ -427,6 +427,23 @@ fn what_had_expired_of_an_award_is_not_given_back_once_the_award_is_undone() {
     shop.check_replay(ana);
 }
 
+#[test]
+fn of_what_several_paid_for_an_order_the_share_of_the_others_comes_back_at_once_when_one_payment_is_undone() {
+    let shop = Shop::new(generous());
+    let (ana, ben) = (shop.rich("ana", 200), shop.visitor("ben"));
+    shop.crm.merge(ana, ben, why()).unwrap();
+    ask(&shop, ana, redeem(100, "1"), "ana pays").unwrap();
+    let payment = ask(&shop, ben, redeem(100, "1"), "ben pays").unwrap();
+    shop.order("ana", "1", 10, at(0));
+    shop.refund("ana", "1", 5, later(&shop, 1));
+    assert_eq!(shop.balance(ana), 105, "what was spent last is back, and five that it earned");
+    ask(&shop, ana, undo(payment), "undo").unwrap();
+    assert_eq!((shop.balance(ana), shop.check_totals()), (155, 155), "half of what is left");
+    shop.refund("ana", "1", 5, later(&shop, 2));
+    assert_eq!((shop.balance(ana), shop.check_totals()), (200, 200));
+    shop.check_replay(ana);
+}
+
 /// One commit for all of them.
 fn ingest(shop: &Shop, facts: Vec<crm::Incoming>, how: crm::Ingestion) {
     let number = facts.len() as u64;

@@ -305,12 +305,18 @@ impl<'a> Planner<'a> {
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         let unspent = unspent_of_pool(history, undo.posting, &posting);
+        let paid = matches!(posting.kind, PostingKind::Undone { paid: Some(_), .. });
         let id = self.decide_of(member, at, Actor::Shop, Deed::PointsPosted(posting), Some(undo.posting), &Chain::NEW);
         let mut ids = vec![id];
         ids.extend(
             unspent.map(|(owner, deed)| self.decide_of(owner, at, Actor::Shop, deed, Some(undo.posting), &Chain::NEW)),
         );
-        self.follow(at, Cause::Event(id), &Chain::NEW)?;
+        if paid {
+            // What others paid for the order may have been too little back: whose it was came back with it.
+            self.settle(at, Cause::Event(id), OrdersTouched::Any)?;
+        } else {
+            self.follow(at, Cause::Event(id), &Chain::NEW)?;
+        }
         self.react()?;
         self.elapse(self.context.now)?;
         Ok(Ok(ids))
