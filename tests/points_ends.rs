@@ -4,7 +4,11 @@
 #[allow(dead_code, reason = "each test file uses its part")]
 mod loyal;
 
-use crm::{CustomerId, Decision, Deed, Definition, EventBody, Expiry, PostingKind, Program, Span, Timestamp};
+use crm::loyalty::PointsEnd;
+use crm::{
+    Command, CustomerId, Decision, Deed, Definition, EventBody, Expiry, PostingKind, Program, Span,
+    Timestamp,
+};
 use loyal::{Shop, at, generous, points};
 
 fn day(days: u64) -> Timestamp {
@@ -139,4 +143,38 @@ fn a_version_that_lengthens_it_keeps_what_has_not_ended_by_then() {
         assert_eq!((shop.balance(ana), expired(&shop, ana).len()), (1, 1));
         shop.check_replay(ana);
     }
+}
+
+/// How many points end when, in the order in which they are spent.
+fn ends(shop: &Shop, id: CustomerId) -> Vec<(i64, PointsEnd)> {
+    let ends = shop.crm.points_ends(id, &points()).unwrap().unwrap();
+    ends.iter().map(|(lot, end)| (lot.left(), *end)).collect()
+}
+
+#[test]
+fn it_is_told_when_each_lot_ends_and_whether_activity_moves_that() {
+    let shop = Shop::new(after(30));
+    let ana = shop.order("ana", "1", 100, at(0));
+    assert_eq!(ends(&shop, ana), [(100, PointsEnd::At(day(30)))]);
+    define(&shop, day(1), after_activity(10));
+    define(&shop, day(40), generous());
+    shop.advance(day(2));
+    shop.order("ana", "2", 20, day(2));
+    assert_eq!(ends(&shop, ana), [(100, PointsEnd::At(day(30))), (20, PointsEnd::UnlessActive(day(12)))]);
+    shop.advance(day(5));
+    shop.visitor("ana");
+    shop.award(ana, 5, "thanks");
+    assert_eq!(ends(&shop, ana)[1..], [(20, PointsEnd::UnlessActive(day(15))), (5, PointsEnd::UnlessActive(day(15)))]);
+    // It is known that by the fortieth day points have no end.
+    for key in [12, 21] {
+        shop.advance(day(key));
+        shop.order("ana", &format!("on {key}"), 1, day(key));
+    }
+    shop.advance(day(30));
+    shop.order("ana", "on 30", 1, day(30));
+    assert_eq!(expired(&shop, ana), [(day(30), 100)]);
+    let all: Vec<_> = ends(&shop, ana).into_iter().map(|(_, end)| end).collect();
+    assert_eq!(all, [PointsEnd::Never; 5], "day 40 and after it there is none");
+    assert_eq!(shop.crm.points_ends(ana, &crm::ProgramId::new("other").unwrap()).unwrap(), Some(Vec::new()));
+    shop.check_replay(ana);
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crm_core::customer::Quote;
 use crm_core::loyalty::report::{Bands, Liability, PointsStanding, TrialBalance};
-use crm_core::loyalty::{Cart, Draw, DrawName, GivePoints, PoolCommand, ProgramId, ReferralName, Seed, TierOutlook};
+use crm_core::loyalty::{
+    Cart, Draw, DrawName, GivePoints, Lot, PointsEnd, PoolCommand, ProgramId, ReferralName, Seed, TierOutlook,
+};
 use crm_core::{CustomerId, Timestamp};
 
 use super::{Crm, wait};
@@ -23,6 +25,19 @@ impl Crm {
     /// The same.
     pub fn points(&self, who: impl Into<Who> + Send, program: &ProgramId) -> Result<Option<PointsStanding>, Error> {
         wait(self.0.points(who, program))
+    }
+
+    /// See [`crate::Crm::points_ends`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn points_ends(
+        &self,
+        who: impl Into<Who> + Send,
+        program: &ProgramId,
+    ) -> Result<Option<Vec<(Lot, PointsEnd)>>, Error> {
+        wait(self.0.points_ends(who, program))
     }
 
     /// See [`crate::Crm::quote`].

@@ -10,8 +10,8 @@ use crate::definitions::Definitions;
 use crate::event::{Decision, Deed, EventBody};
 use crate::id::{CustomerId, EventId};
 use crate::loyalty::{
-    Earned, Lot, LotTerms, LoyaltyError, PointsBook, PointsReminded, Posting, Program, ProgramId, Reconciling,
-    UndoPosting, Undoing, by_versions,
+    Earned, Lot, LotTerms, LoyaltyError, PointsBook, PointsEnd, PointsReminded, Posting, Program, ProgramId,
+    Reconciling, UndoPosting, Undoing, by_versions,
 };
 use crate::order::{Basket, Order, OrderRef};
 use crate::time::Timestamp;
@@ -127,6 +127,20 @@ impl Customer {
             let end = |program: &Program| Some(since.plus(program.lasts_after_activity()?));
             by_versions(versions.clone().map(|(program, from, until)| (end(program), from, until)))
         }
+    }
+
+    /// The lots of a programme that have something left, in the order in which they are spent, and when each ends by what is
+    /// known now. Of somebody who was merged they are those of all.
+    #[must_use]
+    pub fn points_ends<'a>(&'a self, program: &ProgramId, definitions: &Definitions) -> Vec<(&'a Lot, PointsEnd)> {
+        let lasting = self.lasting(program, definitions);
+        let lots = self.book(program).map(PointsBook::lots).unwrap_or_default();
+        let end = |lot: &'a Lot| match (lot.terms.expires_at, lasting(&lot.terms)) {
+            (Some(end), _) => (lot, PointsEnd::At(end)),
+            (None, Some(end)) => (lot, PointsEnd::UnlessActive(end)),
+            (None, None) => (lot, PointsEnd::Never),
+        };
+        lots.iter().map(end).collect()
     }
 
     /// When the customer is reminded of the end of a lot, if they are: so long ahead as the programme says, and not before

@@ -86,6 +86,17 @@ impl Lot {
     }
 }
 
+/// When points of a lot end, as of now. What is held of them does not end before the hold has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PointsEnd {
+    /// Whatever the customer does.
+    At(Timestamp),
+    /// Unless the customer does anything before that: each [activity](crate::event::Fact::is_activity) puts it off.
+    UnlessActive(Timestamp),
+    /// Never, by what the programme says now.
+    Never,
+}
+
 /// What can be done with points.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

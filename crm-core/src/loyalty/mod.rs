@@ -72,7 +72,7 @@ pub use gone::UndoneAward;
 pub use held::RewardsHeld;
 pub use hold::{HOLDS_MAX, Hold, HoldEnd, HoldName};
 pub use import::{IMPORT_ENTRIES_MAX, ImportFault, ImportName, ImportPoints, ImportSums, ImportedLot};
-pub use lots::{Bucket, Lot, LotTerms, Origin, Waits};
+pub use lots::{Bucket, Lot, LotTerms, Origin, PointsEnd, Waits};
 pub use paid::UndonePayment;
 pub use period::{Period, begin_of, day_of};
 pub use pool::{

@@ -2,7 +2,7 @@
 
 use crm_core::customer::{Customer, PointsGlance};
 use crm_core::loyalty::report::PointsStanding;
-use crm_core::loyalty::{PointsBook, ProgramId};
+use crm_core::loyalty::{Lot, PointsBook, PointsEnd, ProgramId};
 
 use super::super::record::Found;
 use super::Crm;
@@ -61,5 +61,49 @@ impl Crm {
         });
         let customer = whole.await?.customer;
         Ok(Some(customer.book(program).map(PointsBook::standing).unwrap_or_default()))
+    }
+
+    /// The points that a customer has in a programme, lot by lot in the order in which they are spent, and when each lot ends
+    /// as of now; none if nobody is found. It is as of the last time anything happened or was due, as [`points`](Self::points)
+    /// are. Where points end so long after the last activity, whatever the customer does next puts the end off.
+    ///
+    /// ```
+    /// use crm::loyalty::PointsEnd;
+    /// use crm::{Crm, Currency, Definition, Expiry, Identifier, Incoming, Money, OrderPlaced, Program, ProgramId, Source};
+    /// use crm::{Span, Timestamp};
+    ///
+    /// # crm::blocking::wait(async {
+    /// let crm = Crm::in_memory();
+    /// let points = ProgramId::new("points")?;
+    /// let expiry = Expiry::AfterActivity(Span::days(365));
+    /// let program = Program { expiry, ..Program::point_per_unit(Currency::EUR) };
+    /// crm.define(Timestamp::MIN, Definition::Program(points.clone(), Some(program))).await?;
+    /// let ana = Identifier::email("ana@example.com")?;
+    /// let (order, now) = (OrderPlaced::new(Money::parse("49.90", Currency::EUR)?), crm.now());
+    /// crm.record(Incoming::new(&ana, now, Source::new("shop")?, order)).await?;
+    ///
+    /// let ends = crm.points_ends(&ana, &points).await?.expect("just recorded");
+    /// let ends: Vec<_> = ends.iter().map(|(lot, end)| (lot.active, *end)).collect();
+    /// assert_eq!(ends, [(49, PointsEnd::UnlessActive(now.plus(Span::days(365))))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Storage` if the store failed.
+    pub async fn points_ends(
+        &self,
+        who: impl Into<Who> + Send,
+        program: &ProgramId,
+    ) -> Result<Option<Vec<(Lot, PointsEnd)>>, Error> {
+        let definitions = self.definitions().await?;
+        let customer = self.customer(who).await?;
+        let ends = |customer: Customer| {
+            let ends = customer.points_ends(program, &definitions).into_iter();
+            ends.map(|(lot, end)| (lot.clone(), end)).collect()
+        };
+        Ok(customer.map(ends))
     }
 }
