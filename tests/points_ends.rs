@@ -6,8 +6,8 @@ mod loyal;
 
 use crm::loyalty::PointsEnd;
 use crm::{
-    Command, CustomerId, Decision, Deed, Definition, EventBody, Expiry, PostingKind, Program, Span,
-    Timestamp,
+    Command, CustomerId, Decision, Deed, Definition, EventBody, Expiry, PostingKind, Program, RedeemPoints, Span,
+    TierName, TierRule, Timestamp,
 };
 use loyal::{Shop, at, generous, points};
 
@@ -177,4 +177,65 @@ fn it_is_told_when_each_lot_ends_and_whether_activity_moves_that() {
     assert_eq!(all, [PointsEnd::Never; 5], "day 40 and after it there is none");
     assert_eq!(shop.crm.points_ends(ana, &crm::ProgramId::new("other").unwrap()).unwrap(), Some(Vec::new()));
     shop.check_replay(ana);
+}
+
+/// Points last for ten days after the last activity, and those that are earned in silver for twenty more.
+fn silver_lasts() -> Program {
+    let mut program = after_activity(10);
+    let mut rule = TierRule::new(TierName::new("silver").unwrap(), 100);
+    rule.points_last_longer = Some(Span::days(20));
+    program.tiers.rules.push(rule);
+    program
+}
+
+#[test]
+fn what_is_earned_in_a_tier_lasts_longer_after_the_last_activity_too_and_goes_on_doing_so() {
+    let shop = Shop::new(silver_lasts());
+    let tier = |id| shop.customer(id).standing().tier(&points()).cloned();
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.advance(day(1));
+    shop.order("ana", "2", 40, day(1));
+    shop.award(ana, 3, "thanks");
+    let unless = |on| PointsEnd::UnlessActive(day(on));
+    assert_eq!(ends(&shop, ana), [(100, unless(11)), (40, unless(31)), (3, unless(31))]);
+    shop.advance(day(5));
+    shop.visitor("ana");
+    assert_eq!(ends(&shop, ana), [(100, unless(15)), (40, unless(35)), (3, unless(35))]);
+    // With what made the tier it goes; what was earned in it lasts as it did, and what comes now does not.
+    shop.refund("ana", "1", 100, day(5));
+    assert_eq!(tier(ana), None);
+    shop.order("ana", "3", 7, day(5));
+    let spend = RedeemPoints { program: points(), points: 2, reason: "mug".parse().unwrap(), order: None, total: None };
+    shop.crm.execute(ana, Command::RedeemPoints(spend), "spend").unwrap();
+    assert_eq!(
+        ends(&shop, ana),
+        [(5, unless(15)), (40, unless(35)), (3, unless(35))],
+        "what ends first is spent first"
+    );
+    shop.advance(day(35));
+    assert_eq!(expired(&shop, ana), [(day(15), 5), (day(35), 43)]);
+    assert_eq!(shop.check_totals(), 0);
+    shop.check_replay(ana);
+}
+
+#[test]
+fn points_of_a_tier_that_are_lent_or_handed_on_last_as_long_as_they_did() {
+    let shop = Shop::new(silver_lasts());
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.order("ana", "2", 40, at(0));
+    let (ben, cleo) = (shop.visitor("ben"), shop.visitor("cleo"));
+    let gift = crm::GivePoints { program: points(), points: 110, reason: "birthday".parse().unwrap() };
+    shop.crm.give_points(ana, cleo, gift, "gift").unwrap();
+    let unless = |on| PointsEnd::UnlessActive(day(on));
+    assert_eq!(ends(&shop, cleo), [(100, unless(10)), (10, unless(30))]);
+    // Ben spends ten of what ana has, and pays them back.
+    shop.crm.merge(ana, ben, "one".parse().unwrap()).unwrap();
+    let spend =
+        RedeemPoints { program: points(), points: 10, reason: "mug".parse().unwrap(), order: None, total: None };
+    shop.crm.execute(ben, Command::RedeemPoints(spend), "spend").unwrap();
+    shop.crm.part(ben, ana, "two".parse().unwrap()).unwrap();
+    let lots = ends(&shop, ana);
+    assert!(lots.iter().all(|(_, end)| *end == unless(30)), "{lots:?}");
+    assert_eq!(lots.iter().map(|(points, _)| points).sum::<i64>(), 30);
+    [ana, ben, cleo].iter().for_each(|id| shop.check_replay(*id));
 }

@@ -4,7 +4,7 @@
 
 use crm_core::event::EventBody;
 
-const STORED: [(&str, &str); 137] = [
+const STORED: [(&str, &str); 138] = [
     ("visited", r#"{"channel":"web"}"#),
     ("visited", r#"{"channel":"store","place":"ground floor"}"#),
     ("enquired", r#"{"channel":"phone","subject":"a bicycle"}"#),
@@ -136,6 +136,10 @@ const STORED: [(&str, &str); 137] = [
     (
         "points_posted",
         r#"{"by":"shop","deed":{"program":"points","kind":{"undone":{"posting":"018cc251-f400-7000-8000-000000000000","account":"issued","gone":{"awarded_at":852076800000,"points":60},"reason":"mistake"}},"moves":[{"lot":0,"points":-40}],"owed":0}}"#,
+    ),
+    (
+        "points_posted",
+        r#"{"by":"rule","deed":{"program":"points","kind":{"earned":{"fact":"018cc251-f400-7000-8000-000000000000"}},"moves":[{"lot":0,"points":7,"opens":{"origin":{"fact":"018cc251-f400-7000-8000-000000000000"},"earned_at":852076800000,"waits":null,"expires_at":null,"longer":2592000000}}],"owed":0}}"#,
     ),
     ("points_reminded", r#"{"by":"rule","deed":{"program":"points","points":11,"expires_at":883612800000}}"#),
     (

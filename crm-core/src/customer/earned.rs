@@ -12,8 +12,8 @@ use crate::expression::Subject;
 use crate::id::{CustomerId, EventId};
 use crate::interaction::Channel;
 use crate::loyalty::{
-    Cart, Earned, Earning, EarningRule, Happening, LotTerms, Occasion, On, Origin, PointsBook, Posting, PostingKind,
-    Program, ProgramId, Purchase, Qualifying, Redeemable, RuleName, Stretch, begin_of, day_of,
+    Cart, Earned, Earning, EarningRule, Happening, Occasion, On, Origin, PointsBook, Posting, PostingKind, Program,
+    ProgramId, Purchase, Qualifying, Redeemable, RuleName, Stretch, begin_of, day_of,
 };
 use crate::order::{Basket, Order};
 use crate::text::Remark;
@@ -222,9 +222,7 @@ impl Customer {
                 let mut posting = Posting::new(id.clone(), PostingKind::Awarded { reason });
                 posting.by_rule.clone_from(&earning.by_rule);
                 posting.qualifying = Some(Qualifying { points: earning.qualifying, at });
-                let expires_at = earning.expires_at;
-                let terms = LotTerms { origin: Origin::Award, earned_at: at, waits: None, expires_at };
-                let posting = book.give(posting, earning.points, terms);
+                let posting = book.give(posting, earning.points, program.terms(Origin::Award, at, tier));
                 book.apply(&posting);
                 postings.push((self.id, posting));
             }

@@ -124,7 +124,7 @@ impl Customer {
         let versions = definitions.versions_of(id);
         move |terms| {
             let since = active.map_or(terms.earned_at, |active| active.max(terms.earned_at));
-            let end = |program: &Program| Some(since.plus(program.lasts_after_activity()?));
+            let end = |program: &Program| Some(since.plus(program.lasts_after_activity()?).plus(terms.longer));
             by_versions(versions.clone().map(|(program, from, until)| (end(program), from, until)))
         }
     }

@@ -84,10 +84,7 @@ impl Customer {
         let fresh = matches!(policy, GiftPolicy { expiry: GiftExpiry::Fresh, .. }) && !kept;
         let origin = Origin::Gift(from);
         let held_as = |terms: &LotTerms| match fresh {
-            true => {
-                let expires_at = program.expires_at(at, self.standing.tier(id));
-                LotTerms { origin, earned_at: at, waits: None, expires_at }
-            }
+            true => program.terms(origin, at, self.standing.tier(id)),
             false => LotTerms { origin, waits: None, ..*terms },
         };
         let empty = PointsBook::default();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::book::PointsBook;
 use super::event::{Posting, PostingKind, Qualifying};
 use super::hold::{HOLDS_MAX, HoldEnd, HoldName};
-use super::lots::{LotTerms, Origin};
+use super::lots::Origin;
 use super::{LOYALTY_POINTS_MAX, LoyaltyError, Program, ProgramId, Shortfall, TierName};
 use crate::id::{CustomerId, EventId};
 use crate::money::Money;
@@ -152,11 +152,6 @@ fn refunded_of(order: Option<&OrderRef>, orders: &Orders) -> Result<i64, Loyalty
     }
 }
 
-/// What holds for points that are given at an instant for something other than an order.
-fn terms(origin: Origin, at: Timestamp, program: &Program, tier: Option<&TierName>) -> LotTerms {
-    LotTerms { origin, earned_at: at, waits: None, expires_at: program.expires_at(at, tier) }
-}
-
 impl RedeemPoints {
     /// The posting that spends them.
     ///
@@ -188,7 +183,7 @@ impl AwardPoints {
         let points = check(self.points)?;
         let posting = Posting::new(self.program.clone(), PostingKind::Awarded { reason: self.reason.clone() });
         let qualifying = Some(Qualifying { points, at: now });
-        let terms = terms(Origin::Award, now, program, tier);
+        let terms = program.terms(Origin::Award, now, tier);
         Ok(book.give(Posting { qualifying, ..posting }, points, terms))
     }
 }
@@ -211,7 +206,7 @@ impl AdjustPoints {
         let points = check(self.points.checked_abs().ok_or_else(|| amount.clone())?).map_err(|_| amount)?;
         let posting = Posting::new(self.program.clone(), PostingKind::Adjusted { reason: self.reason.clone() });
         if self.points > 0 {
-            return Ok(own.give(posting, points, terms(Origin::Award, now, program, tier)));
+            return Ok(own.give(posting, points, program.terms(Origin::Award, now, tier)));
         }
         Ok(all.take(posting, all.enough(points)?, None, Shortfall::Owed))
     }
@@ -306,6 +301,6 @@ impl ReinstatePoints {
             return Err(LoyaltyError::NotReinstatable { asked, available });
         }
         let posting = Posting::new(self.program.clone(), PostingKind::Reinstated { reason: self.reason.clone() });
-        Ok(book.reinstate(posting, check(asked)?, terms(Origin::Reinstated, now, program, tier)))
+        Ok(book.reinstate(posting, check(asked)?, program.terms(Origin::Reinstated, now, tier)))
     }
 }

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::period::{Period, begin_of, day_of};
-use super::{Program, TierName};
+use super::{LotTerms, Origin, Program, TierName};
 use crate::time::{Span, Timestamp};
 
 /// How long points last. Points are gone from the instant on at which they expire.
@@ -50,11 +50,23 @@ impl Program {
         self.lasts_after_activity().is_some() || self.remind.is_some()
     }
 
+    /// What holds for points that somebody of a tier gets at an instant and can spend at once.
+    pub(crate) fn terms(&self, origin: Origin, earned_at: Timestamp, tier: Option<&TierName>) -> LotTerms {
+        let terms = LotTerms::new(origin, earned_at, self.expires_at(earned_at, tier));
+        match self.expiry {
+            Expiry::AfterActivity(_) => LotTerms { longer: self.lasts_longer(tier), ..terms },
+            Expiry::Never | Expiry::At(_) | Expiry::After(_) | Expiry::EndOf { .. } => terms,
+        }
+    }
+
+    fn lasts_longer(&self, tier: Option<&TierName>) -> Span {
+        tier.and_then(|tier| self.tiers.rule(tier)?.points_last_longer).unwrap_or(Span::millis(0))
+    }
+
     /// When points end that are earned at an instant by somebody of a tier, if their end is fixed then. A tier may
     /// lengthen it.
     #[must_use]
     pub fn expires_at(&self, earned_at: Timestamp, tier: Option<&TierName>) -> Option<Timestamp> {
-        let longer = tier.and_then(|tier| self.tiers.rule(tier)?.points_last_longer).unwrap_or(Span::millis(0));
         let end = match self.expiry {
             Expiry::Never | Expiry::AfterActivity(_) => return None,
             Expiry::At(instant) if instant <= earned_at => return None,
@@ -62,7 +74,7 @@ impl Program {
             Expiry::After(span) => earned_at.plus(span),
             Expiry::EndOf { period, months } => end_of(earned_at, period, months, self.zone),
         };
-        Some(end.plus(longer))
+        Some(end.plus(self.lasts_longer(tier)))
     }
 }
 

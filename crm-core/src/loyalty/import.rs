@@ -299,6 +299,6 @@ impl ImportedLot {
     fn terms(&self, at: Timestamp) -> LotTerms {
         let ImportedLot { points: _, earned_at, expires_at, active_from } = *self;
         let waits = active_from.filter(|from| *from > at).map(Waits::Until);
-        LotTerms { origin: Origin::Import, earned_at, waits, expires_at }
+        LotTerms { waits, ..LotTerms::new(Origin::Import, earned_at, expires_at) }
     }
 }

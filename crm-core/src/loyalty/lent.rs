@@ -69,7 +69,8 @@ impl LentOut {
         for lent in std::mem::take(&mut self.0) {
             let same = |other: &&mut Lent| {
                 let of_none = lent.terms.fact().is_none() && other.terms.fact().is_none();
-                let together = other.terms.expires_at == lent.terms.expires_at || (is_past(other) && is_past(&lent));
+                let end = |lent: &Lent| (lent.terms.expires_at, lent.terms.longer);
+                let together = end(other) == end(&lent) || (is_past(other) && is_past(&lent));
                 of_none && other.to == lent.to && together
             };
             match compact.iter_mut().find(same) {

@@ -1,6 +1,7 @@
 //! Lots: points that came together, and go together when their time is up.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::id::{CustomerId, EventId};
 use crate::time::{Span, Timestamp};
@@ -44,7 +45,7 @@ pub enum Waits {
 }
 
 /// What holds for all points of a lot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct LotTerms {
     /// Where they came from.
     pub origin: Origin,
@@ -56,9 +57,39 @@ pub struct LotTerms {
     /// When they expire; none means never, or so long after the customer's last activity as the programme says.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
+    /// By how much longer they last than the programme says, where it is the customer's activity that puts off their end: by
+    /// the tier in which they were earned.
+    #[serde(default = "no_longer")]
+    pub longer: Span,
+}
+
+const fn no_longer() -> Span {
+    Span::millis(0)
+}
+
+impl Serialize for LotTerms {
+    /// Events leave out what nearly no points have; states have no names, and everything in its place.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let LotTerms { origin, earned_at, waits, expires_at, longer } = self;
+        let whole = !serializer.is_human_readable() || *longer != no_longer();
+        let mut terms = serializer.serialize_struct("LotTerms", 4 + usize::from(whole))?;
+        terms.serialize_field("origin", origin)?;
+        terms.serialize_field("earned_at", earned_at)?;
+        terms.serialize_field("waits", waits)?;
+        terms.serialize_field("expires_at", expires_at)?;
+        if whole {
+            terms.serialize_field("longer", longer)?;
+        }
+        terms.end()
+    }
 }
 
 impl LotTerms {
+    /// Points that can be spent at once, and end at an instant or as activity says.
+    pub(crate) const fn new(origin: Origin, earned_at: Timestamp, expires_at: Option<Timestamp>) -> Self {
+        LotTerms { origin, earned_at, waits: None, expires_at, longer: no_longer() }
+    }
+
     /// The fact that earned them, if one did.
     #[must_use]
     pub const fn fact(&self) -> Option<EventId> {
@@ -136,10 +167,11 @@ impl Lot {
         Lot { lot, pending: 0, active: 0, held: 0, terms }
     }
 
-    /// The order in which lots are spent: soonest expiry first, then the oldest, never-expiring last.
-    pub(super) fn rank(&self) -> (bool, Option<Timestamp>, Timestamp, u32) {
-        let LotTerms { earned_at, expires_at, .. } = self.terms;
-        (expires_at.is_none(), expires_at, earned_at, self.lot)
+    /// The order in which lots are spent: soonest expiry first, then the oldest, never-expiring last. Of those that activity
+    /// puts off, those last that last longer.
+    pub(super) const fn rank(&self) -> (bool, Option<Timestamp>, Span, Timestamp, u32) {
+        let LotTerms { origin: _, earned_at, waits: _, expires_at, longer } = self.terms;
+        (expires_at.is_none(), expires_at, longer, earned_at, self.lot)
     }
 
     /// How many are left of it, in whichever bucket; never 0.

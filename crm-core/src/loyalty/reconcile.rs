@@ -45,8 +45,7 @@ impl Program {
 
     /// What holds for points that an action earns: nothing of it can come back.
     fn terms_of_action(&self, fact: EventId, earned_at: Timestamp, tier: Option<&TierName>) -> LotTerms {
-        let expires_at = self.expires_at(earned_at, tier);
-        LotTerms { origin: Origin::Fact(fact), earned_at, waits: None, expires_at }
+        self.terms(Origin::Fact(fact), earned_at, tier)
     }
 }
 

@@ -186,7 +186,7 @@ impl PointsBook {
         let ((pool, millionths), points, there) = self.too_many(fact)?;
         let origin = Origin::Share { fact, pool, millionths };
         let earned_at = self.earned_at(fact).unwrap_or(Timestamp::MIN);
-        let terms = LotTerms { origin, earned_at, waits: None, expires_at: None };
+        let terms = LotTerms::new(origin, earned_at, None);
         let lot = LotMove { lot: self.next_lot(), bucket: Bucket::Active, points, opens: Some(terms) };
         let gone = LotMove { points: -points, opens: None, ..lot.clone() };
         let of = |kind, change| Posting { moves: vec![change], ..Posting::new(id.clone(), kind) };

@@ -62,7 +62,7 @@ fn redeem(book: &mut PointsBook, points: i64, order: Option<&OrderRef>) -> Resul
 
 fn give(book: &mut PointsBook, origin: Origin, points: i64, at: i64, lasts: Option<i64>) {
     let expires_at = lasts.map(|days| day(at + days));
-    let terms = LotTerms { origin, earned_at: day(at), waits: None, expires_at };
+    let terms = LotTerms::new(origin, day(at), expires_at);
     let kind = terms.fact().map_or(PostingKind::Awarded { reason: reason() }, |fact| PostingKind::Earned { fact });
     let posting = book.give(Posting::new(id(), kind), points, terms);
     book.apply(&posting);
@@ -158,7 +158,7 @@ fn what_becomes_free_pays_the_debt_first() {
 fn pending_points_become_active_at_their_time_or_when_the_order_was_delivered() {
     let mut book = PointsBook::default();
     for (n, waits) in [(1, Waits::Until(day(14))), (2, Waits::Delivery(Span::days(14)))] {
-        let terms = LotTerms { origin: Origin::Fact(fact(n)), earned_at: day(0), waits: Some(waits), expires_at: None };
+        let terms = LotTerms { waits: Some(waits), ..LotTerms::new(Origin::Fact(fact(n)), day(0), None) };
         let posting = book.give(Posting::new(id(), PostingKind::Earned { fact: fact(n) }), 10 * n, terms);
         post(&mut book, &posting);
     }

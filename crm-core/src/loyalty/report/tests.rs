@@ -40,7 +40,7 @@ impl Kept {
     }
 
     fn give(&mut self, points: i64, earned: &str, ends: Option<&str>) {
-        let terms = LotTerms { origin: Origin::Award, earned_at: at(earned), waits: None, expires_at: ends.map(at) };
+        let terms = LotTerms::new(Origin::Award, at(earned), ends.map(at));
         let posting = Posting::new(id(), PostingKind::Awarded { reason: reason() });
         self.post(at(earned), self.book.give(posting, points, terms));
     }
