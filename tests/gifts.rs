@@ -102,6 +102,23 @@ fn nobody_gives_more_in_a_month_than_the_programme_allows() {
 }
 
 #[test]
+fn a_month_of_giving_begins_at_midnight_of_the_zone_though_the_clocks_change() {
+    let each = Some(Allowance { points: 50, per: Period::Month });
+    let gifts = Some(GiftPolicy { each, ..GiftPolicy::default() });
+    let shop = Shop::new(Program { gifts, zone: "Europe/Lisbon".parse().unwrap(), ..generous() });
+    // April begins in summer time there, an hour before it does in UTC.
+    let april = Timestamp::parse("2026-03-31T23:00:00Z").unwrap();
+    shop.clock.set(april.minus(Span::millis(1)));
+    let (ana, ben) = (shop.rich("ana", 200), shop.visitor("ben"));
+    give(&shop, ana, ben, 50, "march").unwrap();
+    let allowed = TogetherError::Allowance { asked: 1, left: 0, per: Period::Month };
+    assert_eq!(why(give(&shop, ana, ben, 1, "more")), allowed);
+    shop.clock.set(april);
+    give(&shop, ana, ben, 50, "april").unwrap();
+    assert_eq!(why(give(&shop, ana, ben, 1, "more in april")), allowed);
+}
+
+#[test]
 fn points_last_no_longer_for_being_handed_on_unless_the_programme_says_so() {
     for (expiry, left) in [(GiftExpiry::Kept, 0), (GiftExpiry::Fresh, 100)] {
         let policy = GiftPolicy { expiry, ..GiftPolicy::default() };

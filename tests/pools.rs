@@ -124,6 +124,22 @@ fn an_allowance_begins_anew_with_its_period_and_counts_what_was_spent_under_anot
 }
 
 #[test]
+fn an_allowance_begins_anew_at_midnight_of_the_zone_though_the_clocks_change() {
+    let shop = Shop::new(Program { zone: "Europe/Lisbon".parse().unwrap(), ..generous() });
+    let (ana, ben) = (shop.rich("ana", 500), shop.visitor("ben"));
+    open(&shop, ana);
+    join(&shop, ana, ben, a_month(50));
+    // April begins in summer time there, an hour before it does in UTC.
+    let april = crm::Timestamp::parse("2026-03-31T23:00:00Z").unwrap();
+    shop.clock.set(april.minus(crm::Span::millis(1)));
+    redeem(&shop, ana, ben, 50, "march").unwrap();
+    assert_eq!(used_up(redeem(&shop, ana, ben, 1, "more")), 0);
+    shop.clock.set(april);
+    redeem(&shop, ana, ben, 50, "april").unwrap();
+    assert_eq!(used_up(redeem(&shop, ana, ben, 1, "more in april")), 0);
+}
+
+#[test]
 fn what_is_undone_of_a_pools_spending_can_be_spent_again_by_whoever_spent_it() {
     let shop = Shop::new(generous());
     let (ana, ben) = (shop.rich("ana", 500), shop.visitor("ben"));

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use crm::loyalty::{CHAIN_LIMIT, Period};
 use crm::{
-    Allowance, Currency, CustomerId, Definition, Direction, Error, LoyaltyError, MemoryStore, Money, Program, Referral,
-    ReferralName, ReferralStanding, Refusal, Source, Span, Store, Strength, Tie, TieKind, Timestamp, TogetherError,
-    Untie,
+    Allowance, Currency, CustomerId, Definition, Direction, Error, ExternalSystem, Identifier, Incoming, LoyaltyError,
+    MemoryStore, Money, OrderPlaced, Program, Referral, ReferralName, ReferralStanding, Refusal, Source, Span, Store,
+    Strength, Tie, TieKind, Timestamp, TogetherError, Untie,
 };
 use loyal::{Shop, all_at_once, at, points};
 
@@ -173,6 +173,30 @@ fn it_makes_no_difference_when_time_is_worked_off() {
 }
 
 #[test]
+fn who_brings_others_is_rewarded_so_often_in_each_month_of_the_zone() {
+    let program = Program { zone: "Europe/Lisbon".parse().unwrap(), ..Program::new(Currency::EUR) };
+    let shop = Shop::over(Arc::new(MemoryStore::new()), program);
+    let once = Referral { each: Some(Allowance { points: 1, per: Period::Month }), ..referral() };
+    shop.crm.define(Timestamp::MIN, Definition::Referral(friend(), Some(once))).unwrap();
+    let ana = shop.visitor("ana");
+    // April begins in summer time there, an hour before it does in UTC.
+    let april = Timestamp::parse("2026-03-31T23:00:00Z").unwrap();
+    let placed = april.minus(Span::days(14));
+    let before = placed.minus(Span::millis(1));
+    for who in ["ben", "cem", "dan"] {
+        refer(&shop, ana, shop.visitor(who)).unwrap();
+    }
+    for (who, at) in [("ben", before), ("cem", placed), ("dan", placed)] {
+        shop.clock.set(at);
+        shop.order(who, who, 30, at);
+    }
+    shop.advance(april.minus(Span::millis(1)));
+    assert_eq!(shop.balance(ana), 500);
+    shop.advance(april);
+    assert_eq!(shop.balance(ana), 1_000, "once in March, and once in April");
+}
+
+#[test]
 fn only_who_is_new_can_be_brought_and_only_once() {
     let shop = shop_with(referral());
     let [ana, ben, cem] = ["ana", "ben", "cem"].map(|who| shop.visitor(who));
@@ -222,6 +246,18 @@ fn rings_are_refused_however_long_and_chains_too_long_to_tell() {
     let long = all[9..].windows(2).map(|pair| refer(&shop, pair[0], pair[1]));
     let refused: Vec<_> = long.filter_map(Result::err).collect();
     assert_eq!(refused.first(), Some(&TogetherError::Chain));
+}
+
+#[test]
+fn an_order_in_another_currency_counts_for_nothing() {
+    let shop = shop_with(referral());
+    let (ana, ben) = (shop.visitor("ana"), shop.visitor("ben"));
+    refer(&shop, ana, ben).unwrap();
+    let dollars = OrderPlaced::new(Money::new(9_000, Currency::USD));
+    let who = Identifier::external(&ExternalSystem::new("shop").unwrap(), "ben").unwrap();
+    shop.crm.record(Incoming::new(who, at(0), Source::new("till").unwrap(), dollars)).unwrap();
+    shop.advance(at(40 * DAY));
+    assert_eq!((shop.balance(ana), standing(&shop, ben)), (0, Some(ReferralStanding::Waits)));
 }
 
 #[test]

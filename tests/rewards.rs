@@ -256,6 +256,34 @@ fn a_reward_may_be_a_voucher_which_goes_when_the_reward_is_given_back() {
 }
 
 #[test]
+fn a_reward_is_there_and_can_be_given_back_until_an_instant_and_not_at_it() {
+    let (from, until) = (Some(hour(5)), Some(hour(9)));
+    let shop = Shop::new([reward(Reward { from, until, ..a_mug().cancellable_within(Span::days(1)) })]);
+    let ana = shop.came(0);
+    shop.award(ana, 300);
+    let tick = Span::millis(1);
+    let outside = LoyaltyError::RewardNotValid { reward: mug(), from, until };
+    shop.clock.set(hour(5).minus(tick));
+    assert_eq!(shop.claim(ana), Err(outside.clone()));
+    shop.clock.set(hour(5));
+    let first = shop.claim(ana).unwrap();
+    shop.clock.set(hour(9).minus(tick));
+    let second = shop.claim(ana).unwrap();
+    shop.clock.set(hour(9));
+    assert_eq!(shop.claim(ana), Err(outside));
+    shop.clock.set(hour(29).minus(tick));
+    shop.cancel(ana, first).unwrap();
+    assert_eq!(shop.balance(ana), 200);
+    let until = hour(33).minus(tick);
+    shop.clock.set(until);
+    assert_eq!(shop.cancel(ana, second), Err(LoyaltyError::RewardKept { reward: mug(), until: Some(until) }));
+    assert_eq!(shop.balance(ana), 200);
+    let none = RewardName::new("none").unwrap();
+    let claim = Command::ClaimReward(ClaimReward { reward: none.clone() });
+    assert_eq!(shop.ask(ana, claim), Err(LoyaltyError::NoReward { reward: none }));
+}
+
+#[test]
 fn the_catalogue_says_what_a_customer_can_claim_and_all_that_stands_against_the_rest() {
     let vip = Tag::new("vip").unwrap();
     let spoon = RewardName::new("spoon").unwrap();
@@ -370,6 +398,25 @@ fn a_new_version_of_a_card_is_a_new_card_and_old_orders_stay_on_the_old_one() {
     assert_eq!(shop.vouchers(ana).len(), 1);
     shop.coffee(ana, 3, 1);
     assert_eq!(shop.vouchers(ana).len(), 2);
+}
+
+#[test]
+fn a_card_counts_orders_of_its_time_and_its_vouchers_end() {
+    let (from, until) = (Some(hour(5)), Some(hour(9)));
+    let own = StampCard { from, until, voucher_lasts: Some(Span::days(1)), ..StampCard::new(coffees(), 2, coupon()) };
+    let shop = Shop::new([free_coffee(), Definition::StampCard(tenth(), Some(Box::new(own)))]);
+    let ana = shop.came(0);
+    let stamps = || shop.customer(ana).stamps(&shop.crm.definitions().unwrap()).first().map_or(0, |own| own.stamps);
+    for (n, at, there) in [(1, 4, 0), (2, 5, 1), (3, 8, 2), (4, 9, 2)] {
+        shop.clock.set(hour(at));
+        shop.coffee(ana, n, 1);
+        assert_eq!(stamps(), there, "at {at}");
+    }
+    shop.clock.set(hour(32).minus(Span::millis(1)));
+    let (voucher, _) = shop.vouchers(ana)[0].clone();
+    shop.clock.set(hour(32));
+    assert_eq!(shop.vouchers(ana).len(), 0);
+    assert_eq!(shop.ask(ana, use_of(voucher, "late")), Err(LoyaltyError::VoucherExpired { at: hour(32) }));
 }
 
 #[test]
