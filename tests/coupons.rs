@@ -232,6 +232,19 @@ fn a_coupon_comes_back_with_an_order_that_is_undone_once_and_only_if_its_terms_s
 }
 
 #[test]
+fn a_coupon_is_not_used_with_an_order_that_was_voided_before() {
+    let (_, crm, ids) = shop(ten_off().with_uses(1), 1);
+    ask(&crm, ids[0], reserve("a", 50)).unwrap();
+    let event = ordered(&crm, ids[0], 1, 1_000);
+    told(&crm, ids[0], Voided { event, reason: None }, "void");
+    let voided = || Err(LoyaltyError::OrderVoided { order: number(1) });
+    assert_eq!(ask(&crm, ids[0], redeem("a", Some(1))), voided(), "though it was reserved");
+    assert_eq!(ask(&crm, ids[0], release("a")), Ok(1));
+    assert_eq!(ask(&crm, ids[0], redeem("b", Some(1))), voided());
+    assert_eq!(ask(&crm, ids[0], redeem("b", Some(2))), Ok(1));
+}
+
+#[test]
 fn merged_customers_count_together_and_parted_each_their_own() {
     let (_, crm, ids) = shop(ten_off().with_each(2), 2);
     ask(&crm, ids[0], redeem("a", None)).unwrap();

@@ -111,7 +111,8 @@ pub enum LoyaltyError {
         /// How many are held.
         held: i64,
     },
-    /// The order that was to be paid was voided: what is paid for it would not come back any more.
+    /// The order that was to be paid, or that a coupon was to be used with, was voided: what is paid for it, and the use, would
+    /// not come back any more.
     #[error("order {order} was voided")]
     OrderVoided {
         /// Which.

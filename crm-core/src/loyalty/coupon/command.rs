@@ -159,7 +159,7 @@ impl RedeemCoupon {
     ///
     /// # Errors
     ///
-    /// As for reserving; none for what was reserved, whatever became of the coupon since.
+    /// As for reserving, but for what was reserved, whatever became of the coupon since; and `OrderVoided` in either case.
     pub fn decide(
         self,
         ticket: Option<&VoucherTicket>,
@@ -171,6 +171,9 @@ impl RedeemCoupon {
         let kept = customer.rewards().use_named(&coupon, &name);
         if kept.is_some_and(|kept| kept.until.is_none()) {
             return Ok(None);
+        }
+        if let Some(order) = order.as_ref().filter(|order| customer.facts().orders().is_voided(order)) {
+            return Err(LoyaltyError::OrderVoided { order: order.clone() });
         }
         let (terms, by) = match kept {
             Some(kept) => {
