@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crm::blocking::Crm;
 use crm::loyalty::{
-    AdjustPoints, CaptureHold, HOLDS_MAX, HoldName, HoldPoints, LOYALTY_POINTS_MAX, ReinstatePoints, ReleaseHold,
-    UndoPosting,
+    AdjustPoints, CaptureHold, ForfeitPoints, HOLDS_MAX, HoldName, HoldPoints, LOYALTY_POINTS_MAX, ReinstatePoints,
+    ReleaseHold, UndoPosting,
 };
 use crm::{
     AwardPoints, Command, Currency, CustomerId, Definition, EarningRule, Error, EventId, Expiry, ExternalSystem,
@@ -185,6 +185,9 @@ fn what_is_not_there_has_its_own_refusal() {
             Err(LoyaltyError::NotEnough { asked: 101, available: 100 })
         );
         assert_eq!(shop.digest(), before);
+        let leave = || Command::ForfeitPoints(ForfeitPoints { program: points(), reason: reason() });
+        shop.ask(leave(), "7").unwrap();
+        assert_eq!(shop.ask(leave(), "8"), Err(LoyaltyError::NoPoints { program: points() }));
     });
 }
 
