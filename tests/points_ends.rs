@@ -77,6 +77,16 @@ fn points_that_come_later_and_end_sooner_than_what_was_told_are_told_too() {
 }
 
 #[test]
+fn points_that_cannot_be_spent_yet_are_told_of_too() {
+    let pending = crm::loyalty::Pending::AfterDelivery(Span::days(1));
+    let shop = Shop::new(Program { pending, remind: Some(Span::days(7)), ..after(30) });
+    let ana = shop.order("ana", "1", 100, at(0));
+    shop.award(ana, 5, "thanks");
+    shop.advance(day(40));
+    assert_eq!((reminded(&shop, ana), expired(&shop, ana)), (vec![(23, 105, 30)], vec![(day(30), 105)]));
+}
+
+#[test]
 fn a_version_that_begins_to_remind_tells_what_is_near_when_it_takes_over() {
     let shop = Shop::new(after(30));
     let ana = shop.rich("ana", 100);

@@ -203,6 +203,55 @@ fn whoever_leaves_takes_no_more_than_there_is() {
 }
 
 #[test]
+fn whoever_comes_back_and_leaves_again_takes_nothing_of_the_others() {
+    let pools = Some(PoolPolicy { members: 5, each: None, on_leaving: OnLeaving::TakeOwn, share_millionths: 0 });
+    let shop = Shop::new(Program { pools, ..generous() });
+    let (ana, ben) = (shop.rich("ana", 100), shop.rich("ben", 60));
+    open(&shop, ana);
+    join(&shop, ana, ben, MemberAllowance::Any);
+    contribute(&shop, ana, ben, 60).unwrap();
+    leave(&shop, ana, ben, "leave").unwrap();
+    assert_eq!((shop.balance(ana), shop.balance(ben)), (100, 60));
+    ask(&shop, ana, PoolCommand::Join { member: ben, allowance: MemberAllowance::Any }, "back").unwrap();
+    leave(&shop, ana, ben, "leave again").unwrap();
+    assert_eq!((shop.balance(ana), shop.balance(ben), shop.check_totals()), (100, 60, 160));
+}
+
+#[test]
+fn two_members_who_are_one_have_the_larger_allowance_and_leave_with_what_is_there() {
+    let pools = Some(PoolPolicy { members: 5, each: None, on_leaving: OnLeaving::TakeOwn, share_millionths: 0 });
+    let shop = Shop::new(Program { pools, ..generous() });
+    let [ana, cem] = ["ana", "cem"].map(|who| shop.visitor(who));
+    let (ben, bob) = (shop.rich("ben", 60), shop.rich("bob", 40));
+    open(&shop, ana);
+    join(&shop, ana, ben, a_month(50));
+    join(&shop, ana, bob, a_month(20));
+    join(&shop, ana, cem, MemberAllowance::Any);
+    contribute(&shop, ana, ben, 60).unwrap();
+    contribute(&shop, ana, bob, 40).unwrap();
+    redeem(&shop, ana, cem, 70, "cem").unwrap();
+    let one = shop.crm.merge(ben, bob, why("one person")).unwrap().customer;
+    redeem(&shop, ana, ben, 21, "more than bob may").unwrap();
+    leave(&shop, ana, ben, "leave").unwrap();
+    assert_eq!((shop.balance(ana), shop.balance(one), shop.check_totals()), (0, 9, 9));
+}
+
+#[test]
+fn of_two_pools_that_are_one_what_was_used_of_both_counts() {
+    let shop = Shop::new(generous());
+    let (ana, zoe, ben) = (shop.rich("ana", 100), shop.rich("zoe", 100), shop.visitor("ben"));
+    open(&shop, ana);
+    open(&shop, zoe);
+    join(&shop, zoe, ben, a_month(50));
+    redeem(&shop, zoe, ben, 30, "of zoe's").unwrap();
+    leave(&shop, zoe, ben, "leave").unwrap();
+    join(&shop, ana, ben, a_month(50));
+    shop.crm.merge(ana, zoe, why("one person")).unwrap();
+    assert_eq!(used_up(redeem(&shop, ana, ben, 21, "of both")), 20);
+    redeem(&shop, ana, ben, 20, "the rest").unwrap();
+}
+
+#[test]
 fn refusals_say_why() {
     let pools = Some(PoolPolicy { members: 1, each: None, on_leaving: OnLeaving::Stay, share_millionths: 0 });
     let shop = Shop::new(Program { pools, ..generous() });

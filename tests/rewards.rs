@@ -383,6 +383,23 @@ fn a_refund_takes_stamps_and_unused_vouchers_back_and_nothing_is_given_twice() {
 }
 
 #[test]
+fn of_unused_vouchers_of_a_card_those_go_first_that_came_last() {
+    let shop = Shop::new([free_coffee(), card(2)]);
+    let ana = shop.came(0);
+    let mut first = None;
+    for n in 1..6 {
+        shop.clock.set(hour(n + 1));
+        shop.coffee(ana, n as usize, 2);
+        first.get_or_insert_with(|| shop.vouchers(ana)[0].0);
+    }
+    for n in 1..5 {
+        shop.refund(ana, n, 200);
+    }
+    let left: Vec<VoucherId> = shop.vouchers(ana).into_iter().map(|(id, _)| id).collect();
+    assert_eq!(left, Vec::from_iter(first));
+}
+
+#[test]
 fn a_new_version_of_a_card_is_a_new_card_and_old_orders_stay_on_the_old_one() {
     let shop = Shop::new([free_coffee(), card(5)]);
     let ana = shop.came(0);
