@@ -8,7 +8,7 @@ use crm::blocking::Crm;
 use crm::plugins::{Entry, Host, Limits, PluginError, WasmScorer, WasmWorkflow};
 use crm::{CardUpdate, Definition, Field, Grants, Identities, Incoming, Names, PluginName, Span, Tag, View, ViewName};
 
-use super::lookups::{Stock, looked_up, stock, told};
+use super::lookups::{Stock, looked_up, stock};
 use super::{named, refusals};
 use crate::own::{ana, day, faults, order, shop_of, source, visit};
 
