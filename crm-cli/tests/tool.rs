@@ -204,6 +204,24 @@ fn customers_of_a_file_are_scored_and_keep_their_other_columns() {
 }
 
 #[test]
+fn the_time_the_seed_and_the_currency_are_what_a_scorer_is_told() {
+    let folder = folder("score_context");
+    let telling = wat::parse_str(include_str!("../../tests/score_context/telling.wat")).unwrap();
+    write(&folder, "telling.wasm", telling);
+    write(&folder, "customers.csv", "customer\nada\n");
+    let told = |arguments: &str| {
+        let said = crm(&folder, &format!("score telling.wasm customers.csv --as-of 2026-01-06 {arguments}"));
+        said.out.strip_prefix("customer,told\nada,").unwrap().trim().parse::<f64>().unwrap()
+    };
+    let as_of = crm::Timestamp::parse("2026-01-06").unwrap();
+    let seed = crm::score_seed(&crm::PluginName::new("telling").unwrap(), as_of) >> 32;
+    for (arguments, currency) in [("", *b"EUR\0"), ("--currency USD", *b"USD\0")] {
+        let expected = as_of.as_millis() + seed.cast_signed() + i64::from(u32::from_le_bytes(currency));
+        assert!((told(arguments) - expected as f64).abs() < 0.5, "{arguments}: {} is not {expected}", told(arguments));
+    }
+}
+
+#[test]
 fn more_customers_than_a_batch_holds_are_scored_alike() {
     let folder = with_examples("score_many");
     let rows = (0..5_000).map(|row| format!("{row},{},{},{}\n", row % 12, row % 200, 200 + row % 500));
