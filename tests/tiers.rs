@@ -281,6 +281,28 @@ fn grace_keeps_a_tier_a_while_longer_and_who_is_back_in_time_stays() {
 }
 
 #[test]
+fn who_rises_at_the_end_of_a_period_has_the_count_back_when_the_grace_ends_and_not_before() {
+    let mut program = by_year();
+    program.tiers.grace = Some(Span::days(60));
+    program.tiers.rises = Rises::AtPeriodEnd;
+    let shop = Shop::new(program);
+    let back = [1, 2].map(|n| {
+        shop.order(n, "2024-05-01", 300);
+        shop.order(n, "2025-05-01", 100);
+        shop.order(n, "2026-02-01", 300)
+    });
+    let outlook = shop.outlook(1);
+    assert_eq!((outlook.tier, outlook.why), (Some(tier("gold")), Some(KeptWhy::Grace)));
+    shop.refund(1, "2026-02-20", &back[0], 300);
+    shop.until("2026-06-01");
+    assert_eq!(shop.moves(1)[1..], moved(&[("2026-03-01T23:00:00Z", "gold", "silver")]));
+    assert_eq!(shop.moves(2).len(), 1, "{:?}", shop.moves(2));
+    for n in [1, 2] {
+        shop.is_its_fold(n);
+    }
+}
+
+#[test]
 fn grace_without_periods_begins_when_the_count_falls() {
     let mut program = by_spend();
     program.tiers.window = Window::Rolling(Span::days(100));
