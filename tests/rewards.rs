@@ -644,6 +644,22 @@ fn merged_customers_have_the_badges_of_all_and_parted_each_their_own() {
 }
 
 #[test]
+fn of_a_badge_that_several_earned_who_turn_out_to_be_one_the_first_time_counts() {
+    for ana_goes_first in [true, false] {
+        let shop = Shop::new([two_orders()]);
+        let [ana, ben] = [0, 1].map(|n| shop.came(n));
+        let [first, second] = if ana_goes_first { [ana, ben] } else { [ben, ana] };
+        for (customer, at) in [(first, 4), (second, 7)] {
+            shop.clock.set(hour(at));
+            shop.coffee(customer, 10 * at as usize, 1);
+            shop.coffee(customer, 10 * at as usize + 1, 1);
+        }
+        shop.crm.merge(ana, ben, why()).unwrap();
+        assert_eq!(earned(&shop, ben), [("two orders".into(), 4)]);
+    }
+}
+
+#[test]
 fn a_customer_who_is_folded_anew_still_comes_to_a_badge_by_time() {
     let old = Predicate::compare(Attribute::AgeDays, Comparison::Ge, 10);
     let definitions = || [Definition::Badge(badge("ten days"), Some(Box::new(Badge::new(old.clone()))))];
